@@ -1,0 +1,23 @@
+"""The methods that are not the paper's: each is one file, and one line in a registry here."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from baselines.context_encoder import ContextEncoder, ContextEncoderOptions, HoleCritic
+from baselines.fillers import FILLERS, Biharmonic, MeanColour
+from baselines.glcic import GlcicGenerator, GlcicOptions, JoinedCritic
+from baselines.single import Single
+from models.method import Filler, Trained
+
+METHODS: dict[str, type[Trained] | type[Filler]] = {
+    "ce": ContextEncoderOptions,
+    "glcic": GlcicOptions,
+    "single": Single,
+    "mean": MeanColour,
+    "biharmonic": Biharmonic,
+}
+GENERATORS: dict[str, type[nn.Module]] = {"context_encoder": ContextEncoder, "glcic": GlcicGenerator}
+CRITICS: dict[str, type[nn.Module]] = {"context_encoder": HoleCritic, "glcic": JoinedCritic}
+
+__all__ = ["CRITICS", "FILLERS", "GENERATORS", "METHODS"]

@@ -1,0 +1,151 @@
+"""The Context Encoder, Pathak 2016: one L2 and one adversarial loss, the hole alone is predicted.
+
+The layers are those of the released code (pathak22/context-encoder, ``train.lua``), which takes images of
+128 px.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+from torch import Tensor, nn
+
+from models.critics import look
+from models.layers import block, channels, halvings
+from models.masking import Box, center_box
+from models.method import Critic as CriticDescription
+from models.method import Method, Optimizer, Recipe, Reconstruction, Trained, reading
+
+ENCODER = (64, 64, 128, 256, 512, 512)
+DECODER = (512, 512, 256, 128, 64)
+CRITIC = (64, 128, 256, 512, 512)
+BOTTLENECK = 4000
+
+
+class ContextEncoder(nn.Module):
+    """Encoder to 4x4 maps, a bottleneck, and a decoder to the central square of half the side.
+
+    At 128 px the encoder has five layers of stride 2 and the decoder four, as released (six and five at 256
+    px, four and three at 64, three and two at 32: those next to the bottleneck are added or dropped).
+    Raises ValueError if ``image_side`` is not a power of two from 16 to 256. ``bottleneck``: ``conv4000``,
+    the released 4x4 convolution to 4000 units; ``channelwise``, the paper's (section 3.1): a fully
+    connected layer on each map and a 1x1 convolution across them. Batch norm stands in place of biases.
+    """
+
+    version = 1
+    windowed = False
+
+    def __init__(
+        self,
+        image_side: int,
+        *,
+        width: float = 1.0,
+        bottleneck: Literal["channelwise", "conv4000"] = "conv4000",
+    ) -> None:
+        super().__init__()
+        depth = halvings(image_side)
+        down = [channels(n, width) for n in ENCODER[:depth]]
+        up = [channels(n, width) for n in DECODER[1 - depth :]]
+        self.encoder = nn.Sequential(
+            _down(3, down[0], norm="none"),
+            *(_down(before, after) for before, after in pairwise(down)),
+        )
+        if bottleneck == "conv4000":
+            units = channels(BOTTLENECK, width)
+            self.bottleneck = nn.Sequential(
+                block(down[-1], units, 4, padding=0, norm="batch", activation="leaky_relu", bias=False),
+                block(units, up[0], 4, padding=0, norm="batch", transposed=True, bias=False),
+            )
+        else:
+            self.bottleneck = nn.Sequential(
+                nn.Flatten(),
+                nn.Unflatten(1, (16 * down[-1], 1, 1)),
+                nn.Conv2d(16 * down[-1], 16 * down[-1], 1, groups=down[-1]),
+                nn.Flatten(),
+                nn.Unflatten(1, (down[-1], 4, 4)),
+                block(down[-1], up[0], 1, norm="batch", bias=False),
+            )
+        self.decoder = nn.Sequential(
+            *(
+                block(before, after, 4, stride=2, norm="batch", transposed=True, bias=False)
+                for before, after in pairwise(up)
+            ),
+            block(up[-1], 3, 4, stride=2, activation="none", transposed=True, bias=False),
+        )
+
+    def forward(self, masked_image: Tensor, mask: Tensor, window: Box | None = None) -> Tensor:
+        """The masked image ``(B, 3, H, W)`` in 0..1 with its central square of half the side predicted.
+
+        Mask and window are not read: the network knows one hole only, ``masking.center_box``.
+        """
+        square = self.decoder(self.bottleneck(self.encoder(2 * masked_image - 1)))
+        prediction = masked_image.clone()
+        prediction[..., *center_box(masked_image.shape[-1]).slices] = (square.tanh() + 1) / 2
+        return prediction
+
+
+class HoleCritic(nn.Module):
+    """The Context Encoder's critic of the hole: 4x4 convolutions of stride 2 to 4x4 maps, one to a number.
+
+    Four layers of stride 2 at 128 px, as released; five at 256 px, three at 64, two at 32.
+    """
+
+    version = 1
+    views = ("local",)
+    normalises_batch = True
+
+    def __init__(self, image_side: int, *, width: float = 1.0) -> None:
+        super().__init__()
+        outputs = [channels(n, width) for n in CRITIC[: halvings(image_side) - 1]]
+        self.layers = nn.Sequential(
+            _down(3, outputs[0], norm="none"),
+            *(_down(before, after) for before, after in pairwise(outputs)),
+            nn.Conv2d(outputs[-1], 1, 4, bias=False),
+        )
+
+    def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
+        """Scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1, by what is in their windows; unbounded."""
+        return self.layers(2 * look(image, "local", windows) - 1).flatten()
+
+
+def _down(inputs: int, outputs: int, norm: Literal["none", "batch"] = "batch") -> nn.Sequential:
+    """A 4x4 convolution with leaky ReLU: ``(B, inputs, S, S)`` to ``(B, outputs, S / 2, S / 2)``."""
+    return block(inputs, outputs, 4, stride=2, norm=norm, activation="leaky_relu", bias=False)
+
+
+class ContextEncoderOptions(Trained):
+    """The Context Encoder as in its paper and its released code: trained jointly from the start."""
+
+    bottleneck: Literal["channelwise", "conv4000"] = reading(
+        "channelwise", "R26", "channel-wise fully connected, as its paper says, or convolutional, as released"
+    )
+
+    def method(self, image_size: int) -> Method:
+        """Pathak 2016, section 3, and ``train.lua``. Raises ValueError for holes that it cannot repair.
+
+        The released loss is of images in -1..1: 0.999 there is 3.996 on 0..1. The released hole is smaller than
+        what is predicted, by a band of 4 of 128 px that counts ten times; the protocol's hole is all that is
+        predicted, so here the band lies just inside it.
+        """
+        if self.mask.kind != "center":
+            raise ValueError("mask.kind: the Context Encoder predicts the central square only; choose center")
+        network = {"kind": "context_encoder", "image_side": image_size, "width": self.width}
+        adam = {"kind": "adam", "betas": [0.5, 0.999]}
+        critic = CriticDescription(
+            network=network,
+            recipe=Recipe(kind="js", norm="batch", optimizer=Optimizer.model_validate({**adam, "lr": 2e-4})),
+            weight=0.001,
+            init_std=0.02,
+        )
+        return Method(
+            generator={**network, "bottleneck": self.bottleneck},
+            optimizer=Optimizer.model_validate({**adam, "lr": 2e-3}),
+            rates={},
+            reconstruction=Reconstruction(weight=3.996, edge=max(4 * image_size // 128, 1), edge_weight=10.0),
+            fill=[117 / 255, 104 / 255, 123 / 255],
+            critics={"hole": critic},
+            stages=["joint"],
+            init_std=0.02,
+        )

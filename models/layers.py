@@ -1,0 +1,132 @@
+"""What the networks share: the convolution block, first weights, down-sampling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Norm = Literal["none", "batch", "instance", "layer"]
+Activation = Literal["none", "relu", "leaky_relu", "elu"]
+Downsample = Literal["avgpool3", "area", "bilinear"]
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "instance": lambda channels: nn.InstanceNorm2d(channels, affine=True),
+    "layer": lambda channels: nn.GroupNorm(1, channels),
+}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": lambda: nn.ReLU(inplace=True),
+    "leaky_relu": lambda: nn.LeakyReLU(0.2, inplace=True),
+    "elu": lambda: nn.ELU(inplace=True),
+}
+
+
+def halvings(image_side: int) -> int:
+    """How many halvings take ``image_side`` to 4: six for the paper's 256 px.
+
+    Raises ValueError unless it is a power of two from 16 to 256: the networks that end in maps of a fixed
+    size have no others.
+    """
+    if image_side.bit_count() != 1 or not 16 <= image_side <= 256:
+        raise ValueError(f"image_side: {image_side} is not a power of two from 16 to 256")
+    return image_side.bit_length() - 3
+
+
+def channels(published: int, width: float) -> int:
+    """The number of maps of a layer that has ``published`` at width 1; never fewer than four."""
+    return max(4, round(published * width))
+
+
+def block(
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
+    padding: int | None = None,
+    norm: Norm = "none",
+    activation: Activation = "relu",
+    transposed: bool = False,
+    bias: bool = True,
+) -> nn.Sequential:
+    """A convolution, its norm, its activation, in this order (READING R4).
+
+    ``(B, inputs, H, W)`` to ``(B, outputs, H / stride, W / stride)``, or times ``stride`` if transposed.
+    ``padding`` is what makes the sizes so, where none is given. The convolution is item 0.
+    """
+    if padding is None:
+        padding = (kernel - stride + 1) // 2 if transposed else dilation * (kernel - 1) // 2
+    conv: nn.Conv2d | nn.ConvTranspose2d
+    if transposed:
+        conv = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=bias)
+    else:
+        conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=bias)
+    parts: list[nn.Module] = [conv]
+    if norm != "none":
+        parts.append(NORMS[norm](outputs))
+    if activation != "none":
+        parts.append(ACTIVATIONS[activation]())
+    return nn.Sequential(*parts)
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, generator: torch.Generator, std: float | None = None) -> None:
+    """Draw all first weights of ``module`` from ``generator`` alone, in the order of registration.
+
+    Convolutions and linear layers: N(0, std), or where no ``std`` is given He 2015, eq. (10): N(0, 2 /
+    fan_in), for the ReLU family whatever the activation. The fan-in of a transposed convolution is the
+    number of terms in one of its outputs, inputs x kernel area / stride area. Biases are 0, norms 1 and 0.
+
+    Raises TypeError if a part of ``module`` has weights of another type.
+    """
+    for part in module.modules():
+        own = dict(part.named_parameters(recurse=False))
+        if isinstance(part, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+            deviation = math.sqrt(2 / _fan_in(part)) if std is None else std
+            draw = torch.randn(part.weight.shape, generator=generator, device=generator.device)
+            part.weight.copy_(draw * deviation)
+        elif isinstance(part, (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm)):
+            part.weight.fill_(1)
+        elif own:
+            raise TypeError(f"initialise does not know the weights of {type(part).__name__}")
+        if "bias" in own:
+            own["bias"].zero_()
+
+
+def _fan_in(part: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> float:
+    """The number of products that are summed in one output of ``part``."""
+    if isinstance(part, nn.Linear):
+        return part.in_features
+    terms = part.in_channels // part.groups * math.prod(part.kernel_size)
+    return terms / math.prod(part.stride) if isinstance(part, nn.ConvTranspose2d) else terms
+
+
+def downsample(image: Tensor, factor: int, kind: Downsample) -> Tensor:
+    """``image (B, C, H, W)`` down to ``(B, C, H / factor, W / factor)``; ``factor`` is a power of two.
+
+    READING R9. ``avgpool3``: pix2pixHD's 3x3 average pool of stride 2, padding not counted, once for each
+    halving. ``area``: the mean of each square. ``bilinear``: a triangle filter, as
+    ``F.interpolate(antialias=True)``, whose gradient torch cannot compute deterministically on CUDA.
+    """
+    if kind == "area":
+        return F.avg_pool2d(image, factor)
+    if kind == "bilinear":
+        rows, columns = (_triangle(side, factor).to(image) for side in image.shape[-2:])
+        return rows @ image @ columns.T
+    for _ in range(factor.bit_length() - 1):
+        image = F.avg_pool2d(image, 3, stride=2, padding=1, count_include_pad=False)
+    return image
+
+
+def _triangle(side: int, factor: int) -> Tensor:
+    """The filter from ``side`` samples to ``side / factor``: ``(side / factor, side)``, rows sum to 1."""
+    inputs = (torch.arange(side) + 0.5) / factor
+    outputs = torch.arange(side // factor) + 0.5
+    weights = (1 - (inputs - outputs[:, None]).abs()).clamp_(min=0)
+    return weights / weights.sum(1, keepdim=True)

@@ -1,0 +1,182 @@
+"""What a method is: its networks, losses, weights, optimisers and the stages of its training.
+
+A method is *described* here, never built: every description is plain data (pydantic models that turn into JSON and
+back), so that a stage of training can be named by what it reads. ``study.train`` builds from it and trains.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Part = dict[str, Any]
+"""A part is a name and its options: ``{"kind": "mo_zhou", "view": "local", "head": "mean"}``."""
+
+STAGES = ("pretrain", "critic", "joint")
+"""The three parts of the paper's training (section 4), in order."""
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Options(BaseModel):
+    """Base of all options: frozen, strict, and without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def reading(default: Any, number: str, meaning: str, *, paper: Any = None, **limits: Any) -> Any:
+    """An option that the paper leaves open or contradicts: a named reading, listed in every report.
+
+    ``paper`` is the literal text's value where it has one; a run with another value is listed as a departure.
+    """
+    extra = {"reading": number, "paper": paper}
+    return Field(default=default, description=meaning, json_schema_extra=extra, **limits)
+
+
+class Optimizer(Options):
+    """An optimiser by its torch name. ``betas`` belong to Adam; what is not said is torch's default."""
+
+    kind: Literal["adam", "rmsprop", "adadelta"]
+    lr: Positive
+    betas: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _betas_are_adams(self) -> Optimizer:
+        if self.betas is not None and self.kind != "adam":
+            raise ValueError(f"'betas' belong to adam, not to {self.kind}")
+        return self
+
+
+class Rate(Options):
+    """The learning rate of one stage: ``lr``, and from the share ``drop_after`` of its steps on, ``drop_to`` times it."""
+
+    lr: Positive
+    drop_after: Share = 1.0
+    drop_to: Positive = 1.0
+
+    def at(self, step: int, steps: int) -> float:
+        """The rate of step ``step`` (from 0) of ``steps``."""
+        return self.lr * self.drop_to if step >= self.drop_after * steps else self.lr
+
+    @property
+    def constant(self) -> bool:
+        """Whether the rate does not depend on how many steps the stage has."""
+        return self.drop_after >= 1 or self.drop_to == 1
+
+
+class Recipe(Options):
+    """A loss with the norm, the optimiser and the clip that were proposed with it (READING R8, R14, R15)."""
+
+    kind: Literal["wgan", "js"]
+    form: Literal["non_saturating", "saturating"] | None = reading(
+        None, "R15", "what the generator minimises under the JS loss (non_saturating where nothing is said)"
+    )
+    norm: Literal["none", "batch", "layer"] = reading("none", "R8", "normalisation inside the critics")
+    optimizer: Optimizer
+    clip: Positive | None = reading(None, "R14", "the bound that a critic's weights are clipped to")
+    critic_steps: Annotated[int, Field(ge=1, le=100)] = reading(
+        1, "R14", "updates of the critics to one of the generator"
+    )
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Recipe:
+        if self.kind == "wgan" and self.form is not None:
+            raise ValueError("'form' belongs to the js loss; wgan has one form only")
+        if self.kind == "wgan" and self.clip is None:
+            raise ValueError("wgan needs 'clip': the paper bounds its critics by clipping their weights")
+        return self
+
+
+class Steps(Options):
+    """Updates in each stage: of G, of every critic while G is frozen, of everything together."""
+
+    pretrain: Annotated[int, Field(ge=1)] = 20_000
+    critic: Annotated[int, Field(ge=1)] = 10_000
+    joint: Annotated[int, Field(ge=1)] = 70_000
+
+    @property
+    def generator(self) -> int:
+        """Updates of G in all stages: the budget that every trained method gets."""
+        return self.pretrain + self.joint
+
+
+class Mask(Options):
+    """Where the hole is: the central square, or a box of 1/4 to 1/2 of the side at a random place."""
+
+    kind: Literal["center", "random_box"] = "center"
+
+
+class Reconstruction(Options):
+    """L_r of eq. (1). ``edge`` and ``edge_weight``: a band along the hole's inner edge that counts more."""
+
+    reduction: Literal["mean", "sum"] = "mean"
+    weight: Positive = 1.0
+    edge: Annotated[int, Field(ge=0)] = 0
+    edge_weight: Positive = 1.0
+
+
+Fill = Literal["zero", "mean", "noise"] | Annotated[list[Share], Field(min_length=3, max_length=3)]
+
+
+class Critic(Options):
+    """One critic of a method: its network (which holds its views), its recipe, and its weight in eq. (8)."""
+
+    network: Part
+    recipe: Recipe
+    weight: Positive
+    sees: Literal["composite", "raw"] = "composite"
+    real_window: Literal["same", "independent"] = "same"
+    init_std: Positive | None = None
+
+
+class Method(Options):
+    """A method, described: what ``study.plan`` cuts into stages and ``study.train`` trains.
+
+    ``stages`` are those that the method has; the updates of G of a stage that it lacks are made in ``joint``.
+    """
+
+    generator: Part
+    optimizer: Optimizer
+    rates: dict[str, Rate]
+    reconstruction: Reconstruction
+    fill: Fill
+    critics: dict[str, Critic]
+    stages: list[Literal["pretrain", "critic", "joint"]]
+    init_std: Positive | None = None
+
+
+class Trained(Options):
+    """The options that every trained method has (section 4): budget, batch, holes, flips."""
+
+    trained: ClassVar[bool] = True
+
+    batch: Annotated[int, Field(ge=1)] = 32
+    steps: Steps = Steps()
+    flips: bool = reading(True, "R22", "training images are flipped left to right at random")
+    mask: Mask = Field(
+        default=Mask(),
+        description="where the hole is in training",
+        json_schema_extra={"reading": "R22", "paper": {"kind": "center"}},
+    )
+    width: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=1.0, description="every layer's number of outputs, as a share of the published one"
+    )
+    log_every: Annotated[int, Field(ge=1)] = 200
+
+    def method(self, image_size: int) -> Method:
+        """The method that these options describe, for images of ``image_size`` pixels.
+
+        Raises ValueError where they cannot go together.
+        """
+        raise AssertionError(f"{type(self).__name__} does not say what it trains")
+
+
+class Filler(Options):
+    """A classical method that is not trained; ``images``: on how many test images (all, where nothing is said)."""
+
+    trained: ClassVar[bool] = False
+    filler: ClassVar[str]
+
+    images: Annotated[int, Field(ge=1)] | None = None

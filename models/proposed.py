@@ -1,0 +1,142 @@
+"""The paper's method: the generator of Table 1, the critics of Tables 2 to 5, WGAN, three stages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.method import (
+    STAGES,
+    Critic,
+    Fill,
+    Method,
+    Optimizer,
+    Options,
+    Rate,
+    Recipe,
+    Reconstruction,
+    Trained,
+    reading,
+)
+
+MULTISCALE = ("half", "quarter", "eighth")
+"""The views of D_m1 and D_m2, and of the third one that section 5 speaks of, in the order in which they are added."""
+
+ADAM = Optimizer(kind="adam", lr=2e-4, betas=[0.5, 0.999])
+WGAN = Recipe(kind="wgan", clip=0.01, optimizer=Optimizer(kind="rmsprop", lr=5e-5))
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Weights(Options):
+    """The weights of eq. (8), by the critic's view: lambda_1 to lambda_4, and one for a third multi-scale critic."""
+
+    local: Weight = 0.001
+    global_: Weight = Field(default=0.001, alias="global")
+    half: Weight = 0.001
+    quarter: Weight = 0.001
+    eighth: Weight = 0.001
+
+    def of(self, view: str) -> float:
+        """The weight of the critic with this view."""
+        return float(self.model_dump(by_alias=True)[view])
+
+
+class GeneratorOptions(Trained):
+    """Everything about the paper's generator and its reconstruction loss, as options."""
+
+    norm: Literal["none", "batch", "instance"] = reading("batch", "R4", "normalisation inside the generator")
+    output: Literal["sigmoid", "tanh"] = reading("sigmoid", "R4", "the generator's last activation")
+    mask_channel: bool = reading(True, "R1", "the generator sees the mask beside the masked image")
+    fill: Fill = reading("zero", "R2", "what stands in the hole of the generator's input", paper="zero")
+    reduction: Literal["mean", "sum"] = reading(
+        "mean", "R12", "L_r over the hole as a mean or, as eq. (1) is written, as a sum", paper="sum"
+    )
+    optimizer: Optimizer = reading(ADAM, "R16", "the generator's optimiser")
+    rates: dict[Literal["pretrain", "joint"], Rate] = Field(
+        default_factory=dict, description="the generator's learning rate by stage, where it is not the optimiser's"
+    )
+
+    def described(self, image_size: int, critics: dict[str, Critic], stages: list[str]) -> Method:
+        """The paper's generator with these critics, trained in these stages."""
+        generator = {
+            "kind": "mo_zhou",
+            "image_side": image_size,
+            "width": self.width,
+            "norm": self.norm,
+            "output": self.output,
+            "mask_channel": self.mask_channel,
+        }
+        return Method.model_validate(
+            {
+                "generator": generator,
+                "optimizer": self.optimizer,
+                "rates": self.rates,
+                "reconstruction": Reconstruction(reduction=self.reduction),
+                "fill": self.fill,
+                "critics": critics,
+                "stages": stages,
+            }
+        )
+
+
+class CriticOptions(GeneratorOptions):
+    """What the paper's critics have in common."""
+
+    loss: Recipe = Field(default=WGAN, description="a recipe: loss, norm, optimiser and clip that belong together")
+    weights: Weights = reading(Weights(), "R13", "the weights of eq. (8)")
+    critic_tables: Literal["printed", "exchanged"] = reading(
+        "printed", "R6", "Tables 2 and 3 as printed, or with their captions exchanged", paper="printed"
+    )
+    head: Literal["mean", "linear", "patch"] = reading("mean", "R7", "what makes a critic's last maps one score")
+    downsample: Literal["avgpool3", "area", "bilinear"] = reading(
+        "avgpool3", "R9", "how images are down-sampled for the multi-scale critics"
+    )
+    critic_input: Literal["composite", "raw"] = reading(
+        "composite", "R11", "the critics see the repaired image, or the generator's raw output", paper="raw"
+    )
+    real_window: Literal["same", "independent"] = reading(
+        "same", "R19", "where the local critic looks in real images", paper="independent"
+    )
+
+    def critic(self, view: str, image_size: int) -> Critic:
+        """The paper's critic with this view."""
+        network = {
+            "kind": "mo_zhou",
+            "view": view,
+            "image_side": image_size,
+            "width": self.width,
+            "tables": self.critic_tables,
+            "head": self.head,
+            "norm": self.loss.norm,
+            "downsample": self.downsample,
+        }
+        return Critic(
+            network=network,
+            recipe=self.loss,
+            weight=self.weights.of(view),
+            sees=self.critic_input,
+            real_window=self.real_window,
+        )
+
+
+class Proposed(CriticOptions):
+    """The proposed model: a local, a global and ``multiscale`` multi-scale critics (the paper has two)."""
+
+    multiscale: Annotated[int, Field(ge=0, le=3)] = Field(
+        default=2, description="how many multi-scale critics: x2, x4 and, beyond the paper, x8 (READING R10)"
+    )
+
+    def method(self, image_size: int) -> Method:
+        """Section 3 and 4, with the readings that these options name."""
+        views = ("local", "global", *MULTISCALE[: self.multiscale])
+        critics = {view: self.critic(view, image_size) for view in views}
+        return self.described(image_size, critics, list(STAGES))
+
+
+class ReconstructionOnly(GeneratorOptions):
+    """The control that the paper lacks: its generator and L_r alone, for as many updates, in the same two stages."""
+
+    def method(self, image_size: int) -> Method:
+        """The paper's generator without critics."""
+        return self.described(image_size, {}, ["pretrain", "joint"])

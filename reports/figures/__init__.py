@@ -1,0 +1,7 @@
+"""Figures: frame in, matplotlib Figure out. No pyplot, no files. NoData says why there is nothing to show."""
+
+from reports.figures.ablation import ablation
+from reports.figures.curves import training_curves
+from reports.figures.repairs import repairs
+
+__all__ = ["ablation", "repairs", "training_curves"]

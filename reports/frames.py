@@ -1,0 +1,87 @@
+"""What a report is made from: plain facts about the study and tidy tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import pandas as pd
+
+STUDY = (
+    "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
+    "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps",
+)  # fmt: skip
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "runs": (
+        "run", "variant", "data", "seed", "method", "status", "why", "diverged_at", "updates", "parameters",
+        "critic_parameters", "seconds", "start", "record",
+    ),
+    "scores": ("run", "variant", "data", "seed", "image", "region", "output", "metric", "value"),
+    "curves": ("run", "variant", "data", "seed", "stage", "network", "term", "step", "value"),
+    "factors": ("ablation", "variant", "factor", "level"),
+    "readings": ("variant", "key", "value", "reading", "meaning", "departs"),
+    "stages": ("key", "kind", "runs", "steps", "seconds", "device", "torch"),
+    "pictures": ("run", "variant", "data", "seed", "image", "output", "pixels"),
+}  # fmt: skip
+
+
+class NoData(ValueError):
+    """A table or figure has nothing to show; the message says why, as a sentence for the reader."""
+
+
+def _empty(name: str) -> Any:
+    return field(default_factory=lambda: pd.DataFrame({column: [] for column in COLUMNS[name]}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames:
+    """A study's facts and results. A table left out is empty.
+
+    `study`: plain facts, by the names in `STUDY`; what is missing shows as "not recorded".
+        name, profile ('demo', 'paper', ...), scope ('paper', 'reduced', 'other'), command, made (ISO date): text;
+        image_size (px), generator_updates, batch: int; seconds: the sum of the stages';
+        data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images;
+        versions {package: version}; devices: a list; seeds: a list; numerics, steps: a mapping or text;
+        reference: the proposed model's variant; control: the variant trained with the reconstruction loss
+        alone, or None; sharing {shared, unshared}: multiply-accumulates as made, and had each run made its own.
+
+    `runs`, a row a run: run ('proposed/faces/0'), variant, data, seed, method ('proposed', 'ce', 'glcic', ...),
+        status ('completed', 'diverged', 'failed', 'interrupted', 'missing'), why (text), diverged_at (step or NA),
+        updates (of the generator), parameters (of the generator), critic_parameters, seconds, start (key of the
+        first trained stage, equal where two runs share it; '' for fillers, which train nothing), record (Sacred id).
+    `scores`, a row a value: run, variant, data, seed, image, region ('hole', 'whole', 'boundary'), output
+        ('composite', 'raw'), metric (`naming.METRICS` names unit and direction), value. An optional column `group`
+        names images that belong together (a photograph's tiles, a person's pictures).
+    `curves`, a row a value: run, variant, data, seed, stage ('pretrain', 'critic', 'joint'), network ('generator',
+        'local', 'global', 'half', ...), term ('reconstruction', 'gap', 'ratio', ...), step (within the stage), value.
+    `factors`, a row a level: ablation, variant, factor, level (text).
+    `readings`, a row a setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the literal text).
+    `stages`, a row a stage made: key, kind, runs (how many use it), steps, seconds, device, torch (version).
+    `pictures`, a row an image: run, variant, data, seed, image, output ('truth', 'masked', 'composite', 'raw'),
+        pixels ((H, W, 3) uint8).
+
+    Raises ValueError where a table lacks columns.
+    """
+
+    study: Mapping[str, Any]
+    runs: pd.DataFrame = _empty("runs")
+    scores: pd.DataFrame = _empty("scores")
+    curves: pd.DataFrame = _empty("curves")
+    factors: pd.DataFrame = _empty("factors")
+    readings: pd.DataFrame = _empty("readings")
+    stages: pd.DataFrame = _empty("stages")
+    pictures: pd.DataFrame = _empty("pictures")
+
+    def __post_init__(self) -> None:
+        for table in fields(self)[1:]:
+            missing = sorted(set(COLUMNS[table.name]) - set(getattr(self, table.name).columns))
+            if missing:
+                raise ValueError(
+                    f"frames.{table.name}: columns {missing} are missing; expected {COLUMNS[table.name]}"
+                )
+        object.__setattr__(self, "study", {**dict.fromkeys(STUDY), **self.study})
+
+    def data_sets(self) -> list[str]:
+        """Names of the data sets, the study's order first, then those that only the runs know."""
+        named = [str(entry["name"]) for entry in self.study["data"] or []]
+        return list(dict.fromkeys([*named, *self.runs["data"].tolist()]))

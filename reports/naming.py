@@ -1,0 +1,83 @@
+"""Names and order of variants and metrics, the same in every table and figure."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reports.frames import Frames
+
+Group = Literal["paper", "control", "filler", "other"]
+
+LABELS = {
+    "proposed": "Proposed",
+    "ce": "CE",
+    "glcic": "GLCIC",
+    "giica": "GIICA",
+    "contextual_attention": "GIICA",
+    "single": "Single critic",
+    "reconstruction_only": "Reconstruction only",
+    "mean": "Mean filler",
+    "biharmonic": "Biharmonic filler",
+}
+_ORDER: dict[str, tuple[int, Group]] = {
+    "ce": (0, "paper"),
+    "glcic": (1, "paper"),
+    "proposed": (2, "paper"),
+    "reconstruction_only": (3, "control"),
+    "single": (4, "control"),
+    "giica": (5, "control"),
+    "contextual_attention": (5, "control"),
+    "mean": (6, "filler"),
+    "biharmonic": (7, "filler"),
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is named and read: `better` is +1 where more is better, -1 where less is."""
+
+    label: str
+    unit: str
+    better: int
+    digits: int
+
+
+METRICS = {
+    "psnr": Metric("PSNR", "dB", 1, 2),
+    "ssim": Metric("SSIM", "", 1, 3),
+    "ssim_global": Metric("SSIM, one window", "", 1, 3),
+    "l1": Metric("L1", "", -1, 4),
+    "seam": Metric("Seam error", "", -1, 4),
+}
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of that name; ValueError names the known ones."""
+    if name not in METRICS:
+        raise ValueError(f"metric: {name!r} is unknown; choose {', '.join(METRICS)}")
+    return METRICS[name]
+
+
+def label(variant: str) -> str:
+    """The reader's name of a variant; a name that we do not know stays as it is."""
+    return LABELS.get(variant, variant)
+
+
+def role(frames: Frames, variant: str) -> str:
+    """The well-known name behind a variant: the study may call its reference or its control otherwise."""
+    if variant == frames.study["reference"]:
+        return "proposed"
+    if variant == frames.study["control"]:
+        return "reconstruction_only"
+    return variant
+
+
+def group(frames: Frames, variant: str) -> Group:
+    """What a row is there for: the paper's own method, a control, a filler, or anything else."""
+    return _ORDER.get(role(frames, variant), (len(_ORDER), "other"))[1]
+
+
+def ordered(frames: Frames, variants: list[str]) -> list[str]:
+    """The paper's rows first, then controls, fillers and the others; within a place by first appearance."""
+    return sorted(
+        dict.fromkeys(variants), key=lambda variant: _ORDER.get(role(frames, variant), (len(_ORDER), ""))[0]
+    )

@@ -1,0 +1,58 @@
+"""The paper's own numbers, read from paper.yaml."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+from reports.frames import Frames
+
+
+@cache
+def paper() -> Mapping[str, Any]:
+    """All of paper.yaml."""
+    loaded: Mapping[str, Any] = YAML(typ="safe").load(
+        resources.files("reports").joinpath("paper.yaml").read_text("utf-8")
+    )
+    return loaded
+
+
+@cache
+def published() -> pd.DataFrame:
+    """The numbers of Tables 6 to 8. Columns: table, data, method, variant, metric, value (dB or 0..1)."""
+    rows = [{"table": table["table"], **row} for table in paper()["tables"] for row in table["rows"]]
+    return pd.DataFrame(rows)
+
+
+def counterpart(frames: Frames, data: str) -> str | None:
+    """The paper's data set that `data` stands beside, or None.
+
+    A data set is matched by its name and kind. Where none of the study's matches, the first stands beside CelebA,
+    on which the paper compares methods; the report says so.
+    """
+    kinds = {str(entry["name"]): str(entry.get("kind", "")) for entry in frames.study["data"] or []}
+    matched = {name: _match(f"{name} {kinds.get(name, '')}") for name in frames.data_sets()}
+    if data in matched and not any(matched.values()) and data == next(iter(matched)):
+        return "CelebA"
+    return matched.get(data)
+
+
+def _match(words: str) -> str | None:
+    for name, entry in paper()["data"].items():
+        if any(word in words.lower() for word in entry["words"]):
+            return str(name)
+    return None
+
+
+def published_values(frames: Frames, data: str, metric: str) -> dict[str, float]:
+    """Our variant -> the paper's value on the counterpart of `data`; its proposed model is the study's reference."""
+    table = published()
+    chosen = table[(table["data"] == counterpart(frames, data)) & (table["metric"] == metric)]
+    reference = frames.study["reference"] or "proposed"
+    return {
+        reference if variant == "proposed" else variant: float(value)
+        for variant, value in zip(chosen["variant"], chosen["value"], strict=True)
+    }

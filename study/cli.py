@@ -1,0 +1,308 @@
+"""The command line: thin. Exit codes: 0 fine, 1 error, 2 bad input, 3 some runs failed, 130 interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from study.errors import BadInput, Interrupted, StudyError
+
+if TYPE_CHECKING:
+    from study.plan import Plan
+    from study.spec import Study
+    from study.store import Store
+
+app = typer.Typer(
+    help="Trains a paper's model, its baselines and its ablations, and reports what came of it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[Path, typer.Argument(help="the study file, such as runs.yaml", metavar="STUDY")]
+Out = Annotated[Path, typer.Option("--out", help="the folder for all that is made")]
+Profile = Annotated[str | None, typer.Option("--profile", help="a profile of the study file, such as paper")]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", help="variants to run, by name or pattern; may be repeated")
+]
+Seeds = Annotated[str | None, typer.Option("--seeds", help="seeds instead of the file's: 0,1,2 or 0-9")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="path.to.key=value, laid over the file; may be repeated")
+]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda where there is one")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="worker processes; default: one a core, or one a GPU")
+]
+NoShare = Annotated[bool, typer.Option("--no-share", help="make every run's stages for itself: the same bytes, later")]
+AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
+
+
+@app.command()
+def run(
+    file: File,
+    out: Out = Path("out"),
+    profile: Profile = None,
+    only: Only = None,
+    seeds: Seeds = None,
+    settings: Settings = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+    no_share: NoShare = False,
+) -> None:
+    """Make every stage of a study that is not there yet, evaluate, and write the report."""
+    from study import driver
+    from study.executors import Local
+    from study.progress import Display
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
+    console = Console()
+    store = _store(out)
+    started = time.monotonic()
+    with driver.OutputLock(out):
+        for damage in driver.check(plan, store):
+            console.print(f"[yellow]damaged[/] {damage}; it is set aside in {out / 'damaged'} and made again")
+        driver.settle_stale(out)
+        saved = plan.save(out)
+        waiting = driver.tasks(plan, store)
+        known = len(plan.stages) - len({key for task in waiting for key in task.keys})
+        text = f"{len(plan.runs)} runs, {len(plan.stages)} stages, {known} of them there already"
+        console.print(f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}", highlight=False)
+        if waiting:
+            executor = Local(out, saved, jobs=jobs or _jobs(kind), device=kind)
+            with Display(plan, store, waiting, console) as display:
+                summary = driver.drive(plan, store, executor, waiting, told=display.told, tick=display.tick)
+        else:
+            summary = driver.Summary()
+        if summary.interrupted:
+            again = " ".join(["python -m study", *sys.argv[1:]])
+            console.print(f"interrupted; nothing is lost. Go on with:  {again}", highlight=False, soft_wrap=True)
+            raise typer.Exit(130)
+        page = _report(out)
+    _summarise(console, plan, store, summary.failed, time.monotonic() - started)
+    console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    if summary.failed:
+        raise typer.Exit(3)
+
+
+@app.command("plan")
+def show_plan(
+    file: File,
+    out: Out = Path("out"),
+    profile: Profile = None,
+    only: Only = None,
+    seeds: Seeds = None,
+    settings: Settings = None,
+    device: Device = "auto",
+    no_share: NoShare = False,
+    as_json: AsJson = False,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="run a few steps of each distinct stage here: time, memory, disk")
+    ] = False,
+) -> None:
+    """Show what would be made: runs, stages, which are shared, which exist, and the work. Trains nothing."""
+    from study import overview
+
+    _, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
+    store = _store(out)
+    measured = overview.measure(plan, kind) if measure else None
+    if as_json:
+        print(json.dumps(overview.as_json(plan, store, measured), indent=1))
+    else:
+        overview.show(plan, store, measured, Console())
+
+
+@app.command()
+def status(out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: AsJson = False) -> None:
+    """Tell how far a study is, from another terminal or later."""
+    from study import progress
+    from study.plan import Plan
+    from study.store import RunState, Store
+
+    plan = Plan.read(out / "plan.json")
+    if plan is None:
+        raise BadInput(f"{out}: there is no study here; start one with: python -m study run runs.yaml --out {out}")
+    store, live = Store(out), progress.read(out)
+    states = {run.name: RunState.of(out, run.name).read() for run in plan.runs}
+    running = bool(live) and not live["over"] and _alive(live["pid"])
+    counts: dict[str, int] = {}
+    for state in states.values():
+        word = state.get("status", "waiting")
+        word = "interrupted" if word == "running" and not running else word
+        counts[word] = counts.get(word, 0) + 1
+    made = sum(store.has(key) for key in plan.stages)
+    facts = {
+        "running": running,
+        "stages": [made, len(plan.stages)],
+        "runs": counts,
+        "done": live.get("done") if running else None,
+        "left_s": live.get("left_s") if running else None,
+        "now": live.get("running", []) if running else [],
+        "failed": {name: state.get("why", "") for name, state in states.items() if state.get("status") == "failed"},
+        "diverged": {name: state.get("why", "") for name, state in states.items() if state.get("status") == "diverged"},
+    }
+    if as_json:
+        print(json.dumps(facts, indent=1))
+        return
+    console = Console()
+    table = Table("run", "status", "why", "record", box=None)
+    for name, state in states.items():
+        table.add_row(name, state.get("status", "waiting"), state.get("why", ""), state.get("record", ""))
+    console.print(table)
+    words = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+    console.print(f"{made}/{len(plan.stages)} stages; runs: {words}", highlight=False)
+    if running:
+        console.print(f"running: {live['done']:.0%} of this start's work, {progress.left(live['left_s'])}", highlight=False)
+        for name in live["running"]:
+            console.print(f"  {name}", highlight=False)
+    else:
+        console.print("nothing is running here", highlight=False)
+
+
+@app.command()
+def report(out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out")) -> None:
+    """Write the report again from what is stored."""
+    Console().print(f"report: {_report(out)}", highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Runs the command line; turns our errors into a sentence and an exit code. STUDY_TRACEBACK=1 shows the rest."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except typer.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (KeyboardInterrupt, Interrupted, typer.Abort):
+        sys.exit(130)
+    except StudyError as error:
+        if os.environ.get("STUDY_TRACEBACK"):
+            raise
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        if os.environ.get("STUDY_TRACEBACK"):
+            raise
+        show = getattr(error, "show", None)
+        if show is not None:  # click's own: a wrong option
+            show()
+            sys.exit(getattr(error, "exit_code", 2))
+        print(f"error: {type(error).__name__}: {error}\n(STUDY_TRACEBACK=1 shows where)", file=sys.stderr)
+        sys.exit(1)
+
+
+# -- helpers ---------------------------------------------------------------------------------------------------------------
+
+
+def _planned(
+    file: Path,
+    profile: str | None,
+    only: list[str] | None,
+    seeds: str | None,
+    settings: list[str] | None,
+    device: str,
+    no_share: bool,
+) -> tuple[Study, Plan, str]:
+    from study import planner, spec
+
+    study = spec.load(
+        file, profile=profile, settings=settings or (), only=_split(only), seeds=_seeds(seeds)
+    )
+    kind = _device(device)
+    return study, planner.make_plan(study, device=kind, share=not no_share), kind
+
+
+def _split(only: list[str] | None) -> list[str]:
+    """``--only a,b --only c``; a variant's own commas (multiscale=0,loss=js) are kept."""
+    names = []
+    for text in only or []:
+        for part in text.split(","):
+            if "=" in part and ":" not in part and names:
+                names[-1] += f",{part}"
+            else:
+                names.append(part.strip())
+    return names
+
+
+def _seeds(text: str | None) -> list[int] | None:
+    if text is None:
+        return None
+    seeds: list[int] = []
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            seeds += range(int(first), int(last or first) + 1)
+    except ValueError:
+        raise BadInput(f"--seeds {text}: write seeds as 0,1,2 or 0-9") from None
+    return list(dict.fromkeys(seeds))
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    there = torch.cuda.is_available()
+    if asked == "auto":
+        return "cuda" if there else "cpu"
+    if asked not in ("cpu", "cuda"):
+        raise BadInput(f"--device {asked}: choose cpu, cuda or auto")
+    if asked == "cuda" and not there:
+        raise BadInput("--device cuda: torch finds no CUDA device here; choose cpu, or install a CUDA build of torch")
+    return asked
+
+
+def _jobs(kind: str) -> int:
+    if kind == "cuda":
+        import torch
+
+        return torch.cuda.device_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _store(out: Path) -> Store:
+    from study.store import Store
+
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"--out {out}: this is a file; name a folder")
+    return Store(out)
+
+
+def _report(out: Path) -> Path:
+    from reports.render import render
+    from study.results import load
+
+    return render(load(out), out / "report")
+
+
+def _summarise(console: Console, plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:
+    from study.store import RunState
+
+    states = {run.name: RunState.of(store.out, run.name).read() for run in plan.runs}
+    diverged = {name: state["why"] for name, state in states.items() if state.get("status") == "diverged"}
+    for name, why in diverged.items():
+        console.print(f"diverged: {name}: {why}", highlight=False, soft_wrap=True)
+    for name, why in failed.items():
+        console.print(f"[red]failed[/]: {name}: {why} (see {store.out / 'failures'})", highlight=False, soft_wrap=True)
+    fine = sum(state.get("status") == "completed" for state in states.values())
+    text = f"{fine} of {len(plan.runs)} runs completed, {len(diverged)} diverged, {len(failed)} failed"
+    console.print(f"{text}, in {seconds:.0f} s", highlight=False)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> Any:
+    raise Interrupted

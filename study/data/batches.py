@@ -1,0 +1,126 @@
+"""Mini-batches: images, flips and holes, each a function of (seed, stream, step) alone.
+
+So every variant of a seed sees the same images under the same holes in the same order, and a resumed run goes on
+exactly where it was.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.masking import Box, center_box, mask_of, window_of
+from models.method import Fill, Mask
+from study.seeds import numpy_rng
+
+DEVICE_LIMIT = 20 * 2**30  # bytes of images that are kept on a GPU; a larger set stays in the file
+
+
+class Batch(NamedTuple):
+    """Images with their holes. `windows` and `elsewhere`: of the local critic, at the hole and at another place."""
+
+    image: Tensor  # (B, 3, H, W), 0..1
+    mask: Tensor  # (B, 1, H, W), 1 = hole
+    fill: Tensor | float  # what stands in the hole of the generator's input
+    windows: Sequence[Box]
+    elsewhere: Sequence[Box]
+
+
+class Batches:
+    """The batches of one stream of a seed, by number.
+
+    Args:
+        images: uint8 (N, H, W, 3).
+        mean: the colour that `fill: mean` puts into the hole, 0..1.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        *,
+        seed: int,
+        stream: str,
+        batch: int,
+        flips: bool,
+        mask: Mask,
+        fill: Fill,
+        mean: Sequence[float],
+        device: torch.device,
+    ) -> None:
+        self._seed, self._stream, self._batch = seed, stream, batch
+        self._flips, self._mask, self._fill, self._mean = flips, mask, fill, mean
+        self._device, self._side = device, images.shape[1]
+        self._count = len(images)
+        self._images = images
+        self._kept: Tensor | None = None
+        if device.type == "cpu" or images.nbytes <= DEVICE_LIMIT:
+            # A view of the mapped file on a CPU, a copy on the card: nothing is read twice.
+            self._kept = torch.from_numpy(images if device.type == "cpu" else np.array(images)).to(device)
+        self._order = lru_cache(maxsize=2)(self._permutation)
+        self._center = mask_of([center_box(self._side)] * batch, self._side, device)
+
+    def at(self, number: int) -> Batch:
+        """Batch `number` of the stream, from 0; images come in a new random order in each epoch."""
+        image = self._pixels(self._indices(number))
+        if self._flips:
+            flip = self._rng("flips", number).random(self._batch) < 0.5
+            turned = torch.from_numpy(flip).to(self._device)[:, None, None, None]
+            image = torch.where(turned, image.flip(-1), image)
+        boxes = self._boxes(number)
+        windows = [window_of(box, self._side) for box in boxes]
+        mask = self._center if self._mask.kind == "center" else mask_of(boxes, self._side, self._device)
+        return Batch(image, mask, self._filling(number), windows, self._elsewhere(number))
+
+    def _rng(self, what: str, number: int) -> np.random.Generator:
+        return numpy_rng(self._seed, self._stream, what, number)
+
+    def _permutation(self, epoch: int) -> NDArray[np.int64]:
+        return self._rng("order", epoch).permutation(self._count)
+
+    def _indices(self, number: int) -> NDArray[np.int64]:
+        places = np.arange(number * self._batch, (number + 1) * self._batch)
+        return np.array([self._order(place // self._count)[place % self._count] for place in places.tolist()])
+
+    def _pixels(self, indices: NDArray[np.int64]) -> Tensor:
+        """(B, 3, H, W) in 0..1; channels_last in memory, as the file is."""
+        if self._kept is not None:
+            pixels = self._kept[torch.from_numpy(indices).to(self._device)]
+        else:
+            pixels = torch.from_numpy(self._images[indices]).to(self._device, non_blocking=True)
+        return pixels.permute(0, 3, 1, 2).float() / 255
+
+    def _boxes(self, number: int) -> list[Box]:
+        if self._mask.kind == "center":
+            return [center_box(self._side)] * self._batch
+        rng = self._rng("holes", number)
+        sizes = rng.integers(self._side // 4, self._side // 2, size=(self._batch, 2), endpoint=True)
+        return [
+            Box(int(rng.integers(0, self._side - h, endpoint=True)), int(rng.integers(0, self._side - w, endpoint=True)), h, w)
+            for h, w in sizes.tolist()
+        ]
+
+    def _elsewhere(self, number: int) -> list[Box]:
+        half = self._side // 2
+        places = self._rng("elsewhere", number).integers(0, half, size=(self._batch, 2), endpoint=True)
+        return [Box(top, left, half, half) for top, left in places.tolist()]
+
+    def _filling(self, number: int) -> Tensor | float:
+        if self._fill == "zero":
+            return 0.0
+        if self._fill == "noise":
+            shape = (self._batch, 3, self._side, self._side)
+            noise = self._rng("noise", number).random(shape, dtype=np.float32)
+            return torch.from_numpy(noise).to(self._device)
+        return colour(self._fill, self._mean, self._device)
+
+
+def colour(fill: Fill, mean: Sequence[float], device: torch.device) -> Tensor | float:
+    """A fill that is one colour, (3, 1, 1) in 0..1: black, the training set's mean, or a given one."""
+    if fill == "zero":
+        return 0.0
+    values = list(mean) if fill == "mean" or isinstance(fill, str) else fill
+    return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]

@@ -1,0 +1,195 @@
+"""A plan as people and programs read it, and what its stages cost on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from study.data import Faces
+from study.plan import KINDS, Plan, Stage, digest_of
+from study.stages import make, peak_memory
+from study.store import Store
+
+MEASURED_STEPS = 6
+WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage takes here: seconds a step, the process's peak memory, its files' size (bytes)."""
+
+    step_s: float
+    memory: int
+    disk: int
+
+
+def as_json(plan: Plan, store: Store, measured: Mapping[str, Cost] | None) -> dict[str, Any]:
+    """``runs``, ``stages`` (key, kind, needs, runs, exists) and ``work`` in multiply-accumulates."""
+    users = plan.users()
+    stages = []
+    for key, stage in plan.stages.items():
+        entry = {
+            "key": key,
+            "kind": stage.kind,
+            "needs": sorted(stage.needs.values()),
+            "runs": users[key],
+            "exists": store.has(key),
+            "steps": stage.steps,
+            "work": stage.work,
+        }
+        if measured is not None and key in measured:
+            cost = measured[key]
+            entry |= {"step_s": cost.step_s, "peak_memory_bytes": cost.memory, "disk_bytes": cost.disk}
+        stages.append(entry)
+    runs = [
+        {"name": r.name, "variant": r.variant, "data": r.data, "seed": r.seed, "aliases": r.aliases, "stages": r.stages}
+        for r in plan.runs
+    ]
+    found: dict[str, Any] = {"runs": runs, "stages": stages, "work": plan.work()}
+    if measured is not None:
+        found["expected_s"] = expected_s(plan, store, measured)
+    return found
+
+
+def show(plan: Plan, store: Store, measured: Mapping[str, Cost] | None, console: Console) -> None:
+    """The plan as tables: stages with who shares them, then runs and work."""
+    users = plan.users()
+    table = Table(title="Stages", box=None, title_justify="left", pad_edge=False)
+    for name in ("stage", "there", "steps", "GMAC"):
+        table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
+    for name in ("ms a step", "MiB memory", "MiB disk") if measured is not None else ():
+        table.add_column(name, justify="right")
+    table.add_column("made for")
+    for kind in KINDS:
+        for key, stage in plan.stages.items():
+            if stage.kind != kind:
+                continue
+            row = [key, "yes" if store.has(key) else "no", str(stage.steps or ""), f"{stage.work / 1e9:,.0f}"]
+            if measured is not None:
+                cost = measured.get(key)
+                row += (
+                    [f"{1000 * cost.step_s:.1f}", f"{cost.memory / 2**20:.0f}", f"{cost.disk / 2**20:.1f}"]
+                    if cost
+                    else ["", "", ""]
+                )
+            table.add_row(*row, _users(users[key]))
+    console.print(table)
+    console.print()
+    counts = {kind: sum(stage.kind == kind for stage in plan.stages.values()) for kind in KINDS}
+    console.print(
+        f"{len(plan.runs)} runs of {len({run.variant for run in plan.runs})} variants; stages: "
+        + ", ".join(f"{count} {kind}" for kind, count in counts.items()),
+        highlight=False,
+    )
+    for run in plan.runs:
+        if run.aliases and run.seed == plan.runs[0].seed:
+            console.print(f"{run.variant} is also {', '.join(run.aliases)}: one run under several names", highlight=False)
+    work = plan.work()
+    console.print(
+        f"work: {work['shared'] / 1e12:,.2f} TMAC shared, {work['unshared'] / 1e12:,.2f} TMAC without sharing"
+        + (f" ({work['unshared'] / work['shared']:.2f} times)" if work["shared"] else ""),
+        highlight=False,
+    )
+    if measured is not None:
+        left = timedelta(seconds=round(expected_s(plan, store, measured)))
+        disk = sum(cost.disk for cost in measured.values())
+        console.print(
+            f"expected: {left} of one worker for what is not there yet; {disk / 2**20:,.0f} MiB of disk for all",
+            highlight=False,
+        )
+
+
+def _users(names: list[str]) -> str:
+    if len(names) <= 2:
+        return ", ".join(names)
+    return f"{names[0]} and {len(names) - 1} more"
+
+
+def expected_s(plan: Plan, store: Store, measured: Mapping[str, Cost]) -> float:
+    """Seconds of one worker for the trained stages that are not there yet."""
+    missing = [key for key in measured if not store.has(key)]
+    return sum(measured[key].step_s * plan.stages[key].steps for key in missing)
+
+
+class _Clock:
+    """A watch that notes when each step ends."""
+
+    stopping = False
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def progress(self, key: str, done: int, total: int) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.times.append(time.monotonic())
+
+    def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
+        """Not needed here."""
+
+
+def measure(plan: Plan, device_kind: str) -> dict[str, Cost]:
+    """A few steps of each distinct trained stage on this device; the cost of every stage that is like it.
+
+    The stages are made in a folder that is thrown away, on drawn portraits of the study's size in place of its data.
+    """
+    torch.set_num_threads(1)
+    device = torch.device(device_kind)
+    alike: dict[str, Cost] = {}
+    costs: dict[str, Cost] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        for stage in _in_order(plan):
+            name = _alike(stage, plan)
+            if name not in alike:
+                short = _short(stage)
+                _reset_peak(device)
+                clock = _Clock()
+                make([stage.key], replace(plan, stages={stage.key: short}), store, clock, device)
+                steps = [after - before for before, after in zip(clock.times, clock.times[1:], strict=False)][WARM_UP:]
+                size = sum(file.stat().st_size for file in store.folder(stage.key).rglob("*"))
+                alike[name] = Cost(median(steps) if stage.steps else 0.0, peak_memory(device), size)
+            elif any(stage.key in other.needs.values() for other in plan.stages.values()):
+                make([stage.key], replace(plan, stages={stage.key: _short(stage)}), store, _Clock(), device)
+            if stage.steps:
+                costs[stage.key] = alike[name]
+    return costs
+
+
+def _in_order(plan: Plan) -> list[Stage]:
+    """The stages of one seed on one data set, inputs first, and no evaluation."""
+    stages = [stage for stage in plan.stages.values() if stage.kind != "evaluate"]
+    return sorted(stages, key=lambda stage: KINDS.index(stage.kind))
+
+
+def _alike(stage: Stage, plan: Plan) -> str:
+    """What decides a stage's cost a step: its options but for how many steps it has."""
+    options = {k: v for k, v in stage.options.items() if k not in ("steps", "first_update", "log_every", "dataset")}
+    return digest_of([stage.kind, options])
+
+
+def _short(stage: Stage) -> Stage:
+    if stage.kind == "data":
+        drawn = Faces(kind="faces", train=64, validation=1, test=1)
+        return replace(stage, hints={"options": drawn.model_dump(mode="json")})
+    return replace(stage, options={**stage.options, "steps": MEASURED_STEPS, "log_every": MEASURED_STEPS})
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return  # elsewhere the peak is that of the whole process

@@ -1,0 +1,305 @@
+"""From a study to its plan: every run is cut into stages, and equal stages are one.
+
+``share=False`` salts the keys with the run's name, so that nothing is shared but the packed data: to show that it
+makes no difference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from models.masking import center_box
+from models.method import Critic, Filler, Method, Rate, Trained
+from study import catalog, work
+from study.errors import BadInput
+from study.plan import Plan, Run, Stage, digest_of
+from study.spec import Study, Variant
+
+VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "evaluate": 1}
+"""A number for each kind of stage, raised when the same options come to mean other numbers."""
+
+
+def make_plan(study: Study, *, device: str = "cpu", share: bool = True) -> Plan:
+    """The graph of a study for a kind of device. Raises BadInput where a data set is not what the study says."""
+    numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
+    packed = {name: _data_stage(name, options, study.image_size) for name, options in study.data.items()}
+    stages: dict[str, Stage] = {stage.key: stage for stage in packed.values()}
+    runs: dict[tuple[Any, ...], Run] = {}
+    for data_name, data in packed.items():
+        for variant in study.variants.values():
+            for seed in study.seeds:
+                name = f"{variant.name}/{data_name}/{seed}"
+                planner = _Planner(study, numerics, data, seed, "" if share else name)
+                roles = planner.run(variant)
+                identity = (data_name, seed, variant.method, *roles.values())
+                if share and identity in runs:  # one run under two names
+                    runs[identity].aliases.append(variant.name)
+                    continue
+                stages.update(planner.stages)
+                runs[identity] = Run(
+                    name=name,
+                    variant=variant.name,
+                    data=data_name,
+                    seed=seed,
+                    method=variant.method,
+                    stages={"data": data.key, **roles},
+                    config=variant.options.model_dump(mode="json", by_alias=True),
+                    **_size(variant, study.image_size),
+                )
+    facts = _facts(study, numerics, packed, share)
+    return Plan(study=facts, runs=list(runs.values()), stages=stages)
+
+
+def _size(variant: Variant, image_size: int) -> dict[str, int]:
+    """Updates of the generator, its parameters, and those of all critics; nothing for a filler."""
+    if isinstance(variant.options, Filler):
+        return {}
+    method = variant.options.method(image_size)
+    critics = (work.critic_cost(critic.network, image_size)[0] for critic in method.critics.values())
+    return {
+        "updates": variant.options.steps.generator,
+        "parameters": work.generator_cost(method.generator, image_size)[0],
+        "critic_parameters": sum(critics),
+    }
+
+
+def _facts(study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], share: bool) -> dict[str, Any]:
+    return {
+        "name": study.name,
+        "file": study.file.name,
+        "profile": study.profile,
+        "seeds": study.seeds,
+        "image_size": study.image_size,
+        "data": {name: {**stage.options["dataset"], "stage": stage.key} for name, stage in packed.items()},
+        "protocol": study.protocol.model_dump(mode="json"),
+        "numerics": numerics,
+        "shared": share,
+        "observers": [observer.model_dump(mode="json") for observer in study.observers],
+        "ablations": {
+            name: {
+                "reference": ablation.reference,
+                "factors": ablation.factors,
+                "cells": [[list(levels), variant] for levels, variant in ablation.cells.items()],
+            }
+            for name, ablation in study.ablations.items()
+        },
+        "readings": [row for variant in study.variants.values() for row in readings(variant)],
+        "resolved": study.resolved,
+    }
+
+
+def readings(variant: Variant) -> Iterator[dict[str, Any]]:
+    """The readings in force in a variant: key, value, READING number, meaning, and whether the text is departed from."""
+    yield from _readings(variant.name, "", variant.options)
+
+
+def _readings(variant: str, prefix: str, options: Any) -> Iterator[dict[str, Any]]:
+    for name, info in type(options).model_fields.items():
+        value = getattr(options, name)
+        plain = value.model_dump(mode="json", by_alias=True) if hasattr(value, "model_dump") else value
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and "reading" in extra:
+            yield {
+                "variant": variant,
+                "key": prefix + (info.alias or name),
+                "value": plain if isinstance(plain, str) else json.dumps(plain),
+                "reading": extra["reading"],
+                "meaning": info.description,
+                "departs": extra["paper"] is not None and plain != extra["paper"],
+            }
+        elif hasattr(value, "model_fields"):
+            yield from _readings(variant, f"{prefix}{info.alias or name}.", value)
+
+
+def _data_stage(name: str, options: Any, image_size: int) -> Stage:
+    try:
+        dataset = {**options.identity(), "version": options.version}
+    except ValueError as error:
+        raise BadInput(f"data.{name}: {error}") from error
+    return _stage(
+        "data", {"dataset": dataset, "image_size": image_size}, {}, hints={"options": options.model_dump(mode="json")}
+    )
+
+
+class _Planner:
+    """Cuts one run into stages."""
+
+    def __init__(
+        self, study: Study, numerics: dict[str, Any], data: Stage, seed: int, salt: str
+    ) -> None:
+        self.study, self.data, self.seed, self.salt = study, data, seed, salt
+        self.numerics = numerics
+        self.stages: dict[str, Stage] = {}
+
+    def add(self, kind: str, options: dict[str, Any], needs: dict[str, str], **more: Any) -> str:
+        """A trained or evaluated stage, on these numerics."""
+        options = {**options, "numerics": self.numerics}
+        stage = _stage(kind, options, {"data": self.data.key, **needs}, salt=self.salt, **more)
+        self.stages[stage.key] = stage
+        return stage.key
+
+    def run(self, variant: Variant) -> dict[str, str]:
+        """The keys of a run's stages by role, in the order in which they are made."""
+        options = variant.options
+        if isinstance(options, Filler):
+            model: dict[str, Any] = {"filler": options.filler, "images": options.images}
+            model["versions"] = {options.filler: catalog.FILLERS[options.filler].version}
+            return {"evaluate": self.add("evaluate", {**model, **self.protocol()}, {})}
+        method = options.method(self.study.image_size)
+        roles = self.trained(options, method)
+        last = list(roles)[-1]
+        evaluated = {"generator": method.generator, "fill": method.fill, **self.protocol()}
+        evaluated["versions"] = _versions(method.generator, {})
+        size = self.study.image_size
+        test = self.data.options["dataset"].get("test", 0)
+        images = test if isinstance(test, int) else 0
+        forward = images * work.generator_cost(method.generator, size)[1]
+        roles["evaluate"] = self.add(
+            "evaluate", evaluated, {"model": roles[last]}, seed=self.seed, work=forward
+        )
+        return roles
+
+    def protocol(self) -> dict[str, Any]:
+        metrics = {name: metric.version for name, metric in catalog.METRICS.items()}
+        return {"protocol": self.study.protocol.model_dump(mode="json"), "metrics": metrics}
+
+    def trained(self, options: Trained, method: Method) -> dict[str, str]:
+        """The stages in which a method is trained (section 4)."""
+        roles: dict[str, str] = {}
+        size = self.study.image_size
+        steps = options.steps
+        windowed = options.mask.kind == "center" and all(c.sees == "composite" for c in method.critics.values())
+        forward = work.generator_cost(method.generator, size, center_box(size) if windowed else None)[1]
+        critic = {name: work.critic_cost(c.network, size)[1] for name, c in method.critics.items()}
+        batch = options.batch
+        common = {
+            "fill": method.fill,
+            "generator": method.generator,
+            "mask": options.mask.model_dump(mode="json"),
+            "batch": batch,
+            "flips": options.flips,
+            "log_every": options.log_every,
+        }
+        first = {"reconstruction": method.reconstruction.model_dump(mode="json"), "init_std": method.init_std}
+        first["optimizer"] = method.optimizer.model_dump(mode="json")
+
+        def rate(stage: str) -> dict[str, Any]:
+            chosen = method.rates.get(stage) or Rate(lr=method.optimizer.lr)
+            return chosen.model_dump(mode="json")
+
+        needs: dict[str, str] = {}
+        updates = 0
+        if "pretrain" in method.stages:
+            roles["pretrain"] = needs["generator"] = self.add(
+                "pretrain",
+                {
+                    **common,
+                    **first,
+                    "rate": rate("pretrain"),
+                    "steps": steps.pretrain,
+                    "first_update": 0,
+                    "versions": _versions(method.generator, {}),
+                },
+                {},
+                seed=self.seed,
+                work=3 * forward * batch * steps.pretrain,
+            )
+            updates = steps.pretrain
+        if "critic" in method.stages:
+            for name, described in method.critics.items():
+                recipe = described.recipe
+                roles[f"critic.{name}"] = needs[f"critic.{name}"] = self.add(
+                    "critic",
+                    {
+                        **common,
+                        "role": name,
+                        "critic": _critic_alone(described),
+                        "critic_steps": recipe.critic_steps,
+                        "steps": steps.critic,
+                        "versions": _versions(method.generator, {name: described}),
+                    },
+                    {"generator": roles["pretrain"]},
+                    seed=self.seed,
+                    work=6 * critic[name] * batch * steps.critic * recipe.critic_steps,
+                    forward=forward * batch * steps.critic * recipe.critic_steps,
+                )
+        rounds = max((c.recipe.critic_steps for c in method.critics.values()), default=1)
+        macs = (2 + rounds) * forward + sum(
+            (6 * c.recipe.critic_steps + 2) * critic[name] for name, c in method.critics.items()
+        )
+        roles["joint"] = self.add(
+            "joint",
+            {
+                **common,
+                **first,
+                "critics": {name: c.model_dump(mode="json") for name, c in method.critics.items()},
+                "critic_steps": rounds,
+                "rate": rate("joint"),
+                "steps": steps.generator - updates,
+                "first_update": updates,
+                "versions": _versions(method.generator, method.critics),
+            },
+            needs,
+            seed=self.seed,
+            work=macs * batch * (steps.generator - updates),
+        )
+        return roles
+
+
+def _critic_alone(critic: Critic) -> dict[str, Any]:
+    """What a critic's own stage reads of it: not its weight, nor what only G's step reads."""
+    value = critic.model_dump(mode="json", exclude={"weight"})
+    value["recipe"].pop("form")
+    return value
+
+
+def _versions(generator: dict[str, Any], critics: Mapping[str, Critic]) -> dict[str, int]:
+    versions = {f"generator.{generator['kind']}": catalog.GENERATORS[generator["kind"]].version}
+    for critic in critics.values():
+        kind, loss = critic.network["kind"], critic.recipe.kind
+        versions[f"critic.{kind}"] = catalog.CRITICS[kind].version
+        versions[f"loss.{loss}"] = catalog.ADVERSARIAL[loss].version
+    return versions
+
+
+def _stage(
+    kind: str,
+    options: dict[str, Any],
+    needs: dict[str, str],
+    *,
+    seed: int | None = None,
+    salt: str = "",
+    hints: dict[str, Any] | None = None,
+    work: int = 0,
+    forward: int = 0,
+) -> Stage:
+    named = {"kind": kind, "version": VERSIONS[kind], "options": _lean(options), "needs": needs, "seed": seed}
+    if salt:
+        named["salt"] = salt
+        hints = {**(hints or {}), "salt": salt}
+    stage = Stage(
+        key=f"{kind}-{digest_of(named)}",
+        kind=kind,
+        options=options,
+        needs=needs,
+        seed=seed,
+        hints=hints or {},
+        work=work,
+        forward=forward,
+    )
+    rate = options.get("rate")
+    steps = options.get("steps", 0)
+    if steps and (rate is None or Rate.model_validate(rate).constant) and steps % options["log_every"] == 0:
+        shorter = {**named, "options": {k: v for k, v in _lean(options).items() if k != "steps"}}
+        stage = replace(stage, lineage=digest_of(shorter))
+    return stage
+
+
+def _lean(value: Any) -> Any:
+    """Options without what is not set, so that a new option that nobody uses leaves old keys as they are."""
+    if isinstance(value, dict):
+        return {key: _lean(entry) for key, entry in value.items() if entry is not None}
+    return value

@@ -1,0 +1,184 @@
+"""A YAML file as nodes that remember where they stand, so that every later fault can point at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import Node as YamlNode
+
+from study.errors import BadInput
+
+PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+DEEPEST = 30
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value stands: ``runs.yaml:41:13: variants.no_local.loss``, or in an option of the command line."""
+
+    source: str
+    line: int
+    column: int
+    path: tuple[str, ...]
+
+    def __str__(self) -> str:
+        at = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
+        return f"{at}: {'.'.join(self.path)}" if self.path else at
+
+    def fault(self, message: str) -> str:
+        """``place: message``, as users see it."""
+        return f"{self}: {message}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value with its place. ``value`` is a scalar, a list of nodes, or a dictionary of nodes.
+
+    ``key``: where the key stands that names it, if one does.
+    """
+
+    value: Any
+    place: Place
+    key: Place | None = None
+
+    @property
+    def is_mapping(self) -> bool:
+        return isinstance(self.value, dict)
+
+    def get(self, key: str) -> Node | None:
+        """The entry ``key`` of a mapping, if there."""
+        return self.value.get(key) if self.is_mapping else None
+
+    def items(self) -> Iterator[tuple[str, Node]]:
+        """The entries of a mapping; nothing for anything else."""
+        yield from self.value.items() if self.is_mapping else ()
+
+    def without(self, *keys: str) -> Node:
+        """The mapping less some keys."""
+        return replace(self, value={key: node for key, node in self.items() if key not in keys})
+
+    def plain(self) -> Any:
+        """The value without places."""
+        if self.is_mapping:
+            return {key: node.plain() for key, node in self.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+    def at(self, path: tuple[str | int, ...]) -> Node:
+        """The node at a path, or the deepest one on the way to it."""
+        node = self
+        for part in path:
+            if node.is_mapping and part in node.value:
+                node = node.value[part]
+            elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+        return node
+
+    def over(self, base: Node) -> Node:
+        """This node laid over another: mappings are joined key by key, anything else replaces.
+
+        A mapping that names another ``kind`` or ``method`` than the base's is another thing and replaces it whole.
+        """
+        if not (self.is_mapping and base.is_mapping):
+            return self
+        kind, other = self.get("kind"), base.get("kind")
+        if kind and other and kind.value != other.value:
+            return self
+        joined = dict(base.value)
+        for key, node in self.items():
+            joined[key] = node.over(joined[key]) if key in joined else node
+        return replace(self, value=joined)
+
+
+def read(file: Path, faults: list[str]) -> Node:
+    """Reads a YAML file; duplicate keys and odd values are added to ``faults``. Raises BadInput where it is no YAML."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise BadInput(f"{file}: cannot be read: {why}; name a study file such as runs.yaml") from error
+    return parse(text, str(file), faults)
+
+
+def parse(text: str, source: str, faults: list[str], path: tuple[str, ...] = (), lines: bool = True) -> Node:
+    """YAML text as a node. ``lines`` false: the places name the source alone, as for ``--set``."""
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        root = yaml.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Place(source, mark.line + 1 if mark and lines else 0, mark.column + 1 if mark else 0, path)
+        raise BadInput(place.fault(f"this is not YAML: {error.problem or error.context}")) from error
+    except YAMLError as error:
+        raise BadInput(f"{source}: this is not YAML: {' '.join(str(error).split())}") from error
+    if root is None:
+        return Node(None, Place(source, 1 if lines else 0, 1, path))
+    return _Reader(yaml, source, lines, faults).node(root, path, 0)
+
+
+class _Reader:
+    def __init__(self, yaml: YAML, source: str, lines: bool, faults: list[str]) -> None:
+        self.yaml, self.source, self.lines, self.faults = yaml, source, lines, faults
+
+    def place(self, node: YamlNode, path: tuple[str, ...]) -> Place:
+        mark = node.start_mark
+        return Place(self.source, mark.line + 1 if self.lines else 0, mark.column + 1, path)
+
+    def node(self, node: YamlNode, path: tuple[str, ...], depth: int) -> Node:
+        place = self.place(node, path)
+        if depth > DEEPEST:  # an alias inside its own anchor
+            raise BadInput(place.fault(f"nested deeper than {DEEPEST} levels; write it without the alias"))
+        if isinstance(node, MappingNode):
+            return Node(self.mapping(node, path, depth), place)
+        if isinstance(node, SequenceNode):
+            items = [self.node(item, (*path, str(i)), depth + 1) for i, item in enumerate(node.value)]
+            return Node(items, place)
+        assert isinstance(node, ScalarNode)
+        if str(node.tag) not in PLAIN_TAGS:
+            self.faults.append(place.fault(f"'{node.value}' has the tag {node.tag}; write plain values only"))
+            return Node(None, place)
+        return Node(self.yaml.constructor.construct_object(node), place)
+
+    def mapping(self, node: MappingNode, path: tuple[str, ...], depth: int) -> dict[str, Node]:
+        found: dict[str, Node] = {}
+        first: dict[str, int] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            place = self.place(key_node, (*path, key))
+            if not isinstance(key_node, ScalarNode) or key == "<<":
+                self.faults.append(place.fault("a key is a plain word; write 'extends: NAME' to build on another"))
+            elif key in found:
+                line = f", first in line {first[key]}" if self.lines else ""
+                self.faults.append(place.fault(f"the key '{key}' stands twice{line}; keep one"))
+            else:
+                found[key] = replace(self.node(value_node, (*path, key), depth + 1), key=place)
+                first[key] = place.line
+        return found
+
+
+def assign(root: Node, setting: str, faults: list[str]) -> Node:
+    """Lays ``path.to.key=value`` (the value is YAML) over a tree: what ``--set`` does."""
+    name, sign, text = setting.partition("=")
+    path = tuple(name.strip().split("."))
+    source = f"--set {setting}"
+    if not sign or not all(path):
+        raise BadInput(f"{source}: write --set path.to.key=value")
+    node = parse(text, source, faults, path, lines=False)
+    if node.value is None and text.strip() not in ("null", "~"):
+        raise BadInput(f"{source}: the value is missing; write --set {name}=value, or null")
+    return _assigned(root, path, node)
+
+
+def _assigned(base: Node | None, path: tuple[str, ...], node: Node) -> Node:
+    if not path:
+        return node
+    entries = dict(base.value) if base is not None and base.is_mapping else {}
+    entries[path[0]] = _assigned(entries.get(path[0]), path[1:], node)
+    return Node(entries, base.place if base is not None else node.place)

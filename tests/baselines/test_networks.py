@@ -1,0 +1,117 @@
+"""Every network that is listed is held to what the harness expects, the baselines to their papers."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import models
+from baselines.context_encoder import ContextEncoder, HoleCritic
+from baselines.glcic import LAYERS, GlcicGenerator, JoinedCritic
+from models.layers import initialise
+from models.masking import Box, center_box, erase, mask_of, window_of
+
+SIDES = [32, 64, 128, 256]
+GENERATORS = models.GENERATORS | {"context_encoder": ContextEncoder, "glcic": GlcicGenerator}
+CRITICS = models.CRITICS | {"context_encoder": HoleCritic, "glcic": JoinedCritic}
+REQUIRED: dict[str, dict[str, Any]] = {"mo_zhou": {"view": "local"}}
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def made(network: type[nn.Module], side: int, **options: Any) -> nn.Module:
+    """A narrow network whose first weights do not depend on the test that makes it."""
+    module = network(side, width=1 / 16, **options)
+    initialise(module, torch.Generator().manual_seed(0))
+    return module
+
+
+def gradients(module: nn.Module, output: torch.Tensor) -> list[torch.Tensor]:
+    return [output, *torch.autograd.grad(output.square().mean(), list(module.parameters()))]
+
+
+def same_and_finite(first: list[torch.Tensor], second: list[torch.Tensor]) -> bool:
+    return all(torch.equal(a, b) and bool(a.isfinite().all()) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("side", [32, 64])
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_generator_conforms(kind: str, side: int) -> None:
+    image = torch.rand(2, 3, side, side)
+    box = center_box(side)
+    mask = mask_of([box] * 2, side)
+    runs: list[list[torch.Tensor]] = []
+    for _ in range(2):
+        network = made(GENERATORS[kind], side)
+        assert isinstance(network.version, int) and isinstance(network.windowed, bool)
+        prediction = network(erase(image, mask, 0), mask, box)
+        assert prediction.shape == image.shape
+        assert 0 <= prediction.min() <= prediction.max() <= 1
+        runs.append(gradients(network, prediction[..., *box.slices]))
+    assert same_and_finite(*runs)
+
+
+@pytest.mark.parametrize("side", [32, 64])
+@pytest.mark.parametrize("kind", CRITICS)
+def test_critic_conforms(kind: str, side: int) -> None:
+    image = torch.rand(3, 3, side, side)
+    windows = [window_of(Box(edge, 2 * edge, 8, 8), side) for edge in (0, 5, 8)]
+    runs: list[list[torch.Tensor]] = []
+    for _ in range(2):
+        network = made(CRITICS[kind], side, **REQUIRED.get(kind, {}))
+        assert isinstance(network.version, int) and isinstance(network.views, tuple)
+        assert network.normalises_batch == any(isinstance(part, nn.BatchNorm2d) for part in network.modules())
+        scores = network(image, windows)
+        assert scores.shape == (3,)
+        runs.append(gradients(network, scores))
+    assert same_and_finite(*runs)
+
+
+@pytest.mark.parametrize("bottleneck", ["conv4000", "channelwise"])
+@pytest.mark.parametrize("side", SIDES)
+def test_context_encoder_predicts_the_central_square(side: int, bottleneck: str) -> None:
+    network = made(ContextEncoder, side, bottleneck=bottleneck)
+    masked, mask = torch.rand(2, 3, side, side), mask_of([center_box(side)] * 2, side)
+    prediction = network(masked, mask)
+    changed = (prediction != masked).any(1, keepdim=True)
+    assert torch.equal(changed, mask.bool())
+
+
+def test_channelwise_layer_connects_each_map_with_itself_only() -> None:
+    network = ContextEncoder(32, width=1 / 16, bottleneck="channelwise")
+    maps = torch.rand(1, 8, 4, 4, requires_grad=True)
+    network.bottleneck[:5](maps)[0, 2].sum().backward()
+    assert maps.grad is not None
+    assert maps.grad.flatten(2).ne(0).all(2).tolist() == [[place == 2 for place in range(8)]]
+
+
+def test_context_encoder_has_the_released_size() -> None:
+    with torch.device("meta"):
+        assert parameters(ContextEncoder(128)) == 71_124_544
+        assert parameters(HoleCritic(128)) == 2_765_568
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_layers_of_stride_two_at_each_size(side: int) -> None:
+    depth = {32: 3, 64: 4, 128: 5, 256: 6}[side]
+    with torch.device("meta"):
+        encoder, hole, joined = ContextEncoder(side), HoleCritic(side), JoinedCritic(side)
+    assert len(encoder.encoder) == depth and len(encoder.decoder) == depth - 1
+    assert len(hole.layers) == depth - 1 + 1
+    assert (len(joined.global_[0]), len(joined.local[0])) == (depth, depth - 1)  # type: ignore[arg-type]
+
+
+def test_glcic_has_its_published_size() -> None:
+    assert len(LAYERS) == 17
+    with torch.device("meta"):
+        assert parameters(GlcicGenerator()) == 6_072_131
+        assert parameters(JoinedCritic(256)) == 45_063_681
+
+
+@pytest.mark.parametrize("network", [ContextEncoder, HoleCritic, JoinedCritic])
+def test_a_side_that_does_not_fit_is_refused(network: type[nn.Module]) -> None:
+    with pytest.raises(ValueError, match="image_side: 96 is not a power of two from 16 to 256"):
+        network(96)
