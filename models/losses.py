@@ -53,6 +53,8 @@ class JS:
 class WGAN:
     """The loss of eq. (3), Arjovsky 2017: no sigmoid, no logarithm; the critic's weights must be clipped."""
 
+    version: ClassVar[int] = 1
+
     def critic(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
         """What the critic minimises, a scalar, minus the estimated distance; scores of any shape."""
         return fake_scores.mean() - real_scores.mean()

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from study.store import read_json, write_json
+from study.store import read_json, write_atomically
 
 KINDS = ("data", "pretrain", "critic", "joint", "evaluate")
 
@@ -120,8 +120,9 @@ class Plan:
             "stages": [asdict(stage) for stage in self.stages.values()],
         }
         file = out / "plans" / f"{digest_of(value)}.json"
-        write_json(file, value)
-        write_json(out / "plan.json", value)
+        text = json.dumps(value, indent=1)  # in order: a run's stages are made as they stand
+        write_atomically(file, text)
+        write_atomically(out / "plan.json", text)
         return file
 
     @staticmethod

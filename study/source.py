@@ -84,12 +84,16 @@ class Node:
     def over(self, base: Node) -> Node:
         """This node laid over another: mappings are joined key by key, anything else replaces.
 
-        A mapping that names another ``kind`` or ``method`` than the base's is another thing and replaces it whole.
+        A mapping that names another ``kind`` than the base's is another thing and replaces it whole.
         """
-        if not (self.is_mapping and base.is_mapping):
-            return self
         kind, other = self.get("kind"), base.get("kind")
         if kind and other and kind.value != other.value:
+            return self
+        return self.extending(base)
+
+    def extending(self, base: Node) -> Node:
+        """The same, for an entry that says itself that it extends the other, whatever its ``kind``."""
+        if not (self.is_mapping and base.is_mapping):
             return self
         joined = dict(base.value)
         for key, node in self.items():

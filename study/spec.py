@@ -298,9 +298,9 @@ class _Reader:
         """``own`` over ``base``; a variant of another method takes those of the base's keys that its method has."""
         method = own.get("method")
         if section != "variants" or method is None or method.value not in catalog.METHODS:
-            return own.over(base)
+            return own.extending(base)
         keys = {*_fields(catalog.METHODS[method.value]), "method"}
-        return own.over(base.without(*(key for key, _ in base.items() if key not in keys)))
+        return own.extending(base.without(*(key for key, _ in base.items() if key not in keys)))
 
     def defaults(self) -> None:
         every = {key for method in catalog.METHODS.values() for key in _fields(method)}
@@ -341,7 +341,7 @@ class _Reader:
         recipe = recipes[base.value]
         if recipe is None or not node.is_mapping:
             return recipe
-        return node.without("extends").over(recipe)
+        return node.without("extends").extending(recipe)
 
     def ablation(
         self, name: str, node: Node, variants: dict[str, Variant | None], recipes: Mapping[str, Node | None]

@@ -56,10 +56,8 @@ class Batches:
         self._device, self._side = device, images.shape[1]
         self._count = len(images)
         self._images = images
-        self._kept: Tensor | None = None
-        if device.type == "cpu" or images.nbytes <= DEVICE_LIMIT:
-            # A view of the mapped file on a CPU, a copy on the card: nothing is read twice.
-            self._kept = torch.from_numpy(images if device.type == "cpu" else np.array(images)).to(device)
+        keep = device.type != "cpu" and images.nbytes <= DEVICE_LIMIT
+        self._kept = torch.from_numpy(np.array(images)).to(device) if keep else None
         self._order = lru_cache(maxsize=2)(self._permutation)
         self._center = mask_of([center_box(self._side)] * batch, self._side, device)
 

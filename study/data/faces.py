@@ -133,14 +133,14 @@ def _person(rng: np.random.Generator) -> _Person:
     def near(colour: Colour, by: float) -> Colour:
         return colour + np.float32(rng.uniform(-by, by))
 
-    shift = rng.uniform(-0.09, 0.09)
+    shift = rng.uniform(-0.05, 0.05)
     clothes, trim, eye, lips = pick(OUTFITS)
     style = pick(STYLES)
     beard = pick(("none", "full", "goatee", "none")) if style in BEARDED else "none"
     backdrop = pick(BACKDROPS)
     warm = rng.uniform(-0.05, 0.05)
     return _Person(
-        head=Frame(shift, rng.uniform(-0.06, 0.04), rng.uniform(-0.16, 0.16), rng.uniform(0.94, 1.08)),
+        head=Frame(shift, rng.uniform(-0.03, 0.03), rng.uniform(-0.07, 0.07), rng.uniform(1.02, 1.1)),
         body=Frame(shift * 0.6, 0.0, 0.0, rng.uniform(0.95, 1.05)),
         turn=-0.9 * shift,  # towards the camera
         side=pick((-1, 1)),
@@ -160,15 +160,15 @@ def _person(rng: np.random.Generator) -> _Person:
         eye=eye,
         lips=lips,
         jewels=style in ("long", "bob", "bun") and rng.random() < 0.6,
-        glasses=pick(("none", "none", "round", "square")),
+        glasses=pick(("none", "none", "none", "round", "none", "square")),
         frames=pick((BLACK, BLACK, trim)),
-        width=rng.uniform(0.40, 0.46),
-        jaw=rng.uniform(0.72, 0.95),
-        eye_size=rng.uniform(0.9, 1.15),
-        gap=rng.uniform(0.175, 0.2),
-        brow=rng.uniform(0.04, 0.065),
-        smile=pick(("closed", "open", "open", "calm")),
-        nose=rng.uniform(0.8, 1.15),
+        width=rng.uniform(0.42, 0.45),
+        jaw=rng.uniform(0.78, 0.92),
+        eye_size=rng.uniform(0.95, 1.1),
+        gap=rng.uniform(0.18, 0.195),
+        brow=rng.uniform(0.045, 0.06),
+        smile=pick(("closed", "open", "closed", "calm")),
+        nose=rng.uniform(0.9, 1.1),
     )
 
 

@@ -1,0 +1,34 @@
+"""What outputs are scored by: every metric over every region that it has, a batch at once, on the images' device."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from models.masking import Box
+from study.metrics.base import REGIONS, Metric
+from study.metrics.pixels import L1, PSNR, Seam
+from study.metrics.structure import SSIM, GlobalSSIM
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in (PSNR(), SSIM(), GlobalSSIM(), L1(), Seam())}
+
+__all__ = ["METRICS", "REGIONS", "Metric", "score"]
+
+
+def score(
+    output: Tensor, image: Tensor, mask: Tensor, boxes: Sequence[Box] = ()
+) -> dict[tuple[str, str], Tensor]:
+    """All metrics by (region, metric), each (B,) float64.
+
+    Args:
+        output: (B, 3, H, W) in 0..1, the composite or the raw prediction.
+        image: (B, 3, H, W) in 0..1, the truth.
+        mask: (B, 1, H, W), 1 = hole.
+    """
+    with torch.inference_mode():
+        pair = output.double(), image.double(), mask.double()
+        return {
+            (region, name): values
+            for name, metric in METRICS.items()
+            for region, values in metric(*pair).items()
+        }
