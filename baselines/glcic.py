@@ -65,9 +65,7 @@ class JoinedCritic(nn.Module):
 def _side(outputs: Sequence[int], units: int, norm: Norm) -> nn.Sequential:
     """One side of the critic: ``(B, 3, S, S)`` to ``(B, units)``."""
     convolutions = tower(outputs, norm, "relu")
-    return nn.Sequential(
-        convolutions, nn.Flatten(), nn.Linear(16 * outputs[-1], units), nn.ReLU(inplace=True)
-    )
+    return nn.Sequential(convolutions, nn.Flatten(), nn.Linear(16 * outputs[-1], units), nn.ReLU(inplace=True))
 
 
 class GlcicOptions(Trained):
@@ -98,5 +96,5 @@ class GlcicOptions(Trained):
             reconstruction=Reconstruction(),
             fill=self.fill,
             critics={"joined": critic},
-            stages=list(STAGES),
+            stages=[*STAGES],
         )

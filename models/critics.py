@@ -47,9 +47,7 @@ def look(image: Tensor, view: str, windows: Sequence[Box], kind: Downsample = "a
     return torch.stack([one[:, *window.slices] for one, window in zip(image, windows, strict=True)])
 
 
-def layers_of(
-    view: str, image_side: int, tables: Literal["printed", "exchanged"] = "printed"
-) -> tuple[int, ...]:
+def layers_of(view: str, image_side: int, tables: Literal["printed", "exchanged"] = "printed") -> tuple[int, ...]:
     """Outputs of the convolutions of the critic with this view, for images of ``image_side`` pixels.
 
     At 256 / 2^k pixels a critic lacks its last k layers, so that its last map keeps the paper's size.
@@ -63,9 +61,7 @@ def layers_of(
     table = TABLES[swap.get(view, view)]
     layers = table[: max(len(table) - dropped, 0)]
     if not layers or view_side(view, image_side) < 2 ** len(layers):
-        raise ValueError(
-            f"view: {view!r} leaves no critic at {image_side} px; choose a larger image or another view"
-        )
+        raise ValueError(f"view: {view!r} leaves no critic at {image_side} px; choose a larger image or another view")
     return layers
 
 

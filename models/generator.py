@@ -72,9 +72,7 @@ class Generator(nn.Module):
         if dilations is None:
             dilations = [table[place].dilation for place in dilated]
         if len(dilations) != len(dilated):
-            raise ValueError(
-                f"dilations: {len(dilations)} given, the table has {len(dilated)} dilated layers"
-            )
+            raise ValueError(f"dilations: {len(dilations)} given, the table has {len(dilated)} dilated layers")
         dilation_at = dict(zip(dilated, dilations, strict=True))
 
         layers: list[nn.Sequential] = []

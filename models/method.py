@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Part = dict[str, Any]
 """A part is a name and its options: ``{"kind": "mo_zhou", "view": "local", "head": "mean"}``."""
 
-STAGES = ("pretrain", "critic", "joint")
+StageName = Literal["pretrain", "critic", "joint"]
+
+STAGES: tuple[StageName, ...] = ("pretrain", "critic", "joint")
 """The three parts of the paper's training (section 4), in order."""
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -50,7 +52,7 @@ class Optimizer(Options):
 
 
 class Rate(Options):
-    """The learning rate of one stage: ``lr``, and from the share ``drop_after`` of its steps on, ``drop_to`` times it."""
+    """A stage's learning rate: ``lr``, and from the share ``drop_after`` of its steps on, ``drop_to`` times it."""
 
     lr: Positive
     drop_after: Share = 1.0
@@ -143,7 +145,7 @@ class Method(Options):
     reconstruction: Reconstruction
     fill: Fill
     critics: dict[str, Critic]
-    stages: list[Literal["pretrain", "critic", "joint"]]
+    stages: list[StageName]
     init_std: Positive | None = None
 
 

@@ -16,6 +16,7 @@ from models.method import (
     Rate,
     Recipe,
     Reconstruction,
+    StageName,
     Trained,
     reading,
 )
@@ -57,7 +58,7 @@ class GeneratorOptions(Trained):
         default_factory=dict, description="the generator's learning rate by stage, where it is not the optimiser's"
     )
 
-    def described(self, image_size: int, critics: dict[str, Critic], stages: list[str]) -> Method:
+    def described(self, image_size: int, critics: dict[str, Critic], stages: list[StageName]) -> Method:
         """The paper's generator with these critics, trained in these stages."""
         generator = {
             "kind": "mo_zhou",

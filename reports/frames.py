@@ -76,9 +76,7 @@ class Frames:
         for table in fields(self)[1:]:
             missing = sorted(set(COLUMNS[table.name]) - set(getattr(self, table.name).columns))
             if missing:
-                raise ValueError(
-                    f"frames.{table.name}: columns {missing} are missing; expected {COLUMNS[table.name]}"
-                )
+                raise ValueError(f"frames.{table.name}: columns {missing} are missing; expected {COLUMNS[table.name]}")
         object.__setattr__(self, "study", {**dict.fromkeys(STUDY), **self.study})
 
     def data_sets(self) -> list[str]:

@@ -78,6 +78,4 @@ def group(frames: Frames, variant: str) -> Group:
 
 def ordered(frames: Frames, variants: list[str]) -> list[str]:
     """The paper's rows first, then controls, fillers and the others; within a place by first appearance."""
-    return sorted(
-        dict.fromkeys(variants), key=lambda variant: _ORDER.get(role(frames, variant), (len(_ORDER), ""))[0]
-    )
+    return sorted(dict.fromkeys(variants), key=lambda variant: _ORDER.get(role(frames, variant), (len(_ORDER), ""))[0])

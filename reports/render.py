@@ -102,9 +102,7 @@ def csv_tables(frames: Frames) -> dict[str, pd.DataFrame]:
         parts = {data: _try(make, frames, data) for data in frames.data_sets()}
         made = [part.assign(data_set=data) for data, part in parts.items() if isinstance(part, pd.DataFrame)]
         found[name] = pd.concat(made, ignore_index=True) if made else ""
-    return {
-        name: _flat(table) for name, table in found.items() if isinstance(table, pd.DataFrame) and len(table)
-    }
+    return {name: _flat(table) for name, table in found.items() if isinstance(table, pd.DataFrame) and len(table)}
 
 
 def context(frames: Frames) -> dict[str, Any]:
@@ -227,11 +225,7 @@ def _mixed(frames: Frames) -> str:
         found = [str(each) for each in frames.stages[column].dropna().unique()]
         if len(found) > 1:
             parts.append(f"{name} ({', '.join(found)})")
-    return (
-        f"The stages were made on different {' and '.join(parts)}; bits are promised on one alone."
-        if parts
-        else ""
-    )
+    return f"The stages were made on different {' and '.join(parts)}; bits are promised on one alone." if parts else ""
 
 
 def _beside(frames: Frames, data: str) -> str:
@@ -289,18 +283,14 @@ def _each(values: Iterable[float], digits: int) -> Cell:
 
 def _text(value: Any) -> Cell:
     """Text as it is; what is missing is a dash."""
-    return Cell(
-        NONE if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)) else str(value) or NONE
-    )
+    return Cell(NONE if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)) else str(value) or NONE)
 
 
 def _results(frames: Frames, data: str, metric: str) -> TableView:
     table = tables.results_table(frames, metric=metric, data=data)
     named = metric_of(metric)
     number = (
-        {"psnr": "Table 6", "ssim": "Table 7"}[metric]
-        if counterpart(frames, data) == "CelebA"
-        else "As Tables 6 and 7"
+        {"psnr": "Table 6", "ssim": "Table 7"}[metric] if counterpart(frames, data) == "CelebA" else "As Tables 6 and 7"
     )
     rows = []
     for row in table.to_dict("records"):
@@ -565,9 +555,7 @@ def _flat(table: pd.DataFrame) -> pd.DataFrame:
 
 def _write(path: Path, text: str) -> Path:
     """Write aside in the same folder, then move into place, so that a reader sees the old file or the new one."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, delete=False, newline=""
-    ) as aside:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False, newline="") as aside:
         try:
             aside.write(text)
             aside.close()

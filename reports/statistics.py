@@ -159,9 +159,7 @@ def simultaneous(level: float, intervals: int) -> float:
     return 1 - (1 - level) / max(intervals, 1)
 
 
-def select(
-    scores: pd.DataFrame, *, metric: str, region: str, output: str, data: str | None = None
-) -> pd.DataFrame:
+def select(scores: pd.DataFrame, *, metric: str, region: str, output: str, data: str | None = None) -> pd.DataFrame:
     """The rows of `scores` of one metric, region and output, and of one data set unless None."""
     keep = (scores["metric"] == metric) & (scores["region"] == region) & (scores["output"] == output)
     return scores[keep if data is None else keep & (scores["data"] == data)]
@@ -236,9 +234,7 @@ def compare(
         left, right = left.loc[seeds], right.loc[seeds]
 
     images = left.columns.intersection(right.columns)
-    finite = np.isfinite(left[images].to_numpy()).all(axis=0) & np.isfinite(right[images].to_numpy()).all(
-        axis=0
-    )
+    finite = np.isfinite(left[images].to_numpy()).all(axis=0) & np.isfinite(right[images].to_numpy()).all(axis=0)
     entered = images[finite]
     groups = _groups(chosen, entered)
     n_seeds = (len(left), len(right))
@@ -246,14 +242,10 @@ def compare(
 
     found = Estimate(mean=np.nan, seeds_variance=np.nan, degrees=np.nan, images_variance=np.nan)
     if len(entered) and all(n_seeds):
-        found = estimate(
-            left[entered].to_numpy(), right[entered].to_numpy(), paired=paired, groups=groups, fixed=fixed
-        )
+        found = estimate(left[entered].to_numpy(), right[entered].to_numpy(), paired=paired, groups=groups, fixed=fixed)
     low, high = found.interval(level)
     low90, high90 = found.interval(0.90)
-    too_few = [
-        name for name, n, still in zip((a, b), n_seeds, fixed, strict=True) if n < ENOUGH_SEEDS and not still
-    ]
+    too_few = [name for name, n, still in zip((a, b), n_seeds, fixed, strict=True) if n < ENOUGH_SEEDS and not still]
     outcome, why = _outcome(
         better=better,
         interval=(low, high),
@@ -355,22 +347,12 @@ def _groups(chosen: pd.DataFrame, images: pd.Index) -> npt.NDArray[np.int64]:
     names = images.to_series().astype(object)
     if "group" in chosen.columns:
         known = chosen.dropna(subset="group").drop_duplicates("image").set_index("image")["group"]
-        names = (
-            known.reindex(images)
-            .astype(object)
-            .map(lambda name: ("group", name), na_action="ignore")
-            .fillna(names)
-        )
+        names = known.reindex(images).astype(object).map(lambda name: ("group", name), na_action="ignore").fillna(names)
     return pd.factorize(names)[0].astype(np.int64)
 
 
 def _common_start(runs: pd.DataFrame, a: str, b: str, data: str, seeds: pd.Index) -> tuple[bool, pd.Index]:
     """Whether the runs of both variants share a trained start at each of the common `seeds`."""
-    starts = [
-        _of_variant(runs, name, data, "completed").set_index("seed")["start"].reindex(seeds)
-        for name in (a, b)
-    ]
-    shared = bool(len(seeds)) and bool(
-        ((starts[0] == starts[1]) & (starts[0] != "") & starts[0].notna()).all()
-    )
+    starts = [_of_variant(runs, name, data, "completed").set_index("seed")["start"].reindex(seeds) for name in (a, b)]
+    shared = bool(len(seeds)) and bool(((starts[0] == starts[1]) & (starts[0] != "") & starts[0].notna()).all())
     return shared, seeds

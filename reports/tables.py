@@ -37,8 +37,7 @@ def results_table(
     if not variants:
         raise NoData(f"No run on {data} is known, and the paper has no number for it.")
     chosen = {
-        region: select(frames.scores, metric=metric, region=region, output=output, data=data)
-        for region in REGIONS
+        region: select(frames.scores, metric=metric, region=region, output=output, data=data) for region in REGIONS
     }
     most = max((frame["image"].nunique() for frame in chosen.values()), default=0)
     rows = []
@@ -68,9 +67,7 @@ def results_table(
                 f"{region}_seeds": tuple(found.by_seed.values()),
             }
             seeds, images = max(seeds, found.n_seeds), max(images, found.n_images)
-        rows.append(
-            {**row, "seeds": seeds, "images": images, "notes": _notes(runs, variant, seeds, images, most)}
-        )
+        rows.append({**row, "seeds": seeds, "images": images, "notes": _notes(runs, variant, seeds, images, most)})
     return pd.DataFrame(rows)
 
 
@@ -118,9 +115,7 @@ def contrast_table(
     pairs = [(a, b) for a, b in contrasts(frames) if {a, b} <= present]
     if not pairs:
         raise NoData(f"No two variants that the paper contrasts ran on {data}.")
-    chosen = {
-        key: select(frames.scores, metric=key[0], region=key[1], output="composite", data=data) for key in of
-    }
+    chosen = {key: select(frames.scores, metric=key[0], region=key[1], output="composite", data=data) for key in of}
     rows = []
     for a, b in pairs:
         for metric, region in of:
@@ -195,9 +190,7 @@ def ablation_table(
     each, others = simultaneous(level, len(wide)), simultaneous(level, len(wide) - 1)
     rows = []
     for variant in wide.index:
-        own = mean_interval(
-            runs, chosen, variant, metric=metric, region=region, output=output, data=data, level=each
-        )
+        own = mean_interval(runs, chosen, variant, metric=metric, region=region, output=output, data=data, level=each)
         row: dict[str, object] = {"variant": variant, **wide.loc[variant].to_dict()}
         row |= {"mean": own.mean, "low": own.low, "high": own.high, "by_seed": tuple(own.by_seed.values())}
         row |= {"seeds": own.n_seeds, "diverged": own.diverged}

@@ -5,6 +5,7 @@ A new part is one class and one line in a registry: in ``models``, ``baselines``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -21,12 +22,18 @@ GENERATORS = {**models.GENERATORS, **baselines.GENERATORS}
 CRITICS = {**models.CRITICS, **baselines.CRITICS}
 FILLERS = baselines.FILLERS
 
-__all__ = ["ADVERSARIAL", "CRITICS", "DATASETS", "FILLERS", "GENERATORS", "METHODS", "METRICS", "build"]
+__all__ = ["ADVERSARIAL", "CRITICS", "DATASETS", "FILLERS", "GENERATORS", "METHODS", "METRICS", "build", "version"]
 
 
-def build(registry: dict[str, Any], part: Part) -> nn.Module:
+def build(registry: Mapping[str, Any], part: Part) -> nn.Module:
     """The network that a part describes. Raises ValueError where its options cannot go together."""
     options = {key: value for key, value in part.items() if key != "kind"}
     network = registry[part["kind"]](**options)
     assert isinstance(network, nn.Module)
     return network
+
+
+def version(registry: Mapping[str, Any], name: str) -> int:
+    """The version of a part: a number that is raised when its numbers change."""
+    number: int = registry[name].version
+    return number

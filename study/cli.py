@@ -33,17 +33,13 @@ app = typer.Typer(
 File = Annotated[Path, typer.Argument(help="the study file, such as runs.yaml", metavar="STUDY")]
 Out = Annotated[Path, typer.Option("--out", help="the folder for all that is made")]
 Profile = Annotated[str | None, typer.Option("--profile", help="a profile of the study file, such as paper")]
-Only = Annotated[
-    list[str] | None, typer.Option("--only", help="variants to run, by name or pattern; may be repeated")
-]
+Only = Annotated[list[str] | None, typer.Option("--only", help="variants to run, by name or pattern; may be repeated")]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="seeds instead of the file's: 0,1,2 or 0-9")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="path.to.key=value, laid over the file; may be repeated")
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda where there is one")]
-Jobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="worker processes; default: one a core, or one a GPU")
-]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="worker processes; default: one a core, or one a GPU")]
 NoShare = Annotated[bool, typer.Option("--no-share", help="make every run's stages for itself: the same bytes, later")]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
@@ -124,7 +120,9 @@ def show_plan(
 
 
 @app.command()
-def status(out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: AsJson = False) -> None:
+def status(
+    out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: AsJson = False
+) -> None:
     """Tell how far a study is, from another terminal or later."""
     from study import progress
     from study.plan import Plan
@@ -163,7 +161,9 @@ def status(out: Annotated[Path, typer.Argument(help="the output folder")] = Path
     words = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
     console.print(f"{made}/{len(plan.stages)} stages; runs: {words}", highlight=False)
     if running:
-        console.print(f"running: {live['done']:.0%} of this start's work, {progress.left(live['left_s'])}", highlight=False)
+        console.print(
+            f"running: {live['done']:.0%} of this start's work, {progress.left(live['left_s'])}", highlight=False
+        )
         for name in live["running"]:
             console.print(f"  {name}", highlight=False)
     else:
@@ -200,7 +200,7 @@ def main() -> None:
         sys.exit(1)
 
 
-# -- helpers ---------------------------------------------------------------------------------------------------------------
+# -- helpers -----------------------------------------------------------------------------------------------
 
 
 def _planned(
@@ -214,16 +214,14 @@ def _planned(
 ) -> tuple[Study, Plan, str]:
     from study import planner, spec
 
-    study = spec.load(
-        file, profile=profile, settings=settings or (), only=_split(only), seeds=_seeds(seeds)
-    )
+    study = spec.load(file, profile=profile, settings=settings or (), only=_split(only), seeds=_seeds(seeds))
     kind = _device(device)
     return study, planner.make_plan(study, device=kind, share=not no_share), kind
 
 
 def _split(only: list[str] | None) -> list[str]:
     """``--only a,b --only c``; a variant's own commas (multiscale=0,loss=js) are kept."""
-    names = []
+    names: list[str] = []
     for text in only or []:
         for part in text.split(","):
             if "=" in part and ":" not in part and names:

@@ -1,4 +1,4 @@
-"""The study's own errors: each says what is wrong, where, and what to do. The command line turns them into exit codes."""
+"""The study's own errors: each says what is wrong, where, and what to do. ``study.cli`` turns them into exit codes."""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
 """Evaluation: every test image under the protocol's hole, scored in one wide array, and the images that figures need.
 
-    scores.safetensors     "scores" float64 (images, columns)
-    evaluation.json        columns [output, region, metric], names of the images and of the pictures
-    pictures.safetensors   uint8 (pictures, H, W, 3): truth, masked, raw, composite
+scores.safetensors     "scores" float64 (images, columns)
+evaluation.json        columns [output, region, metric], names of the images and of the pictures
+pictures.safetensors   uint8 (pictures, H, W, 3): truth, masked, raw, composite
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from models.masking import Box, center_box, composite, erase, mask_of
-from models.method import Mask
+from models.method import Fill, Mask
 from study import catalog, metrics
 from study.data import Packed
 from study.data.batches import colour
@@ -49,7 +50,9 @@ def evaluate(
     columns: list[tuple[str, str, str]] = []
     rows: list[NDArray[np.float64]] = []
     pictures: dict[int, list[NDArray[np.uint8]]] = {}
-    repair, fill = _repairer(stage, store, packed, device)
+    repair = _repairer(stage, store, device)
+    filling = _filling(stage.options.get("fill", "zero"), packed, protocol["seed"], device)
+    started = time.monotonic()
     for start in range(0, len(chosen), BATCH):
         watch.progress(stage.key, start, len(chosen))
         if watch.stopping:
@@ -58,7 +61,7 @@ def evaluate(
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
         holes = [boxes[index] for index in indices]
         mask = mask_of(holes, packed.image_size, device)
-        masked_image = erase(image, mask, fill)
+        masked_image = erase(image, mask, filling(indices))
         with torch.inference_mode():
             raw = repair(masked_image, mask).clamp(0, 1)
         outputs = {"composite": composite(raw, image, mask), "raw": raw}
@@ -88,7 +91,8 @@ def evaluate(
         "pictures": [names[index] for index in shown],
     }
     write_atomically(folder / "evaluation.json", json.dumps(facts, sort_keys=True) + "\n")
-    store.publish(stage.key, {"status": "finished"}, {"key": stage.key, **made()})
+    seconds = round(time.monotonic() - started, 3)
+    store.publish(stage.key, {"status": "finished"}, {"key": stage.key, "seconds": seconds, **made()})
 
 
 def holes_of(mask: Mask, seed: int, count: int, side: int) -> list[Box]:
@@ -104,15 +108,27 @@ def holes_of(mask: Mask, seed: int, count: int, side: int) -> list[Box]:
     ]
 
 
-def _repairer(stage: Stage, store: Store, packed: Packed, device: torch.device) -> tuple[Repair, Tensor | float]:
-    """What repairs masked images, and what stands in their holes."""
+def _repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
+    """What repairs masked images: a filler, or the generator of the stage's model."""
     if name := stage.options.get("filler"):
-        return catalog.FILLERS[name], 0.0
+        return catalog.FILLERS[name]
     network = build(catalog.GENERATORS, stage.options["generator"], device, stage.options["numerics"])
     network.load_state_dict(read_learner(store.verified(stage.needs["model"]), "generator")[0])
-    network.eval()
-    fill = stage.options["fill"]
-    return network, colour("mean" if fill == "noise" else fill, packed.mean, device)
+    return network.eval()
+
+
+def _filling(fill: Fill, packed: Packed, seed: int, device: torch.device) -> Callable[[Any], Tensor | float]:
+    """What stands in the holes of the test images with these indices: noise is a function of the image."""
+    if fill != "noise":
+        one = colour(fill, packed.mean, device)
+        return lambda _: one
+    shape = (3, packed.image_size, packed.image_size)
+
+    def noise(indices: NDArray[np.int64]) -> Tensor:
+        planes = [numpy_rng(seed, "test noise", index).random(shape, dtype=np.float32) for index in indices.tolist()]
+        return torch.from_numpy(np.stack(planes)).to(device)
+
+    return noise
 
 
 def _pixels(image: Tensor) -> NDArray[np.uint8]:

@@ -93,7 +93,9 @@ def show(plan: Plan, store: Store, measured: Mapping[str, Cost] | None, console:
     )
     for run in plan.runs:
         if run.aliases and run.seed == plan.runs[0].seed:
-            console.print(f"{run.variant} is also {', '.join(run.aliases)}: one run under several names", highlight=False)
+            console.print(
+                f"{run.variant} is also {', '.join(run.aliases)}: one run under several names", highlight=False
+            )
     work = plan.work()
     console.print(
         f"work: {work['shared'] / 1e12:,.2f} TMAC shared, {work['unshared'] / 1e12:,.2f} TMAC without sharing"

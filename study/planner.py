@@ -47,7 +47,7 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True) -> Plan:
                     method=variant.method,
                     stages={"data": data.key, **roles},
                     config=variant.options.model_dump(mode="json", by_alias=True),
-                    **_size(variant, study.image_size),
+                    **_size(variant, study.image_size),  # type: ignore[arg-type]
                 )
     facts = _facts(study, numerics, packed, share)
     return Plan(study=facts, runs=list(runs.values()), stages=stages)
@@ -92,7 +92,7 @@ def _facts(study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], 
 
 
 def readings(variant: Variant) -> Iterator[dict[str, Any]]:
-    """The readings in force in a variant: key, value, READING number, meaning, and whether the text is departed from."""
+    """The readings in force in a variant: key, value, number, meaning, and whether it departs from the text."""
     yield from _readings(variant.name, "", variant.options)
 
 
@@ -127,9 +127,7 @@ def _data_stage(name: str, options: Any, image_size: int) -> Stage:
 class _Planner:
     """Cuts one run into stages."""
 
-    def __init__(
-        self, study: Study, numerics: dict[str, Any], data: Stage, seed: int, salt: str
-    ) -> None:
+    def __init__(self, study: Study, numerics: dict[str, Any], data: Stage, seed: int, salt: str) -> None:
         self.study, self.data, self.seed, self.salt = study, data, seed, salt
         self.numerics = numerics
         self.stages: dict[str, Stage] = {}
@@ -146,7 +144,7 @@ class _Planner:
         options = variant.options
         if isinstance(options, Filler):
             model: dict[str, Any] = {"filler": options.filler, "images": options.images}
-            model["versions"] = {options.filler: catalog.FILLERS[options.filler].version}
+            model["versions"] = {options.filler: catalog.version(catalog.FILLERS, options.filler)}
             return {"evaluate": self.add("evaluate", {**model, **self.protocol()}, {})}
         method = options.method(self.study.image_size)
         roles = self.trained(options, method)
@@ -157,9 +155,7 @@ class _Planner:
         test = self.data.options["dataset"].get("test", 0)
         images = test if isinstance(test, int) else 0
         forward = images * work.generator_cost(method.generator, size)[1]
-        roles["evaluate"] = self.add(
-            "evaluate", evaluated, {"model": roles[last]}, seed=self.seed, work=forward
-        )
+        roles["evaluate"] = self.add("evaluate", evaluated, {"model": roles[last]}, seed=self.seed, work=forward)
         return roles
 
     def protocol(self) -> dict[str, Any]:
@@ -257,11 +253,11 @@ def _critic_alone(critic: Critic) -> dict[str, Any]:
 
 
 def _versions(generator: dict[str, Any], critics: Mapping[str, Critic]) -> dict[str, int]:
-    versions = {f"generator.{generator['kind']}": catalog.GENERATORS[generator["kind"]].version}
+    versions = {f"generator.{generator['kind']}": catalog.version(catalog.GENERATORS, generator["kind"])}
     for critic in critics.values():
         kind, loss = critic.network["kind"], critic.recipe.kind
-        versions[f"critic.{kind}"] = catalog.CRITICS[kind].version
-        versions[f"loss.{loss}"] = catalog.ADVERSARIAL[loss].version
+        versions[f"critic.{kind}"] = catalog.version(catalog.CRITICS, kind)
+        versions[f"loss.{loss}"] = catalog.version(catalog.ADVERSARIAL, loss)
     return versions
 
 

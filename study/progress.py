@@ -42,7 +42,8 @@ class Display:
     def _work(self, key: str) -> int:
         stage = self._plan.stages[key]
         return stage.work + stage.forward // max(
-            sum(other.forward == stage.forward and other.needs == stage.needs for other in self._plan.stages.values()), 1
+            sum(other.forward == stage.forward and other.needs == stage.needs for other in self._plan.stages.values()),
+            1,
         )
 
     def __enter__(self) -> Display:
@@ -69,7 +70,7 @@ class Display:
             self._refresh([])
             self._live.stop()
 
-    # -- what happens -----------------------------------------------------------------------------------------------
+    # -- what happens ---------------------------------------------------------------------------------------
 
     def told(self, event: Event) -> None:
         """Hears an event of the driver's, and says it where it matters."""
@@ -82,7 +83,9 @@ class Display:
                 self._share[key] = 1.0
             if event.task.run and not event.task.why:
                 self._runs_done += 1
-                outcome = self._store.outcome(next(run.stages["evaluate"] for run in self._plan.runs if run.name == event.task.run))
+                outcome = self._store.outcome(
+                    next(run.stages["evaluate"] for run in self._plan.runs if run.name == event.task.run)
+                )
                 if outcome.get("status") == "diverged":
                     self._say(f"[yellow]diverged[/] {name}: {outcome['term']} at step {outcome['step']}")
                     return
@@ -129,10 +132,14 @@ class Display:
         assert self._live is not None
         for kind, (done, _) in self._counts().items():
             if kind in self._rows:
-                now = [task for task in running if self._plan.stages.get((task.keys or ("",))[0]) and self._plan.stages[task.keys[0]].kind == kind]
+                now = [
+                    task
+                    for task in running
+                    if self._plan.stages.get((task.keys or ("",))[0]) and self._plan.stages[task.keys[0]].kind == kind
+                ]
                 self._live.update(self._rows[kind], completed=done, left=", ".join(map(_short, now))[:60])
-        left = f"{self._runs_done}/{self._runs_total} runs, {left(self.left_s())}"
-        self._live.update(self._rows["all"], completed=round(100 * self.done()), left=left)
+        text = f"{self._runs_done}/{self._runs_total} runs, {left(self.left_s())}"
+        self._live.update(self._rows["all"], completed=round(100 * self.done()), left=text)
 
     def _write(self, running: list[Task], over: bool = False) -> None:
         write_json(

@@ -8,6 +8,7 @@ silence, and a result that is announced before the last metrics are written.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -37,17 +38,17 @@ METRICS_EVERY_S = 60.0
 FOLDER = "sacred"
 
 
-class Diverged(SacredInterrupt):  # type: ignore[misc]
+class Diverged(SacredInterrupt):
     """Ends a run whose training diverged: a result, with a status of its own."""
 
     STATUS = "DIVERGED"
 
 
-class _Stopped(SacredInterrupt):  # type: ignore[misc]
+class _Stopped(SacredInterrupt):
     STATUS = "INTERRUPTED"
 
 
-class Files(FileStorageObserver):  # type: ignore[misc]
+class Files(FileStorageObserver):
     """Sacred's file storage with whole files: written aside and renamed; metrics kept in memory between writes."""
 
     def started_event(self, *arguments: Any, **named: Any) -> Any:
@@ -56,7 +57,7 @@ class Files(FileStorageObserver):  # type: ignore[misc]
         return super().started_event(*arguments, **named)
 
     def save_json(self, obj: Any, filename: str) -> None:
-        write_atomically(Path(self.dir) / filename, json.dumps(flatten(obj), sort_keys=True, indent=2))
+        write_atomically(Path(str(self.dir)) / filename, json.dumps(flatten(obj), sort_keys=True, indent=2))
 
     def log_metrics(self, metrics_by_name: Mapping[str, Any], info: Any) -> None:
         for name, points in metrics_by_name.items():
@@ -138,13 +139,13 @@ def record(
     """
     logging.getLogger("study.record").setLevel(logging.CRITICAL)
     experiment = Experiment(name, base_dir=str(out), save_git_info=False)
-    experiment.logger = logging.getLogger("study.record")
+    experiment.logger = logging.getLogger("study.record")  # type: ignore[assignment]
     files = Files(out / FOLDER, copy_sources=False)
     experiment.observers.append(files)
     experiment.observers.extend(_observer(observer) for observer in observers)
     experiment.add_config(_plain(config))
 
-    @experiment.main  # type: ignore[misc]
+    @experiment.main
     def main(_run: Any) -> dict[str, float]:
         opened(str(_run._id))
         try:
@@ -152,8 +153,9 @@ def record(
         except Interrupted as stop:
             raise _Stopped from stop
 
-    status, result = "completed", {}
-    run = None
+    status = "completed"
+    result: dict[str, float] = {}
+    run: Any = None
     try:
         run = experiment.run(options={"--loglevel": "CRITICAL"})
         result = run.result
@@ -167,7 +169,7 @@ def record(
             run._heartbeat.join()
         if files in run._failed_observers:
             raise StudyError(f"the record {files.dir} could not be written; is the disk full?")
-    return Recorded(Path(files.dir).name, status, result)
+    return Recorded(Path(str(files.dir)).name, status, result)
 
 
 def _observer(observer: Observer) -> RunObserver:
@@ -197,10 +199,8 @@ def failed(name: str, config: Mapping[str, Any], why: str, *, out: Path, observe
         log.info(why=why)
         raise SharedStageFailed(why)
 
-    try:
+    with contextlib.suppress(SharedStageFailed):
         record(name, config, body, out=out, observers=observers, opened=ids.append)
-    except SharedStageFailed:
-        pass
     return ids[0]
 
 

@@ -75,9 +75,9 @@ class Node:
         """The node at a path, or the deepest one on the way to it."""
         node = self
         for part in path:
-            if node.is_mapping and part in node.value:
-                node = node.value[part]
-            elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
+            if (node.is_mapping and part in node.value) or (
+                isinstance(node.value, list) and isinstance(part, int) and part < len(node.value)
+            ):
                 node = node.value[part]
         return node
 

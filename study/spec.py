@@ -136,9 +136,7 @@ def load(
     return _selected(study, only, seeds)
 
 
-def _chosen_profile(
-    root: Node, profiles: Mapping[str, Node], asked: str | None, faults: list[str]
-) -> str | None:
+def _chosen_profile(root: Node, profiles: Mapping[str, Node], asked: str | None, faults: list[str]) -> str | None:
     if asked is not None:
         if asked not in profiles:
             raise BadInput(f"--profile {asked}: {unknown(asked, profiles, 'no profile of this study')}")
@@ -212,9 +210,7 @@ class _Reader:
                 variants[name] = self.variant(name, node, recipes)
         if not variants:
             self.fault(self.section("variants").place, "a study needs at least one variant")
-        ablations = {
-            name: self.ablation(name, node, variants, recipes) for name, node in self.named("ablations")
-        }
+        ablations = {name: self.ablation(name, node, variants, recipes) for name, node in self.named("ablations")}
         found = {name: variant for name, variant in variants.items() if variant}
         if len(self.faults) == before:
             for variant in found.values():
@@ -240,12 +236,12 @@ class _Reader:
 
     def seeds(self) -> list[int]:
         seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
-        seeds: list[int] = self.value("seeds", Annotated[list[seed], Field(min_length=1)], [0])  # type: ignore[valid-type]
+        seeds: list[int] = self.value("seeds", Annotated[list[seed], Field(min_length=1)], [0])
         if len(set(seeds)) < len(seeds):
             self.fault(self.section("seeds").place, f"got {seeds}; a seed stands twice")
         return seeds
 
-    # -- sections of named entries --------------------------------------------------------------------------------
+    # -- sections of named entries --------------------------------------------------------------------------
 
     def named(self, section: str) -> list[tuple[str, Node]]:
         """The entries of a section whose names can be file names, columns and words of a command."""
@@ -306,7 +302,7 @@ class _Reader:
         every = {key for method in catalog.METHODS.values() for key in _fields(method)}
         _known_keys(self.section("defaults"), every, self.faults)
 
-    # -- variants ---------------------------------------------------------------------------------------------------
+    # -- variants -------------------------------------------------------------------------------------------
 
     def variant(self, name: str, tree: Node, recipes: Mapping[str, Node | None]) -> Variant | None:
         method = tree.get("method")
@@ -432,7 +428,7 @@ class _Reader:
                 f"'{variant.name}' cannot be built at image_size {image_size} ({place}): {error}",
             )
 
-    # -- data ---------------------------------------------------------------------------------------------------------
+    # -- data -----------------------------------------------------------------------------------------------
 
     def dataset(self, node: Node) -> Any:
         kind = node.get("kind")
@@ -442,7 +438,7 @@ class _Reader:
             return None
         return self.model(catalog.DATASETS[kind.value], node)
 
-    # -- pydantic's errors, with their places -----------------------------------------------------------------------------
+    # -- pydantic's errors, with their places ---------------------------------------------------------------
 
     def model(self, kind: type[Any], node: Node) -> Any:
         """The options of a class from a node, or None (the faults are noted)."""
@@ -451,9 +447,7 @@ class _Reader:
             return None
         return self.checked(kind.model_validate, node, kind, None)
 
-    def checked(
-        self, validate: Callable[[Any], Any], node: Node, kind: type[BaseModel] | None, default: Any
-    ) -> Any:
+    def checked(self, validate: Callable[[Any], Any], node: Node, kind: type[BaseModel] | None, default: Any) -> Any:
         try:
             return validate(node.plain())
         except ValidationError as error:
@@ -518,7 +512,13 @@ def _label(node: Node) -> str:
 
 
 def _got(value: Any) -> str:
-    text = f"'{value}'" if isinstance(value, str) else {True: "true", False: "false", None: "nothing"}.get(value, repr(value)) if isinstance(value, bool | None) else repr(value)
+    text = (
+        f"'{value}'"
+        if isinstance(value, str)
+        else {True: "true", False: "false", None: "nothing"}.get(value, repr(value))
+        if isinstance(value, bool | None)
+        else repr(value)
+    )
     return text if len(text) <= 60 else text[:57] + "..."
 
 

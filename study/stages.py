@@ -114,7 +114,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
 
 
-# -- runs -----------------------------------------------------------------------------------------------------------------
+# -- runs --------------------------------------------------------------------------------------------------
 
 
 def complete(run: Run, plan: Plan, store: Store) -> bool:

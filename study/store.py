@@ -1,10 +1,10 @@
 """Where stages lie: whole or not at all, under their keys, with checksums.
 
-    out/stages/KEY/      what a stage made, and manifest.json: the checksum of each file and how the stage ended.
-                         Holds no key, time or path, so the bytes of two outputs can be compared.
-    out/making/KEY/      a stage being made: its checkpoint, and the files that are not yet published
-    out/made/KEY.json    who made it: device, versions, seconds
-    out/runs/NAME.json   how a run ended, and where its Sacred record is
+out/stages/KEY/      what a stage made, and manifest.json: the checksum of each file and how the stage ended.
+                     Holds no key, time or path, so the bytes of two outputs can be compared.
+out/making/KEY/      a stage being made: its checkpoint, and the files that are not yet published
+out/made/KEY.json    who made it: device, versions, seconds
+out/runs/NAME.json   how a run ended, and where its Sacred record is
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class Watch(Protocol):
         """Means of a stage's terms over the last steps up to ``step``."""
 
 
-# -- what a stage carries from step to step ---------------------------------------------------------------------------
+# -- what a stage carries from step to step ----------------------------------------------------------------
 
 
 @dataclass(eq=False)
@@ -63,7 +63,7 @@ class Learner:
 
     def tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Weights and buffers, and the optimiser's state by ``parameter/entry``; on the CPU, contiguous."""
-        names = {parameter: name for name, parameter in self.network.named_parameters()}
+        names: dict[Tensor, str] = {parameter: name for name, parameter in self.network.named_parameters()}
         state = {
             f"{names[parameter]}/{entry}": value
             for parameter, entries in self.optimizer.state.items()
@@ -237,7 +237,7 @@ def read_learner(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, 
     return load_file(folder / f"{name}.safetensors"), load_file(folder / f"{name}.optimizer.safetensors")
 
 
-# -- the networks of a stage ----------------------------------------------------------------------------------------
+# -- the networks of a stage -------------------------------------------------------------------------------
 
 
 @dataclass(eq=False)
@@ -301,7 +301,7 @@ class Adversary(Learner):
         }
 
 
-# -- Algorithm 1 -------------------------------------------------------------------------------------------------------
+# -- Algorithm 1 -------------------------------------------------------------------------------------------
 
 
 def train(
@@ -426,7 +426,7 @@ def refuse_diverged(stages: Sequence[Stage], store: Store) -> bool:
     return False
 
 
-# -- setting up ----------------------------------------------------------------------------------------------------------
+# -- setting up --------------------------------------------------------------------------------------------
 
 
 def _networks(
@@ -439,7 +439,9 @@ def _networks(
     if stage.kind == "critic":
         makings = []
         for one in stages:
-            critic = _adversary(one.options["role"], {**one.options["critic"], "weight": 1.0}, stage.seed, options, device)
+            critic = _adversary(
+                one.options["role"], {**one.options["critic"], "weight": 1.0}, stage.seed, options, device
+            )
             makings.append(Making(one, store, [critic], Series(options["log_every"])))
             critic.making = makings[-1]
             critics.append(critic)
@@ -488,7 +490,9 @@ def _adversary(
     return Adversary(role, network, make_optimizer(critic.recipe.optimizer, network), critic, loss)
 
 
-def build(registry: dict[str, Any], part: dict[str, Any], device: torch.device, numerics: Mapping[str, Any]) -> nn.Module:
+def build(
+    registry: dict[str, Any], part: dict[str, Any], device: torch.device, numerics: Mapping[str, Any]
+) -> nn.Module:
     """A part's network on the device, in the memory format of the numerics."""
     network = catalog.build(registry, part).to(device)
     if numerics["memory_format"] == "channels_last":

@@ -49,9 +49,7 @@ def ablation(
                 axes.errorbar(x + 0.04, row["mean"], error, color=shade, capsize=2.5, lw=1.2)
             axes.plot(x + 0.04, row["mean"], marker="D", ms=5, color=shade, ls="none")
             crosses = x + 0.07 * (np.arange(row["diverged"]) - (row["diverged"] - 1) / 2)
-            axes.plot(
-                crosses, np.full(len(crosses), 0.03), marker="x", ms=5, color=shade, ls="none", transform=foot
-            )
+            axes.plot(crosses, np.full(len(crosses), 0.03), marker="x", ms=5, color=shade, ls="none", transform=foot)
             if row["variant"] == frames.study["reference"]:
                 axes.annotate("proposed", (x, 1.0), xycoords=foot, ha="center", va="bottom", fontsize=8)
 

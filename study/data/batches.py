@@ -97,7 +97,12 @@ class Batches:
         rng = self._rng("holes", number)
         sizes = rng.integers(self._side // 4, self._side // 2, size=(self._batch, 2), endpoint=True)
         return [
-            Box(int(rng.integers(0, self._side - h, endpoint=True)), int(rng.integers(0, self._side - w, endpoint=True)), h, w)
+            Box(
+                int(rng.integers(0, self._side - h, endpoint=True)),
+                int(rng.integers(0, self._side - w, endpoint=True)),
+                h,
+                w,
+            )
             for h, w in sizes.tolist()
         ]
 
@@ -120,5 +125,5 @@ def colour(fill: Fill, mean: Sequence[float], device: torch.device) -> Tensor | 
     """A fill that is one colour, (3, 1, 1) in 0..1: black, the training set's mean, or a given one."""
     if fill == "zero":
         return 0.0
-    values = list(mean) if fill == "mean" or isinstance(fill, str) else fill
+    values = mean if isinstance(fill, str) else fill
     return torch.tensor(values, dtype=torch.float32, device=device)[:, None, None]

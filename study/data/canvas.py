@@ -1,8 +1,8 @@
 """Flat shapes with smooth edges, painted onto a pixel grid of any size.
 
-A shape is a signed distance: negative inside, in the units of its frame. An edge is one pixel wide, so the same scene is
-drawn at every size. Per pixel only + - * / sqrt min max are used: they are rounded alike everywhere, so the bytes
-are the same on every machine.
+A shape is a signed distance: negative inside, in the units of its frame. An edge is one pixel wide, so the same
+scene is drawn at every size. Per pixel only + - * / sqrt min max are used: they are rounded alike everywhere, so the
+bytes are the same on every machine.
 """
 
 import math
@@ -23,13 +23,13 @@ class Shape(NamedTuple):
     box: tuple[float, float, float, float] = (-math.inf, -math.inf, math.inf, math.inf)
 
     def __and__(self, other: "Shape") -> "Shape":
-        (l, t, r, b), (l2, t2, r2, b2) = self.box, other.box
-        box = (max(l, l2), max(t, t2), min(r, r2), min(b, b2))
+        a, b = self.box, other.box
+        box = (max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3]))
         return Shape(lambda u, v: np.maximum(self.distance(u, v), other.distance(u, v)), box)
 
     def __or__(self, other: "Shape") -> "Shape":
-        (l, t, r, b), (l2, t2, r2, b2) = self.box, other.box
-        box = (min(l, l2), min(t, t2), max(r, r2), max(b, b2))
+        a, b = self.box, other.box
+        box = (min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3]))
         return Shape(lambda u, v: np.minimum(self.distance(u, v), other.distance(u, v)), box)
 
     def __sub__(self, other: "Shape") -> "Shape":
@@ -37,9 +37,9 @@ class Shape(NamedTuple):
 
     def outline(self, width: float) -> "Shape":
         """The band of this width along the edge, half of it on either side."""
-        l, t, r, b = self.box
-        box = (l - width / 2, t - width / 2, r + width / 2, b + width / 2)
-        return Shape(lambda u, v: np.abs(self.distance(u, v)) - width / 2, box)
+        left, top, right, bottom = self.box
+        box = (left - width / 2, top - width / 2, right + width / 2, bottom + width / 2)
+        return Shape(lambda u, v: np.abs(self.distance(u, v)) - np.float32(width / 2), box)
 
 
 def ellipse(x: float, y: float, rx: float, ry: float) -> Shape:
@@ -101,9 +101,7 @@ class Canvas:
         self._size = size
         self._axis = ((np.arange(size) + 0.5) * 2 / size - 1).astype(np.float32)
 
-    def paint(
-        self, frame: Frame, shape: Shape, colour: Colour, opacity: float = 1.0, soft: float = 0.0
-    ) -> None:
+    def paint(self, frame: Frame, shape: Shape, colour: Colour, opacity: float = 1.0, soft: float = 0.0) -> None:
         """Paints `shape`, given in `frame`, over what is there; `soft` widens its edge by so many units of `frame`."""
         edge = 2 / (self._size * frame.scale) + soft
         rows, columns = self._window(frame, shape, edge)

@@ -1,8 +1,8 @@
 """Portraits drawn from a seed, for studies that need no download.
 
-A network learns something from them in seconds: the middle of a face has contrast, and its right completion can be told
-from what surrounds it. Skin shows at chin and neck, the tilt in chin, hair and hat, the light in the background and on the
-neck, the fringe in the style of the hair, the glasses in their cord, eyes and lips in the clothes.
+A network learns something from them in seconds: the middle of a face has contrast, and its right completion can be
+told from what surrounds it. Skin shows at chin and neck, the tilt in chin, hair and hat, the light in the background
+and on the neck, the fringe in the style of the hair, the glasses in their cord, eyes and lips in the clothes.
 """
 
 import math
@@ -38,9 +38,7 @@ class Faces(DataSet):
     def pack(self, image_size: int, folder: Path, report: Report) -> None:
         counts = {part: getattr(self, part) for part in packed.PARTS}
         parts = {
-            part: (
-                packed.Picture(f"{part}-{i:06d}", portrait(self.seed, part, i, image_size)) for i in range(n)
-            )
+            part: (packed.Picture(f"{part}-{i:06d}", portrait(self.seed, part, i, image_size)) for i in range(n))
             for part, n in counts.items()
         }
         packed.write(folder, image_size, parts, sum(counts.values()), report)
@@ -63,16 +61,14 @@ def portrait(seed: int, part: str, index: int, size: int) -> NDArray[np.uint8]:
 
 
 def _colours(*codes: str) -> list[Colour]:
-    return [np.array(list(bytes.fromhex(code)), np.float32) / 255 for code in codes]
+    return [np.array(list(bytes.fromhex(code)), np.float32) / np.float32(255) for code in codes]
 
 
 BLACK, WHITE = _colours("1c1a22", "ffffff")
 GOLD, BLUSH, TEETH, TONGUE = _colours("f2c14e", "e8596b", "fdfaf5", "c94f5d")
 SKINS = _colours("ffe3cf", "fbd0ad", "f0b98d", "d99b6c", "b97a4d", "94592f", "6e4023", "4d2c1b")
 HAIRS = _colours("1d1a21", "3b2620", "6a3d25", "a3562a", "d99a3d", "f3d68b", "b9b6bd", "e3608a", "3f7fb5")
-BACKDROPS = _colours(
-    "f6d186", "9ad1d4", "f4978e", "b8c4e0", "2f4858", "84a98c", "e9e4d4", "5e548e", "d8a48f", "31572c"
-)
+BACKDROPS = _colours("f6d186", "9ad1d4", "f4978e", "b8c4e0", "2f4858", "84a98c", "e9e4d4", "5e548e", "d8a48f", "31572c")
 # A person dresses to match eyes and lips: (clothes, trim, eyes, lips).
 OUTFITS = [
     tuple(_colours(*codes))
@@ -331,9 +327,7 @@ def _hair_before(canvas: Canvas, p: _Person) -> None:
     else:
         fringe = cap - ellipse(0, 0.16, p.width - 0.01, 0.53) - box(0, 0.35, 0.6, 0.4)
     canvas.paint(p.head, fringe, p.hair)
-    canvas.paint(
-        p.head, fringe & half_plane(-0.1 * p.side, 0, math.pi * (p.side < 0)), _dark(p.hair, 0.3), soft=0.1
-    )
+    canvas.paint(p.head, fringe & half_plane(-0.1 * p.side, 0, math.pi * (p.side < 0)), _dark(p.hair, 0.3), soft=0.1)
     shine = fringe & ellipse(across, -0.53, 0.2, 0.04)
     canvas.paint(p.head, shine, _mix(p.hair, WHITE, 0.5), opacity=0.7, soft=0.02)
 

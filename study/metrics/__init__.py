@@ -15,9 +15,7 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in (PSNR(), SSIM(),
 __all__ = ["METRICS", "REGIONS", "Metric", "score"]
 
 
-def score(
-    output: Tensor, image: Tensor, mask: Tensor, boxes: Sequence[Box] = ()
-) -> dict[tuple[str, str], Tensor]:
+def score(output: Tensor, image: Tensor, mask: Tensor, boxes: Sequence[Box] = ()) -> dict[tuple[str, str], Tensor]:
     """All metrics by (region, metric), each (B,) float64.
 
     Args:
@@ -27,8 +25,4 @@ def score(
     """
     with torch.inference_mode():
         pair = output.double(), image.double(), mask.double()
-        return {
-            (region, name): values
-            for name, metric in METRICS.items()
-            for region, values in metric(*pair).items()
-        }
+        return {(region, name): values for name, metric in METRICS.items() for region, values in metric(*pair).items()}

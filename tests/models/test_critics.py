@@ -60,9 +60,7 @@ def test_no_critic_without_layers(side: int, view: str) -> None:
 def test_unknown_values_are_refused() -> None:
     with pytest.raises(ValueError, match="image_side: 96 is not a power of two from 16 to 256"):
         Critic(96, view="local")
-    with pytest.raises(
-        ValueError, match="view: 'loca' is unknown; choose local, global, half, quarter, eighth"
-    ):
+    with pytest.raises(ValueError, match="view: 'loca' is unknown; choose local, global, half, quarter, eighth"):
         Critic(64, view="loca")
 
 

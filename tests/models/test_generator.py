@@ -118,9 +118,7 @@ def test_a_norm_over_the_map_is_never_windowed() -> None:
 
 @pytest.mark.parametrize("output", ["sigmoid", "tanh"])
 def test_prediction_is_in_0_1(output: str) -> None:
-    prediction = small(output=output)(
-        torch.rand(1, 3, 32, 32).double() * 50, torch.zeros(1, 1, 32, 32).double()
-    )
+    prediction = small(output=output)(torch.rand(1, 3, 32, 32).double() * 50, torch.zeros(1, 1, 32, 32).double())
     assert 0 <= prediction.min() < prediction.max() <= 1
 
 

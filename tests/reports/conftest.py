@@ -89,9 +89,7 @@ def _curves(runs: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
         for stage, network, term, scale in series:
             for step in range(0, 300, 25):
                 value = scale * (0.3 + np.exp(-step / 90)) * random.lognormal(0, 0.1)
-                rows.append(
-                    {**shared, "stage": stage, "network": network, "term": term, "step": step, "value": value}
-                )
+                rows.append({**shared, "stage": stage, "network": network, "term": term, "step": step, "value": value})
     return pd.DataFrame(rows)
 
 
@@ -119,9 +117,7 @@ def _factors() -> pd.DataFrame:
         for loss in ("wgan", "js"):
             variant = "proposed" if (n, loss) == (2, "wgan") else f"multiscale={n},loss={loss}"
             for factor, level in (("multiscale", str(n)), ("loss", loss)):
-                rows.append(
-                    {"ablation": "critics_and_loss", "variant": variant, "factor": factor, "level": level}
-                )
+                rows.append({"ablation": "critics_and_loss", "variant": variant, "factor": factor, "level": level})
     return pd.DataFrame(rows)
 
 
@@ -132,9 +128,7 @@ def _readings() -> pd.DataFrame:
         ("mask_channel", True, "R1", "the generator is told where the hole is", False),
     ]
     columns = ["variant", "key", "value", "reading", "meaning", "departs"]
-    return pd.DataFrame(
-        [(v, *setting) for v in EFFECTS if v not in FILLERS for setting in settings], columns=columns
-    )
+    return pd.DataFrame([(v, *setting) for v in EFFECTS if v not in FILLERS for setting in settings], columns=columns)
 
 
 def make_frames(seeds: list[int], data: str = "faces", **study: Any) -> Frames:
