@@ -25,7 +25,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-class NoData(ValueError):
+class NoDataError(ValueError):
     """A table or figure has nothing to show; the message says why, as a sentence for the reader."""
 
 

@@ -30,8 +30,8 @@ def published() -> pd.DataFrame:
 def counterpart(frames: Frames, data: str) -> str | None:
     """The paper's data set that `data` stands beside, or None.
 
-    A data set is matched by its name and kind. Where none of the study's matches, the first stands beside CelebA,
-    on which the paper compares methods; the report says so.
+    A data set is matched by its name and kind. Where none of the study's matches, the first stands beside
+    CelebA, on which the paper compares methods; the report says so.
     """
     kinds = {str(entry["name"]): str(entry.get("kind", "")) for entry in frames.study["data"] or []}
     matched = {name: _match(f"{name} {kinds.get(name, '')}") for name in frames.data_sets()}

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from reports import figures, tables
 from reports.figures import style
-from reports.frames import Frames, NoData
+from reports.frames import Frames, NoDataError
 from reports.naming import label, metric_of
 from reports.paper import counterpart, paper
 
@@ -59,8 +59,8 @@ View = TableView | FigureView | str
 def render(frames: Frames, folder: Path) -> Path:
     """Write `folder`/report.html and `folder`/tables/*.csv; return the page's path.
 
-    The page loads nothing: styles, figures and pictures are in it. What has no data says why in its place. Each file
-    is written aside and moved into place.
+    The page loads nothing: styles, figures and pictures are in it. What has no data says why in its
+    place. Each file is written aside and moved into place.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"),
@@ -79,7 +79,8 @@ def render(frames: Frames, folder: Path) -> Path:
 def csv_tables(frames: Frames) -> dict[str, pd.DataFrame]:
     """Each table of the page in full precision, by name; those without rows are left out.
 
-    Tuples of each seed's mean become numbers apart by spaces; tables made for each data set gain a column data_set.
+    Tuples of each seed's mean become numbers apart by spaces; tables made for each data set gain a column
+    data_set.
     """
     single: dict[str, Callable[[Frames], pd.DataFrame]] = {
         "trouble": tables.trouble_table,
@@ -385,9 +386,9 @@ def _ablation(frames: Frames, ablation: str, data: str) -> TableView:
 def _trouble(frames: Frames) -> TableView:
     table = tables.trouble_table(frames)
     if frames.runs.empty:
-        raise NoData("No run is recorded.")
+        raise NoDataError("No run is recorded.")
     if table.empty:
-        raise NoData("Every run completed.")
+        raise NoDataError("Every run completed.")
     return TableView(
         caption="Runs that did not complete. They enter no mean; a diverged one of the claimed winner blocks its claim.",
         headings=["Run", "What", "at step", "Why"],
@@ -538,14 +539,14 @@ def _view(make: Callable[..., View], *arguments: Any) -> View:
     """What `make` makes, or the sentence why there is nothing."""
     try:
         return make(*arguments)
-    except NoData as nothing:
+    except NoDataError as nothing:
         return str(nothing)
 
 
 def _try(make: Callable[..., pd.DataFrame], *arguments: Any) -> pd.DataFrame | str:
     try:
         return make(*arguments)
-    except NoData as nothing:
+    except NoDataError as nothing:
         return str(nothing)
 
 

@@ -1,13 +1,14 @@
 """Intervals for few seeds and many images.
 
-Seeds and test images are both drawn by chance, and an interval over one of them alone speaks of the other as if it were
-fixed. So each estimate m has two variances: A from the seeds, B from the images, and the interval
+Seeds and test images are both drawn by chance, and an interval over one of them alone speaks of the other
+as if it were fixed. So each estimate m has two variances: A from the seeds, B from the images, and the
+interval
 
     m +- sqrt(t^2 A + z^2 B)
 
-with t of the seeds' degrees of freedom (paired, or Welch-Satterthwaite) and z = 1.96 at 95%. Simulated coverage with
-three seeds is 96 to 98%; tests/reports/test_statistics.py repeats that. There are no p-values: at three seeds the
-smallest that a sign-flip test can give is .25.
+with t of the seeds' degrees of freedom (paired, or Welch-Satterthwaite) and z = 1.96 at 95%. Simulated
+coverage with three seeds is 96 to 98%; tests/reports/test_statistics.py repeats that. There are no
+p-values: at three seeds the smallest that a sign-flip test can give is .25.
 """
 
 from dataclasses import dataclass
@@ -70,9 +71,9 @@ class MeanInterval:
 class Comparison:
     """The claim "a is better than b" against what was measured.
 
-    `difference`, `low`, `high`, `low90`, `high90` are of a - b in the metric's unit, whatever its direction.
-    `n_seeds`, `diverged`: of a and of b. `n_images` entered; `images_left_out` were not scored by both, or not finite.
-    `paired`: seeds were paired. `why` says in words what the outcome rests on.
+    `difference`, `low`, `high`, `low90`, `high90` are of a - b in the metric's unit, whatever its
+    direction. `n_seeds`, `diverged`: of a and of b. `n_images` entered; `images_left_out` were not scored
+    by both, or not finite. `paired`: seeds were paired. `why` says in words what the outcome rests on.
     """
 
     a: str
@@ -145,7 +146,8 @@ def _of_seeds(means: Floats, fixed: bool) -> tuple[float, float]:
 def _of_images(per_image: Floats, groups: npt.NDArray[np.int64] | None) -> float:
     """Variance of the mean over images (I,), by clusters of any size.
 
-    With clusters of one size this is the variance of their means over their number; with single images, s^2 / I.
+    With clusters of one size this is the variance of their means over their number; with single images,
+    s^2 / I.
     """
     residuals = per_image - per_image.mean()
     sums = residuals if groups is None else np.bincount(groups, weights=residuals)
@@ -218,11 +220,13 @@ def compare(
 ) -> Comparison:
     """The claim that variant `a` is better than variant `b`, by field/sacred-and-statistics.md's rule.
 
-    Images are always paired: those that both have. Seeds are paired where both variants' runs of every common seed
-    share their start, otherwise the interval is Welch's. `margin` (the metric's unit): within it a difference is
-    negligible. Runs that did not complete never enter; a diverged one of `a` blocks "supported".
+    Images are always paired: those that both have. Seeds are paired where both variants' runs of every
+    common seed share their start, otherwise the interval is Welch's. `margin` (the metric's unit): within
+    it a difference is negligible. Runs that did not complete never enter; a diverged one of `a` blocks
+    "supported".
 
-    Raises ValueError where the metric is unknown, or where `data` is None and the variants ran on several data sets.
+    Raises ValueError where the metric is unknown, or where `data` is None and the variants ran on several
+    data sets.
     """
     better = metric_of(metric).better
     data = _one_data_set(runs, [a, b], data)

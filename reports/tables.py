@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from reports.frames import Frames, NoData
+from reports.frames import Frames, NoDataError
 from reports.naming import group, label, ordered
 from reports.paper import counterpart, published_values
 from reports.statistics import Comparison, compare, mean_interval, resolvable, select, simultaneous
@@ -27,15 +27,16 @@ def results_table(
 ) -> pd.DataFrame:
     """A row a variant: the paper's first, then controls, fillers and others; the paper's stay where we ran none.
 
-    Columns: variant, label, group, published (NaN where the paper has none); for each region r of whole and hole
-    (reading R23: the paper does not say which it means) r, r_low, r_high and r_seeds (tuple of each seed's mean);
-    seeds and images that entered, notes. Raises NoData where there is neither a run nor a published number.
+    Columns: variant, label, group, published (NaN where the paper has none); for each region r of whole
+    and hole (reading R23: the paper does not say which it means) r, r_low, r_high and r_seeds (tuple of
+    each seed's mean); seeds and images that entered, notes. Raises NoDataError where there is neither a
+    run nor a published number.
     """
     values = published_values(frames, data, metric)
     runs = frames.runs[frames.runs["data"] == data]
     variants = ordered(frames, [*values, *runs["variant"].tolist()])
     if not variants:
-        raise NoData(f"No run on {data} is known, and the paper has no number for it.")
+        raise NoDataError(f"No run on {data} is known, and the paper has no number for it.")
     chosen = {
         region: select(frames.scores, metric=metric, region=region, output=output, data=data) for region in REGIONS
     }
@@ -106,15 +107,15 @@ def contrast_table(
 ) -> pd.DataFrame:
     """A row a contrast and (metric, region): the claim that a is better than b, beside the paper's difference.
 
-    PSNR is of the hole alone: in a composite the whole image's differs from it by a constant, so that the differences
-    are equal. Columns: a, b, metric, region, published (NaN where the paper has none), difference, low, high,
-    resolvable, seeds_a, seeds_b, images, groups, paired, diverged_a, diverged_b, outcome, why.
-    Raises NoData where no contrast has runs of both.
+    PSNR is of the hole alone: in a composite the whole image's differs from it by a constant, so that the
+    differences are equal. Columns: a, b, metric, region, published (NaN where the paper has none),
+    difference, low, high, resolvable, seeds_a, seeds_b, images, groups, paired, diverged_a, diverged_b,
+    outcome, why. Raises NoDataError where no contrast has runs of both.
     """
     present = set(frames.runs.loc[frames.runs["data"] == data, "variant"])
     pairs = [(a, b) for a, b in contrasts(frames) if {a, b} <= present]
     if not pairs:
-        raise NoData(f"No two variants that the paper contrasts ran on {data}.")
+        raise NoDataError(f"No two variants that the paper contrasts ran on {data}.")
     chosen = {key: select(frames.scores, metric=key[0], region=key[1], output="composite", data=data) for key in of}
     rows = []
     for a, b in pairs:
@@ -160,7 +161,7 @@ def levels(frames: Frames, ablation: str) -> pd.DataFrame:
     """An ablation's variants (index) and the level of each factor (a column each), in the order given."""
     own = frames.factors[frames.factors["ablation"] == ablation]
     if own.empty:
-        raise NoData(f"The study has no ablation {ablation}.")
+        raise NoDataError(f"The study has no ablation {ablation}.")
     wide = own.pivot(index="variant", columns="factor", values="level")
     return wide.loc[own["variant"].unique(), own["factor"].unique()]
 
@@ -178,13 +179,14 @@ def ablation_table(
     """A row a variant of the ablation, with intervals that hold together at `level` (Bonferroni).
 
     Columns: variant, one a factor, mean, low, high, by_seed (tuple of each seed's mean), seeds, diverged;
-    difference, difference_low, difference_high (from the study's reference; NaN for itself, or where it is not among
-    them), paired. Raises NoData where there is no such ablation, or none of its variants ran on `data`.
+    difference, difference_low, difference_high (from the study's reference; NaN for itself, or where it
+    is not among them), paired. Raises NoDataError where there is no such ablation, or none of its
+    variants ran on `data`.
     """
     wide = levels(frames, ablation)
     runs = frames.runs[frames.runs["data"] == data]
     if not wide.index.isin(runs["variant"]).any():
-        raise NoData(f"No variant of the ablation {ablation} ran on {data}.")
+        raise NoDataError(f"No variant of the ablation {ablation} ran on {data}.")
     chosen = select(frames.scores, metric=metric, region=region, output=output, data=data)
     reference = frames.study["reference"]
     each, others = simultaneous(level, len(wide)), simultaneous(level, len(wide) - 1)
@@ -224,14 +226,14 @@ def trouble_table(frames: Frames) -> pd.DataFrame:
 
 
 def cost_table(frames: Frames) -> pd.DataFrame:
-    """A row a trained variant and data set. Raises NoData where none was trained.
+    """A row a trained variant and data set. Raises NoDataError where none was trained.
 
-    Columns: variant, label, data, runs, updates (of the generator), parameters, critic_parameters, seconds (median of
-    the completed runs' own, shared stages included as the harness counts them).
+    Columns: variant, label, data, runs, updates (of the generator), parameters, critic_parameters,
+    seconds (median of the completed runs' own, shared stages included as the harness counts them).
     """
     trained = frames.runs[(frames.runs["start"] != "") & (frames.runs["status"] == "completed")]
     if trained.empty:
-        raise NoData("No trained run completed.")
+        raise NoDataError("No trained run completed.")
     rows = []
     for variant in ordered(frames, trained["variant"].tolist()):
         for data, own in trained[trained["variant"] == variant].groupby("data", sort=False, observed=True):
@@ -252,13 +254,13 @@ def cost_table(frames: Frames) -> pd.DataFrame:
 
 
 def stage_table(frames: Frames) -> pd.DataFrame:
-    """What sharing saved, by kind of stage. Raises NoData where no stage is known.
+    """What sharing saved, by kind of stage. Raises NoDataError where no stage is known.
 
-    Columns: kind, stages (made once each), uses (by runs), seconds (spent), seconds_unshared (had each run made its
-    own: uses times what the stage took).
+    Columns: kind, stages (made once each), uses (by runs), seconds (spent), seconds_unshared (had each
+    run made its own: uses times what the stage took).
     """
     if frames.stages.empty:
-        raise NoData("No stage is recorded.")
+        raise NoDataError("No stage is recorded.")
     unshared = frames.stages.assign(unshared=frames.stages["runs"] * frames.stages["seconds"])
     return (
         unshared.groupby("kind", sort=False, observed=True)
@@ -273,12 +275,12 @@ def stage_table(frames: Frames) -> pd.DataFrame:
 
 
 def readings_table(frames: Frames) -> pd.DataFrame:
-    """The readings in force, those that depart from the paper's text first. Raises NoData where none is known.
+    """The readings in force, those that depart from the paper's text first. Raises NoDataError where none is known.
 
     Columns: reading, key, value, meaning, departs, variants ('all', or names).
     """
     if frames.readings.empty:
-        raise NoData("No reading is recorded.")
+        raise NoDataError("No reading is recorded.")
     every = frames.readings["variant"].nunique()
     rows = []
     for (reading, key, value, meaning, departs), own in frames.readings.astype({"value": str}).groupby(
@@ -306,16 +308,16 @@ def readings_table(frames: Frames) -> pd.DataFrame:
 
 
 def provenance_table(frames: Frames) -> pd.DataFrame:
-    """A row a run. Columns: run, variant, data, seed, status, record (Sacred id), start. NoData where there is none."""
+    """A row a run. Columns: run, variant, data, seed, status, record (Sacred id), start. NoDataError where there is none."""
     if frames.runs.empty:
-        raise NoData("No run is recorded.")
+        raise NoDataError("No run is recorded.")
     return frames.runs[["run", "variant", "data", "seed", "status", "record", "start"]].reset_index(drop=True)
 
 
 def data_table(frames: Frames) -> pd.DataFrame:
     """The data sets. Columns: name, kind, train, validation, test, left_out, digest, counterpart (the paper's)."""
     if not frames.study["data"]:
-        raise NoData("No data set is recorded.")
+        raise NoDataError("No data set is recorded.")
     columns = ["name", "kind", "train", "validation", "test", "left_out", "digest"]
     return pd.DataFrame(
         [

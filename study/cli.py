@@ -30,6 +30,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+MOST_SEEDS = 1000
+
 File = Annotated[Path, typer.Argument(help="the study file, such as runs.yaml", metavar="STUDY")]
 Out = Annotated[Path, typer.Option("--out", help="the folder for all that is made")]
 Profile = Annotated[str | None, typer.Option("--profile", help="a profile of the study file, such as paper")]
@@ -235,12 +237,17 @@ def _seeds(text: str | None) -> list[int] | None:
     if text is None:
         return None
     seeds: list[int] = []
-    try:
-        for part in text.split(","):
-            first, _, last = part.partition("-")
-            seeds += range(int(first), int(last or first) + 1)
-    except ValueError:
-        raise BadInput(f"--seeds {text}: write seeds as 0,1,2 or 0-9") from None
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not all(word.isdecimal() and len(word) <= 10 for word in (first, *([last] if dash else []))):
+            raise BadInput(f"--seeds {text}: write seeds as 0,1,2 or 0-9")
+        numbers = range(int(first), int(last or first) + 1)
+        if not numbers or numbers[-1] >= 2**31 or len(numbers) > MOST_SEEDS:
+            raise BadInput(
+                f"--seeds {text}: {part.strip()} is no range of seeds: from low to high, below 2147483648, "
+                f"{MOST_SEEDS} at most"
+            )
+        seeds += numbers
     return list(dict.fromkeys(seeds))
 
 

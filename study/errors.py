@@ -35,4 +35,14 @@ def near(word: str, words: Iterable[str]) -> str:
 def unknown(word: object, words: Iterable[str], what: str = "") -> str:
     """``'wgam' is unknown; choose js, wgan (did you mean 'wgan'?)``."""
     known = sorted(words)
-    return f"'{word}' is {what or 'unknown'}; choose {', '.join(known)}{near(str(word), known)}"
+    choice = f"choose {', '.join(known)}" if known else "there is none"
+    return f"{shown(word)} is {what or 'unknown'}; {choice}{near(str(word), known)}"
+
+
+def shown(value: object) -> str:
+    """A value of a study file as a message shows it: as YAML writes it, text in quotes, 60 characters at most."""
+    if value is None:
+        return "nothing"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    text = f"'{value}'" if isinstance(value, str) else text
+    return text if len(text) <= 60 else text[:57] + "..."

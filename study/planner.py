@@ -25,7 +25,7 @@ VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "evaluate": 1}
 def make_plan(study: Study, *, device: str = "cpu", share: bool = True) -> Plan:
     """The graph of a study for a kind of device. Raises BadInput where a data set is not what the study says."""
     numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
-    packed = {name: _data_stage(name, options, study.image_size) for name, options in study.data.items()}
+    packed = _packed(study)
     stages: dict[str, Stage] = {stage.key: stage for stage in packed.values()}
     runs: dict[tuple[Any, ...], Run] = {}
     for data_name, data in packed.items():
@@ -110,18 +110,30 @@ def _readings(variant: str, prefix: str, options: Any) -> Iterator[dict[str, Any
                 "meaning": info.description,
                 "departs": extra["paper"] is not None and plain != extra["paper"],
             }
-        elif hasattr(value, "model_fields"):
+        elif hasattr(type(value), "model_fields"):
             yield from _readings(variant, f"{prefix}{info.alias or name}.", value)
 
 
-def _data_stage(name: str, options: Any, image_size: int) -> Stage:
-    try:
-        dataset = {**options.identity(), "version": options.version}
-    except ValueError as error:
-        raise BadInput(f"data.{name}: {error}") from error
-    return _stage(
-        "data", {"dataset": dataset, "image_size": image_size}, {}, hints={"options": options.model_dump(mode="json")}
-    )
+def _packed(study: Study) -> dict[str, Stage]:
+    """The stage of each data set; those that are not as the study says are all told at once."""
+    stages, faults = {}, []
+    for name, options in study.data.items():
+        try:
+            dataset = {**options.identity(), "version": options.version}
+        except ValueError as error:
+            node, (option, _, why) = study.data_nodes[name], str(error).partition(": ")
+            named = node.get(option)
+            faults.append(named.place.fault(why) if named else node.place.fault(str(error)))
+            continue
+        stages[name] = _stage(
+            "data",
+            {"dataset": dataset, "image_size": study.image_size},
+            {},
+            hints={"options": options.model_dump(mode="json")},
+        )
+    if faults:
+        raise BadInput(faults)
+    return stages
 
 
 class _Planner:

@@ -12,10 +12,13 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 
-from study.errors import BadInput
+from study.errors import BadInput, shown
 
-PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null")}
+YAML_TAG = "tag:yaml.org,2002:"
+PLAIN_TAGS = {YAML_TAG + name for name in ("str", "int", "float", "bool", "null")}
 DEEPEST = 30
+MOST = 20_000
+"""Values in a file, aliases followed; and levels of nesting. Beyond is no study, but a mistake or an attack."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,8 @@ class Node:
         """The node at a path, or the deepest one on the way to it."""
         node = self
         for part in path:
-            if (node.is_mapping and part in node.value) or (
-                isinstance(node.value, list) and isinstance(part, int) and part < len(node.value)
-            ):
-                node = node.value[part]
+            entries: dict[Any, Node] = dict(enumerate(node.value) if isinstance(node.value, list) else node.items())
+            node = entries.get(part, node)
         return node
 
     def over(self, base: Node) -> Node:
@@ -119,9 +120,12 @@ def parse(text: str, source: str, faults: list[str], path: tuple[str, ...] = (),
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(source, mark.line + 1 if mark and lines else 0, mark.column + 1 if mark else 0, path)
-        raise BadInput(place.fault(f"this is not YAML: {error.problem or error.context}")) from error
+        why = ", ".join(filter(None, (error.context, error.problem)))
+        raise BadInput(place.fault(f"this is not YAML: {why}")) from error
     except YAMLError as error:
         raise BadInput(f"{source}: this is not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError:
+        raise BadInput(f"{source}: nested deeper than {DEEPEST} levels; a study file is not") from None
     if root is None:
         return Node(None, Place(source, 1 if lines else 0, 1, path))
     return _Reader(yaml, source, lines, faults).node(root, path, 0)
@@ -130,6 +134,7 @@ def parse(text: str, source: str, faults: list[str], path: tuple[str, ...] = (),
 class _Reader:
     def __init__(self, yaml: YAML, source: str, lines: bool, faults: list[str]) -> None:
         self.yaml, self.source, self.lines, self.faults = yaml, source, lines, faults
+        self.count, self.open = 0, set[int]()
 
     def place(self, node: YamlNode, path: tuple[str, ...]) -> Place:
         mark = node.start_mark
@@ -137,24 +142,46 @@ class _Reader:
 
     def node(self, node: YamlNode, path: tuple[str, ...], depth: int) -> Node:
         place = self.place(node, path)
-        if depth > DEEPEST:  # an alias inside its own anchor
-            raise BadInput(place.fault(f"nested deeper than {DEEPEST} levels; write it without the alias"))
-        if isinstance(node, MappingNode):
-            return Node(self.mapping(node, path, depth), place)
-        if isinstance(node, SequenceNode):
-            items = [self.node(item, (*path, str(i)), depth + 1) for i, item in enumerate(node.value)]
-            return Node(items, place)
-        assert isinstance(node, ScalarNode)
-        if str(node.tag) not in PLAIN_TAGS:
-            self.faults.append(place.fault(f"'{node.value}' has the tag {node.tag}; write plain values only"))
+        self.count += 1
+        if id(node) in self.open:
+            raise BadInput(place.fault("this alias stands inside its own anchor; write the value itself"))
+        if depth > DEEPEST:
+            short = replace(place, path=path[:3])
+            raise BadInput(short.fault(f"nested deeper than {DEEPEST} levels; a study file is not"))
+        if self.count > MOST:
+            raise BadInput(place.fault(f"more than {MOST} values, aliases followed; a study file has fewer"))
+        tag = str(node.tag)
+        if isinstance(node, ScalarNode):
+            return Node(self.scalar(node, tag, place), place)
+        if tag not in (YAML_TAG + "map", YAML_TAG + "seq"):
+            self.faults.append(place.fault(_tagged(tag)))
             return Node(None, place)
-        return Node(self.yaml.constructor.construct_object(node), place)
+        self.open.add(id(node))
+        value: Any
+        if isinstance(node, MappingNode):
+            value = self.mapping(node, path, depth)
+        else:
+            assert isinstance(node, SequenceNode)
+            value = [self.node(item, (*path, str(i)), depth + 1) for i, item in enumerate(node.value)]
+        self.open.remove(id(node))
+        return Node(value, place)
+
+    def scalar(self, node: ScalarNode, tag: str, place: Place) -> Any:
+        """The value of a scalar; None where it is no plain one (the fault is noted)."""
+        if tag not in PLAIN_TAGS:
+            self.faults.append(place.fault(_tagged(tag, node.value)))
+            return None
+        try:
+            return self.yaml.constructor.construct_object(node)
+        except (ValueError, KeyError, YAMLError):
+            self.faults.append(place.fault(f"{shown(node.value)} cannot be read as {tag.removeprefix(YAML_TAG)}"))
+            return None
 
     def mapping(self, node: MappingNode, path: tuple[str, ...], depth: int) -> dict[str, Node]:
         found: dict[str, Node] = {}
         first: dict[str, int] = {}
         for key_node, value_node in node.value:
-            key = str(key_node.value)
+            key = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
             place = self.place(key_node, (*path, key))
             if not isinstance(key_node, ScalarNode) or key == "<<":
                 self.faults.append(place.fault("a key is a plain word; write 'extends: NAME' to build on another"))
@@ -162,9 +189,18 @@ class _Reader:
                 line = f", first in line {first[key]}" if self.lines else ""
                 self.faults.append(place.fault(f"the key '{key}' stands twice{line}; keep one"))
             else:
-                found[key] = replace(self.node(value_node, (*path, key), depth + 1), key=place)
+                value = self.node(value_node, (*path, key), depth + 1)
+                empty = not value_node.value and str(value_node.tag) == YAML_TAG + "null"
+                found[key] = replace(value, key=place, place=place if empty else value.place)
                 first[key] = place.line
         return found
+
+
+def _tagged(tag: str, value: str = "") -> str:
+    if tag == YAML_TAG + "timestamp":
+        return f"'{value}' is a date to YAML; write it in quotes"
+    short = "!!" + tag.removeprefix(YAML_TAG) if tag.startswith(YAML_TAG) else tag
+    return f"the tag {short} is not allowed; write plain values only"
 
 
 def assign(root: Node, setting: str, faults: list[str]) -> Node:
@@ -174,6 +210,8 @@ def assign(root: Node, setting: str, faults: list[str]) -> Node:
     source = f"--set {setting}"
     if not sign or not all(path):
         raise BadInput(f"{source}: write --set path.to.key=value")
+    if path[0] in ("profile", "profiles"):  # laid over already: it would do nothing
+        raise BadInput(f"{source}: choose a profile with --profile NAME, and set the key itself, as in image_size=64")
     node = parse(text, source, faults, path, lines=False)
     if node.value is None and text.strip() not in ("null", "~"):
         raise BadInput(f"{source}: the value is missing; write --set {name}=value, or null")
@@ -183,6 +221,7 @@ def assign(root: Node, setting: str, faults: list[str]) -> Node:
 def _assigned(base: Node | None, path: tuple[str, ...], node: Node) -> Node:
     if not path:
         return node
-    entries = dict(base.value) if base is not None and base.is_mapping else {}
-    entries[path[0]] = _assigned(entries.get(path[0]), path[1:], node)
-    return Node(entries, base.place if base is not None else node.place)
+    if base is None or not base.is_mapping:
+        base = Node({}, replace(node.place, path=node.place.path[: len(node.place.path) - len(path)]))
+    entries = {**base.value, path[0]: _assigned(base.get(path[0]), path[1:], node)}
+    return replace(base, value=entries)

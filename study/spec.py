@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from models.method import Filler, Mask, Options, Trained
 from study import catalog
-from study.errors import BadInput, near, unknown
+from study.errors import BadInput, near, shown, unknown
 from study.source import Node, Place, assign, read
 
 SECTIONS = (
@@ -103,6 +103,7 @@ class Study:
     numerics: Numerics
     observers: list[Observer] = field(default_factory=list)
     resolved: Mapping[str, Any] = field(default_factory=dict)
+    data_nodes: Mapping[str, Node] = field(default_factory=dict, compare=False)
 
 
 def load(
@@ -118,22 +119,39 @@ def load(
     Raises BadInput with all the file's faults at once, those of the profiles that are not chosen included.
     """
     faults: list[str] = []
-    root = read(file, faults)
+    unread: list[str] = []
+    root = read(file, unread)
     if not root.is_mapping:
-        raise BadInput([*faults, root.place.fault("a study file is a mapping with 'data' and 'variants'")])
-    profiles = dict((root.get("profiles") or Node({}, root.place)).items())
+        raise BadInput([*unread, root.place.fault("a study file is a mapping with 'data' and 'variants'")])
+    profiles = _profiles(root, faults)
     chosen = _chosen_profile(root, profiles, profile, faults)
     for name, overlay in profiles.items():
-        _known_keys(overlay, (key for key in SECTIONS if key not in ("study", "profile")), faults)
         if name != chosen:
             _Reader(file, overlay.over(root), name, faults).study()
     tree = profiles[chosen].over(root) if chosen else root
     for setting in settings:
-        tree = assign(tree, setting, faults)
+        tree = assign(tree, setting, unread)
     study = _Reader(file, tree, chosen, faults).study()
-    if faults or study is None:
+    if unread or faults or study is None:
+        places = {_place_of(fault) for fault in unread}  # what could not be read is not also said to be wrong
+        faults = [*unread, *(fault for fault in faults if _place_of(fault) not in places)]
         raise BadInput(list(dict.fromkeys(faults)))
     return _selected(study, only, seeds)
+
+
+def _place_of(fault: str) -> tuple[str, ...]:
+    return tuple(fault.split(": ", 2)[:2])
+
+
+def _profiles(root: Node, faults: list[str]) -> dict[str, Node]:
+    """The profiles by name, less what none of them may say."""
+    section = root.get("profiles")
+    if section is None or section.value is None:
+        return {}
+    if not section.is_mapping:
+        faults.append(section.place.fault(_no_mapping(section, "profiles")))
+    keys = [key for key in SECTIONS if key not in ("study", "profile")]
+    return {name: _known_keys(overlay, keys, faults) for name, overlay in section.items()}
 
 
 def _chosen_profile(root: Node, profiles: Mapping[str, Node], asked: str | None, faults: list[str]) -> str | None:
@@ -144,10 +162,10 @@ def _chosen_profile(root: Node, profiles: Mapping[str, Node], asked: str | None,
     node = root.get("profile")
     if node is None:
         return None
-    if node.value not in profiles:
-        faults.append(node.place.fault(unknown(node.value, profiles, "no profile of this study")))
+    if not isinstance(node.value, str) or node.value not in profiles:
+        faults.append(node.place.fault(unknown(node.plain(), profiles, "no profile of this study")))
         return None
-    return str(node.value)
+    return node.value
 
 
 def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) -> Study:
@@ -166,13 +184,27 @@ def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) ->
     return Study(**{**vars(study), "variants": variants, "seeds": list(seeds or study.seeds)})
 
 
-def _known_keys(node: Node, keys: Iterable[str], faults: list[str]) -> None:
+def _known_keys(node: Node, keys: Iterable[str], faults: list[str]) -> Node:
+    """The mapping less its unknown keys, which are noted; an empty one where it is none."""
     known = list(keys)
     if not node.is_mapping:
-        faults.append(node.place.fault(f"{_got(node.value)} is not a mapping; write its keys below it"))
-    for key, entry in node.items():
-        if key not in known:
-            faults.append((entry.key or entry.place).fault(unknown(key, known, "an unknown key")))
+        faults.append(node.place.fault(_no_mapping(node)))
+        return Node({}, node.place)
+    strange = {key: entry for key, entry in node.items() if key not in known}
+    for key, entry in strange.items():
+        faults.append((entry.key or entry.place).fault(unknown(key, known, "an unknown key")))
+    return node.without(*strange)
+
+
+def _no_mapping(node: Node, what: str = "its keys") -> str:
+    if node.value is None:
+        return f"nothing stands here; write {what} below it"
+    return f"{shown(node.plain())} is not a mapping; write {what} below it"
+
+
+def _text(node: Node) -> str:
+    """The value where it is text; else what no name is."""
+    return node.value if isinstance(node.value, str) else ""
 
 
 class _Reader:
@@ -208,7 +240,7 @@ class _Reader:
         for name, _ in self.named("variants"):
             if node := self.chain("variants", name):
                 variants[name] = self.variant(name, node, recipes)
-        if not variants:
+        if self.section("variants").value == {}:
             self.fault(self.section("variants").place, "a study needs at least one variant")
         ablations = {name: self.ablation(name, node, variants, recipes) for name, node in self.named("ablations")}
         found = {name: variant for name, variant in variants.items() if variant}
@@ -216,7 +248,7 @@ class _Reader:
             for variant in found.values():
                 self.buildable(variant, image_size)
         data = {name: self.dataset(node) for name, node in self.named("data")}
-        if not data:
+        if self.section("data").value == {}:
             self.fault(self.section("data").place, "a study needs at least one data set")
         study = Study(
             name=self.value("study", Annotated[str, Field(strict=True, min_length=1)], self.file.stem),
@@ -231,6 +263,7 @@ class _Reader:
             numerics=self.model(Numerics, self.section("numerics")) or Numerics(),
             observers=self.value("observers", list[Observer], []),
             resolved={key: node.plain() for key, node in self.tree.items() if key != "profiles"},
+            data_nodes=dict(self.section("data").items()),
         )
         return study if len(self.faults) == before else None
 
@@ -247,7 +280,7 @@ class _Reader:
         """The entries of a section whose names can be file names, columns and words of a command."""
         node, entries = self.section(section), []
         if not node.is_mapping:
-            self.fault(node.place, f"{_got(node.value)} is not a mapping of names")
+            self.fault(node.place, _no_mapping(node, "names"))
         for name, entry in node.items():
             if not NAME.fullmatch(name):
                 self.fault(
@@ -255,7 +288,7 @@ class _Reader:
                     f"'{name}' is no name; use letters, digits, '_', '-' and '.', 64 at most",
                 )
             elif not entry.is_mapping:
-                self.fault(entry.place, f"{_got(entry.value)} is not a mapping; write its keys below it")
+                self.fault(entry.place, _no_mapping(entry))
             else:
                 entries.append((name, entry))
         return entries
@@ -274,15 +307,18 @@ class _Reader:
             if base is None:
                 break
             if base.value in seen:
-                circle = " -> ".join([*seen, str(base.value)])
-                self.fault(base.place, f"'extends' goes in a circle: {circle}")
+                circle = seen[seen.index(base.value) :]
+                first = min(range(len(circle)), key=lambda i: list(entries).index(circle[i]))
+                circle = [*circle[first:], *circle[: first + 1]]  # the same fault for all that stand on it
+                place = entries[circle[0]].value["extends"].place
+                self.fault(place, f"'extends' goes in a circle: {' -> '.join(circle)}")
                 return None
-            if not isinstance(base.value, str) or not (entries.get(base.value) or node).is_mapping:
-                self.fault(base.place, f"{_got(base.value)} names no entry of {section}")
+            if _text(base) not in entries:
+                others = [entry for entry in entries if entry != current]
+                self.fault(base.place, unknown(base.plain(), others, f"none of the {section}"))
                 return None
-            if base.value not in entries:
-                self.fault(base.place, unknown(base.value, entries, f"none of the {section}"))
-                return None
+            if not entries[base.value].is_mapping:
+                return None  # noted where it stands
             current = base.value
         tree: Node | None = None
         for node in reversed(chain):
@@ -293,7 +329,7 @@ class _Reader:
     def inherited(self, section: str, own: Node, base: Node) -> Node:
         """``own`` over ``base``; a variant of another method takes those of the base's keys that its method has."""
         method = own.get("method")
-        if section != "variants" or method is None or method.value not in catalog.METHODS:
+        if section != "variants" or method is None or _text(method) not in catalog.METHODS:
             return own.extending(base)
         keys = {*_fields(catalog.METHODS[method.value]), "method"}
         return own.extending(base.without(*(key for key, _ in base.items() if key not in keys)))
@@ -307,10 +343,12 @@ class _Reader:
     def variant(self, name: str, tree: Node, recipes: Mapping[str, Node | None]) -> Variant | None:
         method = tree.get("method")
         if method is None:
-            self.fault(tree.key or tree.place, f"'method' is missing; choose {', '.join(sorted(catalog.METHODS))}")
+            others = (other for other, _ in self.section("variants").items() if other != name)
+            choice = ", ".join(sorted(catalog.METHODS))
+            self.fault(tree.key or tree.place, f"'method' is missing; choose {choice}{near(name, others)}")
             return None
-        if method.value not in catalog.METHODS:
-            self.fault(method.place, unknown(method.value, catalog.METHODS))
+        if _text(method) not in catalog.METHODS:
+            self.fault(method.place, unknown(method.plain(), catalog.METHODS))
             return None
         kind = catalog.METHODS[method.value]
         defaults = self.section("defaults")
@@ -331,8 +369,8 @@ class _Reader:
             return node
         base = node.get("extends") if node.is_mapping else node
         assert base is not None
-        if not isinstance(base.value, str) or base.value not in recipes:
-            self.fault(base.place, unknown(base.value, recipes, "no recipe of this study"))
+        if _text(base) not in recipes:
+            self.fault(base.place, unknown(base.plain(), recipes, "no recipe of this study"))
             return None
         recipe = recipes[base.value]
         if recipe is None or not node.is_mapping:
@@ -346,9 +384,9 @@ class _Reader:
         _known_keys(node, ("reference", "factors"), self.faults)
         reference = node.get("reference")
         factors = node.get("factors")
-        if reference is None or reference.value not in variants:
-            place = reference.place if reference else node.place
-            got = reference.value if reference else "reference"
+        if reference is None or _text(reference) not in variants:
+            place = reference.place if reference else node.key or node.place
+            got = reference.plain() if reference else "reference"
             self.fault(place, unknown(got, variants, "missing" if reference is None else "no variant"))
             return None
         origin = variants[reference.value]
@@ -366,7 +404,9 @@ class _Reader:
                     unknown(factor, _fields(catalog.METHODS[origin.method]), f"no option of {origin.method}"),
                 )
             elif not isinstance(values.value, list) or not values.value:
-                self.fault(values.place, f"{_got(values.plain())} is not a list of levels")
+                self.fault(values.place, f"{shown(values.plain())} is not a list of levels")
+            elif twice := _twice([_label(level) for level in values.value]):
+                self.fault(values.place, f"the level {twice} stands twice")
             else:
                 levels[factor] = values.value
         if len(levels) < len(factors.value):
@@ -432,9 +472,9 @@ class _Reader:
 
     def dataset(self, node: Node) -> Any:
         kind = node.get("kind")
-        if kind is None or kind.value not in catalog.DATASETS:
+        if kind is None or _text(kind) not in catalog.DATASETS:
             place = kind.place if kind else (node.key or node.place)
-            self.fault(place, unknown(kind.value if kind else "kind", catalog.DATASETS, "" if kind else "missing"))
+            self.fault(place, unknown(kind.plain() if kind else "kind", catalog.DATASETS, "" if kind else "missing"))
             return None
         return self.model(catalog.DATASETS[kind.value], node)
 
@@ -443,7 +483,7 @@ class _Reader:
     def model(self, kind: type[Any], node: Node) -> Any:
         """The options of a class from a node, or None (the faults are noted)."""
         if not node.is_mapping:
-            self.fault(node.place, f"{_got(node.value)} is not a mapping; write its keys below it")
+            self.fault(node.place, _no_mapping(node))
             return None
         return self.checked(kind.model_validate, node, kind, None)
 
@@ -454,8 +494,10 @@ class _Reader:
             messages: dict[str, list[str]] = {}
             for fault in error.errors():
                 found = node.at(fault["loc"])
-                place = (found.key or found.place) if fault["type"] == "extra_forbidden" else found.place
-                messages.setdefault(str(place), []).append(_said(dict(fault), kind))
+                of_key = fault["type"] == "extra_forbidden" or fault["loc"][-1:] == ("[key]",)
+                place = (found.key or found.place) if of_key else found.place
+                said, got = messages.setdefault(str(place), []), f"got {shown(fault['input'])}; "
+                said.append(_said(dict(fault), kind).removeprefix(got if said else ""))
             for place_text, texts in messages.items():
                 self.faults.append(f"{place_text}: {'; or '.join(dict.fromkeys(texts))}")
             return default
@@ -469,11 +511,39 @@ def _said(fault: dict[str, Any], kind: type[BaseModel] | None) -> str:
             return unknown(location[-1], _fields(_model_at(kind, location[:-1])), "an unknown key")
         case "missing":
             return f"'{location[-1]}' is missing"
+        case "int_type" | "int_from_float":
+            wanted = "a whole number"
+        case "float_type":
+            wanted = "a number"
+        case "bool_type":
+            wanted = "true or false"
+        case "string_type":
+            wanted = "text (in quotes, where it looks like a number)"
+        case "list_type":
+            wanted = "a list, such as [0, 1]"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            wanted = "a mapping, such as {key: value}"
+        case "finite_number":
+            wanted = "a finite number"
+        case "greater_than":
+            wanted = f"a value above {context['gt']:g}"
+        case "greater_than_equal":
+            wanted = f"{context['ge']:g} or more"
+        case "less_than":
+            wanted = f"a value below {context['lt']}"
+        case "less_than_equal":
+            wanted = f"{context['le']:g} or less"
+        case "too_short":
+            wanted = f"a list of {context['min_length']} or more"
+        case "too_long":
+            wanted = f"a list of {context['max_length']} or less"
         case "literal_error":
             return unknown(fault["input"], re.findall(r"'([^']*)'", context["expected"]))
         case "value_error":
             return str(context["error"])
-    return f"got {_got(fault['input'])}; {fault['msg'][0].lower()}{fault['msg'][1:]}"
+        case _:
+            return f"got {shown(fault['input'])}; {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    return f"got {shown(fault['input'])}; write {wanted}"
 
 
 def _model_at(kind: type[BaseModel] | None, location: Sequence[str | int]) -> type[BaseModel] | None:
@@ -503,23 +573,16 @@ def _laid(tree: Node, factor: str, node: Node) -> Node:
     return node.over(tree)
 
 
+def _twice(words: Sequence[str]) -> str | None:
+    return next((word for place, word in enumerate(words) if word in words[:place]), None)
+
+
 def _label(node: Node) -> str:
     """A factor's level as text: ``true`` as it is written, a mapping as ``key=value``."""
     plain = node.plain()
     if isinstance(plain, bool) or plain is None:
         return {True: "true", False: "false", None: "null"}[plain]
     return ",".join(f"{k}={v}" for k, v in plain.items()) if isinstance(plain, dict) else str(plain)
-
-
-def _got(value: Any) -> str:
-    text = (
-        f"'{value}'"
-        if isinstance(value, str)
-        else {True: "true", False: "false", None: "nothing"}.get(value, repr(value))
-        if isinstance(value, bool | None)
-        else repr(value)
-    )
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 __all__ = ["Ablation", "BadInput", "Numerics", "Observer", "Protocol", "Study", "Variant", "load", "near"]

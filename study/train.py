@@ -6,6 +6,7 @@ function of (seed, stream, step), and all that it carries from step to step is i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -29,7 +30,7 @@ from study.data.batches import Batch, Batches
 from study.errors import Interrupted
 from study.plan import Stage
 from study.seeds import seed_of
-from study.store import Store, read_json, write_atomically
+from study.store import Damaged, Store, read_json, write_atomically
 
 CHECKPOINT_S = 10.0
 VANISHED, EXPLODED = 1e-4, 1e4
@@ -148,7 +149,7 @@ class Making:
         for name, values in self.series.pending.items():
             tensors[f"pending:{name}"] = torch.stack(values).cpu()
         facts = {"step": self.step, "steps": self.series.steps, "rows": self.series.rows}
-        facts |= {"seconds": self.seconds, "warnings": self.warnings}
+        facts |= {"seconds": self.seconds, "warnings": self.warnings, "pending": list(self.series.pending)}
         aside = self.checkpoint.with_suffix(".aside")
         save_file(tensors, aside, metadata={"facts": json.dumps(facts)})
         with aside.open("rb+") as stream:
@@ -164,12 +165,15 @@ class Making:
             return
         for learner in self.learners:
             learner.load(_under(tensors, f"{learner.name}:weights:"), _under(tensors, f"{learner.name}:state:"))
-        self.series.pending = {k: list(v) for k, v in _under(tensors, "pending:").items()}
+        pending = _under(tensors, "pending:")  # in any order; what is named first of a divergence is told by ours
+        self.series.pending = {name: list(pending[name]) for name in facts["pending"]}
         self.series.steps, self.series.rows = facts["steps"], facts["rows"]
         self.step, self.seconds, self.warnings = facts["step"], facts["seconds"], facts["warnings"]
 
     def extend(self) -> None:
         """Goes on from the longest published stage that differs in its number of steps alone."""
+        if self.stage.lineage is None:
+            return
         found = [
             (made["steps"], made["key"])
             for file in (self.store.out / "made").glob(f"{self.stage.kind}-*.json")
@@ -178,9 +182,13 @@ class Making:
             and made["steps"] < self.stage.steps
             and self.store.outcome(made["key"]).get("status") == "finished"
         ]
-        if self.stage.lineage is None or not found:
-            return
-        steps, key = max(found)
+        for steps, key in sorted(found, reverse=True):
+            with contextlib.suppress(Damaged):  # of another study, perhaps; the next shorter one will do
+                self.go_on_from(key, steps)
+                return
+
+    def go_on_from(self, key: str, steps: int) -> None:
+        """Takes up what a stage published after so many steps. Raises Damaged before anything is changed."""
         folder = self.store.verified(key)
         for learner in self.learners:
             learner.load(*read_learner(folder, learner.name))

@@ -1,4 +1,4 @@
-"""Figures: frame in, matplotlib Figure out. No pyplot, no files. NoData says why there is nothing to show."""
+"""Figures: frame in, matplotlib Figure out. No pyplot, no files. NoDataError says why there is nothing to show."""
 
 from reports.figures.ablation import ablation
 from reports.figures.curves import training_curves

@@ -22,8 +22,9 @@ def ablation(
 ) -> Figure:
     """The first factor along x, the second by colour; of three or more, the variants' levels along x.
 
-    Dots are seeds, the bar is the interval that holds with all the others at `level` (Bonferroni), a cross at the foot
-    is a diverged seed. Raises NoData where the study has no such ablation or none of it was run on `data`.
+    Dots are seeds, the bar is the interval that holds with all the others at `level` (Bonferroni), a
+    cross at the foot is a diverged seed. Raises NoDataError where the study has no such ablation or none
+    of it was run on `data`.
     """
     table = ablation_table(frames, ablation, data, metric=metric, region=region, output=output, level=level)
     factors = [column for column in table.columns[1 : table.columns.get_loc("mean")]]

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.figures import style
-from reports.frames import Frames, NoData
+from reports.frames import Frames, NoDataError
 from reports.naming import group, label, ordered
 
 TERMS = {
@@ -22,8 +22,9 @@ COLUMNS = 3
 def training_curves(frames: Frames, *, data: str, variants: list[str] | None = None) -> Figure:
     """A panel for each term and stage that has values; a line is the mean over seeds, a band their least and greatest.
 
-    Where a variant has several critics a run's value is their mean. `variants`: by default the paper's and the
-    controls. A cross ends the line of a variant with a diverged seed. Raises NoData where nothing is to be drawn.
+    Where a variant has several critics a run's value is their mean. `variants`: by default the paper's
+    and the controls. A cross ends the line of a variant with a diverged seed. Raises NoDataError where
+    nothing is to be drawn.
     """
     curves = frames.curves[frames.curves["data"] == data]
     present = ordered(frames, curves["variant"].tolist())
@@ -41,7 +42,7 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
         if ((curves["term"] == term) & (curves["stage"] == stage)).any()
     ]
     if not panels:
-        raise NoData(f"No training curve was recorded on {data}.")
+        raise NoDataError(f"No training curve was recorded on {data}.")
     runs = frames.runs[frames.runs["data"] == data]
     diverged = set(runs.loc[runs["status"] == "diverged", "run"])
     shown = [v for v in ordered(frames, chosen) if (curves["variant"] == v).any()]

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures import style
-from reports.frames import Frames, NoData
+from reports.frames import Frames, NoDataError
 from reports.naming import group, label, ordered
 
 
@@ -13,14 +13,14 @@ def repairs(
 ) -> Figure:
     """Original, masked, then each method's composite, of one seed (fillers have none) and the same images for all.
 
-    `variants`: by default the paper's methods, the controls and the fillers. `seed`: by default that which most of
-    them have, the least of equals. `limit`: how many images, the first by name. A method without a picture leaves its
-    place empty and says so. Raises NoData where no picture is stored.
+    `variants`: by default the paper's methods, the controls and the fillers. `seed`: by default that
+    which most of them have, the least of equals. `limit`: how many images, the first by name. A method
+    without a picture leaves its place empty and says so. Raises NoDataError where no picture is stored.
     """
     pictures = frames.pictures[frames.pictures["data"] == data]
     repaired = pictures[pictures["output"] == "composite"]
     if repaired.empty:
-        raise NoData(f"No repaired image of {data} is stored.")
+        raise NoDataError(f"No repaired image of {data} is stored.")
     present = ordered(frames, repaired["variant"].tolist())
     if variants is None:
         variants = [v for v in present if group(frames, v) != "other"] or present
@@ -32,7 +32,7 @@ def repairs(
     repaired = repaired[(repaired["seed"] == seed) | repaired["variant"].isin(untrained)]
     images = sorted(repaired["image"].unique(), key=str)[:limit]
     if not images:
-        raise NoData(f"No repaired image of {data} with seed {seed} is stored.")
+        raise NoDataError(f"No repaired image of {data} with seed {seed} is stored.")
 
     columns = [
         ("Original", pictures[pictures["output"] == "truth"]),

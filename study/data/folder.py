@@ -92,7 +92,7 @@ class Folder(DataSet):
 
     def _found(self) -> list[str]:
         root = self._root()
-        files = (file.relative_to(root) for file in root.rglob("*"))
+        files = (file.relative_to(root) for file in root.rglob("*") if not file.is_dir())
         names = sorted(
             file.as_posix()
             for file in files
@@ -138,6 +138,8 @@ def square(file: Path, side: int) -> packed.Pixels:
     with Image.open(file) as opened:
         opened.draft("RGB", (2 * side, 2 * side))  # a JPEG is decoded at a reduced size, never under twice the side
         image = ImageOps.exif_transpose(opened)
+        if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255
+            image = Image.fromarray((np.asarray(image, np.float64) / 257).round().clip(0, 255).astype(np.uint8))
         if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)

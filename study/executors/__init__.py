@@ -3,6 +3,4 @@
 from study.executors.base import Event, Executor, Task
 from study.executors.local import Local
 
-EXECUTORS: dict[str, type[Executor]] = {"local": Local}
-
-__all__ = ["EXECUTORS", "Event", "Executor", "Local", "Task"]
+__all__ = ["Event", "Executor", "Local", "Task"]

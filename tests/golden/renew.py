@@ -1,0 +1,21 @@
+"""Renews the golden numbers, after the version of the part that changed has been raised: python tests/golden/renew.py"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "study")]
+
+from test_train import GOLDEN, RENEW, TOLERANCE, golden_numbers  # noqa: E402
+
+torch.set_num_threads(1)
+torch.use_deterministic_algorithms(True)
+with tempfile.TemporaryDirectory() as folder:
+    numbers = golden_numbers(Path(folder))
+facts = {"renewed by": RENEW, "threads": 1, "relative tolerance": TOLERANCE, "numbers": numbers}
+GOLDEN.write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+print(f"{GOLDEN.name}: {sum(map(len, numbers.values()))} numbers")

@@ -1,0 +1,267 @@
+"""Any tree of images: splits, strange files, errors as sentences, an identity that follows the content."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from study.data import DATASETS, Packed
+from study.data.folder import Folder, square
+from study.errors import BadInput
+
+
+def picture(file: Path, shade: int = 100, size: tuple[int, int] = (24, 20), mode: str = "RGB") -> Path:
+    """Left half darker than the right one."""
+    pixels = np.full((size[1], size[0], 3), shade, np.uint8)
+    pixels[:, size[0] // 2 :] += 50
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).convert(mode).save(file)
+    return file
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for i in range(20):
+        picture(tmp_path / "photos" / f"{'ab'[i % 2]}" / f"{i:02}.png", shade=10 * i)
+    return tmp_path / "photos"
+
+
+def packed(root: Path, place: Path, **options: Any) -> Packed:
+    place.mkdir(parents=True)
+    Folder(root=str(root), **options).pack(16, place, lambda done, total: None)
+    return Packed(place)
+
+
+def listed(root: Path, name: str, entries: list[str]) -> str:
+    (root / name).write_text("\n".join(entries) + "\n")
+    return name
+
+
+def test_it_is_listed() -> None:
+    assert DATASETS["folder"] is Folder
+
+
+# -- splits ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_seeded_split(root: Path) -> None:
+    split = Folder(root=str(root)).split()
+    assert {part: len(names) for part, names in split.items()} == {"train": 15, "validation": 1, "test": 4}
+    assert len({name for names in split.values() for name in names}) == 20
+    assert split == Folder(root=str(root)).split()
+    assert split != Folder(root=str(root), split_seed=1).split()
+
+
+def test_split_files(root: Path) -> None:
+    train = listed(root, "train.txt", ["# a comment", *(f"{'ab'[i % 2]}/{i:02}.png" for i in range(10)), ""])
+    test = listed(root, "test.txt", ["a/10.png", "b/11.png"])
+    split = Folder(root=str(root), train=train, test=test).split()
+    assert split["test"] == ["a/10.png", "b/11.png"]
+    assert len(split["train"]) == 9 and len(split["validation"]) == 1
+
+
+def test_limits_keep_a_seeded_choice(root: Path) -> None:
+    split = Folder(root=str(root), train_limit=6, test_limit=2).split()
+    assert {part: len(names) for part, names in split.items()} == {"train": 5, "validation": 1, "test": 2}
+    whole = Folder(root=str(root)).split()
+    assert set(split["test"]) < set(whole["test"])
+    assert set(split["train"] + split["validation"]) < set(whole["train"] + whole["validation"])
+
+
+def test_hidden_files_and_others_are_no_images(root: Path) -> None:
+    picture(root / ".thumbnails" / "x.png")
+    picture(root / ".hidden.png")
+    (root / "notes.txt").write_text("no image")
+    (root / "folder.png").mkdir()
+    picture(root / "UPPER.PNG")
+    names = [name for names in Folder(root=str(root)).split().values() for name in names]
+    assert len(names) == 21 and "UPPER.PNG" in names
+
+
+# -- what is not as asked ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "sentence"),
+    [
+        (["a/00.png", "gone.png"], ["b/01.png"], "train.txt: entry 2, 'gone.png', is no image below"),
+        (["../photos/a/00.png", "a/02.png"], ["b/01.png"], "entry 1, '../photos/a/00.png', is no image below"),
+        (["a/00.png", "a/00.png", "a/02.png"], ["b/01.png"], "an image is named twice"),
+        (["a/00.png", "a/02.png", "b/01.png"], ["b/01.png"], "both name b/01.png (1 in all)"),
+        (["a/00.png", "a/02.png"], [], "too few images for the test part; at least three are needed"),
+        (["a/00.png"], ["b/01.png"], "too few images for the train part; at least three are needed"),
+    ],
+)
+def test_split_files_that_cannot_be_meant(root: Path, train: list[str], test: list[str], sentence: str) -> None:
+    data = Folder(
+        root=str(root), train=listed(root, "train.txt", train), test=listed(root, "test.txt", test)
+    )
+    with pytest.raises(ValueError, match=".") as error:
+        data.identity()
+    assert sentence in str(error.value)
+
+
+def test_folders_that_are_not_there_or_empty(tmp_path: Path, root: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for data, sentence in [
+        (Folder(root=str(tmp_path / "none")), "there is no folder"),
+        (Folder(root=str(tmp_path / "empty")), "no images below"),
+        (Folder(root=str(root), train="none.txt", test="none.txt"), "none.txt: the split file cannot be read"),
+    ]:
+        with pytest.raises(ValueError, match=sentence):
+            data.identity()
+
+
+def test_one_split_file_alone_is_refused() -> None:
+    with pytest.raises(ValueError, match="name both split files"):
+        Folder(root=".", train="train.txt")
+
+
+def test_the_plan_says_so_in_the_studys_words(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"tiny.yaml:10:12: data\.photos\.root: there is no folder"):
+        tiny.planned(tmp_path, data={"photos": {"kind": "folder", "root": str(tmp_path / "none")}})
+
+
+def test_what_does_not_decode_is_left_out_by_name(root: Path, tmp_path: Path) -> None:
+    data = Folder(root=str(root), validation_share=0.15)
+    split = data.split()
+    bad = {split["train"][3]: b"not an image", split["train"][5]: b"", split["validation"][0]: None}
+    whole = (root / split["validation"][0]).read_bytes()
+    for name, content in bad.items():
+        (root / name).write_bytes(whole[: len(whole) // 2] if content is None else content)
+    found = packed(root, tmp_path / "packed", validation_share=0.15)
+    assert {entry.name for entry in found.left_out} == set(bad)
+    assert all(entry.why and str(root) not in entry.why for entry in found.left_out)
+    names = [name for part in ("train", "validation", "test") for name in found.names(part)]
+    assert len(names) == 17 and not set(bad) & set(names)
+
+
+def test_a_part_without_an_image_is_an_error_that_says_why(root: Path, tmp_path: Path) -> None:
+    for name in Folder(root=str(root)).split()["test"]:
+        (root / name).write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"the test part is empty: 4 images could not be used, the first of them"):
+        packed(root, tmp_path / "packed")
+
+
+# -- pixels ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_central_square_is_taken(tmp_path: Path) -> None:
+    pixels = np.zeros((40, 100, 3), np.uint8)
+    pixels[:, 30:70] = 200
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    assert (square(tmp_path / "wide.png", 20)[:, 2:-2] > 190).all()
+    assert square(tmp_path / "wide.png", 80).shape == (80, 80, 3)
+
+
+def test_an_exif_rotation_is_obeyed(tmp_path: Path) -> None:
+    upright = picture(tmp_path / "upright.png", size=(40, 40))
+    turned = Image.open(upright).transpose(Image.Transpose.ROTATE_90)
+    entries = Image.Exif()
+    entries[0x0112] = 6  # the camera lay on its side: to be turned by 270 degrees
+    turned.save(tmp_path / "turned.jpg", quality=100, exif=entries)
+    difference = square(tmp_path / "turned.jpg", 20).astype(int) - square(upright, 20).astype(int)
+    assert np.abs(difference).mean() < 2
+
+
+def test_transparency_is_over_black(tmp_path: Path) -> None:
+    pixels = np.full((16, 16, 4), 200, np.uint8)
+    pixels[..., 3] = 255
+    pixels[:, :8, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "alpha.png")
+    found = square(tmp_path / "alpha.png", 16)
+    assert (found[:, :4] < 5).all() and (found[:, 12:] > 195).all()
+    grey = Image.fromarray(pixels).convert("LA")
+    grey.save(tmp_path / "grey_alpha.png")
+    assert (square(tmp_path / "grey_alpha.png", 16)[:, :4] < 5).all()
+    flat = Image.fromarray(pixels[..., :3]).quantize(2)
+    flat.save(tmp_path / "palette.png", transparency=flat.getpixel((0, 0)))
+    assert (square(tmp_path / "palette.png", 16) < 5).all()
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "CMYK", "RGB"])
+@pytest.mark.parametrize("kind", ["png", "jpg", "gif", "tif"])
+def test_modes_are_turned_into_colour(tmp_path: Path, mode: str, kind: str) -> None:
+    try:
+        file = picture(tmp_path / f"a.{kind}", size=(32, 32), mode=mode)
+    except (OSError, ValueError):
+        pytest.skip(f"Pillow writes no {kind} of mode {mode}")
+    found = square(file, 16)
+    assert found.shape == (16, 16, 3)
+    if mode != "1":
+        assert found[:, :6].mean() == pytest.approx(100, abs=8) and found[:, 10:].mean() == pytest.approx(150, abs=8)
+
+
+def test_sixteen_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
+    pixels = np.full((16, 16), 100 * 257, np.uint16)
+    pixels[:, 8:] = 150 * 257
+    Image.fromarray(pixels).save(tmp_path / "deep.png")
+    found = square(tmp_path / "deep.png", 16)
+    assert found[:, :6].mean() == pytest.approx(100, abs=2) and found[:, 10:].mean() == pytest.approx(150, abs=2)
+
+
+# -- identity -----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_identity_follows_the_content_not_the_place(root: Path, tmp_path: Path) -> None:
+    before = Folder(root=str(root)).identity()
+    shutil.copytree(root, tmp_path / "elsewhere")  # keeps the times
+    assert Folder(root=str(tmp_path / "elsewhere")).identity() == before
+    assert str(tmp_path) not in str(before)
+
+    picture(root / "a" / "00.png", shade=7)
+    os.utime(root / "a" / "00.png", ns=(1, 1))
+    changed = Folder(root=str(root)).identity()
+    assert changed != before
+    (root / "a" / "02.png").rename(root / "a" / "03.png")
+    assert Folder(root=str(root)).identity() not in (before, changed)
+
+
+def test_a_moved_root_is_the_same_stage(root: Path, tmp_path: Path) -> None:
+    def key(place: Path) -> str:
+        data = {"photos": {"kind": "folder", "root": str(place)}}
+        plan, _ = tiny.planned(tmp_path / "study", data=data)
+        return tiny.run_of(plan, "proposed").stages["data"]
+
+    first = key(root)
+    root.rename(tmp_path / "moved")
+    assert key(tmp_path / "moved") == first
+
+
+def test_packing_again_gives_the_same_bytes(root: Path, tmp_path: Path) -> None:
+    one, other = packed(root, tmp_path / "one"), packed(root, tmp_path / "other")
+    assert one.digest == other.digest
+    for file in ("images.npy", "data.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()
+
+
+# -- photographs --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_few_steps_on_photographs(tmp_path: Path) -> None:
+    """STUDY_PHOTOS names a folder of them; train.txt and test.txt are used where they are there."""
+    place = os.environ.get("STUDY_PHOTOS")
+    if not place:
+        pytest.skip("no photographs: name a folder of them in STUDY_PHOTOS")
+    photos: dict[str, Any] = {"kind": "folder", "root": place, "train_limit": 40, "test_limit": 6}
+    if all((Path(place) / file).is_file() for file in ("train.txt", "test.txt")):
+        photos |= {"train": "train.txt", "test": "test.txt"}
+    steps = {"pretrain": 40, "critic": 4, "joint": 6}
+    plan, store = tiny.planned(
+        tmp_path,
+        {"proposed": {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 2.0e-3}}, "mean": {"method": "mean"}},
+        data={"photos": photos},
+        defaults={"steps": steps, "batch": 4, "log_every": 10},
+    )
+    tiny.recorded(plan, store)
+    assert {store.outcome(key)["status"] for key in plan.stages} == {"finished"}
+    data = Packed(store.folder(tiny.run_of(plan, "proposed").stages["data"]))
+    assert data.left_out == [] and len(data.part("test")) == 6
+    assert data.part("test").std() > 20

@@ -1,0 +1,192 @@
+"""Every metric: in closed form, against scikit-image, and in its direction."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from models.masking import Box, center_box, composite, mask_of
+from study import metrics
+from study.data.faces import portrait
+from study.metrics import METRICS, REGIONS
+
+SIDE, HOLES = 64, [Box(20, 12, 30, 25), Box(5, 30, 17, 29), center_box(64)]
+MASK = mask_of(HOLES, SIDE)
+
+
+def images(count: int = len(HOLES)) -> torch.Tensor:
+    stack = np.stack([portrait(0, "test", i, SIDE) for i in range(count)])
+    return torch.from_numpy(stack).permute(0, 3, 1, 2).double() / 255
+
+
+def noisy(image: torch.Tensor, size: float, seed: int = 0) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return (image + size * torch.randn(image.shape, generator=rng, dtype=image.dtype)).clamp(0, 1)
+
+
+def score(output: torch.Tensor, image: torch.Tensor, mask: torch.Tensor = MASK) -> dict[tuple[str, str], torch.Tensor]:
+    return metrics.score(output, image, mask, HOLES)
+
+
+def channels_last(image: torch.Tensor) -> np.ndarray:
+    return image.permute(1, 2, 0).numpy()
+
+
+# -- every metric, by being listed ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_conforms(name: str) -> None:
+    metric, image = METRICS[name], images()
+    assert metric.name == name and metric.title and isinstance(metric.version, int)
+    assert set(metric.regions) <= set(REGIONS)
+    found = metric(noisy(image, 0.1), image, MASK.double())
+    assert set(found) == set(metric.regions)
+    for values in found.values():
+        assert values.shape == (len(image),) and values.dtype == torch.float64 and values.isfinite().all()
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_it_worsens_as_noise_grows(name: str) -> None:
+    metric, image = METRICS[name], images()
+    rows = [metric(noisy(image, size), image, MASK.double()) for size in (0.01, 0.03, 0.1, 0.3)]
+    for region in metric.regions:
+        steps = torch.stack([row[region] for row in rows]).diff(dim=0)
+        assert (steps < 0).all() if metric.better == "higher" else (steps > 0).all()
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_truth_is_best(name: str) -> None:
+    image = images()
+    for values in METRICS[name](image, image, MASK.double()).values():
+        best = {"psnr": math.inf, "ssim": 1.0, "ssim_global": 1.0, "l1": 0.0, "seam": 0.0}[name]
+        assert values.tolist() == pytest.approx([best] * len(image))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_an_image_is_scored_for_itself(name: str) -> None:
+    image = images()
+    output = noisy(image, 0.1)
+    together = METRICS[name](output, image, MASK.double())
+    for i in range(len(image)):
+        alone = METRICS[name](output[i : i + 1], image[i : i + 1], MASK[i : i + 1].double())
+        for region, values in alone.items():
+            assert values.item() == pytest.approx(together[region][i].item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["psnr", "l1", "seam", "ssim"])
+def test_what_is_outside_of_the_hole_does_not_count_in_it(name: str) -> None:
+    image = images()
+    output = noisy(image, 0.1)
+    far = torch.nn.functional.max_pool2d(MASK.double(), 11, 1, 5) < 0.5  # beyond every window
+    changed = torch.where(far, 1 - output, output)
+    region = "boundary" if name == "seam" else "hole"
+    before, after = (METRICS[name](x, image, MASK.double())[region] for x in (output, changed))
+    torch.testing.assert_close(before, after)
+
+
+# -- closed forms -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_constant_offset() -> None:
+    image = images() * 0.8
+    found = score(image + 0.1, image)
+    for region in ("hole", "whole"):
+        assert found[region, "psnr"].tolist() == pytest.approx([20.0] * 3, abs=1e-9)
+        assert found[region, "l1"].tolist() == pytest.approx([0.1] * 3, abs=1e-12)
+    assert found["boundary", "seam"].tolist() == pytest.approx([0.0] * 3, abs=1e-12)
+
+
+def test_a_composite_with_an_offset_in_the_hole() -> None:
+    image = images() * 0.8
+    found = score(composite(image + 0.1, image, MASK), image)
+    assert found["boundary", "seam"].tolist() == pytest.approx([0.1] * 3, abs=1e-12)
+    assert found["hole", "l1"].tolist() == pytest.approx([0.1] * 3, abs=1e-12)
+    shares = MASK.mean((1, 2, 3)).double()
+    assert found["whole", "l1"].tolist() == pytest.approx((0.1 * shares).tolist())
+
+
+def test_the_whole_of_a_composite_is_its_hole_and_602_decibels() -> None:
+    """Eq. (9) over the image against the hole: 10 log10(4) more where the hole is a quarter of the image."""
+    image, mask = images(), mask_of([center_box(SIDE)] * 3, SIDE)
+    found = score(composite(noisy(image, 0.1), image, mask), image, mask)
+    difference = found["whole", "psnr"] - found["hole", "psnr"]
+    assert difference.tolist() == pytest.approx([10 * math.log10(4)] * 3, abs=1e-9)
+
+
+def test_constant_images_by_hand() -> None:
+    """Without variance SSIM is its term of means: (2ab + C1) / (a^2 + b^2 + C1)."""
+    a, b = torch.full((1, 3, 32, 32), 0.4).double(), torch.full((1, 3, 32, 32), 0.6).double()
+    mask = mask_of([center_box(32)], 32)
+    expected = (2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)
+    found = metrics.score(a, b, mask)
+    for key in (("hole", "ssim"), ("whole", "ssim"), ("whole", "ssim_global")):
+        assert found[key].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_seam_of_one_row_of_neighbours() -> None:
+    """A hole at the image's upper edge has no pairs above it."""
+    image = torch.zeros(1, 3, 16, 16).double()
+    output = image.clone()
+    output[..., 4, 4:8] = 0.5  # the last row of the hole alone is off
+    mask = mask_of([Box(0, 4, 5, 4)], 16)
+    pairs = 5 + 5 + 4  # left, right, below
+    assert score_seam(output, image, mask) == pytest.approx((4 + 2) * 0.5 / pairs)
+
+
+def score_seam(output: torch.Tensor, image: torch.Tensor, mask: torch.Tensor) -> float:
+    return METRICS["seam"](output, image, mask.double())["boundary"].item()
+
+
+# -- scikit-image -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [0.02, 0.2])
+def test_scikit_image_agrees(size: float, dtype: torch.dtype) -> None:
+    image = images()
+    output = noisy(image, size)
+    found = score(output.to(dtype), image.to(dtype))
+    for i, box in enumerate(HOLES):
+        truth, result = channels_last(image[i]), channels_last(output[i])
+        psnr = {
+            "whole": peak_signal_noise_ratio(truth, result, data_range=1),
+            "hole": peak_signal_noise_ratio(truth[box.slices], result[box.slices], data_range=1),
+        }
+        mean, full = structural_similarity(
+            truth,
+            result,
+            data_range=1,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            channel_axis=-1,
+            full=True,
+        )
+        fits = np.zeros((SIDE, SIDE), bool)
+        fits[5:-5, 5:-5] = True
+        inside = np.zeros_like(fits)
+        inside[box.slices] = True
+        for region in ("whole", "hole"):
+            assert found[region, "psnr"][i].item() == pytest.approx(psnr[region], abs=1e-5)
+        assert found["whole", "ssim"][i].item() == pytest.approx(mean, abs=1e-5)
+        assert found["hole", "ssim"][i].item() == pytest.approx(full[fits & inside].mean(), abs=1e-5)
+        assert found["whole", "l1"][i].item() == pytest.approx(np.abs(truth - result).mean(), abs=1e-6)
+
+
+def test_one_window_is_the_literal_eq_11() -> None:
+    image = images()
+    output = noisy(image, 0.1)
+    found = score(output, image)["whole", "ssim_global"]
+    for i in range(len(image)):
+        values = []
+        for a, b in zip(output[i].numpy(), image[i].numpy(), strict=True):
+            covariance = np.cov(a.ravel(), b.ravel(), ddof=0)
+            above = (2 * a.mean() * b.mean() + 1e-4) * (2 * covariance[0, 1] + 9e-4)
+            below = (a.mean() ** 2 + b.mean() ** 2 + 1e-4) * (covariance[0, 0] + covariance[1, 1] + 9e-4)
+            values.append(above / below)
+        assert found[i].item() == pytest.approx(np.mean(values), abs=1e-9)

@@ -1,0 +1,158 @@
+"""What is scored is what is shown, under the same holes for every method."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from models.masking import center_box
+from models.method import Mask
+from study import evaluate as evaluation
+from study.errors import Interrupted
+from study.plan import Plan
+from study.stages import make
+from study.store import Store
+
+Found = tuple[Plan, Store]
+
+
+@pytest.fixture(scope="module", params=["center", "random_box"])
+def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    torch.set_num_threads(1)
+    protocol = {"pictures": 3, "mask": {"kind": request.param}}
+    variants = {name: entry for name, entry in tiny.EVERY.items() if name not in ("single", "proposed_js")}
+    plan, store = tiny.planned(tmp_path_factory.mktemp(request.param), variants, protocol=protocol)
+    return plan, tiny.made(plan, store)
+
+
+def evaluated(found: Found, variant: str) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+    plan, store = found
+    folder = store.verified(tiny.run_of(plan, variant).stages["evaluate"])
+    facts = json.loads((folder / "evaluation.json").read_text())
+    return facts, load_file(folder / "scores.safetensors")["scores"], load_file(folder / "pictures.safetensors")
+
+
+def score(facts: dict[str, Any], scores: Any, name: str, *column: str) -> float:
+    return float(scores[facts["images"].index(name), facts["columns"].index(list(column))])
+
+
+VARIANTS = ["proposed", "reconstruction_only", "ce", "glcic", "mean", "biharmonic"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_pictures_have_the_scores(found: Found, variant: str) -> None:
+    """Of the composite, whose pixels are stored as bytes: the truth to the bit, the hole to half a level."""
+    facts, scores, pictures = evaluated(found, variant)
+    assert scores.dtype == np.float64 and scores.shape == (len(facts["images"]), len(facts["columns"]))
+    assert np.isfinite(scores).all()
+    for place, name in enumerate(facts["pictures"]):
+        truth, composite = (pictures[kind][place].astype(float) / 255 for kind in ("truth", "composite"))
+        psnr = peak_signal_noise_ratio(truth, composite, data_range=1)
+        assert score(facts, scores, name, "composite", "whole", "psnr") == pytest.approx(psnr, abs=0.05)
+        settings_ = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+        ssim = structural_similarity(truth, composite, data_range=1, channel_axis=-1, **settings_)
+        assert score(facts, scores, name, "composite", "whole", "ssim") == pytest.approx(ssim, abs=2e-3)
+
+
+def test_scores_agree_with_scikit_image_to_five_digits(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, store = found
+    kept: list[tuple[torch.Tensor, torch.Tensor]] = []
+    scored = evaluation.metrics.score
+
+    def noted(output: torch.Tensor, image: torch.Tensor, *more: Any) -> Any:
+        kept.append((output, image))
+        return scored(output, image, *more)
+
+    monkeypatch.setattr(evaluation.metrics, "score", noted)
+    stage = tiny.stage_of(plan, "evaluate", "proposed")
+    again = Store(store.out.parent / "again")
+    for need in stage.needs.values():
+        place = again.folder(need)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists():
+            place.symlink_to(store.folder(need), target_is_directory=True)
+    make([stage.key], plan, again, tiny.Onlooker(), tiny.CPU)
+    assert tiny.published(again, stage.key) == tiny.published(store, stage.key)
+    facts, scores, _ = evaluated(found, "proposed")
+    for (output, image), kind in zip(kept, ("composite", "raw"), strict=True):
+        for i, name in enumerate(facts["images"]):
+            a, b = (x[i].permute(1, 2, 0).double().numpy() for x in (image, output))
+            settings_ = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+            ssim = structural_similarity(a, b, data_range=1, channel_axis=-1, **settings_)
+            psnr = peak_signal_noise_ratio(a, b, data_range=1)
+            assert score(facts, scores, name, kind, "whole", "psnr") == pytest.approx(psnr, abs=1e-5)
+            assert score(facts, scores, name, kind, "whole", "ssim") == pytest.approx(ssim, abs=1e-5)
+
+
+def test_every_method_has_the_same_holes_images_and_pictures(found: Found) -> None:
+    plan, store = found
+    facts, _, pictures = evaluated(found, "proposed")
+    kind = plan.study["protocol"]["mask"]["kind"]
+    holes = evaluation.holes_of(Mask(kind=kind), 2020, facts["of"], 32)
+    for variant in VARIANTS:
+        other, _, shown = evaluated(found, variant)
+        assert other["columns"] == facts["columns"]
+        common = [name for name in other["pictures"] if name in facts["pictures"]]
+        assert common == other["pictures"] or variant == "biharmonic"
+        for name in common:
+            mine, theirs = other["pictures"].index(name), facts["pictures"].index(name)
+            assert np.array_equal(shown["truth"][mine], pictures["truth"][theirs])
+            box = holes[facts["images"].index(name)]
+            outside = np.ones((32, 32), bool)
+            outside[box.slices] = False
+            for image in ("masked", "composite"):
+                assert np.array_equal(shown[image][mine][outside], shown["truth"][mine][outside])
+            assert len(np.unique(shown["masked"][mine][box.slices].reshape(-1, 3), axis=0)) == 1
+
+
+def test_the_fillers_sample_is_named(found: Found) -> None:
+    facts, scores, _ = evaluated(found, "biharmonic")
+    whole, _, _ = evaluated(found, "proposed")
+    assert facts["of"] == 4 and len(facts["images"]) == len(scores) == 2
+    assert set(facts["images"]) < set(whole["images"])
+    assert set(facts["pictures"]) == set(facts["images"])
+    assert whole["images"] == [f"test-{i:06d}" for i in range(4)]
+
+
+def test_a_filler_is_made_once_for_all_seeds(tmp_path: Path) -> None:
+    plan, _ = tiny.planned(tmp_path, {"mean": {"method": "mean"}, "proposed": tiny.PROPOSED}, seeds=[0, 1, 2])
+    assert len({run.stages["evaluate"] for run in plan.runs if run.variant == "mean"}) == 1
+    assert len({run.stages["evaluate"] for run in plan.runs if run.variant == "proposed"}) == 3
+
+
+def test_an_evaluation_can_be_stopped(found: Found) -> None:
+    plan, store = found
+    stage = tiny.stage_of(plan, "evaluate", "proposed")
+    again = Store(store.out.parent / "stopped")
+    for need in stage.needs.values():
+        place = again.folder(need)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists():
+            place.symlink_to(store.folder(need), target_is_directory=True)
+    with pytest.raises(Interrupted):
+        make([stage.key], plan, again, tiny.Onlooker(stop_after=1), tiny.CPU)
+    assert not again.has(stage.key)
+
+
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 20), side=st.sampled_from([16, 32, 256]))
+@settings(max_examples=25, deadline=None)
+def test_random_holes_are_a_function_of_the_protocol(seed: int, count: int, side: int) -> None:
+    holes = evaluation.holes_of(Mask(kind="random_box"), seed, count, side)
+    assert holes == evaluation.holes_of(Mask(kind="random_box"), seed, count, side)
+    for box in holes:
+        assert side // 4 <= min(box.height, box.width) and max(box.height, box.width) <= side // 2
+        assert 0 <= min(box.top, box.left) and max(box.bottom, box.right) <= side
+
+
+def test_the_central_hole_is_that_of_training() -> None:
+    assert evaluation.holes_of(Mask(), 0, 3, 32) == [center_box(32)] * 3
