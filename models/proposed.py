@@ -101,23 +101,25 @@ class CriticOptions(GeneratorOptions):
     )
 
     def critic(self, view: str, image_size: int) -> Critic:
-        """The paper's critic with this view."""
+        """The paper's critic with this view, described by what it reads alone: so it is shared where it can be."""
         network = {
             "kind": "mo_zhou",
             "view": view,
             "image_side": image_size,
             "width": self.width,
-            "tables": self.critic_tables,
             "head": self.head,
             "norm": self.loss.norm,
-            "downsample": self.downsample,
         }
+        if view in ("local", "global"):  # Tables 2 and 3
+            network["tables"] = self.critic_tables
+        if view in MULTISCALE:
+            network["downsample"] = self.downsample
         return Critic(
             network=network,
             recipe=self.loss,
             weight=self.weights.of(view),
             sees=self.critic_input,
-            real_window=self.real_window,
+            real_window=self.real_window if view == "local" else "same",
         )
 
 

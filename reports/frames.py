@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -29,8 +30,8 @@ class NoDataError(ValueError):
     """A table or figure has nothing to show; the message says why, as a sentence for the reader."""
 
 
-def _empty(name: str) -> Any:
-    return field(default_factory=lambda: pd.DataFrame({column: [] for column in COLUMNS[name]}))
+def _empty(name: str) -> pd.DataFrame:
+    return pd.DataFrame({column: [] for column in COLUMNS[name]})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +65,13 @@ class Frames:
     """
 
     study: Mapping[str, Any]
-    runs: pd.DataFrame = _empty("runs")
-    scores: pd.DataFrame = _empty("scores")
-    curves: pd.DataFrame = _empty("curves")
-    factors: pd.DataFrame = _empty("factors")
-    readings: pd.DataFrame = _empty("readings")
-    stages: pd.DataFrame = _empty("stages")
-    pictures: pd.DataFrame = _empty("pictures")
+    runs: pd.DataFrame = field(default_factory=partial(_empty, "runs"))
+    scores: pd.DataFrame = field(default_factory=partial(_empty, "scores"))
+    curves: pd.DataFrame = field(default_factory=partial(_empty, "curves"))
+    factors: pd.DataFrame = field(default_factory=partial(_empty, "factors"))
+    readings: pd.DataFrame = field(default_factory=partial(_empty, "readings"))
+    stages: pd.DataFrame = field(default_factory=partial(_empty, "stages"))
+    pictures: pd.DataFrame = field(default_factory=partial(_empty, "pictures"))
 
     def __post_init__(self) -> None:
         for table in fields(self)[1:]:

@@ -1,6 +1,5 @@
 """The report: one self-contained page, and its tables as CSV."""
 
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -26,11 +25,15 @@ REGION = {"whole": "whole image", "hole": "hole"}
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a table's cell: `text`, its exact `value` if it is a number, and smaller words `below`."""
+    """What stands in a table's cell: `text`, its exact `value` if it is a number, and smaller words `below`.
+
+    `kind` is its class on the page: 'number' stays on one line.
+    """
 
     text: str
     value: float | None = None
     below: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,17 +183,18 @@ def duration(seconds: Any) -> str:
 def _scope(frames: Frames) -> str:
     study = frames.study
     if "demo" in (study["profile"], study["scope"]):
-        kinds = sorted({str(entry.get("kind") or entry["name"]) for entry in study["data"] or []})
+        kinds = {str(entry.get("kind") or entry["name"]) for entry in study["data"] or []}
+        named = sorted("procedural faces" if kind == "faces" else kind for kind in kinds)
         return (
-            f"This is a demonstration on small data ({words(kinds)}): procedural faces and a short schedule in place of "
-            "the paper's photographs and five days. It shows how the paper is put to the test. It neither confirms nor "
+            f"This is a demonstration on {words(named)}: small images and a short schedule in place of the paper's "
+            f"photographs and {paper()['cost']}. It shows how the paper is put to the test. It neither confirms nor "
             "refutes the paper."
         )
     if study["scope"] == "paper":
         return "Scope: paper. The data, the image size and the schedule are the paper's own."
     return (
-        f"Scope: {words(study['scope'])}. The data, the image size or the schedule are not the paper's. An outcome below "
-        "speaks of this study alone; the paper's numbers stand beside ours for orientation."
+        f"Scope: {words(study['scope'])}. The data, the image size or the schedule are not the paper's. An outcome "
+        "below speaks of this study alone; the paper's numbers stand beside ours for orientation."
     )
 
 
@@ -214,7 +218,7 @@ def _facts(frames: Frames) -> list[tuple[str, str]]:
         ("Seeds", words(study["seeds"])),
         ("Runs", f"{len(runs)} of {runs['variant'].nunique()} variants"),
         ("Profile and scope", f"{words(study['profile'])}, {words(study['scope'])}"),
-        ("Time", duration(study["seconds"])),
+        ("Machine time", duration(study["seconds"])),
         ("Made", words(study["made"])),
     ]
 
@@ -269,7 +273,7 @@ def _provenance(frames: Frames) -> list[tuple[str, str]]:
 def _number(value: Any, digits: int = 0, below: str = "", sign: str = "") -> Cell:
     if value is None or pd.isna(value):
         return Cell(NONE)
-    return Cell(f"{value:{sign},.{digits}f}".replace("-", "−"), float(value), below)
+    return Cell(f"{value:{sign},.{digits}f}".replace("-", "−"), float(value), below, "number")
 
 
 def _interval(low: float, high: float, digits: int, sign: str = "") -> str:
@@ -279,7 +283,7 @@ def _interval(low: float, high: float, digits: int, sign: str = "") -> str:
 
 
 def _each(values: Iterable[float], digits: int) -> Cell:
-    return Cell("  ".join(f"{value:.{digits}f}" for value in values) or NONE)
+    return Cell(" ".join(f"{value:.{digits}f}" for value in values) or NONE, kind="each")
 
 
 def _text(value: Any) -> Cell:
@@ -302,11 +306,11 @@ def _results(frames: Frames, data: str, metric: str) -> TableView:
                 _number(row[region], named.digits, interval),
                 _each(row[f"{region}_seeds"], named.digits),
             ]
-        rows.append([*cells, _number(row["seeds"]), _number(row["images"]), _text(row["notes"])])
+        rows.append([*cells, _number(row["seeds"]), _number(row["images"]), Cell(row["notes"], kind="notes")])
     unit = f" ({named.unit})" if named.unit else ""
     return TableView(
-        caption=f"{number}. {named.label}{unit} on {data}, of the composite: published, and measured with 95% intervals "
-        "over seeds and images. More is better.",
+        caption=f"{number}. {named.label}{unit} on {data}, of the composite: published, and measured with 95% "
+        "intervals over seeds and images. More is better.",
         headings=[
             "Method", "Published", "Whole image", "each seed", "Hole", "each seed", "Seeds", "Images", "Notes",
         ],
@@ -320,6 +324,7 @@ def _contrasts(frames: Frames, data: str) -> TableView:
     rows = []
     for row in table.to_dict("records"):
         named = metric_of(row["metric"])
+        digits = named.digits + 1  # differences are small
         n = f"{row['seeds_a']} and {row['seeds_b']} seeds, {'paired' if row['paired'] else 'not paired'}"
         rows.append(
             [
@@ -328,18 +333,18 @@ def _contrasts(frames: Frames, data: str) -> TableView:
                 _number(row["published"], named.digits, sign="+"),
                 _number(
                     row["difference"],
-                    named.digits,
-                    _interval(row["low"], row["high"], named.digits, "+"),
+                    digits,
+                    _interval(row["low"], row["high"], digits, "+"),
                     "+",
                 ),
-                _number(row["resolvable"], named.digits),
+                _number(row["resolvable"], digits),
                 Cell(n, below=f"{row['images']} images"),
                 Cell(row["outcome"], below=row["why"]),
             ]
         )
     return TableView(
         caption=f"Contrasts on {data}, scope {words(frames.study['scope'])}: is the first better than the second? "
-        "Differences with 95% intervals over seeds and images; an effect smaller than the resolvable one is lost in chance.",
+        "Differences with 95% intervals over seeds and images; smaller effects than the resolvable are lost in chance.",
         headings=["Contrast", "Metric", "Published", "Measured", "Resolvable", "n", "Outcome"],
         rows=rows,
         groups=(table["a"] + "\0" + table["b"]).tolist(),
@@ -348,7 +353,7 @@ def _contrasts(frames: Frames, data: str) -> TableView:
 
 def _ablation(frames: Frames, ablation: str, data: str) -> TableView:
     table = tables.ablation_table(frames, ablation, data)
-    factors = list(table.columns[1 : table.columns.get_loc("mean")])
+    factors = [str(name) for name in tables.levels(frames, ablation).columns[1:]]
     digits = metric_of("psnr").digits
     rows = [
         [
@@ -358,8 +363,8 @@ def _ablation(frames: Frames, ablation: str, data: str) -> TableView:
             _each(row["by_seed"], digits),
             _number(
                 row["difference"],
-                digits,
-                _interval(row["difference_low"], row["difference_high"], digits, "+"),
+                digits + 1,
+                _interval(row["difference_low"], row["difference_high"], digits + 1, "+"),
                 "+",
             ),
             _number(row["seeds"]),
@@ -368,8 +373,8 @@ def _ablation(frames: Frames, ablation: str, data: str) -> TableView:
         for row in table.to_dict("records")
     ]
     return TableView(
-        caption=f"Ablation {ablation} on {data}: PSNR of the hole (dB). The intervals hold together at 95% (Bonferroni), "
-        "so they are wider than in the tables above; a grid gets no verdicts.",
+        caption=f"Ablation {ablation} on {data}: PSNR of the hole (dB). The intervals hold together at 95% "
+        "(Bonferroni), so they are wider than in the tables above; a grid gets no verdicts.",
         headings=[
             "Variant",
             *factors,
@@ -390,7 +395,7 @@ def _trouble(frames: Frames) -> TableView:
     if table.empty:
         raise NoDataError("Every run completed.")
     return TableView(
-        caption="Runs that did not complete. They enter no mean; a diverged one of the claimed winner blocks its claim.",
+        caption="Runs that did not complete. They enter no mean; one that diverged blocks its variant's claims.",
         headings=["Run", "What", "at step", "Why"],
         rows=[
             [Cell(row["run"]), Cell(row["status"]), _number(row["diverged_at"]), _text(row["why"])]
@@ -499,8 +504,9 @@ def _ablation_figure(frames: Frames, ablation: str, data: str) -> FigureView:
     return _figure(
         figures.ablation(frames, ablation, data=data),
         name=f"ablation-{ablations(frames).index(ablation)}-{_place(frames, data)}",
-        alt=f"Dot plot of PSNR in the hole for each variant of the ablation {ablation}; its values are in the next table.",
-        caption=f"{ablation} on {data}. Every seed is a dot; bars are intervals that hold together at 95%.",
+        alt=f"PSNR of the hole for each variant of the ablation {ablation}; the next table holds the values.",
+        caption=f"{ablation} on {data}. Every seed is a dot; bars are intervals that hold together at 95%. "
+        "Differences are of paired images, and of paired seeds where the start is shared.",
     )
 
 
@@ -520,7 +526,8 @@ def _repairs(frames: Frames, data: str) -> FigureView:
         figures.repairs(frames, data=data),
         name=f"repairs-{_place(frames, data)}",
         alt="Grid of test images: the original, the image with its hole, and each method's repair of it.",
-        caption=f"As Figure 4: the same test images of {data} for all methods, the first by name, none chosen.",
+        caption=f"As Figure 4: the same test images of {data} for all methods, the first by name of those kept, "
+        "none chosen by its look.",
     )
 
 
@@ -561,7 +568,7 @@ def _write(path: Path, text: str) -> Path:
             aside.write(text)
             aside.close()
             Path(aside.name).chmod(0o644)
-            os.replace(aside.name, path)
+            Path(aside.name).replace(path)
         except BaseException:
             Path(aside.name).unlink(missing_ok=True)
             raise

@@ -249,7 +249,8 @@ def compare(
         found = estimate(left[entered].to_numpy(), right[entered].to_numpy(), paired=paired, groups=groups, fixed=fixed)
     low, high = found.interval(level)
     low90, high90 = found.interval(0.90)
-    too_few = [name for name, n, still in zip((a, b), n_seeds, fixed, strict=True) if n < ENOUGH_SEEDS and not still]
+    few = [name for name, n, still in zip((a, b), n_seeds, fixed, strict=True) if n < ENOUGH_SEEDS and not still]
+    too_few = ("both " if paired else "") + " and ".join(few) if few else ""
     outcome, why = _outcome(
         better=better,
         interval=(low, high),
@@ -294,11 +295,11 @@ def _outcome(
     interval: tuple[float, float],
     interval90: tuple[float, float],
     margin: float | None,
-    too_few: list[str],
+    too_few: str,
     diverged: int,
 ) -> tuple[Outcome, str]:
     if too_few:
-        return "unresolved", f"fewer than {ENOUGH_SEEDS} completed seeds of {' and '.join(too_few)}"
+        return "unresolved", f"fewer than {ENOUGH_SEEDS} seeds completed for {too_few}"
     low, high = sorted(better * end for end in interval) if not np.isnan(interval).any() else interval
     if np.isnan(low):
         return "unresolved", "too few images scored by both"

@@ -1,5 +1,7 @@
 """Frame in, table out: pure functions, full precision; rendering rounds."""
 
+from collections.abc import Hashable
+
 import numpy as np
 import pandas as pd
 
@@ -87,7 +89,7 @@ def _notes(runs: pd.DataFrame, variant: str, seeds: int, images: int, most: int)
     if 0 < images < most:
         notes.append(f"a sample of {images} of {most} images")
     if (own["start"] == "").all() and seeds:
-        notes.append("needs no training; every seed is the same")
+        notes.append("not trained: all seeds are alike")
     return "; ".join(notes)
 
 
@@ -158,12 +160,17 @@ def _row(found: Comparison) -> dict[str, object]:
 
 
 def levels(frames: Frames, ablation: str) -> pd.DataFrame:
-    """An ablation's variants (index) and the level of each factor (a column each), in the order given."""
+    """An ablation's cells, in the order given. Columns: variant, then one a factor with its level.
+
+    A variant that stands in several cells has a row for each. Raises NoDataError where there is no such ablation.
+    """
     own = frames.factors[frames.factors["ablation"] == ablation]
     if own.empty:
         raise NoDataError(f"The study has no ablation {ablation}.")
-    wide = own.pivot(index="variant", columns="factor", values="level")
-    return wide.loc[own["variant"].unique(), own["factor"].unique()]
+    cells = own.assign(cell=own.groupby(["variant", "factor"], observed=True).cumcount())
+    wide = cells.pivot(index=["variant", "cell"], columns="factor", values="level")
+    order = pd.MultiIndex.from_frame(cells[["variant", "cell"]].drop_duplicates())
+    return wide.loc[order, own["factor"].unique()].reset_index(level="variant").reset_index(drop=True)
 
 
 def ablation_table(
@@ -185,19 +192,21 @@ def ablation_table(
     """
     wide = levels(frames, ablation)
     runs = frames.runs[frames.runs["data"] == data]
-    if not wide.index.isin(runs["variant"]).any():
+    if not wide["variant"].isin(runs["variant"]).any():
         raise NoDataError(f"No variant of the ablation {ablation} ran on {data}.")
     chosen = select(frames.scores, metric=metric, region=region, output=output, data=data)
     reference = frames.study["reference"]
-    each, others = simultaneous(level, len(wide)), simultaneous(level, len(wide) - 1)
+    variants = wide["variant"].nunique()
+    each, others = simultaneous(level, variants), simultaneous(level, variants - 1)
     rows = []
-    for variant in wide.index:
+    for cell in wide.to_dict("records"):
+        variant = cell["variant"]
         own = mean_interval(runs, chosen, variant, metric=metric, region=region, output=output, data=data, level=each)
-        row: dict[str, object] = {"variant": variant, **wide.loc[variant].to_dict()}
+        row: dict[Hashable, object] = dict(cell)
         row |= {"mean": own.mean, "low": own.low, "high": own.high, "by_seed": tuple(own.by_seed.values())}
         row |= {"seeds": own.n_seeds, "diverged": own.diverged}
         row |= {"difference": np.nan, "difference_low": np.nan, "difference_high": np.nan, "paired": False}
-        if reference in wide.index and variant != reference:
+        if variant != reference and (wide["variant"] == reference).any():
             found = compare(
                 runs,
                 chosen,
@@ -308,7 +317,10 @@ def readings_table(frames: Frames) -> pd.DataFrame:
 
 
 def provenance_table(frames: Frames) -> pd.DataFrame:
-    """A row a run. Columns: run, variant, data, seed, status, record (Sacred id), start. NoDataError where there is none."""
+    """A row a run. Columns: run, variant, data, seed, status, record (Sacred id), start.
+
+    Raises NoDataError where there is none.
+    """
     if frames.runs.empty:
         raise NoDataError("No run is recorded.")
     return frames.runs[["run", "variant", "data", "seed", "status", "record", "start"]].reset_index(drop=True)

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from study.errors import Interrupted, StudyError
 from study.executors import Event, Executor, Task
 from study.plan import Plan
-from study.record import settle
+from study.record import settle, settle_all
 from study.stages import complete
 from study.store import Damaged, RunState, Store, read_json, write_atomically, write_json
 
@@ -57,11 +57,11 @@ class OutputLock:
 
 def settle_stale(out: Path) -> None:
     """Settles what killed processes left: their records say RUNNING for ever otherwise. Needs the output's lock."""
+    settle_all(out)
     for file in sorted((out / "runs").glob("*.json")):
         state = RunState(file)
         facts = state.read()
         if facts.get("status") == "running":
-            settle(out, facts["record"])
             state.write(**{**facts, "status": "interrupted", "why": "its process was killed"})
 
 

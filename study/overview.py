@@ -69,7 +69,7 @@ def show(plan: Plan, store: Store, measured: Mapping[str, Cost] | None, console:
         table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
     for name in ("ms a step", "MiB memory", "MiB disk") if measured is not None else ():
         table.add_column(name, justify="right")
-    table.add_column("made for")
+    table.add_column("made for", overflow="fold")
     for kind in KINDS:
         for key, stage in plan.stages.items():
             if stage.kind != kind:

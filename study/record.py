@@ -51,6 +51,9 @@ class _Stopped(SacredInterrupt):
 class Files(FileStorageObserver):
     """Sacred's file storage with whole files: written aside and renamed; metrics kept in memory between writes."""
 
+    ended = False
+    """Whether the last event is written: what goes wrong in it Sacred swallows."""
+
     def started_event(self, *arguments: Any, **named: Any) -> Any:
         self._series: dict[str, dict[str, list[Any]]] = {}
         self._written = 0.0
@@ -66,24 +69,28 @@ class Files(FileStorageObserver):
             series["steps"] += points["steps"]
             series["timestamps"] += [stamp.isoformat() for stamp in points["timestamps"]]
         if metrics_by_name and time.monotonic() - self._written > METRICS_EVERY_S:
-            self._write_metrics()
+            self.write_metrics()
 
-    def _write_metrics(self) -> None:
+    def write_metrics(self) -> None:
+        """Writes what has been heard so far."""
         if self._series:
             self.save_json(self._series, "metrics.json")
         self._written = time.monotonic()
 
     def completed_event(self, stop_time: Any, result: Any) -> None:
-        self._write_metrics()
+        self.write_metrics()
         super().completed_event(stop_time, result)
+        self.ended = True
 
     def interrupted_event(self, interrupt_time: Any, status: str) -> None:
-        self._write_metrics()
+        self.write_metrics()
         super().interrupted_event(interrupt_time, status)
+        self.ended = True
 
     def failed_event(self, fail_time: Any, fail_trace: Any) -> None:
-        self._write_metrics()
+        self.write_metrics()
         super().failed_event(fail_time, fail_trace)
+        self.ended = True
 
 
 class Log:
@@ -116,11 +123,12 @@ class Log:
 
 @dataclass(frozen=True)
 class Recorded:
-    """How a run ended: ``completed`` or ``diverged``, and its Sacred id in the output."""
+    """How a run ended: ``completed`` or ``diverged``, its Sacred id in the output, and observers that failed."""
 
     id: str
     status: str
     result: dict[str, float]
+    lost: Sequence[str] = ()
 
 
 def record(
@@ -165,11 +173,13 @@ def record(
         raise Interrupted from stop
     run = run or experiment.current_run
     if run is not None:
-        if run._heartbeat is not None:
+        if run._heartbeat is not None and run._heartbeat.is_alive():  # Sacred waits for two seconds only
             run._heartbeat.join()
-        if files in run._failed_observers:
+            files.write_metrics()
+        if files in run._failed_observers or not files.ended:
             raise StudyError(f"the record {files.dir} could not be written; is the disk full?")
-    return Recorded(Path(str(files.dir)).name, status, result)
+    lost = [type(one).__name__ for one in run._failed_observers] if run is not None else []
+    return Recorded(Path(str(files.dir)).name, status, result, lost)
 
 
 def _observer(observer: Observer) -> RunObserver:
@@ -212,3 +222,9 @@ def settle(out: Path, record_id: str) -> None:
         entry["status"] = "INTERRUPTED"
         entry["stop_time"] = entry.get("heartbeat") or datetime.now(UTC).replace(tzinfo=None).isoformat()
         write_json(file, entry)
+
+
+def settle_all(out: Path) -> None:
+    """The same for every record of an output in which nothing runs."""
+    for file in sorted((out / FOLDER).glob("*/run.json")):
+        settle(out, file.parent.name)

@@ -145,11 +145,11 @@ class _Reader:
         self.count += 1
         if id(node) in self.open:
             raise BadInput(place.fault("this alias stands inside its own anchor; write the value itself"))
+        short = replace(place, path=path[:3])
         if depth > DEEPEST:
-            short = replace(place, path=path[:3])
             raise BadInput(short.fault(f"nested deeper than {DEEPEST} levels; a study file is not"))
         if self.count > MOST:
-            raise BadInput(place.fault(f"more than {MOST} values, aliases followed; a study file has fewer"))
+            raise BadInput(short.fault(f"more than {MOST} values, aliases followed; a study file has fewer"))
         tag = str(node.tag)
         if isinstance(node, ScalarNode):
             return Node(self.scalar(node, tag, place), place)

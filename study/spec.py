@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, get_args
 import torch
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from models.method import Filler, Mask, Options, Trained
+from models.method import Filler, Mask, Options, Recipe, Trained
 from study import catalog
 from study.errors import BadInput, near, shown, unknown
 from study.source import Node, Place, assign, read
@@ -235,6 +235,9 @@ class _Reader:
                 f"got {image_size}; an image side is a multiple of 8: the hole is half of it, and G halves that twice",
             )
         recipes = {name: self.chain("recipes", name) for name, _ in self.named("recipes")}
+        for recipe in recipes.values():
+            if recipe is not None:
+                self.model(Recipe, recipe)
         self.defaults()
         variants = {}
         for name, _ in self.named("variants"):
@@ -357,7 +360,8 @@ class _Reader:
         loss = tree.get("loss")
         if loss is not None and "loss" in keys:
             recipe = self.recipe(loss, recipes)
-            if recipe is None:
+            if recipe is None:  # the fault is noted; look for others in what remains
+                self.model(kind, tree.without("loss"))
                 return None
             tree = Node({**tree.value, "loss": recipe}, tree.place)
         options = self.model(kind, tree)

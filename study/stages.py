@@ -21,7 +21,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from study import catalog
-from study.errors import Interrupted
+from study.errors import Interrupted, StudyError
 from study.evaluate import evaluate
 from study.plan import Plan, Run, Stage
 from study.record import Diverged, Log, Recorded, record
@@ -65,6 +65,8 @@ def _pack(stage: Stage, store: Store, watch: Watch) -> None:
     started = datetime.now(UTC)
     options = stage.hints["options"]
     dataset = catalog.DATASETS[options["kind"]].model_validate(options)
+    if {**dataset.identity(), "version": dataset.version} != stage.options["dataset"]:
+        raise StudyError("its images have changed since the study was planned; run the same command again")
 
     def report(done: int, total: int) -> None:
         watch.progress(stage.key, done, total)
@@ -169,13 +171,16 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         state.write(**{**state.read(), "run": run.name, "status": status, "why": str(error), "stage": last})
         raise
     outcome = store.outcome(last)
+    why = f"{outcome['term']} at step {outcome['step']}" if recorded.status == "diverged" else ""
+    if recorded.lost:
+        why = "; ".join(filter(None, [why, f"not recorded by {', '.join(recorded.lost)}, which failed"]))
     state.write(
         run=run.name,
         status=recorded.status,
         record=recorded.id,
         stage=last,
         results=recorded.result,
-        why=f"{outcome['term']} at step {outcome['step']}" if recorded.status == "diverged" else "",
+        why=why,
     )
     return recorded
 

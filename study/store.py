@@ -60,6 +60,11 @@ def digest_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def _digest_of_facts(manifest: Mapping[str, Any]) -> str:
+    facts = [manifest.get("files"), manifest.get("outcome")]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
 class Store:
     """The stages of one output folder."""
 
@@ -91,8 +96,9 @@ class Store:
         """
         folder = self.folder(key)
         if key not in self._verified:
-            files = self.manifest(key).get("files")
-            if files is None:
+            manifest = self.manifest(key)
+            files = manifest.get("files")
+            if files is None or manifest.get("digest", _digest_of_facts(manifest)) != _digest_of_facts(manifest):
                 raise Damaged(f"{folder}: the stage has no readable manifest")
             for name, digest in files.items():
                 if not (folder / name).is_file() or digest_of(folder / name) != digest:
@@ -106,6 +112,7 @@ class Store:
         shutil.rmtree(place, ignore_errors=True)
         place.parent.mkdir(parents=True, exist_ok=True)
         self.folder(key).rename(place)
+        self._verified.discard(key)
 
     def lock(self, key: str) -> FileLock:
         """Held while a stage is made, by one process on all machines that share the folder."""
@@ -125,12 +132,15 @@ class Store:
         files = workspace / "files"
         digests = {}
         for file in sorted(files.rglob("*")):
-            if file.is_file() and file.name != MANIFEST:
+            if file.is_file() and file.name.startswith("."):
+                file.unlink()  # left aside by a process that was killed as it wrote
+            elif file.is_file() and file.name != MANIFEST:
                 with file.open("rb") as stream:
                     os.fsync(stream.fileno())
                 digests[file.relative_to(files).as_posix()] = digest_of(file)
         write_json(self.out / "made" / f"{key}.json", dict(made))
-        write_json(files / MANIFEST, {"files": digests, "outcome": dict(outcome)})
+        facts = {"files": digests, "outcome": dict(outcome)}
+        write_json(files / MANIFEST, {**facts, "digest": _digest_of_facts(facts)})
         self.folder(key).parent.mkdir(parents=True, exist_ok=True)
         if not self.has(key):
             shutil.rmtree(self.folder(key), ignore_errors=True)  # without a manifest: half deleted

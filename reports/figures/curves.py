@@ -1,9 +1,10 @@
-"""Training, over steps: reconstruction loss, the critics' gap, the adversarial gradient against the reconstruction's."""
+"""Training over steps: reconstruction loss, the critics' gap, adversarial against reconstruction gradient."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from reports.figures import style
 from reports.frames import Frames, NoDataError
@@ -62,12 +63,18 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
                 over = each.groupby("step")["value"].agg(["mean", "min", "max"])
                 steps = over.index.to_numpy(dtype=float)
                 axes.fill_between(steps, over["min"], over["max"], color=shade, alpha=0.18, lw=0)
-                axes.plot(steps, over["mean"], color=shade, lw=1.3, marker="." if len(over) == 1 else None)
+                above = 3 if variant == frames.study["reference"] else 2  # where lines meet, the proposed model's shows
+                marker = "." if len(over) == 1 else None
+                axes.plot(steps, over["mean"], color=shade, lw=1.3, marker=marker, zorder=above)
                 for _, lost in each[each["run"].isin(diverged)].groupby("run", observed=True):
                     end = lost.loc[lost["step"].idxmax()]
                     axes.plot(end["step"], end["value"], marker="x", ms=6, color=shade)
             if term in LOGARITHMIC and (here["value"] > 0).all():
                 axes.set_yscale("log")
+                decades = np.log10(here["value"].max() / here["value"].min())
+                axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 2 else (1.0,)))
+                axes.yaxis.set_major_formatter("{x:g}")  # powers of ten would need mathtext
+                axes.yaxis.set_minor_formatter(NullFormatter())
             axes.set_title(f"{TERMS[term]}\n{stage}")
             axes.set_xlabel("step")
             axes.grid()

@@ -26,7 +26,8 @@ def repairs(
         variants = [v for v in present if group(frames, v) != "other"] or present
     repaired = repaired[repaired["variant"].isin(variants)]
     if seed is None:
-        seed = int(repaired.groupby("seed")["variant"].nunique().sort_index(kind="stable").idxmax())
+        by_seed = repaired.groupby("seed")["variant"].nunique().sort_index()
+        seed = int(by_seed.index[int(by_seed.to_numpy().argmax())])
     runs = frames.runs[frames.runs["data"] == data]
     untrained = runs.loc[(runs["start"] == "") & (runs["status"] == "completed"), "variant"]
     repaired = repaired[(repaired["seed"] == seed) | repaired["variant"].isin(untrained)]

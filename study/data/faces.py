@@ -137,8 +137,8 @@ def _person(rng: np.random.Generator) -> _Person:
     warm = rng.uniform(-0.05, 0.05)
     return _Person(
         head=Frame(shift, rng.uniform(-0.03, 0.03), rng.uniform(-0.07, 0.07), rng.uniform(1.02, 1.1)),
-        body=Frame(shift * 0.6, -0.1, 0.0, rng.uniform(0.95, 1.05)),
-        turn=-0.6 * shift,  # towards the camera
+        body=Frame(shift * 0.6, 0.0, 0.0, rng.uniform(0.95, 1.05)),
+        turn=-0.9 * shift,  # towards the camera
         side=pick((-1, 1)),
         light=rng.uniform(0.2, 0.9),
         tint=np.array([1 + warm, 1, 1 - warm], np.float32) * np.float32(rng.uniform(0.86, 1.02)),
@@ -225,7 +225,7 @@ def _body(canvas: Canvas, p: _Person) -> None:
         canvas.paint(p.body, ellipse(0, 0.8, 0.29, 0.15), p.trim)
         neck |= ellipse(0, 0.78, 0.23, 0.12)
     canvas.paint(p.body, neck, p.skin)
-    canvas.paint(p.body, neck & shade, _dark(p.skin, 0.42))
+    canvas.paint(p.body, neck & shade, _dark(p.skin, 0.3))
     canvas.paint(p.head, ellipse(0, 0.3, 0.3, 0.42), _dark(p.skin, 0.45), opacity=0.6, soft=0.06)
     if p.neckline == "shirt":
         for side in (-1, 1):
@@ -235,7 +235,7 @@ def _body(canvas: Canvas, p: _Person) -> None:
         canvas.paint(p.body, box(0, 0.82, 0.235, 0.12, 0.06), p.trim)
     if p.glasses != "none":
         for side in (-1, 1):
-            cord = Frame(p.head.x, p.head.y, p.head.angle + 0.14 * side, p.head.scale)
+            cord = p.head._replace(angle=p.head.angle + 0.14 * side)
             canvas.paint(cord, box(side * (p.width + 0.04), 0.45, 0.02, 0.5, 0.02), p.frames)
     if p.jewels:
         canvas.paint(p.body, arc(0, 0.86, 0.21, 0.035, -0.14), GOLD)
@@ -251,7 +251,7 @@ def _head(canvas: Canvas, p: _Person) -> None:
         ear = ellipse(side * (p.width + 0.015) + 0.3 * p.turn, 0.02, 0.07, 0.11)
         canvas.paint(p.head, ear, _dark(p.skin, 0.1 if side == p.side else 0.38))
     face = _face(p)
-    canvas.paint(p.head, face, _dark(p.skin, 0.42))
+    canvas.paint(p.head, face, _dark(p.skin, 0.36))
     canvas.paint(p.head, face & ellipse(p.side * 0.26, -0.05, 0.5, 0.8), p.skin)
     if p.jewels:
         for side in (-1, 1):
@@ -296,14 +296,14 @@ def _eyes(canvas: Canvas, p: _Person) -> None:
     brows = _dark(p.hair, 0.35) if p.style != "bald" else _dark(p.skin, 0.65)
     for side in (-1, 1):
         x, y = side * p.gap + p.turn, -0.06
-        white = ellipse(x, y, 0.125 * p.eye_size, 0.09 * p.eye_size)
+        white = ellipse(x, y, 0.105 * p.eye_size, 0.075 * p.eye_size)
         look = x + 0.4 * p.turn
         canvas.paint(p.head, white, WHITE)
-        canvas.paint(p.head, white & ellipse(look, y, 0.07, 0.076), p.eye)
-        canvas.paint(p.head, ellipse(look, y, 0.038, 0.04), BLACK)
+        canvas.paint(p.head, white & ellipse(look, y, 0.062, 0.066), p.eye)
+        canvas.paint(p.head, ellipse(look, y, 0.034, 0.036), BLACK)
         canvas.paint(p.head, ellipse(look + p.side * 0.022, y - 0.022, 0.017, 0.017), WHITE)
-        canvas.paint(p.head, arc(x, y - 0.09 * p.eye_size, 0.125 * p.eye_size, 0.03, 0.06), BLACK)
-        canvas.paint(p.head, arc(x, y - 0.19, 0.12, p.brow, 0.035), brows)
+        canvas.paint(p.head, arc(x, y - 0.075 * p.eye_size, 0.11 * p.eye_size, 0.03, 0.05), BLACK)
+        canvas.paint(p.head, arc(x, y - 0.17, 0.115, p.brow, 0.035), brows)
 
 
 def _hair_before(canvas: Canvas, p: _Person) -> None:
@@ -331,7 +331,7 @@ def _hair_before(canvas: Canvas, p: _Person) -> None:
     else:
         fringe = cap - ellipse(0, 0.16, p.width - 0.01, 0.53) - box(0, 0.35, 0.6, 0.4)
     canvas.paint(p.head, fringe, p.hair)
-    canvas.paint(p.head, fringe & half_plane(-0.1 * p.side, 0, math.pi * (p.side < 0)), _dark(p.hair, 0.3), soft=0.1)
+    canvas.paint(p.head, fringe & half_plane(-0.1 * p.side, 0, math.pi * (p.side < 0)), _dark(p.hair, 0.3))
     shine = fringe & ellipse(across, -0.53, 0.2, 0.04)
     canvas.paint(p.head, shine, _mix(p.hair, WHITE, 0.5), opacity=0.7)
 

@@ -75,7 +75,10 @@ class Folder(DataSet):
             names = self._shuffled(self._found(), "split")
             count = max(1, round(self.test_share * len(names)))
             train, test = names[count:], names[:count]
-        test = self._shuffled(test, "test") if self.test_limit else test
+        test = self._shuffled(test, "test")
+        for part, found, limit in (("train", train, self.train_limit), ("test", test, self.test_limit)):
+            if limit is not None and limit > len(found):
+                raise ValueError(f"{part}_limit: {limit} images are asked for, {self.root} has {len(found)}")
         train, test = train[: self.train_limit], test[: self.test_limit]
         held = max(1, round(self.validation_share * len(train)))
         parts = {"train": train[held:], "validation": train[:held], "test": test}
@@ -111,7 +114,8 @@ class Folder(DataSet):
         names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         for number, name in enumerate(names, 1):
             path = Path(name)
-            if path.is_absolute() or ".." in path.parts or not (root / path).is_file():
+            image = path.suffix.lower() in SUFFIXES and (root / path).is_file()
+            if path.is_absolute() or ".." in path.parts or not image:
                 raise ValueError(f"{self.root}/{file}: entry {number}, '{name}', is no image below {self.root}")
         if len(set(names)) < len(names):
             raise ValueError(f"{self.root}/{file}: an image is named twice")
@@ -122,18 +126,20 @@ class Folder(DataSet):
         return [names[place] for place in order]
 
     def _pictures(self, names: list[str], side: int) -> Iterator[packed.Picture | packed.LeftOut]:
+        root = self._root()
         for name in names:
             try:
-                yield packed.Picture(name, square(Path(self.root).expanduser() / name, side))
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-                yield packed.LeftOut(name, " ".join(str(error).replace(self.root, "").split()) or type(error).__name__)
+                yield packed.Picture(name, square(root / name, side))
+            except Exception as error:  # whatever a damaged file makes the decoder raise
+                why = " ".join(str(error).replace(f"{root}/", "").split())
+                yield packed.LeftOut(name, why or type(error).__name__)
 
 
 def square(file: Path, side: int) -> packed.Pixels:
     """An image's central square, (side, side, 3): upright by its EXIF entry, transparency over black.
 
     Raises:
-        OSError, ValueError, SyntaxError, DecompressionBombError: Pillow cannot read it.
+        OSError and others: whatever Pillow raises of an image that it cannot read.
     """
     with Image.open(file) as opened:
         opened.draft("RGB", (2 * side, 2 * side))  # a JPEG is decoded at a reduced size, never under twice the side

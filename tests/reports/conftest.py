@@ -131,7 +131,7 @@ def _readings() -> pd.DataFrame:
     return pd.DataFrame([(v, *setting) for v in EFFECTS if v not in FILLERS for setting in settings], columns=columns)
 
 
-def make_frames(seeds: list[int], data: str = "faces", **study: Any) -> Frames:
+def make_frames(seeds: list[int], data: str = "faces", /, **study: Any) -> Frames:
     """A study of 14 variants on one data set."""
     random = np.random.default_rng(20200923)
     runs = _runs(seeds, data)
@@ -157,7 +157,7 @@ def make_frames(seeds: list[int], data: str = "faces", **study: Any) -> Frames:
         "data": [
             {
                 "name": data,
-                "kind": "procedural faces",
+                "kind": "faces",
                 "train": 512,
                 "validation": 64,
                 "test": 12,

@@ -2,7 +2,6 @@
 
 import os
 import random
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -142,7 +141,10 @@ BROKEN = {
         "runs.yaml:12:11: variants.proposed.fill: 'blak' is unknown; choose mean, noise, zero; "
         "or write a list, such as [0, 1]",
     ),
-    "seeds that are none": (SMALL + "seeds: []\n", "runs.yaml:12:8: seeds: got []; write a list of 1 or more"),
+    "seeds that are none": (
+        SMALL + "seeds: []\n",
+        "runs.yaml:12:8: seeds: got []; write a list of 1 or more",
+    ),
     "one seed twice": (SMALL + "seeds: [1, 1]\n", "runs.yaml:12:8: seeds: got [1, 1]; a seed stands twice"),
     "no section": (
         changed("  faces: {kind: faces}\n", ""),
@@ -177,8 +179,7 @@ BROKEN = {
     ),
     "unknown method": (
         changed("method: proposed", "method: propsed"),
-        "runs.yaml:10:13: variants.proposed.method: 'propsed' is unknown; "
-        f"choose {METHODS} (did you mean 'proposed'?)",
+        f"runs.yaml:10:13: variants.proposed.method: 'propsed' is unknown; choose {METHODS} (did you mean 'proposed'?)",
     ),
     "a method that is a list": (
         changed("method: proposed", "method: [mean]"),
@@ -294,11 +295,11 @@ BROKEN = {
     "an unknown factor": (
         SMALL + ABLATION.replace("multiscale", "critics"),
         f"runs.yaml:15:15: ablations.critics.factors.critics: 'critics' is no option of proposed; choose {OPTIONS} "
-        "(did you mean 'critic_input'?)",
+        "(did you mean 'critic_tables'?)",
     ),
     "a level that the factor has not": (
         SMALL + ABLATION.replace("js]", "jss]"),
-        "runs.yaml:15:47: ablations.critics.factors.loss.1: 'jss' is no recipe of this study; choose js, wgan "
+        "runs.yaml:15:48: ablations.critics.factors.loss.1: 'jss' is no recipe of this study; choose js, wgan "
         "(did you mean 'js'?)",
     ),
     "a level out of bounds": (
@@ -351,7 +352,7 @@ BROKEN = {
     ),
     "an alias bomb": (
         BOMB + SMALL,
-        "runs.yaml:1:16: a4.1.5.3.2.4: more than 20000 values, aliases followed; a study file has fewer",
+        "runs.yaml:1:5: a4.1.5: more than 20000 values, aliases followed; a study file has fewer",
     ),
     "deep nesting": (
         SMALL + f"x: {'[' * 100}{']' * 100}\n",
@@ -489,11 +490,14 @@ def test_profile_of_the_command_line_has_a_near_name(tmp_path: Path) -> None:
     text = SMALL + "profiles:\n  demo: {}\n"
     message = "--profile demmo: 'demmo' is no profile of this study; choose demo (did you mean 'demo'?)"
     assert faults(tmp_path, text, profile="demmo") == [message]
-    assert faults(tmp_path, SMALL, profile="demo") == ["--profile demo: 'demo' is no profile of this study; there is none"]
+    assert faults(tmp_path, SMALL, profile="demo") == [
+        "--profile demo: 'demo' is no profile of this study; there is none"
+    ]
 
 
 @pytest.mark.parametrize(
-    ("text", "seeds"), [("3", [3]), ("0,2", [0, 2]), ("0-3", [0, 1, 2, 3]), ("1, 0-2", [1, 0, 2]), (None, None)]
+    ("text", "seeds"),
+    [("3", [3]), ("0,2", [0, 2]), ("0-3", [0, 1, 2, 3]), ("1, 0-2", [1, 0, 2]), (None, None)],
 )
 def test_seeds_of_the_command_line(text: str | None, seeds: list[int] | None) -> None:
     assert cli._seeds(text) == seeds
@@ -523,17 +527,13 @@ def test_only_is_cut_at_its_own_commas(only: list[str], names: list[str]) -> Non
     assert cli._split(only) == names
 
 
-def _study(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "study", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
-
-
-@pytest.mark.parametrize("name", ["unknown recipe", "a critic for which the image is too small", "not YAML"])
+@pytest.mark.parametrize("name", ["unknown recipe", "a critic for which the image is too small"])
 def test_the_command_ends_with_2_and_the_fault_alone(name: str, tmp_path: Path) -> None:
     text, message = BROKEN[name]
     (tmp_path / "runs.yaml").write_text(text)
-    done = _study("run", "runs.yaml", "--device", "cpu", folder=tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "study", "run", "runs.yaml", "--device", "cpu"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", message + "\n")
     assert not (tmp_path / "out").exists()
 
@@ -549,12 +549,21 @@ def test_the_command_ends_with_2_and_the_fault_alone(name: str, tmp_path: Path) 
         (["--jbos", "3"], "No such option"),
     ],
 )
-def test_wrong_options_end_with_2(words: list[str], message: str, tmp_path: Path) -> None:
+def test_wrong_options_end_with_2(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     (tmp_path / "runs.yaml").write_text(SMALL)
-    done = _study("run", "runs.yaml", *words, folder=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["study", "plan", "runs.yaml", *words])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert (stopped.value.code, out) == (2, "")
+    assert message in err
     assert not (tmp_path / "out").exists()
 
 
@@ -579,7 +588,10 @@ def test_a_variant_of_another_method_inherits_what_its_method_knows(tmp_path: Pa
 
 
 def test_defaults_go_where_the_method_knows_the_key(tmp_path: Path) -> None:
-    text = SMALL + "    batch: 5\n  ce: {method: ce}\n  mean: {method: mean}\ndefaults: {batch: 3, multiscale: 1, images: 7}\n"
+    text = (
+        SMALL
+        + "    batch: 5\n  ce: {method: ce}\n  mean: {method: mean}\ndefaults: {batch: 3, multiscale: 1, images: 7}\n"
+    )
     variants = load(tmp_path, text).variants
     assert variants["proposed"].options.model_dump()["batch"] == 5
     assert variants["proposed"].options.model_dump()["multiscale"] == 1
@@ -588,7 +600,9 @@ def test_defaults_go_where_the_method_knows_the_key(tmp_path: Path) -> None:
 
 
 def test_a_profile_is_laid_over_the_rest(tmp_path: Path) -> None:
-    text = SMALL + """\
+    text = (
+        SMALL
+        + """\
 profile: tiny
 profiles:
   tiny:
@@ -597,11 +611,16 @@ profiles:
     variants: {proposed: {batch: 4}}
   other: {seeds: [7]}
 """
+    )
     tiny, other = load(tmp_path, text), load(tmp_path, text, profile="other")
     options = tiny.variants["proposed"].options
     assert isinstance(options, Proposed)
     assert (tiny.profile, tiny.image_size, tiny.seeds, options.batch) == ("tiny", 32, [0], 4)
-    assert (options.loss.optimizer.lr, options.loss.optimizer.kind, options.loss.clip) == (0.5, "rmsprop", 0.01)
+    assert (options.loss.optimizer.lr, options.loss.optimizer.kind, options.loss.clip) == (
+        0.5,
+        "rmsprop",
+        0.01,
+    )
     assert (other.profile, other.image_size, other.seeds) == ("other", 64, [7])
     assert "profiles" not in tiny.resolved
 
@@ -611,9 +630,8 @@ def test_another_kind_replaces_whole(tmp_path: Path) -> None:
     options = load(tmp_path, text).variants["proposed"].options
     assert isinstance(options, Proposed)
     assert options.loss.optimizer.kind == "adadelta"
-    profiled = text.replace("kind: adadelta, ", "kind: adadelta")
-    assert faults(tmp_path, profiled.replace("adadeltalr: 1.0", "adadelta")) == [
-        "runs.yaml:13:52: profiles.p.recipes.wgan.optimizer: 'lr' is missing"
+    assert faults(tmp_path, text.replace("adadelta, lr: 1.0", "adadelta")) == [
+        "runs.yaml:13:44: profiles.p.recipes.wgan.optimizer: 'lr' is missing"
     ]
 
 
@@ -634,7 +652,10 @@ def test_the_cells_of_an_ablation(tmp_path: Path) -> None:
         ("2", "wgan"): "proposed",  # the cell equal to the reference is the reference
         ("2", "js"): "proposed:loss=js",
     }
-    assert list(study.variants) == ["proposed", *(name for name in ablation.cells.values() if name != "proposed")]
+    assert list(study.variants) == [
+        "proposed",
+        *(name for name in ablation.cells.values() if name != "proposed"),
+    ]
     assert {variant.reference for variant in study.variants.values()} == {None, "proposed"}
 
 
@@ -646,8 +667,8 @@ def test_a_cell_that_has_a_name_keeps_it(tmp_path: Path) -> None:
 
 
 def test_factors_may_lie_deeper(tmp_path: Path) -> None:
-    ablation = "ablations:\n  local: {reference: proposed, factors: {weights.local: [0.001, 0.1], flips: [true, false]}}\n"
-    study = load(tmp_path, SMALL + ablation)
+    factors = "{weights.local: [0.001, 0.1], flips: [true, false]}"
+    study = load(tmp_path, SMALL + f"ablations:\n  local: {{reference: proposed, factors: {factors}}}\n")
     assert study.ablations["local"].cells == {
         ("0.001", "true"): "proposed",
         ("0.001", "false"): "proposed:flips=false",
@@ -693,12 +714,32 @@ def test_the_demo_is_small() -> None:
 LINES = RUNS.read_text().splitlines()
 TEXT = "\n".join(LINES)
 PATHS = [
-    path
-    for path in re.findall(r"[a-z_.0-9]+", "variants.proposed.weights.local image_size seeds recipes.wgan recipes.wgan.clip data")
-    + ["variants", "variants.ce.extends", "variants.single.extends", "ablations.critics_and_loss.factors.multiscale"]
-    + ["ablations.critics_and_loss.reference", "defaults.steps", "profiles", "profile", "protocol.mask", "observers"]
-    + ["numerics", "variants.proposed.loss", "variants.proposed.method", "data.faces.kind", "recipes.wgan.kind"]
-    + ["recipes.js.extends", "study", "variants.proposed", "variants.proposed.rates", "variants.proposed.fill"]
+    "ablations.critics_and_loss.factors.multiscale",
+    "ablations.critics_and_loss.reference",
+    "data",
+    "data.faces.kind",
+    "defaults.steps",
+    "image_size",
+    "numerics",
+    "observers",
+    "profile",
+    "profiles",
+    "protocol.mask",
+    "recipes.js.extends",
+    "recipes.wgan",
+    "recipes.wgan.clip",
+    "recipes.wgan.kind",
+    "seeds",
+    "study",
+    "variants",
+    "variants.ce.extends",
+    "variants.proposed",
+    "variants.proposed.fill",
+    "variants.proposed.loss",
+    "variants.proposed.method",
+    "variants.proposed.rates",
+    "variants.proposed.weights.local",
+    "variants.single.extends",
 ]
 VALUES = st.recursive(
     st.none()
@@ -710,7 +751,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["kind", "extends", "lr", "a"]), inner),
     max_leaves=5,
 )
-QUICK = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def loads_or_says_why(text: str | bytes, folder: Path, **options: object) -> None:
@@ -783,7 +824,7 @@ def _yaml(value: object) -> str:
         return '"' + "".join(c if c.isalnum() and c.isascii() else f"\\U{ord(c):08x}" for c in value) + '"'
     if isinstance(value, float):
         return str(value).replace("inf", ".inf").replace("nan", ".nan")
-    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if value in (None, True, False) else str(value)  # type: ignore[call-overload]
+    return "null" if value is None else str(value).lower()
 
 
 def tree(value: object) -> Node:
@@ -799,7 +840,9 @@ TREES = st.recursive(
     max_leaves=8,
 )
 MAPPINGS = st.dictionaries(st.sampled_from("abc"), TREES, max_size=3)
-KINDS = st.fixed_dictionaries({"kind": st.sampled_from("xy")}, optional={"a": st.integers(0, 3), "b": st.integers(0, 3)})
+KINDS = st.fixed_dictionaries(
+    {"kind": st.sampled_from("xy")}, optional={"a": st.integers(0, 3), "b": st.integers(0, 3)}
+)
 
 
 @given(MAPPINGS)
@@ -818,7 +861,7 @@ def test_what_is_laid_over_wins(over: dict[str, object], base: dict[str, object]
 
 @given(MAPPINGS.map(tree), MAPPINGS.map(tree), MAPPINGS.map(tree))
 def test_laying_is_associative_where_shapes_agree(a: Node, b: Node, c: Node) -> None:
-    """A scalar between two mappings cuts the lower one off or not, by the order; elsewhere the order is all the same."""
+    """A scalar between two mappings cuts the lower one off, or not: by the order. Elsewhere the order is the same."""
     if _alike(a, b) and _alike(b, c) and _alike(a, c):
         assert a.over(b).over(c).plain() == a.over(b.over(c)).plain()
 
@@ -838,12 +881,16 @@ def test_another_kind_is_another_thing(a: Node, b: Node) -> None:
 
 
 @given(MAPPINGS, st.lists(st.sampled_from("abc"), min_size=1, max_size=3), st.integers(0, 9))
-def test_what_is_assigned_is_there_and_the_rest_is_left(mapping: dict[str, object], path: list[str], value: int) -> None:
+def test_what_is_assigned_is_there_and_the_rest_is_left(
+    mapping: dict[str, object], path: list[str], value: int
+) -> None:
     before = tree(mapping)
     after = assign(before, f"{'.'.join(path)}={value}", [])
     assert after.at(tuple(path)).plain() == value
     assert before.plain() == mapping
-    assert {k: v for k, v in after.plain().items() if k != path[0]} == {k: v for k, v in mapping.items() if k != path[0]}
+    assert {k: v for k, v in after.plain().items() if k != path[0]} == {
+        k: v for k, v in mapping.items() if k != path[0]
+    }
 
 
 def test_words_of_a_message() -> None:

@@ -1,0 +1,77 @@
+"""Figures are pure: the same frame gives the same bytes, and nothing outside is touched."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+
+from reports import figures
+from reports.figures import style
+from reports.frames import Frames, NoDataError
+
+ALL: dict[str, Callable[..., Figure]] = {
+    "ablation": figures.ablation,
+    "training_curves": figures.training_curves,
+    "repairs": figures.repairs,
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_figure_is_pure_and_repeatable(name: str, frames: Frames) -> None:
+    settings = dict(matplotlib.rcParams)
+    before = {f.name: getattr(frames, f.name).copy() for f in fields(frames)[1:]}
+    first, second = (style.svg(ALL[name](frames, data="faces"), "x") for _ in range(2))
+    assert first == second
+    assert dict(matplotlib.rcParams) == settings
+    for table, values in before.items():
+        pd.testing.assert_frame_equal(getattr(frames, table), values)
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_figure_says_why_it_is_empty(name: str, frames: Frames) -> None:
+    with pytest.raises(NoDataError, match=r"^(No|The study) .*\.$"):
+        ALL[name](Frames(study=frames.study), data="faces")
+
+
+def test_every_seed_is_a_dot_and_a_lost_one_a_cross(frames: Frames) -> None:
+    means, differences = figures.ablation(frames, data="faces").axes
+    dots = sum(len(drawn.get_offsets()) for drawn in means.collections if isinstance(drawn, PathCollection))
+    crosses = sum(len(line.get_xdata()) for line in means.lines if line.get_marker() == "x")
+    bars = len(means.containers), len(differences.containers)
+    assert (dots, crosses, bars) == (8 * 3 - 1, 1, (8, 7))
+
+
+def test_curves_show_mean_and_range(frames: Frames) -> None:
+    drawn = figures.training_curves(frames, data="faces", variants=["proposed"])
+    panel = drawn.axes[0]
+    own = frames.curves.query("variant == 'proposed' and stage == 'pretrain' and term == 'reconstruction'")
+    over = own.groupby("step")["value"]
+    assert np.asarray(panel.lines[0].get_ydata()) == pytest.approx(over.mean().to_numpy())
+    band = panel.collections[0].get_paths()[0].vertices
+    assert np.asarray(band)[:, 1].max() == pytest.approx(over.max().max())
+
+
+def test_the_grid_shows_the_same_images_of_one_seed(frames: Frames) -> None:
+    drawn = figures.repairs(frames, data="faces", variants=["glcic", "proposed"], limit=2)
+    shown = [axes.images[0].get_array() for axes in drawn.axes]
+    assert len(shown) == 2 * 4
+    pictures = frames.pictures.query("variant == 'proposed' and image == 'face-01' and output == 'composite'")
+    assert np.array_equal(np.asarray(shown[-1]), pictures["pixels"].iloc[0])
+    gap = replace(frames, pictures=frames.pictures[frames.pictures["run"] != "glcic/faces/0"])
+    texts = [
+        t.get_text() for axes in figures.repairs(gap, data="faces", variants=["glcic", "ce"]).axes for t in axes.texts
+    ]
+    assert texts == ["no picture"] * 4
+
+
+def test_colours_are_one_a_method(frames: Frames) -> None:
+    renamed = replace(frames, study={**frames.study, "reference": "mine"})
+    assert style.colour(renamed, "mine") == style.colour(frames, "proposed") == style.COLOURS["proposed"]
+    assert style.colour(frames, "some variant") == style.colour(renamed, "some variant")

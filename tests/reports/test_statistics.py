@@ -1,0 +1,189 @@
+"""The rule for few seeds, held by simulation and by closed forms."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from reports.frames import Frames
+from reports.statistics import Floats, compare, estimate, mean_interval, resolvable, simultaneous
+
+SEEDS_SD, IMAGES_SD, BOTH_SD = 0.2, 0.5, 0.3
+REPETITIONS = 1500
+
+
+def draw(random: np.random.Generator, seeds: int, images: int, effect: float, paired: bool) -> tuple[Floats, Floats]:
+    """Two variants, (seeds, images): the image's difficulty is shared, a seed's start where they are paired."""
+    image = random.normal(0, 2, images)
+    start = random.normal(0, 0.5, (seeds, 1)) if paired else 0
+
+    def one(shift: float) -> Floats:
+        own = random.normal(0, SEEDS_SD, (seeds, 1)) + random.normal(0, IMAGES_SD, images)
+        return np.asarray(shift + image + start + own + random.normal(0, BOTH_SD, (seeds, images)))
+
+    return one(effect), one(0)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_the_interval_covers_the_truth_for_new_seeds_and_new_images(seeds: int, paired: bool) -> None:
+    random = np.random.default_rng(seeds)
+    hits = 0
+    for _ in range(REPETITIONS):
+        low, high = estimate(*draw(random, seeds, 30, 0.7, paired), paired=paired).interval()
+        hits += low <= 0.7 <= high
+    assert 0.94 < hits / REPETITIONS <= 0.995
+
+
+def test_groups_of_alike_images_need_to_be_named() -> None:
+    random = np.random.default_rng(7)
+    groups = np.repeat(np.arange(12), 5)
+    hits = {"named": 0, "ignored": 0}
+    for _ in range(REPETITIONS):
+        values = np.repeat(random.normal(0, 1, 12), 5) + random.normal(0, 0.05, (3, 60))
+        for name, given in (("named", groups), ("ignored", None)):
+            low, high = estimate(values, groups=given).interval()
+            hits[name] += low <= 0 <= high
+    assert hits["named"] / REPETITIONS > 0.92
+    assert hits["ignored"] / REPETITIONS < 0.75
+
+
+def study(values: dict[str, Floats], *, start: dict[str, str] | None = None, data: str = "faces") -> dict[str, Any]:
+    """`runs` and `scores` of variants given as (seeds, images); a seed's start is shared unless named otherwise."""
+    runs, scores = [], []
+    for variant, table in values.items():
+        for seed, row in enumerate(table):
+            run = {"run": f"{variant}/{data}/{seed}", "variant": variant, "data": data, "seed": seed}
+            key = (start or {}).get(variant, "pretrain")
+            runs.append({**run, "status": "completed", "start": f"{key}{seed}" if key else ""})
+            for image, value in enumerate(row):
+                scored = {"image": f"i{image}", "region": "hole", "output": "composite", "value": value}
+                scores += [{**run, **scored, "metric": metric} for metric in ("psnr", "l1")]
+    return {"runs": pd.DataFrame(runs), "scores": pd.DataFrame(scores)}
+
+
+def planted(effect: float, seeds: int = 5, paired: bool = True) -> dict[str, Floats]:
+    a, b = draw(np.random.default_rng(3), seeds, 40, effect, paired)
+    return {"a": a, "b": b}
+
+
+def test_a_planted_effect_is_found_and_its_direction() -> None:
+    assert compare(**study(planted(2.0)), a="a", b="b").outcome == "supported"
+    assert compare(**study(planted(2.0)), a="b", b="a").outcome == "opposed"
+    assert compare(**study(planted(2.0)), a="a", b="b", metric="l1").outcome == "opposed"  # less is better
+
+
+def test_a_planted_null_is_not_found() -> None:
+    random = np.random.default_rng(11)
+    found = 0
+    for _ in range(400):
+        low, high = estimate(*draw(random, 3, 30, 0.0, True), paired=True).interval()
+        found += not low <= 0 <= high
+    assert found / 400 < 0.06
+    null = compare(**study(planted(0.0)), a="a", b="b")
+    assert null.outcome == "unresolved"
+    assert compare(**study(planted(0.0)), a="a", b="b", margin=5.0).outcome == "negligible"
+
+
+def test_the_paired_interval_is_the_rule_s_formula() -> None:
+    values = planted(1.0, seeds=3)
+    found = compare(**study(values), a="a", b="b")
+    difference = values["a"] - values["b"]
+    seeds = difference.mean(axis=1).var(ddof=1) / 3
+    images = difference.mean(axis=0).var(ddof=1) / 40
+    half = np.sqrt(stats.t.ppf(0.975, 2) ** 2 * seeds + stats.norm.ppf(0.975) ** 2 * images)
+    assert found.paired
+    assert found.difference == pytest.approx(difference.mean())
+    assert (found.high - found.low) / 2 == pytest.approx(half)
+    assert resolvable(found) == pytest.approx(half)
+    assert found.low < found.low90 < found.high90 < found.high
+
+
+def test_variants_of_unlike_starts_are_compared_as_welch_does() -> None:
+    values = planted(1.0, seeds=4, paired=False)
+    found = compare(**study(values, start={"b": "own"}), a="a", b="b")
+    means = [values[name].mean(axis=1) for name in "ab"]
+    welch = stats.ttest_ind(*means, equal_var=False)
+    bare = estimate(values["a"], values["b"])
+    assert not found.paired
+    assert bare.degrees == pytest.approx(welch.df)
+    assert bare.seeds_variance == pytest.approx(sum(each.var(ddof=1) / 4 for each in means))
+    assert found.low == pytest.approx(bare.interval()[0])
+
+
+def test_a_filler_adds_no_chance_of_seeds_and_needs_none() -> None:
+    values = planted(3.0)
+    values["b"] = np.repeat(values["b"][:1], 5, axis=0)
+    found = compare(**study(values, start={"b": ""}), a="a", b="b")
+    assert found.outcome == "supported"
+    assert estimate(values["a"], values["b"], fixed=(False, True)).degrees == pytest.approx(4)
+    once = study({**values, "b": values["b"][:1]}, start={"b": ""})
+    assert compare(**once, a="a", b="b").low == pytest.approx(found.low)
+    fillers = compare(**study({"a": values["b"] + 1, "b": values["b"]}, start={"a": "", "b": ""}), a="a", b="b")
+    assert fillers.low == pytest.approx(1)  # nothing is left to chance
+
+
+@pytest.mark.parametrize(("seeds", "has_interval"), [(2, True), (1, False)])
+def test_under_three_seeds_nothing_is_resolved(seeds: int, has_interval: bool) -> None:
+    found = compare(**study(planted(50.0, seeds=seeds)), a="a", b="b", margin=1e6)
+    assert found.outcome == "unresolved"
+    assert "fewer than 3 seeds" in found.why
+    assert found.difference == pytest.approx(50, abs=2)
+    assert np.isfinite(found.low) == has_interval
+
+
+def test_a_diverged_seed_of_the_winner_blocks_support() -> None:
+    frames = study(planted(2.0))
+    lost = frames["runs"]["run"] == "a/faces/4"
+    frames["runs"].loc[lost, "status"] = "diverged"
+    found = compare(**frames, a="a", b="b")
+    assert (found.outcome, found.diverged, found.n_seeds) == ("unresolved", (1, 0), (4, 4))
+    assert "diverged" in found.why
+    assert compare(**frames, a="b", b="a").outcome == "opposed"
+
+
+def test_only_images_that_both_have_and_finite_values_enter() -> None:
+    frames = study(planted(2.0))
+    scores = frames["scores"]
+    scores.loc[(scores["variant"] == "a") & (scores["image"] == "i0") & (scores["seed"] == 1), "value"] = np.inf
+    frames["scores"] = scores[~((scores["variant"] == "b") & (scores["image"] == "i1"))]
+    found = compare(**frames, a="a", b="b")
+    assert (found.n_images, found.images_left_out) == (38, 2)
+    assert np.isfinite(found.low)
+
+
+def test_groups_come_from_the_scores() -> None:
+    frames = study(planted(2.0))
+    frames["scores"]["group"] = frames["scores"]["image"].str[-1]
+    found = compare(**frames, a="a", b="b")
+    assert (found.n_images, found.n_groups) == (40, 10)
+
+
+def test_what_was_not_run_is_unresolved_and_what_is_unclear_is_refused() -> None:
+    frames = study(planted(2.0))
+    absent = compare(**frames, a="a", b="nobody")
+    assert (absent.outcome, absent.n_seeds, absent.n_images) == ("unresolved", (5, 0), 0)
+    assert np.isnan(absent.difference)
+    with pytest.raises(ValueError, match="'fid' is unknown; choose psnr"):
+        compare(**frames, a="a", b="b", metric="fid")
+    other = study(planted(2.0), data="scenes")
+    both = {name: pd.concat([frames[name], other[name]]) for name in frames}
+    with pytest.raises(ValueError, match="several data sets"):
+        compare(**both, a="a", b="b")
+    assert compare(**both, a="a", b="b", data="scenes").data == "scenes"
+
+
+def test_a_mean_has_both_sources_and_each_seed(frames: Frames) -> None:
+    found = mean_interval(frames.runs, frames.scores, "proposed", data="faces")
+    one = frames.scores.query("variant == 'proposed' and metric == 'psnr' and region == 'hole'")
+    assert found.mean == pytest.approx(one["value"].mean())
+    assert found.by_seed == pytest.approx(one.groupby("seed")["value"].mean().to_dict())
+    assert found.low < found.mean < found.high
+    assert mean_interval(frames.runs, frames.scores, "multiscale=0,loss=js", data="faces").diverged == 1
+
+
+def test_several_intervals_hold_together() -> None:
+    assert simultaneous(0.95, 8) == pytest.approx(1 - 0.05 / 8)
+    assert simultaneous(0.95, 0) == pytest.approx(0.95)

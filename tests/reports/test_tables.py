@@ -1,0 +1,123 @@
+"""Tables say what the frames say, in the order that a reader expects."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports import tables
+from reports.frames import Frames, NoDataError
+from reports.paper import counterpart, published, published_values
+
+
+def test_the_paper_s_numbers_are_the_paper_s() -> None:
+    table = published()
+    values = {tuple(row[:3]): row[3] for row in table[["table", "data", "variant", "value"]].itertuples(index=False)}
+    assert values[6, "CelebA", "ce"] == 18.61
+    assert values[6, "CelebA", "glcic"] == 19.45
+    assert values[6, "CelebA", "proposed"] == 19.61
+    assert [values[7, "CelebA", name] for name in ("ce", "glcic", "proposed")] == [0.773, 0.799, 0.805]
+    assert table[table["table"] == 8]["value"].tolist() == [0.7483, 18.55, 0.7869, 19.21]
+
+
+def test_a_data_set_stands_beside_its_like(study_of: Callable[..., Frames]) -> None:
+    kinds = {"faces": "CelebA", "my-celeba": "CelebA", "scenes": "Places2", "objects": "ImageNet"}
+    for name, theirs in kinds.items():
+        assert counterpart(study_of([0], name, data=[{"name": name, "kind": "folder"}]), name) == theirs
+    unlike = study_of([0], "tiles", data=[{"name": "tiles", "kind": "folder"}, {"name": "more", "kind": "folder"}])
+    assert [counterpart(unlike, name) for name in ("tiles", "more", "unknown")] == ["CelebA", None, None]
+    assert published_values(study_of([0], "scenes", data=[{"name": "scenes"}]), "scenes", "psnr") == {"proposed": 19.21}
+
+
+@pytest.mark.parametrize(("make", "metric"), [(tables.table_6, "psnr"), (tables.table_7, "ssim")])
+def test_results_equal_the_frame(frames: Frames, make: Callable[..., pd.DataFrame], metric: str) -> None:
+    table = make(frames, "faces").set_index("variant")
+    scores = frames.scores[frames.scores["metric"] == metric]
+    for region in ("whole", "hole"):
+        own = scores[scores["region"] == region]
+        expected = own.groupby("variant")["value"].mean()
+        assert table[region].to_dict() == pytest.approx(expected.to_dict())
+        seeds = own[own["variant"] == "glcic"].groupby("seed")["value"].mean()
+        assert table.loc["glcic", f"{region}_seeds"] == pytest.approx(tuple(seeds))
+        assert (table[f"{region}_low"] < table[region]).all()
+
+
+def test_results_are_ordered_and_say_what_is_missing(frames: Frames) -> None:
+    table = tables.table_6(frames, "faces")
+    assert table["variant"].tolist()[:7] == [
+        "ce", "glcic", "proposed", "reconstruction_only", "single", "mean", "biharmonic",
+    ]  # fmt: skip
+    notes = table.set_index("variant")["notes"]
+    assert notes["single"] == "1 of 3 failed (seed 1)"
+    assert notes["multiscale=0,loss=js"] == "1 of 3 diverged (seed 2)"
+    assert notes["biharmonic"] == "a sample of 5 of 12 images; not trained: all seeds are alike"
+    alone = replace(frames, runs=frames.runs[frames.runs["variant"] == "proposed"])
+    table = tables.table_6(alone, "faces")
+    assert table["variant"].tolist() == ["ce", "glcic", "proposed"]
+    assert table["notes"].tolist() == ["not in this study", "not in this study", ""]
+    assert table["published"].tolist() == [18.61, 19.45, 19.61]
+
+
+def test_the_reference_may_have_another_name(frames: Frames) -> None:
+    renamed = replace(frames, study={**frames.study, "reference": "multiscale=3,loss=wgan"})
+    table = tables.table_6(renamed, "faces").set_index("variant")
+    assert table.loc["multiscale=3,loss=wgan", "published"] == 19.61
+    assert np.isnan(table.loc["proposed", "published"])
+
+
+def test_contrasts_stand_beside_the_paper_s(frames: Frames) -> None:
+    table = tables.contrast_table(frames, "faces").query("metric == 'psnr'").set_index(["a", "b"])
+    assert table.loc[("proposed", "glcic"), "published"] == pytest.approx(0.16)
+    assert table.loc[("glcic", "ce"), "published"] == pytest.approx(0.84)
+    assert table.loc[("proposed", "glcic"), "paired"]
+    assert not table.loc[("glcic", "ce"), "paired"]
+    assert table.loc[("proposed", "reconstruction_only"), "outcome"] == "opposed"
+    assert table.loc[("proposed", "single"), "outcome"] == "unresolved"  # a seed failed
+    with pytest.raises(NoDataError, match="No two variants"):
+        tables.contrast_table(replace(frames, runs=frames.runs[frames.runs["variant"] == "ce"]), "faces")
+
+
+def test_an_ablation_widens_its_intervals(frames: Frames) -> None:
+    table = tables.ablation_table(frames, "critics_and_loss", "faces").set_index("variant")
+    alone = tables.table_6(frames, "faces").set_index("variant")
+    assert list(table.columns[:2]) == ["multiscale", "loss"]
+    assert len(table) == 8
+    assert table.loc["proposed", "low"] < alone.loc["proposed", "hole_low"]
+    assert np.isnan(table.loc["proposed", "difference"])
+    assert table.loc["multiscale=0,loss=js", "diverged"] == 1
+    with pytest.raises(NoDataError, match="no ablation nothing"):
+        tables.ablation_table(frames, "nothing", "faces")
+
+
+def test_one_variant_may_stand_in_two_cells(frames: Frames) -> None:
+    cells = pd.DataFrame(
+        [("x", v, f, level) for v, level in (("ce", "0"), ("ce", "1"), ("proposed", "2")) for f in ("n", "m")],
+        columns=["ablation", "variant", "factor", "level"],
+    )
+    table = tables.ablation_table(replace(frames, factors=cells), "x", "faces")
+    assert table[["variant", "n", "m"]].to_numpy().tolist() == [
+        ["ce", "0", "0"],
+        ["ce", "1", "1"],
+        ["proposed", "2", "2"],
+    ]
+
+
+def test_cost_and_sharing(frames: Frames) -> None:
+    cost = tables.cost_table(frames)
+    assert "mean" not in cost["variant"].tolist()
+    assert cost.set_index("variant").loc["proposed", "seconds"] == 143.0
+    stages = tables.stage_table(frames).set_index("kind")
+    assert stages.loc["pretrain", ["stages", "uses", "seconds", "seconds_unshared"]].tolist() == [1, 11, 25.0, 275.0]
+
+
+def test_readings_that_depart_come_first_and_are_told_once(frames: Frames) -> None:
+    table = tables.readings_table(frames)
+    assert table["reading"].tolist() == ["R11", "R1", "R7"]
+    assert table["variants"].tolist() == ["all"] * 3
+
+
+def test_frames_name_missing_columns() -> None:
+    with pytest.raises(ValueError, match=r"frames\.runs: columns \['critic_parameters', .* are missing"):
+        Frames(study={}, runs=pd.DataFrame({"run": []}))

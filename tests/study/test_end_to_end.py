@@ -1,0 +1,328 @@
+"""A small study as a user runs it: made, made again, stopped, killed, damaged, and always the same bytes in the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+import study
+from study.plan import Plan
+from study.store import Store
+
+ROOT = Path(study.__file__).parents[1]
+VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "mean")}
+STEPS = {"pretrain": 60, "critic": 20, "joint": 40}
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as Unix has them")
+
+
+def command(file: Path, out: Path, *more: str, jobs: int = 2) -> list[str]:
+    return [sys.executable, "-m", "study", "run", str(file), "--out", str(out), "--jobs", str(jobs), *more]
+
+
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    """In a process group of its own, so that all its processes can be signalled at once."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
+    return subprocess.Popen(
+        arguments,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    try:
+        text, _ = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    return process.returncode, text
+
+
+def run(file: Path, out: Path, *more: str) -> tuple[int, str]:
+    return ended(start(command(file, out, *more)))
+
+
+def status(out: Path) -> dict[str, Any]:
+    arguments = [sys.executable, "-m", "study", "status", str(out), "--json"]
+    text = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def wait_for(what: Callable[[], object], timeout_s: float = 60) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not what():
+        assert time.monotonic() < deadline, "nothing came of it"
+        time.sleep(0.02)
+
+
+def stages(out: Path) -> dict[str, bytes]:
+    """All published bytes of an output."""
+    files = sorted((out / "stages").rglob("*"))
+    return {file.relative_to(out).as_posix(): file.read_bytes() for file in files if file.is_file()}
+
+
+def times(out: Path) -> dict[str, int]:
+    return {folder.name: (folder / "manifest.json").stat().st_mtime_ns for folder in (out / "stages").iterdir()}
+
+
+def records(out: Path) -> list[str]:
+    return [json.loads(file.read_text())["status"] for file in sorted((out / "sacred").glob("*/run.json"))]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write(tmp_path_factory.mktemp("study"), VARIANTS, defaults={"steps": STEPS, "log_every": 10})
+
+
+@pytest.fixture(scope="module")
+def whole(file: Path) -> Path:
+    """A study that nobody disturbed."""
+    out = file.parent / "whole"
+    code, text = run(file, out)
+    assert code == 0, text
+    assert "3 of 3 runs completed, 0 diverged, 0 failed" in text
+    return out
+
+
+@pytest.fixture
+def copy(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "out"))
+
+
+def plan_of(out: Path) -> Plan:
+    plan = Plan.read(out / "plan.json")
+    assert plan is not None
+    return plan
+
+
+# -- made, and made again ---------------------------------------------------------------------------------------------
+
+
+def test_it_is_made_whole(whole: Path) -> None:
+    plan, store = plan_of(whole), Store(whole)
+    assert all(store.has(key) and store.verified(key) for key in plan.stages)
+    assert set(times(whole)) == set(plan.stages)
+    assert records(whole) == ["COMPLETED"] * 3
+    assert "proposed" in (whole / "report" / "report.html").read_text()
+    assert not any((whole / "making").glob("*"))
+    found = status(whole)
+    assert not found["running"] and found["runs"] == {"completed": 3} and found["failed"] == {}
+    assert found["stages"] == [len(plan.stages)] * 2
+
+
+def test_what_is_stored_holds_no_key_path_or_time(whole: Path) -> None:
+    keys = list(plan_of(whole).stages)
+    for name, content in stages(whole).items():
+        assert not any(key.encode() in content for key in keys), name
+        assert str(whole).encode() not in content and str(whole.parent).encode() not in content, name
+        assert not re.search(rb"20\d\d-\d\d-\d\dT\d\d", content), name
+
+
+def test_it_is_what_is_made_in_process(whole: Path, file: Path, tmp_path: Path) -> None:
+    """Workers, their number and their order change nothing."""
+    plan = plan_of(whole)
+    store = tiny.made(plan, Store(tmp_path / "out"))
+    assert stages(store.out) == stages(whole)
+
+
+def test_the_second_time_makes_nothing(whole: Path, file: Path) -> None:
+    before, kept = times(whole), records(whole)
+    code, text = run(file, whole)
+    assert code == 0 and "made" not in text.replace("made again", "")
+    assert times(whole) == before and records(whole) == kept
+
+
+def test_a_deleted_stage_and_what_stands_on_it_are_remade_alone(copy: Path, whole: Path, file: Path) -> None:
+    roles = tiny.run_of(plan_of(copy), "proposed").stages
+    gone = {roles["critic.half"], roles["joint"], roles["evaluate"]}
+    for key in gone:
+        shutil.rmtree(copy / "stages" / key)
+    before = times(copy)
+    code, text = run(file, copy)
+    assert code == 0, text
+    assert stages(copy) == stages(whole)
+    assert {key for key, stamp in times(copy).items() if before.get(key) != stamp} == gone
+
+
+def test_damage_is_set_aside_and_made_again(copy: Path, whole: Path, file: Path) -> None:
+    roles = tiny.run_of(plan_of(copy), "single").stages
+    weights = copy / "stages" / roles["joint"] / "generator.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
+    (copy / "stages" / roles["critic.local"] / "series.json").unlink()
+    (copy / "stages" / roles["data"] / "manifest.json").write_text("{")
+    code, text = run(file, copy)
+    assert code == 0, text
+    assert stages(copy) == stages(whole)
+    for role in ("joint", "critic.local", "data"):
+        assert f"{roles[role]}" in text and (copy / "damaged" / roles[role]).is_dir()
+    assert text.count("is set aside") == 3
+
+
+def test_without_sharing_the_bytes_are_the_same(whole: Path, file: Path, tmp_path: Path) -> None:
+    code, text = run(file, tmp_path / "out", "--no-share")
+    assert code == 0, text
+    shared, alone = plan_of(whole), plan_of(tmp_path / "out")
+    assert len(alone.stages) > len(shared.stages)
+    assert tiny.by_role(alone, Store(tmp_path / "out")) == tiny.by_role(shared, Store(whole))
+
+
+# -- stopped and killed -----------------------------------------------------------------------------------------------
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_bytes(whole: Path, file: Path, tmp_path: Path) -> None:
+    out, rng = tmp_path / "out", random.Random(0)
+    for _ in range(4):
+        process = start(command(file, out))
+        wait_for(lambda: (out / "driver.json").is_file() or process.poll() is not None)
+        time.sleep(rng.uniform(0.5, 6.0))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    code, text = run(file, out)
+    assert code == 0, text
+    assert stages(out) == stages(whole)
+    assert "RUNNING" not in records(out) and records(out).count("COMPLETED") >= 3
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """A study that takes minutes, if it is let."""
+    defaults = {"steps": {"pretrain": 10, "critic": 4, "joint": 20_000}, "log_every": 10}
+    yield tiny.write(tmp_path, VARIANTS, defaults=defaults), tmp_path / "out"
+
+
+def joint_is_under_way(out: Path) -> bool:
+    return any("/" in name for name in json.loads((out / "progress.json").read_text() or "{}").get("running", []))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path], stop: signal.Signals) -> None:
+    file, out = long
+    process = start(command(file, out))
+    wait_for(lambda: (out / "progress.json").is_file() and joint_is_under_way(out))
+    wait_for(lambda: "RUNNING" in records(out))
+    time.sleep(1)
+
+    if stop == signal.SIGINT:  # while it runs: looked at from elsewhere, and a second driver is refused
+        found = status(out)
+        assert found["running"] and found["now"] and 0 < found["done"] < 1
+        code, text = run(file, out)
+        assert code == 1 and "another run works in this folder" in text and "python -m study status" in text
+        assert "Traceback" not in text
+        os.killpg(process.pid, stop)  # as a terminal does it: all processes hear of it
+    else:
+        process.send_signal(stop)  # as a batch system does it
+    began = time.monotonic()
+    code, text = ended(process)
+    assert code == 130, text
+    assert time.monotonic() - began < 20
+    assert "nothing is lost. Go on with:  python -m study run" in text and "Traceback" not in text
+    assert records(out) and set(records(out)) == {"INTERRUPTED"}
+    assert len(list((out / "making").glob("joint-*/checkpoint.safetensors"))) == 2
+    found = status(out)
+    assert not found["running"] and found["runs"]["interrupted"] == 2
+
+    # It goes on: the checkpoint's step counts, and the new records name the old ones.
+    process = start(command(file, out))
+    wait_for(lambda: len(records(out)) == 4)
+    process.send_signal(signal.SIGINT)
+    assert ended(process)[0] == 130
+    assert set(records(out)) == {"INTERRUPTED"}
+    infos = [json.loads((out / "sacred" / n / "info.json").read_text()) for n in ("3", "4")]
+    assert {info["follows"] for info in infos} == {"1", "2"}
+
+
+def test_an_interrupt_while_workers_start_is_an_interrupt(long: tuple[Path, Path]) -> None:
+    file, out = long
+    process = start(command(file, out))
+    wait_for(lambda: (out / "plan.json").is_file())
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    code, text = ended(process)
+    assert code == 130 and "Traceback" not in text, text
+
+
+# -- failures -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
+    """A folder whose images vanish between the plan and the packing."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    from PIL import Image
+
+    for i in range(6):
+        Image.new("RGB", (32, 32), (40 * i, 100, 100)).save(photos / f"{i}.png")
+    data = {
+        "photos": {"kind": "folder", "root": str(photos)},
+        "faces": {"kind": "faces", "train": 12, "validation": 2, "test": 4},
+    }
+    file, out = tiny.write(tmp_path, {name: VARIANTS[name] for name in ("single", "mean")}, data=data), tmp_path / "out"
+    process = start(command(file, out))
+    wait_for(lambda: (out / "plan.json").is_file())
+    for image in list(photos.iterdir())[:2]:
+        image.rename(tmp_path / image.name)
+    code, text = ended(process)
+    assert code == 3, text
+    assert "failed: single/photos/0" in text and "have changed since the study was planned" in text
+    assert "2 of 4 runs completed, 0 diverged, 2 failed" in text and "Traceback" not in text
+    assert sorted(records(out)) == ["COMPLETED", "COMPLETED", "FAILED", "FAILED"]
+    assert (out / "report" / "report.html").is_file()
+    assert "Traceback" in "".join(note.read_text() for note in (out / "failures").iterdir())
+    found = status(out)
+    assert set(found["failed"]) == {"single/photos/0", "mean/photos/0"}
+
+    for image in tmp_path.glob("*.png"):
+        image.rename(photos / image.name)
+    code, text = run(file, out)
+    assert code == 0 and "4 of 4 runs completed" in text, text
+
+
+def test_divergence_is_a_result(tmp_path: Path) -> None:
+    variants = {
+        "wild": {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"},
+        "single": {**tiny.PROPOSED, "method": "single", "multiscale": None},
+    }
+    del variants["single"]["multiscale"]
+    file, out = tiny.write(tmp_path, variants), tmp_path / "out"
+    code, text = run(file, out)
+    assert code == 0, text
+    assert re.search(r"diverged: wild/faces/0: \S+ at step 1", text)
+    assert sorted(records(out)) == ["COMPLETED", "DIVERGED"]
+    assert list(status(out)["diverged"]) == ["wild/faces/0"]
+    code, text = run(file, out)  # and it stays one
+    assert code == 0 and "diverged: wild/faces/0" in text and len(records(out)) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["run", "none.yaml"], 2, "none.yaml: cannot be read"),
+        (["status", "nowhere"], 2, "nowhere: there is no study here"),
+        (["report", "nowhere"], 2, "nowhere: there is no study here"),
+        (["run", "runs.yaml", "--device", "tpu"], 2, "--device tpu: choose cpu, cuda or auto"),
+        (["run", "runs.yaml", "--jobs", "0"], 2, "--jobs"),
+        (["run", "runs.yaml", "--out", "runs.yaml"], 2, "this is a file; name a folder"),
+    ],
+)
+def test_bad_input_is_a_sentence_and_two(arguments: list[str], code: int, sentence: str) -> None:
+    found = subprocess.run([sys.executable, "-m", "study", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == code and sentence in found.stderr + found.stdout, found.stderr
+    assert "Traceback" not in found.stderr
