@@ -9,6 +9,10 @@ interval
 with t of the seeds' degrees of freedom (paired, or Welch-Satterthwaite) and z = 1.96 at 95%. Simulated
 coverage with three seeds is 96 to 98%; tests/reports/test_statistics.py repeats that. There are no
 p-values: at three seeds the smallest that a sign-flip test can give is .25.
+
+A claim "a is better than b" is *supported* where the interval lies beyond zero in its direction, *opposed*
+where it lies beyond zero on the other side, *negligible* where the 90% interval lies within the margin,
+else *unresolved*; under three seeds always unresolved. A diverged seed of a blocks *supported*.
 """
 
 from dataclasses import dataclass
@@ -218,7 +222,7 @@ def compare(
     margin: float | None = None,
     level: float = 0.95,
 ) -> Comparison:
-    """The claim that variant `a` is better than variant `b`, by field/sacred-and-statistics.md's rule.
+    """The claim that variant `a` is better than variant `b`, by this module's rule.
 
     Images are always paired: those that both have. Seeds are paired where both variants' runs of every
     common seed share their start, otherwise the interval is Welch's. `margin` (the metric's unit): within

@@ -286,11 +286,11 @@ def stage_table(frames: Frames) -> pd.DataFrame:
 def readings_table(frames: Frames) -> pd.DataFrame:
     """The readings in force, those that depart from the paper's text first. Raises NoDataError where none is known.
 
-    Columns: reading, key, value, meaning, departs, variants ('all', or names).
+    Columns: reading, key, value, meaning, departs, variants ('all', 'all but' names, or names).
     """
     if frames.readings.empty:
         raise NoDataError("No reading is recorded.")
-    every = frames.readings["variant"].nunique()
+    every = ordered(frames, frames.readings["variant"].tolist())
     rows = []
     for (reading, key, value, meaning, departs), own in frames.readings.astype({"value": str}).groupby(
         ["reading", "key", "value", "meaning", "departs"], sort=False, dropna=False
@@ -303,7 +303,7 @@ def readings_table(frames: Frames) -> pd.DataFrame:
                 "value": value,
                 "meaning": meaning,
                 "departs": bool(departs),
-                "variants": "all" if len(names) == every else ", ".join(names),
+                "variants": _among(names, every),
             }
         )
     number = pd.DataFrame(rows)["reading"].astype(str).str.extract(r"(\d+)")[0].astype(float)
@@ -314,6 +314,14 @@ def readings_table(frames: Frames) -> pd.DataFrame:
         .drop(columns="_number")
         .reset_index(drop=True)
     )
+
+
+def _among(names: list[str], every: list[str]) -> str:
+    """The shorter of naming those that are in and those that are not."""
+    others = [name for name in every if name not in names]
+    if not others:
+        return "all"
+    return ", ".join(names) if len(names) <= len(others) else f"all but {', '.join(others)}"
 
 
 def provenance_table(frames: Frames) -> pd.DataFrame:

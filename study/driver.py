@@ -70,6 +70,7 @@ def check(plan: Plan, store: Store) -> list[str]:
     damaged = []
     for key in plan.stages:
         if store.has(key):
+            store.clear(key)
             try:
                 store.verified(key)
             except Damaged as error:

@@ -44,5 +44,5 @@ def shown(value: object) -> str:
     if value is None:
         return "nothing"
     text = str(value).lower() if isinstance(value, bool) else repr(value)
-    text = f"'{value}'" if isinstance(value, str) else text
+    text = f"'{value}'" if isinstance(value, str) and value.isprintable() else text
     return text if len(text) <= 60 else text[:57] + "..."

@@ -14,9 +14,9 @@ from safetensors.numpy import load_file
 
 from reports.frames import COLUMNS, Frames
 from reports.statistics import Comparison, compare
-from study.errors import BadInput
+from study.errors import BadInput, unknown
 from study.plan import Plan, Run
-from study.store import RunState, Store
+from study.store import Damaged, RunState, Store
 
 
 class Results(Frames):
@@ -25,8 +25,11 @@ class Results(Frames):
     def compare(self, a: str, b: str, *, metric: str = "psnr", region: str = "hole", **more: Any) -> Comparison:
         """``a`` minus ``b`` with its interval, by the rule for few seeds (``reports.statistics.compare``).
 
-        Raises ValueError where a variant or a metric has no scores.
+        Raises ValueError where there is no such variant or metric.
         """
+        for variant in (a, b):
+            if variant not in set(self.runs["variant"]):
+                raise ValueError(unknown(variant, set(self.runs["variant"]), "no variant of this study"))
         return compare(self.runs, self.scores, a, b, metric=metric, region=region, **more)
 
 
@@ -70,6 +73,11 @@ def _run(run: Run, plan: Plan, store: Store) -> dict[str, Any]:
     status, why = state.get("status", "missing"), state.get("why", "")
     if status in ("completed", "diverged") and not store.has(last):
         status, why = "missing", f"its stage {last} is not there"
+    elif status == "completed":
+        try:
+            store.verified(last)
+        except Damaged:
+            status, why = "missing", f"its stage {last} is damaged; the study's command makes it again"
     outcome = store.outcome(last)
     seconds = [store.made(key).get("seconds", 0.0) for role, key in run.stages.items() if role != "data"]
     return {

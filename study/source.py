@@ -32,7 +32,8 @@ class Place:
 
     def __str__(self) -> str:
         at = f"{self.source}:{self.line}:{self.column}" if self.line else self.source
-        return f"{at}: {'.'.join(self.path)}" if self.path else at
+        path = ".".join(part if part.isprintable() else repr(part) for part in self.path)
+        return f"{at}: {path}" if path else at
 
     def fault(self, message: str) -> str:
         """``place: message``, as users see it."""
@@ -187,7 +188,7 @@ class _Reader:
                 self.faults.append(place.fault("a key is a plain word; write 'extends: NAME' to build on another"))
             elif key in found:
                 line = f", first in line {first[key]}" if self.lines else ""
-                self.faults.append(place.fault(f"the key '{key}' stands twice{line}; keep one"))
+                self.faults.append(place.fault(f"the key {shown(key)} stands twice{line}; keep one"))
             else:
                 value = self.node(value_node, (*path, key), depth + 1)
                 empty = not value_node.value and str(value_node.tag) == YAML_TAG + "null"

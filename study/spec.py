@@ -288,7 +288,7 @@ class _Reader:
             if not NAME.fullmatch(name):
                 self.fault(
                     entry.key or entry.place,
-                    f"'{name}' is no name; use letters, digits, '_', '-' and '.', 64 at most",
+                    f"{shown(name)} is no name; use letters, digits, '_', '-' and '.', 64 at most",
                 )
             elif not entry.is_mapping:
                 self.fault(entry.place, _no_mapping(entry))

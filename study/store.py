@@ -98,7 +98,7 @@ class Store:
         if key not in self._verified:
             manifest = self.manifest(key)
             files = manifest.get("files")
-            if files is None or manifest.get("digest", _digest_of_facts(manifest)) != _digest_of_facts(manifest):
+            if files is None or manifest.get("digest") != _digest_of_facts(manifest):
                 raise Damaged(f"{folder}: the stage has no readable manifest")
             for name, digest in files.items():
                 if not (folder / name).is_file() or digest_of(folder / name) != digest:
@@ -145,7 +145,11 @@ class Store:
         if not self.has(key):
             shutil.rmtree(self.folder(key), ignore_errors=True)  # without a manifest: half deleted
             files.rename(self.folder(key))
-        shutil.rmtree(workspace, ignore_errors=True)
+        self.clear(key)
+
+    def clear(self, key: str) -> None:
+        """Removes a stage's workspace, if there is one."""
+        shutil.rmtree(self.out / "making" / key, ignore_errors=True)
 
     def made(self, key: str) -> dict[str, Any]:
         """Who made a stage: device, versions, seconds; empty where that is not known."""

@@ -172,7 +172,7 @@ def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: in
     if device_kind == "cuda":
         device = torch.device("cuda", place % torch.cuda.device_count())
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # a sixth of a step's time, and nothing reads it
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a sixth of a step's time, and nothing reads it
     plan, store = Plan.read(Path(plan_file)), Store(Path(out))
     assert plan is not None
     runs = {run.name: run for run in plan.runs}

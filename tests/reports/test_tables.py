@@ -116,6 +116,10 @@ def test_readings_that_depart_come_first_and_are_told_once(frames: Frames) -> No
     table = tables.readings_table(frames)
     assert table["reading"].tolist() == ["R11", "R1", "R7"]
     assert table["variants"].tolist() == ["all"] * 3
+    other = (frames.readings["variant"] == "ce") & (frames.readings["reading"] == "R7")
+    mixed = replace(frames, readings=frames.readings.assign(value=frames.readings["value"].mask(other, "linear")))
+    heads = tables.readings_table(mixed).query("reading == 'R7'").set_index("value")["variants"]
+    assert heads.to_dict() == {"mean": "all but ce", "linear": "ce"}
 
 
 def test_frames_name_missing_columns() -> None:

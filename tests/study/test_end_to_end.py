@@ -11,12 +11,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+from PIL import Image
 
 import study
 from study.plan import Plan
@@ -66,10 +67,11 @@ def status(out: Path) -> dict[str, Any]:
     return found
 
 
-def wait_for(what: Callable[[], object], timeout_s: float = 60) -> None:
-    deadline = time.monotonic() + timeout_s
+def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
     while not what():
-        assert time.monotonic() < deadline, "nothing came of it"
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "nothing came of it in a minute"
         time.sleep(0.02)
 
 
@@ -189,10 +191,10 @@ def test_without_sharing_the_bytes_are_the_same(whole: Path, file: Path, tmp_pat
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(whole: Path, file: Path, tmp_path: Path) -> None:
     out, rng = tmp_path / "out", random.Random(0)
-    for _ in range(4):
+    for _ in range(3):
         process = start(command(file, out))
-        wait_for(lambda: (out / "driver.json").is_file() or process.poll() is not None)
-        time.sleep(rng.uniform(0.5, 6.0))
+        wait_for(lambda: (out / "driver.json").is_file(), process)
+        time.sleep(rng.uniform(1.0, 7.0))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     code, text = run(file, out)
@@ -202,22 +204,18 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(whole: Path, file:
 
 
 @pytest.fixture
-def long(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+def long(tmp_path: Path) -> tuple[Path, Path]:
     """A study that takes minutes, if it is let."""
     defaults = {"steps": {"pretrain": 10, "critic": 4, "joint": 20_000}, "log_every": 10}
-    yield tiny.write(tmp_path, VARIANTS, defaults=defaults), tmp_path / "out"
-
-
-def joint_is_under_way(out: Path) -> bool:
-    return any("/" in name for name in json.loads((out / "progress.json").read_text() or "{}").get("running", []))
+    variants = {name: VARIANTS[name] for name in ("proposed", "single")}
+    return tiny.write(tmp_path, variants, defaults=defaults), tmp_path / "out"
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path], stop: signal.Signals) -> None:
     file, out = long
     process = start(command(file, out))
-    wait_for(lambda: (out / "progress.json").is_file() and joint_is_under_way(out))
-    wait_for(lambda: "RUNNING" in records(out))
+    wait_for(lambda: records(out).count("RUNNING") == 2, process)
     time.sleep(1)
 
     if stop == signal.SIGINT:  # while it runs: looked at from elsewhere, and a second driver is refused
@@ -241,7 +239,7 @@ def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path
 
     # It goes on: the checkpoint's step counts, and the new records name the old ones.
     process = start(command(file, out))
-    wait_for(lambda: len(records(out)) == 4)
+    wait_for(lambda: len(records(out)) == 4, process)
     process.send_signal(signal.SIGINT)
     assert ended(process)[0] == 130
     assert set(records(out)) == {"INTERRUPTED"}
@@ -252,7 +250,7 @@ def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path
 def test_an_interrupt_while_workers_start_is_an_interrupt(long: tuple[Path, Path]) -> None:
     file, out = long
     process = start(command(file, out))
-    wait_for(lambda: (out / "plan.json").is_file())
+    wait_for(lambda: (out / "plan.json").is_file(), process)
     time.sleep(0.3)
     os.killpg(process.pid, signal.SIGINT)
     code, text = ended(process)
@@ -266,17 +264,17 @@ def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
     """A folder whose images vanish between the plan and the packing."""
     photos = tmp_path / "photos"
     photos.mkdir()
-    from PIL import Image
-
     for i in range(6):
         Image.new("RGB", (32, 32), (40 * i, 100, 100)).save(photos / f"{i}.png")
     data = {
         "photos": {"kind": "folder", "root": str(photos)},
         "faces": {"kind": "faces", "train": 12, "validation": 2, "test": 4},
     }
-    file, out = tiny.write(tmp_path, {name: VARIANTS[name] for name in ("single", "mean")}, data=data), tmp_path / "out"
+    variants = {"single": {**tiny.PROPOSED, "method": "single"}, "mean": {"method": "mean"}}
+    del variants["single"]["multiscale"]
+    file, out = tiny.write(tmp_path, variants, data=data), tmp_path / "out"
     process = start(command(file, out))
-    wait_for(lambda: (out / "plan.json").is_file())
+    wait_for(lambda: (out / "plan.json").is_file(), process)
     for image in list(photos.iterdir())[:2]:
         image.rename(tmp_path / image.name)
     code, text = ended(process)
@@ -296,19 +294,14 @@ def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
 
 
 def test_divergence_is_a_result(tmp_path: Path) -> None:
-    variants = {
-        "wild": {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"},
-        "single": {**tiny.PROPOSED, "method": "single", "multiscale": None},
-    }
-    del variants["single"]["multiscale"]
+    wild = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"}
+    variants = {"wild": wild, "mean": {"method": "mean"}}
     file, out = tiny.write(tmp_path, variants), tmp_path / "out"
     code, text = run(file, out)
     assert code == 0, text
     assert re.search(r"diverged: wild/faces/0: \S+ at step 1", text)
     assert sorted(records(out)) == ["COMPLETED", "DIVERGED"]
     assert list(status(out)["diverged"]) == ["wild/faces/0"]
-    code, text = run(file, out)  # and it stays one
-    assert code == 0 and "diverged: wild/faces/0" in text and len(records(out)) == 2
 
 
 @pytest.mark.parametrize(

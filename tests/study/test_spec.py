@@ -158,6 +158,10 @@ BROKEN = {
         SMALL + "  a/b: {method: mean}\n",
         "runs.yaml:12:3: variants.a/b: 'a/b' is no name; use letters, digits, '_', '-' and '.', 64 at most",
     ),
+    "a name of two lines": (
+        SMALL + '  "a\\nb": {method: mean}\n',
+        "runs.yaml:12:3: variants.'a\\nb': 'a\\nb' is no name; use letters, digits, '_', '-' and '.', 64 at most",
+    ),
     # -- names
     "unknown recipe": (
         changed("loss: wgan", "loss: wgam"),
@@ -792,6 +796,7 @@ def test_a_file_with_characters_put_in(tmp_path: Path, place: int, more: str) ->
 @example("seeds", [True])
 @example("profile", ["demo"])
 @example("data.faces.kind", {"a": 1})
+@example("variants.proposed.weights.local", "\n")
 def test_any_value_at_any_place_of_the_command_line(tmp_path: Path, path: str, value: object) -> None:
     loads_or_says_why(TEXT, tmp_path, settings=[f"{path}={_yaml(value)}"])
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import random
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +168,37 @@ def test_stopped_again_and_again_it_ends_with_the_same_bytes(
             tiny.stopped_at(1, lambda watch, s=store, k=keys: make(k, plan, s, watch, tiny.CPU))  # type: ignore[misc]
         assert starts > plan.stages[keys[0]].steps - 1
         assert all(tiny.published(store, key) == tiny.published(made, key) for key in keys)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize(("variant", "role"), [("proposed_js", "joint"), ("proposed_js", "critic.half")])
+def test_killed_at_any_moment_it_ends_with_the_same_bytes(
+    undisturbed: tuple[Plan, Store], tmp_path: Path, variant: str, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL, with a checkpoint at every step: while one is written, while it is renamed, while results are published."""
+    plan, made = undisturbed
+    keys = keys_of(plan, variant, role)
+    store = inputs_of(plan, made, keys, tmp_path)
+    assert training.train.__kwdefaults__ is not None
+    monkeypatch.setitem(training.train.__kwdefaults__, "checkpoint_s", 0.0)
+    rng, kills = random.Random(0), 0
+    while not all(store.has(key) for key in keys) and kills < 40:
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                make(keys, plan, Store(store.out), tiny.Onlooker(), tiny.CPU)
+                code = 0
+            finally:
+                os._exit(code)
+        time.sleep(rng.uniform(0.0, 0.15))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+        kills += 1
+    make(keys, plan, store, tiny.Onlooker(), tiny.CPU)
+    assert all(tiny.published(store, key) == tiny.published(made, key) for key in keys)
 
 
 def test_a_resumed_stage_tells_its_record_the_whole_series(undisturbed: tuple[Plan, Store], tmp_path: Path) -> None:

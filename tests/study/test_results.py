@@ -1,0 +1,219 @@
+"""A study in pandas: tidy frames, whatever of it is there, and a comparison that can be checked by hand."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+from scipy import stats
+
+import study
+from reports.frames import COLUMNS
+from study.errors import BadInput
+from study.plan import Plan
+from study.results import Results
+from study.store import Store
+
+VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "glcic", "reconstruction_only", "mean")}
+WILD = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
+    torch.set_num_threads(1)
+    ablation = {"reference": "proposed", "factors": {"multiscale": [0, 1], "loss": ["wgan", "js"]}}
+    plan, store = tiny.planned(
+        tmp_path_factory.mktemp("results"),
+        {**VARIANTS, "wild": WILD},
+        seeds=[0, 1, 2],
+        ablations={"critics": ablation},
+    )
+    return plan, tiny.recorded(plan, store)
+
+
+@pytest.fixture(scope="module")
+def results(made: tuple[Plan, Store]) -> Results:
+    return study.load(made[1].out)
+
+
+def test_every_frame_has_its_columns(results: Results) -> None:
+    for name, columns in COLUMNS.items():
+        frame = getattr(results, name)
+        assert isinstance(frame, pd.DataFrame) and len(frame)
+        assert list(frame.columns) == list(columns), name
+
+
+def test_runs(results: Results, made: tuple[Plan, Store]) -> None:
+    runs = results.runs.set_index("run")
+    assert len(runs) == len(made[0].runs)
+    proposed = runs.loc["proposed/faces/1"]
+    assert (proposed["status"], proposed["updates"], proposed["seed"], proposed["method"]) == ("completed", 7, 1, "proposed")
+    assert proposed["parameters"] > 0 and proposed["critic_parameters"] > 0 and proposed["seconds"] > 0
+    assert proposed["start"] == runs.loc["single/faces/1", "start"] != runs.loc["glcic/faces/1", "start"]
+    assert runs.loc["mean/faces/0", "start"] == "" and runs.loc["mean/faces/0", "updates"] == 0
+    trained = results.runs[results.runs["method"] != "mean"]
+    assert set(trained["updates"]) == {7}
+    wild = runs.loc["wild/faces/0"]
+    assert wild["status"] == "diverged" and wild["diverged_at"] >= 1 and "at step" in wild["why"]
+
+
+def test_scores_are_what_was_stored(results: Results, made: tuple[Plan, Store]) -> None:
+    plan, store = made
+    scores = results.scores
+    assert not scores.duplicated(["run", "image", "region", "output", "metric"]).any()
+    assert "wild" not in set(scores["variant"])
+    one = scores.query("run == 'glcic/faces/2' and output == 'raw' and region == 'hole' and metric == 'psnr'")
+    key = tiny.run_of(plan, "glcic", 2).stages["evaluate"]
+    facts = json.loads((store.folder(key) / "evaluation.json").read_text())
+    from safetensors.numpy import load_file
+
+    wide = load_file(store.folder(key) / "scores.safetensors")["scores"]
+    column = facts["columns"].index(["raw", "hole", "psnr"])
+    assert one.set_index("image")["value"].to_dict() == dict(zip(facts["images"], wide[:, column], strict=True))
+
+
+def test_curves(results: Results) -> None:
+    curve = results.curves.query(
+        "run == 'proposed/faces/0' and stage == 'critic' and network == 'half' and term == 'gap'"
+    )
+    assert curve["step"].tolist() == [2, 3] and curve["value"].notna().all()
+    assert set(results.curves["stage"]) == {"pretrain", "critic", "joint"}
+
+
+def test_factors_and_readings(results: Results) -> None:
+    cells = results.factors.pivot(index="variant", columns="factor", values="level")
+    assert sorted(map(tuple, cells.to_numpy().tolist())) == [("js", "0"), ("js", "1"), ("wgan", "0"), ("wgan", "1")]
+    assert set(cells.index) <= set(results.runs["variant"])
+    readings = results.readings.query("variant == 'proposed'").set_index("key")
+    assert readings.loc["critic_input", "departs"] and not readings.loc["fill", "departs"]
+
+
+def test_pictures(results: Results) -> None:
+    one = results.pictures.query("run == 'mean/faces/0'")
+    assert set(one["output"]) == {"truth", "masked", "raw", "composite"} and one["image"].nunique() == 2
+    assert all(pixels.shape == (32, 32, 3) and pixels.dtype == np.uint8 for pixels in one["pixels"])
+
+
+def test_facts(results: Results) -> None:
+    facts = results.study
+    assert facts["name"] == "tiny" and facts["seeds"] == [0, 1, 2] and facts["generator_updates"] == 7
+    assert facts["reference"] == "proposed" and facts["control"] == "reconstruction_only"
+    assert facts["sharing"]["shared"] < facts["sharing"]["unshared"]
+    (faces,) = facts["data"]
+    assert (faces["train"], faces["validation"], faces["test"], faces["left_out"]) == (12, 2, 4, 0)
+    assert facts["devices"] and facts["versions"]["torch"]
+
+
+# -- the comparison, by hand ------------------------------------------------------------------------------------------
+
+
+def by_hand(results: Results, a: str, b: str, paired: bool) -> tuple[float, float]:
+    """The mean difference and half its interval, by the rule: sqrt(t^2 A + 1.96^2 B)."""
+
+    def matrix(variant: str) -> np.ndarray:
+        rows = results.scores[
+            (results.scores["variant"] == variant)
+            & (results.scores["metric"] == "psnr")
+            & (results.scores["region"] == "hole")
+            & (results.scores["output"] == "composite")
+        ]
+        return rows.pivot(index="seed", columns="image", values="value").to_numpy()
+
+    x, y = matrix(a), matrix(b)
+    seeds, images = x.shape
+    if paired:
+        variance, degrees = (x - y).mean(1).var(ddof=1) / seeds, seeds - 1
+    else:
+        parts = [m.mean(1).var(ddof=1) / seeds for m in (x, y)]
+        variance = sum(parts)
+        degrees = variance**2 / sum(part**2 / (seeds - 1) for part in parts)
+    of_images = (x - y).mean(0).var(ddof=1) / images
+    half = np.sqrt(stats.t.ppf(0.975, degrees) ** 2 * variance + stats.norm.ppf(0.975) ** 2 * of_images)
+    return float((x - y).mean()), float(half)
+
+
+@pytest.mark.parametrize(("b", "paired"), [("single", True), ("glcic", False)])
+def test_compare_is_the_rule(results: Results, b: str, paired: bool) -> None:
+    found = results.compare("proposed", b, metric="psnr")
+    mean, half = by_hand(results, "proposed", b, paired)
+    assert found.paired == paired and found.n_seeds == (3, 3) and found.n_images == 4
+    assert found.difference == pytest.approx(mean)
+    assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
+
+
+def test_compare_with_a_diverged_variant_claims_nothing(results: Results) -> None:
+    found = results.compare("wild", "single")
+    assert found.outcome == "unresolved" and found.diverged == (3, 0) and np.isnan(found.difference)
+
+
+@pytest.mark.parametrize(
+    ("a", "metric", "word"), [("propsed", "psnr", "propsed"), ("proposed", "psrn", "psrn"), ("proposed", "fid", "fid")]
+)
+def test_compare_refuses_what_is_not_there(results: Results, a: str, metric: str, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        results.compare(a, "single", metric=metric)
+
+
+# -- whatever is there -------------------------------------------------------------------------------------------------
+
+
+def test_no_study_is_bad_input(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "none"):
+        with pytest.raises(BadInput, match="there is no study here; make one with: python -m study run"):
+            study.load(place)
+    (tmp_path / "plan.json").write_text('{"study": ')
+    with pytest.raises(BadInput, match="there is no study here"):
+        study.load(tmp_path)
+
+
+def test_a_study_that_has_not_begun(tmp_path: Path) -> None:
+    plan, store = tiny.planned(tmp_path, VARIANTS)
+    found = study.load(str(store.out))
+    assert set(found.runs["status"]) == {"missing"} and len(found.runs) == len(plan.runs)
+    assert found.scores.empty and found.curves.empty and found.pictures.empty and found.stages.empty
+    assert all(list(getattr(found, name).columns) == list(columns) for name, columns in COLUMNS.items())
+
+
+@pytest.mark.parametrize("harm", ["deleted", "no manifest", "half written"])
+def test_stages_that_are_not_whole_are_named_and_the_rest_is_there(
+    made: tuple[Plan, Store], tmp_path: Path, harm: str
+) -> None:
+    plan, store = made
+    out = Path(shutil.copytree(store.out, tmp_path / "out"))
+    run = tiny.run_of(plan, "single", 1)
+    key = run.stages["evaluate"]
+    folder = out / "stages" / key
+    if harm == "deleted":
+        shutil.rmtree(folder)
+    elif harm == "no manifest":
+        (folder / "manifest.json").unlink()
+    else:
+        for file in folder.iterdir():
+            if file.name != "manifest.json":
+                file.write_bytes(file.read_bytes()[:20])
+    for file in (out / "stages" / run.stages["joint"]).glob("series.json"):
+        file.write_text("{")
+    found = study.load(out)
+    row = found.runs.set_index("run").loc[run.name]
+    assert row["status"] == "missing" and key in row["why"]
+    assert run.name not in set(found.scores["run"])
+    others = set(found.runs.query("status == 'completed'")["run"])
+    assert set(found.scores["run"]) == others == {r.name for r in plan.runs if r.variant != "wild"} - {run.name}
+    assert set(found.curves.query(f"run == '{run.name}'")["stage"]) == {"pretrain", "critic"}
+
+
+def test_loading_needs_no_torch(made: tuple[Plan, Store]) -> None:
+    code = "import sys, study; study.load(sys.argv[1]); print('torch' in sys.modules)"
+    root = Path(study.__file__).parents[1]
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(made[1].out)], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "False"
