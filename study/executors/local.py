@@ -163,6 +163,7 @@ def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: in
 
     from study import record
     from study.plan import Plan
+    from study.spec import Observer
     from study.stages import make, make_run
     from study.store import RunState, Store
 
@@ -176,6 +177,7 @@ def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: in
     plan, store = Plan.read(Path(plan_file)), Store(Path(out))
     assert plan is not None
     runs = {run.name: run for run in plan.runs}
+    observers = [Observer.model_validate(observer) for observer in plan.study["observers"]]
 
     while True:
         try:
@@ -189,7 +191,7 @@ def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: in
             if task.why:
                 run = runs[task.run]
                 config = {"run": run.name, "options": run.config}
-                record_id = record.failed(run.name, config, task.why, out=store.out)
+                record_id = record.failed(run.name, config, task.why, out=store.out, observers=observers)
                 RunState.of(store.out, run.name).write(run=run.name, status="failed", record=record_id, why=task.why)
             elif task.run:
                 make_run(runs[task.run], plan, store, report, device)

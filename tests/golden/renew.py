@@ -1,4 +1,4 @@
-"""Renews the golden numbers, after the version of the part that changed has been raised: python tests/golden/renew.py"""
+"""Renews the golden numbers: python tests/golden/renew.py. Before that, raise the version of what changed."""
 
 import json
 import sys

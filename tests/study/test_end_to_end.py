@@ -44,6 +44,7 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
 
 
@@ -115,7 +116,7 @@ def plan_of(out: Path) -> Plan:
     return plan
 
 
-# -- made, and made again ---------------------------------------------------------------------------------------------
+# -- made, and made again ------------------------------------------------------------------------------------
 
 
 def test_it_is_made_whole(whole: Path) -> None:
@@ -186,7 +187,7 @@ def test_without_sharing_the_bytes_are_the_same(whole: Path, file: Path, tmp_pat
     assert tiny.by_role(alone, Store(tmp_path / "out")) == tiny.by_role(shared, Store(whole))
 
 
-# -- stopped and killed -----------------------------------------------------------------------------------------------
+# -- stopped and killed --------------------------------------------------------------------------------------
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(whole: Path, file: Path, tmp_path: Path) -> None:
@@ -237,6 +238,8 @@ def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path
     found = status(out)
     assert not found["running"] and found["runs"]["interrupted"] == 2
 
+    if stop == signal.SIGTERM:
+        return
     # It goes on: the checkpoint's step counts, and the new records name the old ones.
     process = start(command(file, out))
     wait_for(lambda: len(records(out)) == 4, process)
@@ -257,7 +260,7 @@ def test_an_interrupt_while_workers_start_is_an_interrupt(long: tuple[Path, Path
     assert code == 130 and "Traceback" not in text, text
 
 
-# -- failures -----------------------------------------------------------------------------------------------------------
+# -- failures ------------------------------------------------------------------------------------------------
 
 
 def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:

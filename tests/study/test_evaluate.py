@@ -95,7 +95,7 @@ def test_scores_agree_with_scikit_image_to_five_digits(found: Found, monkeypatch
 
 
 def test_every_method_has_the_same_holes_images_and_pictures(found: Found) -> None:
-    plan, store = found
+    plan, _ = found
     facts, _, pictures = evaluated(found, "proposed")
     kind = plan.study["protocol"]["mask"]["kind"]
     holes = evaluation.holes_of(Mask(kind=kind), 2020, facts["of"], 32)
@@ -151,7 +151,7 @@ def test_random_holes_are_a_function_of_the_protocol(seed: int, count: int, side
     assert holes == evaluation.holes_of(Mask(kind="random_box"), seed, count, side)
     for box in holes:
         assert side // 4 <= min(box.height, box.width) and max(box.height, box.width) <= side // 2
-        assert 0 <= min(box.top, box.left) and max(box.bottom, box.right) <= side
+        assert min(box.top, box.left) >= 0 and max(box.bottom, box.right) <= side
 
 
 def test_the_central_hole_is_that_of_training() -> None:

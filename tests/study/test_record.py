@@ -40,7 +40,7 @@ def fine(log: Log) -> dict[str, float]:
     return {"psnr": 20.0}
 
 
-# -- one record ---------------------------------------------------------------------------------------------------------
+# -- one record ----------------------------------------------------------------------------------------------
 
 
 def test_a_run_that_is_completed(tmp_path: Path) -> None:
@@ -111,10 +111,12 @@ def test_a_missing_artifact_is_an_error_and_not_silence(tmp_path: Path) -> None:
 
 def test_the_global_generators_are_not_relied_on(tmp_path: Path) -> None:
     """Sacred reseeds them; the log's own numbers come from the study's streams."""
-    assert "seed" in json.loads((tmp_path / "sacred" / record("r", {}, fine, out=tmp_path).id / "config.json").read_text())
+    assert "seed" in json.loads(
+        (tmp_path / "sacred" / record("r", {}, fine, out=tmp_path).id / "config.json").read_text()
+    )
 
 
-# -- whole files, or an error -----------------------------------------------------------------------------------------------
+# -- whole files, or an error --------------------------------------------------------------------------------
 
 
 def test_files_are_whole_or_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +201,7 @@ def test_long_series_are_not_rewritten_at_every_beat(tmp_path: Path, monkeypatch
     assert entry(tmp_path, file="metrics.json")["loss"]["steps"] == list(range(50))
 
 
-# -- runs of a study --------------------------------------------------------------------------------------------------------------
+# -- runs of a study -----------------------------------------------------------------------------------------
 
 
 def test_a_run_stands_on_its_own(tmp_path: Path) -> None:
@@ -277,7 +279,7 @@ def test_a_short_record_of_a_run_that_could_not_begin(tmp_path: Path) -> None:
     assert entry(tmp_path, record_id, "info.json")["why"] == "pretrain-1 failed: no memory"
 
 
-# -- what a kill leaves ------------------------------------------------------------------------------------------------------------
+# -- what a kill leaves --------------------------------------------------------------------------------------
 
 
 def left_running(out: Path) -> None:

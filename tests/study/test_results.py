@@ -55,7 +55,12 @@ def test_runs(results: Results, made: tuple[Plan, Store]) -> None:
     runs = results.runs.set_index("run")
     assert len(runs) == len(made[0].runs)
     proposed = runs.loc["proposed/faces/1"]
-    assert (proposed["status"], proposed["updates"], proposed["seed"], proposed["method"]) == ("completed", 7, 1, "proposed")
+    assert (proposed["status"], proposed["updates"], proposed["seed"], proposed["method"]) == (
+        "completed",
+        7,
+        1,
+        "proposed",
+    )
     assert proposed["parameters"] > 0 and proposed["critic_parameters"] > 0 and proposed["seconds"] > 0
     assert proposed["start"] == runs.loc["single/faces/1", "start"] != runs.loc["glcic/faces/1", "start"]
     assert runs.loc["mean/faces/0", "start"] == "" and runs.loc["mean/faces/0", "updates"] == 0
@@ -112,7 +117,7 @@ def test_facts(results: Results) -> None:
     assert facts["devices"] and facts["versions"]["torch"]
 
 
-# -- the comparison, by hand ------------------------------------------------------------------------------------------
+# -- the comparison, by hand ---------------------------------------------------------------------------------
 
 
 def by_hand(results: Results, a: str, b: str, paired: bool) -> tuple[float, float]:
@@ -162,7 +167,7 @@ def test_compare_refuses_what_is_not_there(results: Results, a: str, metric: str
         results.compare(a, "single", metric=metric)
 
 
-# -- whatever is there -------------------------------------------------------------------------------------------------
+# -- whatever is there ---------------------------------------------------------------------------------------
 
 
 def test_no_study_is_bad_input(tmp_path: Path) -> None:

@@ -48,10 +48,12 @@ def gradients(network: torch.nn.Module) -> list[torch.Tensor | None]:
 
 
 def same(a: list[Any], b: list[Any]) -> bool:
-    return all(x is y is None or (x is not None and y is not None and torch.equal(x, y)) for x, y in zip(a, b))
+    return all(
+        x is y is None or (x is not None and y is not None and torch.equal(x, y)) for x, y in zip(a, b, strict=True)
+    )
 
 
-# -- shared work is the same work -------------------------------------------------------------------------------------
+# -- shared work is the same work ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("variant", ["proposed", "proposed_js"])
@@ -90,7 +92,7 @@ def test_the_generator_starts_from_its_stream_whatever_the_variant_is_called(tmp
     assert manifests["one/faces/0", "critic.local"] != manifests["another/faces/0", "critic.local"]
 
 
-# -- stopped anywhere --------------------------------------------------------------------------------------------------
+# -- stopped anywhere ----------------------------------------------------------------------------------------
 
 STAGES = [
     ("proposed", "pretrain"),
@@ -112,7 +114,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
 def inputs_of(plan: Plan, made: Store, keys: list[str], folder: Path) -> Store:
     """A store that holds just what these stages need."""
     store = Store(folder)
-    for key in {need for key in keys for need in plan.stages[key].needs.values()}:
+    for key in {need for one in keys for need in plan.stages[one].needs.values()}:
         place = store.folder(key)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(made.folder(key), target_is_directory=True)
@@ -155,9 +157,7 @@ def test_stopped_at_any_step_it_ends_with_the_same_bytes(
         assert not list((store.out / "making").iterdir())
 
 
-def test_stopped_again_and_again_it_ends_with_the_same_bytes(
-    undisturbed: tuple[Plan, Store], tmp_path: Path
-) -> None:
+def test_stopped_again_and_again_it_ends_with_the_same_bytes(undisturbed: tuple[Plan, Store], tmp_path: Path) -> None:
     plan, made = undisturbed
     for variant, role in STAGES:
         keys = keys_of(plan, variant, role)
@@ -176,7 +176,7 @@ def test_stopped_again_and_again_it_ends_with_the_same_bytes(
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(
     undisturbed: tuple[Plan, Store], tmp_path: Path, variant: str, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGKILL, with a checkpoint at every step: while one is written, while it is renamed, while results are published."""
+    """SIGKILL, with a checkpoint at every step: while one is written or renamed, while results are published."""
     plan, made = undisturbed
     keys = keys_of(plan, variant, role)
     store = inputs_of(plan, made, keys, tmp_path)
@@ -223,7 +223,7 @@ def test_a_pass_goes_on_where_one_of_its_critics_is_there_already(
     assert all(tiny.published(store, key) == tiny.published(made, key) for key in keys)
 
 
-# -- longer stages go on from shorter ones --------------------------------------------------------------------------------
+# -- longer stages go on from shorter ones -------------------------------------------------------------------
 
 
 def steps(pretrain: int, critic: int, joint: int) -> dict[str, Any]:
@@ -275,7 +275,7 @@ def test_a_stage_whose_rate_depends_on_its_end_starts_over(tmp_path: Path) -> No
     assert tiny.stage_of(plan, "joint").lineage is not None
 
 
-# -- nobody's gradient reaches anybody else --------------------------------------------------------------------------------
+# -- nobody's gradient reaches anybody else ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("variant", ["proposed", "proposed_js", "glcic"])
@@ -367,7 +367,7 @@ def test_the_generators_gradient_is_that_of_eq_8(
         torch.testing.assert_close(parameter.grad, grad, rtol=1e-4, atol=1e-5 * largest)
 
 
-# -- what diverges ends, and nothing else does ----------------------------------------------------------------------------
+# -- what diverges ends, and nothing else does ---------------------------------------------------------------
 
 
 def poisoned(monkeypatch: pytest.MonkeyPatch, name: str, step: int) -> None:
@@ -398,7 +398,7 @@ def test_a_critic_that_diverges_disturbs_no_sibling(
     for key in keys:
         if plan.stages[key].options["role"] == "global" and plan.stages[key].options["critic"]["recipe"]["clip"]:
             assert store.outcome(key) == {"status": "diverged", "step": step, "term": "global.loss"}
-            assert [file for file in tiny.published(store, key)] == ["manifest.json", "series.json"]
+            assert list(tiny.published(store, key)) == ["manifest.json", "series.json"]
             assert json.loads(tiny.published(store, key)["series.json"])["step"] == ([2] if step == 2 else [])
         elif plan.stages[key].options["role"] != "global":
             assert tiny.published(store, key) == tiny.published(made, key)
@@ -454,7 +454,7 @@ def test_weights_are_within_the_bound_after_every_stage(undisturbed: tuple[Plan,
     assert seen == 6
 
 
-# -- the readings run -------------------------------------------------------------------------------------------------------
+# -- the readings run ----------------------------------------------------------------------------------------
 
 READINGS: dict[str, dict[str, Any]] = {
     "raw": {"critic_input": "raw"},
@@ -499,7 +499,9 @@ def test_two_critic_steps_are_two_updates_on_two_batches(tmp_path: Path) -> None
         plan, store = tiny.planned(tmp_path / str(len(counts)), {"proposed": {**tiny.PROPOSED, "loss": loss}})
         tiny.made(plan, store)
         for role, name in (("critic.half", "half"), ("joint", "half")):
-            state = load_file(store.folder(tiny.run_of(plan, "proposed").stages[role]) / f"{name}.optimizer.safetensors")
+            state = load_file(
+                store.folder(tiny.run_of(plan, "proposed").stages[role]) / f"{name}.optimizer.safetensors"
+            )
             counts.append({int(value) for entry, value in state.items() if entry.endswith("/step")})
     assert counts == [{3}, {6}, {6}, {12}]
 
@@ -514,7 +516,11 @@ def test_all_that_is_promised_is_logged(undisturbed: tuple[Plan, Store]) -> None
     critic = {f"local.{term}" for term in ("loss", "gap", "score_size", "gradient_norm", "at_bound")}
     assert terms["pretrain"] == {"generator.reconstruction", "generator.gradient_norm"}
     assert terms["critic.local"] == critic
-    assert terms["joint"] >= critic | terms["pretrain"] | {"generator.ratio", "generator.adversarial", "local.adversarial"}
+    assert terms["joint"] >= critic | terms["pretrain"] | {
+        "generator.ratio",
+        "generator.adversarial",
+        "local.adversarial",
+    }
 
 
 def test_a_critic_that_does_nothing_is_warned_of(undisturbed: tuple[Plan, Store]) -> None:
@@ -552,7 +558,7 @@ def test_wgan_is_what_eq_3_says() -> None:
     assert WGAN().generator(fake) == 0.5
 
 
-# -- golden numbers -----------------------------------------------------------------------------------------------------------
+# -- golden numbers ------------------------------------------------------------------------------------------
 
 
 def golden_numbers(folder: Path) -> dict[str, dict[str, float]]:

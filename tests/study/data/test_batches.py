@@ -1,4 +1,4 @@
-"""What is drawn is a function of (seed, stream, number): the same for every variant, another for every seed and stream."""
+"""What is drawn is a function of (seed, stream, number), and so the same for every variant."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_noise_is_new_for_every_image_and_number() -> None:
     assert len({tuple(noise.flatten().tolist()) for noise in (*one, *other)}) == 8
 
 
-# -- the streams of whole stages --------------------------------------------------------------------------------------
+# -- the streams of whole stages -----------------------------------------------------------------------------
 
 
 def drawn(plan: Any, store: Any, role: str, variant: str, step: int) -> Batch:

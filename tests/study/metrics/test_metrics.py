@@ -36,7 +36,7 @@ def channels_last(image: torch.Tensor) -> np.ndarray:
     return image.permute(1, 2, 0).numpy()
 
 
-# -- every metric, by being listed ------------------------------------------------------------------------------------
+# -- every metric, by being listed ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -89,7 +89,7 @@ def test_what_is_outside_of_the_hole_does_not_count_in_it(name: str) -> None:
     torch.testing.assert_close(before, after)
 
 
-# -- closed forms -----------------------------------------------------------------------------------------------------------
+# -- closed forms --------------------------------------------------------------------------------------------
 
 
 def test_a_constant_offset() -> None:
@@ -142,7 +142,7 @@ def score_seam(output: torch.Tensor, image: torch.Tensor, mask: torch.Tensor) ->
     return METRICS["seam"](output, image, mask.double())["boundary"].item()
 
 
-# -- scikit-image -----------------------------------------------------------------------------------------------------------------
+# -- scikit-image --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
