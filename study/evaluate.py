@@ -24,10 +24,12 @@ from study import catalog, metrics
 from study.data import Packed
 from study.data.batches import colour
 from study.errors import Interrupted
+from study.making import Watch, read_learner
+from study.networks import build
 from study.plan import Stage
 from study.seeds import numpy_rng
 from study.store import Store, write_atomically
-from study.train import Watch, build, read_learner, refuse_diverged
+from study.train import refuse_diverged
 
 BATCH = 50
 Repair = Callable[[Tensor, Tensor], Tensor]

@@ -23,11 +23,12 @@ from safetensors.numpy import load_file
 from study import catalog
 from study.errors import Interrupted, StudyError
 from study.evaluate import evaluate
+from study.making import Watch
 from study.plan import Plan, Run, Stage
 from study.record import Diverged, Log, Recorded, record
 from study.spec import Observer
 from study.store import RunState, Store, read_json
-from study.train import Watch, train
+from study.train import train
 
 LOCK_WAIT_S = 0.5
 

@@ -21,6 +21,7 @@ from models.masking import composite, erase
 from study import train as training
 from study.data import Packed
 from study.errors import Interrupted
+from study.making import Making
 from study.plan import Plan
 from study.stages import make
 from study.store import Store
@@ -33,8 +34,8 @@ TOLERANCE = 1e-3
 def begun(plan: Plan, store: Store, role: str, variant: str = "proposed") -> Any:
     """The networks of a stage, its batches and its makings, before its first step."""
     stage = tiny.stage_of(plan, role, variant)
-    generator, critics, makings = training._networks([stage], store, tiny.Onlooker(), tiny.CPU)
-    draw = training._draws(stage, Packed(store.verified(stage.needs["data"])), tiny.CPU)
+    generator, critics, makings = training.networks([stage], store, tiny.Onlooker(), tiny.CPU)
+    draw = training.draws(stage, Packed(store.verified(stage.needs["data"])), tiny.CPU)
     return stage, generator, critics, makings, draw
 
 
@@ -236,13 +237,13 @@ def test_a_longer_stage_goes_on_from_a_shorter_one(
 ) -> None:
     variants = {"proposed": tiny.PROPOSED, variant: tiny.EVERY[variant]}
     begun_at: list[int] = []
-    resume = training.Making.resume
+    resume = Making.resume
 
-    def noted(making: training.Making) -> None:
+    def noted(making: Making) -> None:
         resume(making)
         begun_at.append(making.step)
 
-    monkeypatch.setattr(training.Making, "resume", noted)
+    monkeypatch.setattr(Making, "resume", noted)
     found = []
     for name, rounds in {"grown": [(2, 2, 2), (4, 2, 2), (4, 4, 2), (4, 4, 6)], "at once": [(4, 4, 6)]}.items():
         for round_ in rounds:
@@ -297,7 +298,7 @@ def test_no_gradient_leaks(undisturbed: tuple[Plan, Store], variant: str) -> Non
 
     after = [gradients(critic.network) for critic in critics]
     held = [[p.clone() for p in critic.network.parameters()] for critic in critics]
-    training._update_generator(generator, critics, prediction, fake, batch, 1e-3)
+    training.update_generator(generator, critics, prediction, fake, batch, 1e-3)
     for critic, grads, values in zip(critics, after, held, strict=True):
         assert same(grads, gradients(critic.network))
         assert same(values, list(critic.network.parameters()))
@@ -310,14 +311,14 @@ def test_the_frozen_generator_stays_as_it_is(
 ) -> None:
     plan, made = undisturbed
     kept: list[torch.nn.Module] = []
-    networks = training._networks
+    networks = training.networks
 
     def noted(*arguments: Any) -> Any:
         found = networks(*arguments)
         kept.append(found[0].network)
         return found
 
-    monkeypatch.setattr(training, "_networks", noted)
+    monkeypatch.setattr(training, "networks", noted)
     role = "critic.local" if variant == "proposed" else "critic.joined"
     keys = keys_of(plan, variant, role)
     store = inputs_of(plan, made, keys, tmp_path)
@@ -360,7 +361,7 @@ def test_the_generators_gradient_is_that_of_eq_8(
         critic.network.load_state_dict(values)
     generator.optimizer = torch.optim.SGD(generator.network.parameters(), lr=0.0)
     prediction, fake = repaired(generator, batch)
-    training._update_generator(generator, critics, prediction, fake, batch, 0.0)
+    training.update_generator(generator, critics, prediction, fake, batch, 0.0)
     largest = max(float(grad.abs().max()) for grad in expected)
     for parameter, grad in zip(generator.network.parameters(), expected, strict=True):
         assert parameter.grad is not None

@@ -116,7 +116,7 @@ def test_noise_is_new_for_every_image_and_number() -> None:
 
 def drawn(plan: Any, store: Any, role: str, variant: str, step: int) -> Batch:
     stage = tiny.stage_of(plan, role, variant)
-    draw = training._draws(stage, Packed(store.verified(stage.needs["data"])), torch.device("cpu"))
+    draw = training.draws(stage, Packed(store.verified(stage.needs["data"])), torch.device("cpu"))
     return draw(step)[-1]
 
 
@@ -141,5 +141,5 @@ def test_all_variants_of_a_seed_train_on_the_same_batches(tmp_path: Path) -> Non
     assert not torch.equal(critics[0].image, reference[0].image)
 
     stage = tiny.stage_of(plan, "pretrain", "proposed", seed=1)
-    other = training._draws(stage, Packed(store.verified(stage.needs["data"])), torch.device("cpu"))(0)[-1]
+    other = training.draws(stage, Packed(store.verified(stage.needs["data"])), torch.device("cpu"))(0)[-1]
     assert not torch.equal(other.image, reference[0].image)
