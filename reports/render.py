@@ -393,9 +393,10 @@ def _trouble(frames: Frames) -> TableView:
     if frames.runs.empty:
         raise NoDataError("No run is recorded.")
     if table.empty:
-        raise NoDataError("Every run completed.")
+        raise NoDataError("Every run completed, without a warning.")
     return TableView(
-        caption="Runs that did not complete. They enter no mean; one that diverged blocks its variant's claims.",
+        caption="Runs that did not complete, and what completed ones warn of. What did not complete enters no mean; "
+        "a run that diverged blocks its variant's claims.",
         headings=["Run", "What", "at step", "Why"],
         rows=[
             [Cell(row["run"]), Cell(row["status"]), _number(row["diverged_at"]), _text(row["why"])]

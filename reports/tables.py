@@ -229,8 +229,8 @@ def ablation_table(
 
 
 def trouble_table(frames: Frames) -> pd.DataFrame:
-    """The runs that did not complete. Columns: run, status, diverged_at (step or NA), why, record."""
-    lost = frames.runs[frames.runs["status"] != "completed"]
+    """The runs that did not complete, or that warn. Columns: run, status, diverged_at (step or NA), why, record."""
+    lost = frames.runs[(frames.runs["status"] != "completed") | (frames.runs["why"].fillna("") != "")]
     return lost[["run", "status", "diverged_at", "why", "record"]].reset_index(drop=True)
 
 

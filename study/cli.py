@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -296,6 +297,11 @@ def _summarise(console: Console, plan: Plan, store: Store, failed: dict[str, str
         console.print(f"diverged: {name}: {why}", highlight=False, soft_wrap=True)
     for name, why in failed.items():
         console.print(f"[red]failed[/]: {name}: {why} (see {store.out / 'failures'})", highlight=False, soft_wrap=True)
+    warnings = Counter(
+        warning.partition(" (")[0] for key in plan.stages for warning in store.outcome(key).get("warnings", [])
+    )
+    for warning, count in warnings.items():
+        console.print(f"warning, in {count} stages: {warning}", highlight=False, soft_wrap=True)
     fine = sum(state.get("status") == "completed" for state in states.values())
     text = f"{fine} of {len(plan.runs)} runs completed, {len(diverged)} diverged, {len(failed)} failed"
     console.print(f"{text}, in {seconds:.0f} s", highlight=False)

@@ -78,6 +78,9 @@ def _run(run: Run, plan: Plan, store: Store) -> dict[str, Any]:
             store.verified(last)
         except Damaged:
             status, why = "missing", f"its stage {last} is damaged; the study's command makes it again"
+    if status == "completed":  # with what its stages warned of
+        warned = [warning for key in run.stages.values() for warning in store.outcome(key).get("warnings", [])]
+        why = "; ".join(dict.fromkeys(filter(None, [why, *warned])))
     outcome = store.outcome(last)
     seconds = [store.made(key).get("seconds", 0.0) for role, key in run.stages.items() if role != "data"]
     return {
