@@ -96,9 +96,7 @@ class CriticOptions(GeneratorOptions):
     critic_input: Literal["composite", "raw"] = reading(
         "composite", "R11", "the critics see the repaired image, or the generator's raw output", paper="raw"
     )
-    real_window: Literal["same", "independent"] = reading(
-        "same", "R19", "where the local critic looks in real images", paper="independent"
-    )
+    real_window: Literal["same", "independent"] = reading("same", "R19", "where the local critic looks in real images")
 
     def critic(self, view: str, image_size: int) -> Critic:
         """The paper's critic with this view, described by what it reads alone: so it is shared where it can be."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -73,6 +74,7 @@ def run(
         for damage in driver.check(plan, store):
             console.print(f"[yellow]damaged[/] {damage}; it is set aside in {out / 'damaged'} and made again")
         driver.settle_stale(out)
+        plan.study["command"] = f"python -m study {shlex.join(sys.argv[1:])}"
         saved = plan.save(out)
         waiting = driver.tasks(plan, store)
         known = len(plan.stages) - len({key for task in waiting for key in task.keys})
@@ -85,8 +87,9 @@ def run(
         else:
             summary = driver.Summary()
         if summary.interrupted:
-            again = " ".join(["python -m study", *sys.argv[1:]])
-            console.print(f"interrupted; nothing is lost. Go on with:  {again}", highlight=False, soft_wrap=True)
+            console.print(
+                f"interrupted; nothing is lost. Go on with:  {plan.study['command']}", highlight=False, soft_wrap=True
+            )
             raise typer.Exit(130)
         page = _report(out)
     _summarise(console, plan, store, summary.failed, time.monotonic() - started)

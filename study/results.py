@@ -27,6 +27,8 @@ class Results(Frames):
 
         Raises ValueError where there is no such variant or metric.
         """
+        aliases = self.study["aliases"]
+        a, b = aliases.get(a, a), aliases.get(b, b)
         for variant in (a, b):
             if variant not in set(self.runs["variant"]):
                 raise ValueError(unknown(variant, set(self.runs["variant"]), "no variant of this study"))
@@ -134,8 +136,11 @@ def _curves(run: Run, store: Store) -> pd.DataFrame | None:
 
 
 def _factors(plan: Plan) -> Iterator[dict[str, str]]:
+    """The ablations of which at least two cells were asked for, by those cells."""
+    asked = {run.variant for run in plan.runs}
     for name, ablation in plan.study["ablations"].items():
-        for levels, variant in ablation["cells"]:
+        cells = [(levels, variant) for levels, variant in ablation["cells"] if variant in asked]
+        for levels, variant in cells if len(cells) > 1 else ():
             for factor, level in zip(ablation["factors"], levels, strict=True):
                 yield {"ablation": name, "variant": variant, "factor": factor, "level": level}
 
@@ -188,6 +193,7 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
         "seconds": sum(facts.get("seconds", 0.0) for facts in made),
         "made": max((facts.get("made", "") for facts in made), default=""),
         "numerics": study["numerics"],
+        "aliases": {alias: run.variant for run in plan.runs for alias in run.aliases},
     }
 
 
