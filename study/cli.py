@@ -48,6 +48,9 @@ NoShare = Annotated[bool, typer.Option("--no-share", help="make every run's stag
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
+LEFT_OUT_SHOWN = 10
+
+
 @app.command()
 def run(
     file: File,
@@ -292,7 +295,7 @@ def _report(out: Path) -> Path:
 
 
 def _summarise(console: Console, plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:
-    from study.store import RunState
+    from study.store import RunState, read_json
 
     states = {run.name: RunState.of(store.out, run.name).read() for run in plan.runs}
     diverged = {name: state["why"] for name, state in states.items() if state.get("status") == "diverged"}
@@ -300,6 +303,13 @@ def _summarise(console: Console, plan: Plan, store: Store, failed: dict[str, str
         console.print(f"diverged: {name}: {why}", highlight=False, soft_wrap=True)
     for name, why in failed.items():
         console.print(f"[red]failed[/]: {name}: {why} (see {store.out / 'failures'})", highlight=False, soft_wrap=True)
+    for name, entry in plan.study["data"].items():
+        file = store.folder(entry["stage"]) / "data.json"
+        left_out = (read_json(file) or {}).get("left_out", [])
+        for one in left_out[:LEFT_OUT_SHOWN]:
+            console.print(f"left out of {name}: {one['name']}: {one['why']}", highlight=False, soft_wrap=True)
+        if len(left_out) > LEFT_OUT_SHOWN:
+            console.print(f"{len(left_out)} images in all are left out of {name}; {file} names them", highlight=False)
     warnings = Counter(
         warning.partition(" (")[0] for key in plan.stages for warning in store.outcome(key).get("warnings", [])
     )
