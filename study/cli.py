@@ -82,7 +82,9 @@ def run(
         waiting = driver.tasks(plan, store)
         known = len(plan.stages) - len({key for task in waiting for key in task.keys})
         text = f"{len(plan.runs)} runs, {len(plan.stages)} stages, {known} of them there already"
-        console.print(f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}", highlight=False)
+        console.print(
+            f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}", highlight=False, soft_wrap=True
+        )
         if waiting:
             executor = Local(out, saved, jobs=jobs or _jobs(kind), device=kind)
             with Display(plan, store, waiting, console) as display:

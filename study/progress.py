@@ -22,29 +22,28 @@ FILE = "progress.json"
 SMALL = 0.002
 """What a stage without counted work (packing, evaluation) weighs, as a share of all."""
 
+CHECKPOINTED = 0.02
+"""A stage whose first word is of a larger share than this goes on from a checkpoint."""
+
 
 class Display:
     """Counts the work of a plan's stages and tells how far they are; the same facts go to ``out/progress.json``."""
 
     def __init__(self, plan: Plan, store: Store, waiting: Iterable[Task], console: Console) -> None:
         self._plan, self._store, self._console = plan, store, console
-        self._waiting = list(waiting)
-        self._todo = {key for task in self._waiting for key in task.keys if not store.has(key)}
-        total = sum(stage.work + stage.forward for stage in plan.stages.values()) or 1
-        self._weight = {key: self._work(key) / total + SMALL for key in self._todo}
+        waiting = list(waiting)
+        todo = {key for task in waiting for key in task.keys if not store.has(key)}
+        passes = {key: len(keys) for keys in plan.passes() for key in keys}
+        work = {key: stage.work + stage.forward / passes.get(key, 1) for key, stage in plan.stages.items()}
+        total = sum(work.values()) or 1
+        self._weight = {key: work[key] / total + SMALL for key in todo}
         self._share: dict[str, float] = {}
+        self._found: dict[str, float] = {}  # what a checkpoint had of a stage already
         self._runs_total = len(plan.runs)
-        self._runs_done = self._runs_total - sum(task.run is not None for task in self._waiting)
+        self._runs_done = self._runs_total - sum(task.run is not None for task in waiting)
         self._started = self._printed = time.monotonic()
         self._live: Progress | None = None
         self._rows: dict[str, TaskID] = {}
-
-    def _work(self, key: str) -> int:
-        stage = self._plan.stages[key]
-        return stage.work + stage.forward // max(
-            sum(other.forward == stage.forward and other.needs == stage.needs for other in self._plan.stages.values()),
-            1,
-        )
 
     def __enter__(self) -> Display:
         if self._console.is_terminal:
@@ -75,7 +74,10 @@ class Display:
     def told(self, event: Event) -> None:
         """Hears an event of the driver's, and says it where it matters."""
         if event.kind == "progress":
-            self._share[event.key] = event.done / max(event.total, 1)
+            share = event.done / max(event.total, 1)
+            if event.key not in self._share and share > CHECKPOINTED:
+                self._found[event.key] = share
+            self._share[event.key] = share
             return
         name = event.task.run or ", ".join(event.task.keys)
         if event.kind == "done":
@@ -115,31 +117,38 @@ class Display:
         total = sum(self._weight.values())
         return sum(self._weight[key] * self._share.get(key, 0) for key in self._weight) / total if total else 1.0
 
-    def left_s(self) -> float | None:
-        """Seconds left, from the pace so far; None while nothing can be said."""
-        done = self.done()
+    def left_s(self, kind: str | None = None) -> float | None:
+        """Seconds left, in all or for the stages of a kind, from the pace so far; None while nothing can be said."""
         elapsed = time.monotonic() - self._started
-        return elapsed * (1 - done) / done if done > 0.01 and elapsed > 3 else None
+        made = sum(weight * (self._share.get(key, 0) - self._found.get(key, 0)) for key, weight in self._weight.items())
+        if elapsed < 3 or made < 0.01 * sum(self._weight.values()):
+            return None
+        remaining = sum(
+            weight * (1 - self._share.get(key, 0))
+            for key, weight in self._weight.items()
+            if kind in (None, self._plan.stages[key].kind)
+        )
+        return elapsed * remaining / made
 
     def _counts(self) -> dict[str, tuple[int, int]]:
         total: Counter[str] = Counter(stage.kind for stage in self._plan.stages.values())
-        missing: Counter[str] = Counter(
-            self._plan.stages[key].kind for key in self._todo if self._share.get(key, 0) < 1
-        )
+        missing = Counter(self._plan.stages[key].kind for key in self._weight if self._share.get(key, 0) < 1)
         return {kind: (total[kind] - missing[kind], total[kind]) for kind in KINDS}
 
     def _refresh(self, running: list[Task]) -> None:
         assert self._live is not None
-        for kind, (done, _) in self._counts().items():
+        now = {kind: [_short(task) for task in running if self._kind(task) == kind] for kind in KINDS}
+        for kind, (done, total) in self._counts().items():
             if kind in self._rows:
-                now = [
-                    task
-                    for task in running
-                    if self._plan.stages.get((task.keys or ("",))[0]) and self._plan.stages[task.keys[0]].kind == kind
-                ]
-                self._live.update(self._rows[kind], completed=done, left=", ".join(map(_short, now))[:60])
-        text = f"{self._runs_done}/{self._runs_total} runs, {left(self.left_s())}"
+                text = "" if done == total else "  ".join([left(self.left_s(kind)), ", ".join(now[kind])[:48]])
+                self._live.update(self._rows[kind], completed=done, left=text)
+        text = f"{left(self.left_s())}  {self._runs_done}/{self._runs_total} runs"
         self._live.update(self._rows["all"], completed=round(100 * self.done()), left=text)
+
+    def _kind(self, task: Task) -> str | None:
+        """The kind of stage that a task is at: the first of its stages that is not yet made."""
+        unmade = [key for key in task.keys if self._share.get(key, 0) < 1]
+        return self._plan.stages[unmade[0]].kind if unmade else None
 
     def _write(self, running: list[Task], over: bool = False) -> None:
         write_json(
