@@ -169,7 +169,7 @@ def measure(plan: Plan, device_kind: str) -> dict[str, Cost]:
 
 
 def _in_order(plan: Plan) -> list[Stage]:
-    """The stages of one seed on one data set, inputs first, and no evaluation."""
+    """The stages but for evaluation, inputs first."""
     stages = [stage for stage in plan.stages.values() if stage.kind != "evaluate"]
     return sorted(stages, key=lambda stage: KINDS.index(stage.kind))
 
