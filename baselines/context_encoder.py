@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -117,6 +117,8 @@ def _down(inputs: int, outputs: int, norm: Literal["none", "batch"] = "batch") -
 
 class ContextEncoderOptions(Trained):
     """The Context Encoder as in its paper and its released code: trained jointly from the start."""
+
+    central_only: ClassVar[bool] = True
 
     bottleneck: Literal["channelwise", "conv4000"] = reading(
         "channelwise", "R26", "channel-wise fully connected, as its paper says, or convolutional, as released"

@@ -76,7 +76,7 @@ class Recipe(Options):
         None, "R15", "what the generator minimises under the JS loss (non_saturating where nothing is said)"
     )
     norm: Literal["none", "batch", "layer"] = reading("none", "R8", "normalisation inside the critics")
-    optimizer: Optimizer
+    optimizer: Optimizer = reading(..., "R14, R16", "the critics' optimiser")
     clip: Positive | None = reading(None, "R14", "the bound that a critic's weights are clipped to")
     critic_steps: Annotated[int, Field(ge=1, le=100)] = reading(
         1, "R14", "updates of the critics to one of the generator"
@@ -153,6 +153,8 @@ class Trained(Options):
     """The options that every trained method has (section 4): budget, batch, holes, flips."""
 
     trained: ClassVar[bool] = True
+    central_only: ClassVar[bool] = False
+    """Whether the method repairs the central square alone."""
 
     batch: Annotated[int, Field(ge=1)] = 32
     steps: Steps = Steps()

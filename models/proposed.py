@@ -54,8 +54,8 @@ class GeneratorOptions(Trained):
         "mean", "R12", "L_r over the hole as a mean or, as eq. (1) is written, as a sum", paper="sum"
     )
     optimizer: Optimizer = reading(ADAM, "R16", "the generator's optimiser")
-    rates: dict[Literal["pretrain", "joint"], Rate] = Field(
-        default_factory=dict, description="the generator's learning rate by stage, where it is not the optimiser's"
+    rates: dict[Literal["pretrain", "joint"], Rate] = reading(
+        {}, "R16", "the generator's learning rate by stage, where it is not the optimiser's"
     )
 
     def described(self, image_size: int, critics: dict[str, Critic], stages: list[StageName]) -> Method:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shlex
@@ -77,7 +78,7 @@ def run(
         for damage in driver.check(plan, store):
             console.print(f"[yellow]damaged[/] {damage}; it is set aside in {out / 'damaged'} and made again")
         driver.settle_stale(out)
-        plan.study["command"] = f"python -m study {shlex.join(sys.argv[1:])}"
+        plan.study["command"] = f"{_python()} -m study {shlex.join(sys.argv[1:])}"
         saved = plan.save(out)
         waiting = driver.tasks(plan, store)
         known = len(plan.stages) - len({key for task in waiting for key in task.keys})
@@ -145,11 +146,8 @@ def status(
     store, live = Store(out), progress.read(out)
     states = {run.name: RunState.of(out, run.name).read() for run in plan.runs}
     running = bool(live) and not live["over"] and _alive(live["pid"])
-    counts: dict[str, int] = {}
-    for state in states.values():
-        word = state.get("status", "waiting")
-        word = "interrupted" if word == "running" and not running else word
-        counts[word] = counts.get(word, 0) + 1
+    words = {run.name: RunState.word(states[run.name], store.has(run.stages["evaluate"]), running) for run in plan.runs}
+    counts = Counter(words.values())
     made = sum(store.has(key) for key in plan.stages)
     facts = {
         "running": running,
@@ -167,10 +165,10 @@ def status(
     console = Console()
     table = Table("run", "status", "why", "record", box=None)
     for name, state in states.items():
-        table.add_row(name, state.get("status", "waiting"), state.get("why", ""), state.get("record", ""))
+        table.add_row(name, words[name], state.get("why", ""), state.get("record", ""))
     console.print(table)
-    words = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
-    console.print(f"{made}/{len(plan.stages)} stages; runs: {words}", highlight=False)
+    text = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+    console.print(f"{made}/{len(plan.stages)} stages; runs: {text}", highlight=False)
     if running:
         console.print(
             f"running: {live['done']:.0%} of this start's work, {progress.left(live['left_s'])}", highlight=False
@@ -200,6 +198,11 @@ def main() -> None:
             raise
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if os.environ.get("STUDY_TRACEBACK"):
+            raise
+        print(f"{error.filename}: {error.strerror}; is this the folder that you mean (--out)?", file=sys.stderr)
+        sys.exit(2 if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) else 1)
     except Exception as error:
         if os.environ.get("STUDY_TRACEBACK"):
             raise
@@ -228,6 +231,12 @@ def _planned(
     study = spec.load(file, profile=profile, settings=settings or (), only=_split(only), seeds=_seeds(seeds))
     kind = _device(device)
     return study, planner.make_plan(study, device=kind, share=not no_share), kind
+
+
+def _python() -> str:
+    """The interpreter as it can be pasted here: ``.venv/bin/python`` where it lies below this folder."""
+    here = Path(sys.executable)
+    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else "python"
 
 
 def _split(only: list[str] | None) -> list[str]:

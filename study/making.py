@@ -194,6 +194,7 @@ class Making:
             for i in range(len(series["step"]))
         ]
         self.warnings = list(self.store.outcome(key).get("warnings", []))
+        self.seconds = self.store.made(key).get("seconds", 0.0)
         self.step = steps
 
     def advance(self, watch: Watch) -> None:

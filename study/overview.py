@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from study.data import Faces
 from study.plan import KINDS, Plan, Stage, digest_of
-from study.stages import make, peak_memory
+from study.stages import make, peak_memory, prepare
 from study.store import Store
 
 MEASURED_STEPS = 6
@@ -26,7 +27,7 @@ WARM_UP = 2
 
 @dataclass(frozen=True)
 class Cost:
-    """What a stage takes here: seconds a step, the process's peak memory, its files' size (bytes)."""
+    """What a stage takes here: seconds a step (its part of the pass), peak memory, its files' size (bytes)."""
 
     step_s: float
     memory: int
@@ -96,6 +97,14 @@ def show(plan: Plan, store: Store, measured: Mapping[str, Cost] | None, console:
             console.print(
                 f"{run.variant} is also {', '.join(run.aliases)}: one run under several names", highlight=False
             )
+    missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
+    forwards = sum(
+        max(plan.stages[key].forward for key in keys) for keys in plan.passes() if not all(map(store.has, keys))
+    )
+    to_make = sum(stage.work for stage in missing) + forwards
+    console.print(
+        f"to be made: {len(missing)} of {len(plan.stages)} stages, {to_make / 1e12:,.2f} TMAC", highlight=False
+    )
     work = plan.work()
     console.print(
         f"work: {work['shared'] / 1e12:,.2f} TMAC shared, {work['unshared'] / 1e12:,.2f} TMAC without sharing"
@@ -124,17 +133,17 @@ def expected_s(plan: Plan, store: Store, measured: Mapping[str, Cost]) -> float:
 
 
 class _Clock:
-    """A watch that notes when each step ends."""
+    """A watch that notes when each step of each stage ends."""
 
     stopping = False
 
     def __init__(self) -> None:
-        self.times: list[float] = []
+        self.ends: dict[str, list[float]] = {}
 
     def progress(self, key: str, done: int, total: int) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        self.times.append(time.monotonic())
+        self.ends.setdefault(key, []).append(time.monotonic())
 
     def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
         """Not needed here."""
@@ -145,36 +154,36 @@ def measure(plan: Plan, device_kind: str) -> dict[str, Cost]:
 
     The stages are made in a folder that is thrown away, on drawn portraits of the study's size in place of its data.
     """
-    torch.set_num_threads(1)
-    device = torch.device(device_kind)
+    device = prepare(device_kind)
     alike: dict[str, Cost] = {}
     costs: dict[str, Cost] = {}
+    short = replace(plan, stages={key: _short(stage) for key, stage in plan.stages.items()})
+    needed = {need for stage in plan.stages.values() for need in stage.needs.values()}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        for stage in _in_order(plan):
-            name = _alike(stage, plan)
-            if name not in alike:
-                short = _short(stage)
+        for keys in _in_order(plan):
+            name = digest_of([_alike(plan.stages[key]) for key in keys])
+            clock = _Clock()
+            if name not in alike or needed.intersection(keys):
                 _reset_peak(device)
-                clock = _Clock()
-                make([stage.key], replace(plan, stages={stage.key: short}), store, clock, device)
-                steps = [after - before for before, after in zip(clock.times, clock.times[1:], strict=False)][WARM_UP:]
-                size = sum(file.stat().st_size for file in store.folder(stage.key).rglob("*"))
-                alike[name] = Cost(median(steps) if stage.steps else 0.0, peak_memory(device), size)
-            elif any(stage.key in other.needs.values() for other in plan.stages.values()):
-                make([stage.key], replace(plan, stages={stage.key: _short(stage)}), store, _Clock(), device)
-            if stage.steps:
-                costs[stage.key] = alike[name]
+                make(keys, short, store, clock, device)
+            if name not in alike:
+                ends = clock.ends.get(keys[-1], [])
+                steps = [after - before for before, after in pairwise(ends)][WARM_UP:]
+                size = sum(file.stat().st_size for key in keys for file in store.folder(key).rglob("*"))
+                step_s = median(steps) / len(keys) if plan.stages[keys[0]].steps else 0.0
+                alike[name] = Cost(step_s, peak_memory(device), size // len(keys))
+            costs |= {key: alike[name] for key in keys if plan.stages[key].steps}
     return costs
 
 
-def _in_order(plan: Plan) -> list[Stage]:
-    """The stages but for evaluation, inputs first."""
-    stages = [stage for stage in plan.stages.values() if stage.kind != "evaluate"]
-    return sorted(stages, key=lambda stage: KINDS.index(stage.kind))
+def _in_order(plan: Plan) -> list[list[str]]:
+    """The stages but for evaluation, inputs first; critics of one pass together, for they share G's forward."""
+    alone = [[key] for key, stage in plan.stages.items() if stage.kind not in ("critic", "evaluate")]
+    return sorted([*alone, *plan.passes()], key=lambda keys: KINDS.index(plan.stages[keys[0]].kind))
 
 
-def _alike(stage: Stage, plan: Plan) -> str:
+def _alike(stage: Stage) -> str:
     """What decides a stage's cost a step: its options but for how many steps it has."""
     options = {k: v for k, v in stage.options.items() if k not in ("steps", "first_update", "log_every", "dataset")}
     return digest_of([stage.kind, options])
@@ -183,7 +192,9 @@ def _alike(stage: Stage, plan: Plan) -> str:
 def _short(stage: Stage) -> Stage:
     if stage.kind == "data":
         drawn = Faces(kind="faces", train=64, validation=1, test=1)
-        return replace(stage, hints={"options": drawn.model_dump(mode="json")})
+        dataset = {**drawn.identity(), "version": drawn.version}
+        options = {**stage.options, "dataset": dataset}
+        return replace(stage, options=options, hints={"options": drawn.model_dump(mode="json")})
     return replace(stage, options={**stage.options, "steps": MEASURED_STEPS, "log_every": MEASURED_STEPS})
 
 

@@ -142,6 +142,7 @@ class Plan:
 def pass_of(stage: Stage) -> str:
     """What critic stages have in common that are made in one pass: all but the critic."""
     options = {name: value for name, value in stage.options.items() if name not in ("critic", "role", "versions")}
+    options["sees"] = stage.options["critic"]["sees"]  # of the whole output or of the hole alone
     return digest_of([options, stage.needs, stage.seed, stage.hints.get("salt")])
 
 

@@ -97,11 +97,14 @@ def readings(variant: Variant) -> Iterator[dict[str, Any]]:
 
 
 def _readings(variant: str, prefix: str, options: Any) -> Iterator[dict[str, Any]]:
+    dumped = options.model_dump(mode="json", by_alias=True)
     for name, info in type(options).model_fields.items():
         value = getattr(options, name)
-        plain = value.model_dump(mode="json", by_alias=True) if hasattr(value, "model_dump") else value
+        plain = dumped[info.alias or name]
         extra = info.json_schema_extra
         if isinstance(extra, dict) and "reading" in extra:
+            if plain is None:  # an option of another loss
+                continue
             yield {
                 "variant": variant,
                 "key": prefix + (info.alias or name),

@@ -93,6 +93,54 @@ class Files(FileStorageObserver):
         self.ended = True
 
 
+class Beside(RunObserver):
+    """A database observer beside the files: it numbers its records itself, and what fails in it stops nothing."""
+
+    priority = -1  # after the files, whose number is the run's
+
+    def __init__(self, observer: Observer) -> None:
+        self.lost = ""
+        """Why the run is not recorded there; empty where it is."""
+        self._described = observer
+        self._inner: RunObserver | None = None
+
+    def _call(self, event: str, *arguments: Any, **named: Any) -> None:
+        if self.lost:
+            return
+        if self._described.kind == "sql" and isinstance(named.get("result"), Mapping):
+            named["result"] = named["result"].get("psnr hole composite")  # Sacred's tables hold one number
+        try:
+            if self._inner is None:
+                self._inner = _observer(self._described)
+            getattr(self._inner, event)(*arguments, **named)
+        except Exception as error:
+            self.lost = f"{self._described.kind}: {' '.join(str(error).split())[:200] or type(error).__name__}"
+
+    def started_event(self, *arguments: Any, **named: Any) -> None:
+        self._call("started_event", *arguments, **{**named, "_id": None})
+
+    def heartbeat_event(self, *arguments: Any, **named: Any) -> None:
+        self._call("heartbeat_event", *arguments, **named)
+
+    def completed_event(self, *arguments: Any, **named: Any) -> None:
+        self._call("completed_event", *arguments, **named)
+
+    def interrupted_event(self, *arguments: Any, **named: Any) -> None:
+        self._call("interrupted_event", *arguments, **named)
+
+    def failed_event(self, *arguments: Any, **named: Any) -> None:
+        self._call("failed_event", *arguments, **named)
+
+    def artifact_event(self, *arguments: Any, **named: Any) -> None:
+        self._call("artifact_event", *arguments, **named)
+
+    def log_metrics(self, *arguments: Any, **named: Any) -> None:
+        self._call("log_metrics", *arguments, **named)
+
+    def join(self) -> None:
+        self._call("join")
+
+
 class Log:
     """What a run writes into its record while it is made."""
 
@@ -123,7 +171,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Recorded:
-    """How a run ended: ``completed`` or ``diverged``, its Sacred id in the output, and observers that failed."""
+    """How a run ended: ``completed`` or ``diverged``, its Sacred id in the output, and why other observers failed."""
 
     id: str
     status: str
@@ -148,9 +196,10 @@ def record(
     logging.getLogger("study.record").setLevel(logging.CRITICAL)
     experiment = Experiment(name, base_dir=str(out), save_git_info=False)
     experiment.logger = logging.getLogger("study.record")  # type: ignore[assignment]
+    experiment.sources.clear()  # the versions are in info; databases check paths that an output does not have
     files = Files(out / FOLDER, copy_sources=False)
-    experiment.observers.append(files)
-    experiment.observers.extend(_observer(observer) for observer in observers)
+    beside = [Beside(observer) for observer in observers]
+    experiment.observers.extend([files, *beside])
     experiment.add_config(_plain(config))
 
     @experiment.main
@@ -178,8 +227,7 @@ def record(
             files.write_metrics()
         if files in run._failed_observers or not files.ended:
             raise StudyError(f"the record {files.dir} could not be written; is the disk full?")
-    lost = [type(one).__name__ for one in run._failed_observers] if run is not None else []
-    return Recorded(Path(str(files.dir)).name, status, result, lost)
+    return Recorded(Path(str(files.dir)).name, status, result, [one.lost for one in beside if one.lost])
 
 
 def _observer(observer: Observer) -> RunObserver:

@@ -72,9 +72,9 @@ def _of(run: Run) -> dict[str, Any]:
 def _run(run: Run, plan: Plan, store: Store) -> dict[str, Any]:
     state = RunState.of(store.out, run.name).read()
     last = run.stages["evaluate"]
-    status, why = state.get("status", "missing"), state.get("why", "")
-    if status in ("completed", "diverged") and not store.has(last):
-        status, why = "missing", f"its stage {last} is not there"
+    status, why = RunState.word(state, store.has(last), alive=True), state.get("why", "")
+    if status == "missing" and state:
+        why = f"its stage {last} is not there"
     elif status == "completed":
         try:
             store.verified(last)

@@ -6,6 +6,7 @@ Every fault of a file is reported at once, each with its place, what was got, an
 from __future__ import annotations
 
 import fnmatch
+import importlib.util
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import torch
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from models.method import Filler, Mask, Options, Recipe, Trained
 from study import catalog
@@ -36,6 +37,9 @@ SECTIONS = (
     "observers",
 )
 """What a study file may say; ``profiles`` lays some of them over the rest."""
+
+SMALLEST_RANDOM = 24
+"""The image side, in pixels, from which the smallest random hole holds the centre of an SSIM window anywhere."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -61,6 +65,13 @@ class Observer(Options):
     kind: Literal["mongo", "sql"]
     url: str
     database: str | None = None
+
+    @model_validator(mode="after")
+    def _has_its_client(self) -> Observer:
+        package = {"mongo": "pymongo", "sql": "sqlalchemy"}[self.kind]
+        if importlib.util.find_spec(package) is None:
+            raise ValueError(f"the observer '{self.kind}' needs the package {package}: pip install {package}")
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,6 +261,8 @@ class _Reader:
         if len(self.faults) == before:
             for variant in found.values():
                 self.buildable(variant, image_size)
+        protocol = self.model(Protocol, self.section("protocol")) or Protocol()
+        self.evaluable(protocol, image_size, found)
         data = {name: self.dataset(node) for name, node in self.named("data")}
         if self.section("data").value == {}:
             self.fault(self.section("data").place, "a study needs at least one data set")
@@ -262,7 +275,7 @@ class _Reader:
             data=data,
             variants=found,
             ablations={name: ablation for name, ablation in ablations.items() if ablation},
-            protocol=self.model(Protocol, self.section("protocol")) or Protocol(),
+            protocol=protocol,
             numerics=self.model(Numerics, self.section("numerics")) or Numerics(),
             observers=self.value("observers", list[Observer], []),
             resolved={key: node.plain() for key, node in self.tree.items() if key != "profiles"},
@@ -471,6 +484,17 @@ class _Reader:
                 node.key or node.place,
                 f"'{variant.name}' cannot be built at image_size {image_size} ({place}): {error}",
             )
+
+    def evaluable(self, protocol: Protocol, image_size: int, variants: Mapping[str, Variant]) -> None:
+        """The protocol's holes have to be such as every method can repair and every metric can score."""
+        if protocol.mask.kind == "center":
+            return
+        place = self.section("protocol").at(("mask", "kind")).place
+        for variant in variants.values():
+            if isinstance(variant.options, Trained) and variant.options.central_only:
+                self.fault(place, f"got {protocol.mask.kind}; '{variant.name}' repairs the central square only")
+        if image_size < SMALLEST_RANDOM:
+            self.fault(place, f"got {protocol.mask.kind}; below {SMALLEST_RANDOM} px such holes are too small for SSIM")
 
     # -- data -----------------------------------------------------------------------------------------------
 

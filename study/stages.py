@@ -33,6 +33,18 @@ from study.train import train
 LOCK_WAIT_S = 0.5
 
 
+def prepare(device_kind: str, place: int = 0) -> torch.device:
+    """Sets this process's numerics as the keys name them, and gives its device: the CPU, or the GPU at ``place``."""
+    torch.set_num_threads(1)
+    if device_kind == "cpu":
+        return torch.device("cpu")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costly, never read
+    torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
+    return torch.device("cuda", place % torch.cuda.device_count())
+
+
 def make(keys: Sequence[str], plan: Plan, store: Store, watch: Watch, device: torch.device) -> None:
     """Makes those of these stages that are not there yet; their inputs must be. One stage, or critics of one pass.
 
@@ -174,7 +186,7 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     outcome = store.outcome(last)
     why = f"{outcome['term']} at step {outcome['step']}" if recorded.status == "diverged" else ""
     if recorded.lost:
-        why = "; ".join(filter(None, [why, f"not recorded by {', '.join(recorded.lost)}, which failed"]))
+        why = "; ".join(filter(None, [why, f"not recorded by {', '.join(recorded.lost)}"]))
     state.write(
         run=run.name,
         status=recorded.status,

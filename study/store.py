@@ -175,3 +175,11 @@ class RunState:
     def write(self, **facts: Any) -> None:
         """Replaces the state, whole."""
         write_json(self.file, facts)
+
+    @staticmethod
+    def word(state: Mapping[str, Any], there: bool, alive: bool) -> str:
+        """A run's status from its state: ``there``, its evaluation is in the store; ``alive``, something runs."""
+        word = str(state.get("status", "missing"))
+        if word in ("completed", "diverged") and not there:
+            return "missing"
+        return "interrupted" if word == "running" and not alive else word

@@ -15,7 +15,7 @@ from torch import Tensor
 from models.masking import composite, erase
 from models.method import Mask
 from study.data import Packed
-from study.data.batches import Batch, Batches
+from study.data.batches import Batch, Batches, on_device
 from study.errors import Interrupted
 from study.making import Watch
 from study.networks import Adversary, Generator, gradient_norm, networks
@@ -139,11 +139,13 @@ def refuse_diverged(stages: Sequence[Stage], store: Store) -> bool:
 def draws(stage: Stage, packed: Packed, device: torch.device) -> Callable[[int], list[Batch]]:
     """The batches of a step. The last of a joint step is G's, and so the same for every variant of the seed."""
     options = stage.options
+    images = packed.part("train")
+    kept = on_device(images, device)
 
     def stream(name: str) -> Batches:
         assert stage.seed is not None
         return Batches(
-            packed.part("train"),
+            images,
             seed=stage.seed,
             stream=name,
             batch=options["batch"],
@@ -152,6 +154,7 @@ def draws(stage: Stage, packed: Packed, device: torch.device) -> Callable[[int],
             fill=options["fill"],
             mean=packed.mean,
             device=device,
+            kept=kept,
         )
 
     rounds = options.get("critic_steps", 1)

@@ -17,7 +17,7 @@ from models.masking import Box, center_box, mask_of, window_of
 from models.method import Fill, Mask
 from study.seeds import numpy_rng
 
-DEVICE_LIMIT = 20 * 2**30  # bytes of images that are kept on a GPU; a larger set stays in the file
+DEVICE_SHARE = 0.5  # of a GPU's free memory may hold the images; a larger set stays in the file
 
 
 class Batch(NamedTuple):
@@ -36,6 +36,7 @@ class Batches:
     Args:
         images: uint8 (N, H, W, 3).
         mean: the colour that `fill: mean` puts into the hole, 0..1.
+        kept: the same images on the device, if they are kept there (`on_device`).
     """
 
     def __init__(
@@ -50,14 +51,14 @@ class Batches:
         fill: Fill,
         mean: Sequence[float],
         device: torch.device,
+        kept: Tensor | None = None,
     ) -> None:
         self._seed, self._stream, self._batch = seed, stream, batch
         self._flips, self._mask, self._fill, self._mean = flips, mask, fill, mean
         self._device, self._side = device, images.shape[1]
         self._count = len(images)
         self._images = images
-        keep = device.type != "cpu" and images.nbytes <= DEVICE_LIMIT
-        self._kept = torch.from_numpy(np.array(images)).to(device) if keep else None
+        self._kept = kept
         self._order = lru_cache(maxsize=2)(self._permutation)
         self._center = mask_of([center_box(self._side)] * batch, self._side, device)
 
@@ -119,6 +120,13 @@ class Batches:
             noise = self._rng("noise", number).random(shape, dtype=np.float32)
             return torch.from_numpy(noise).to(self._device)
         return colour(self._fill, self._mean, self._device)
+
+
+def on_device(images: NDArray[np.uint8], device: torch.device) -> Tensor | None:
+    """The images on the GPU, if they fit there with room to spare; None on a CPU, where the mapped file serves."""
+    if device.type == "cpu" or images.nbytes > DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return None
+    return torch.from_numpy(np.array(images)).to(device)
 
 
 def colour(fill: Fill, mean: Sequence[float], device: torch.device) -> Tensor | float:

@@ -164,16 +164,11 @@ def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: in
     from study import record
     from study.plan import Plan
     from study.spec import Observer
-    from study.stages import make, make_run
+    from study.stages import make, make_run, prepare
     from study.store import RunState, Store
 
-    torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
-    device = torch.device("cpu")
-    if device_kind == "cuda":
-        device = torch.device("cuda", place % torch.cuda.device_count())
-        torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a sixth of a step's time, and nothing reads it
+    device = prepare(device_kind, place)
     plan, store = Plan.read(Path(plan_file)), Store(Path(out))
     assert plan is not None
     runs = {run.name: run for run in plan.runs}

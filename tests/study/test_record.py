@@ -19,6 +19,7 @@ from study import stages
 from study.driver import settle_stale
 from study.errors import Interrupted, StudyError
 from study.record import Diverged, Log, record, settle
+from study.spec import Observer
 from study.stages import make_run
 from study.store import RunState, write_json
 
@@ -158,6 +159,9 @@ def test_a_divergence_that_cannot_be_written_is_an_error(tmp_path: Path, monkeyp
         record("run", CONFIG, body, out=tmp_path)
 
 
+MONGO = Observer.model_construct(kind="mongo", url="mongodb://x", database=None)
+
+
 class Lost(records.RunObserver):  # type: ignore[misc]
     """A database that goes away after the start."""
 
@@ -176,9 +180,31 @@ class Lost(records.RunObserver):  # type: ignore[misc]
 
 def test_another_observer_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "_observer", lambda observer: Lost())
-    found = record("run", CONFIG, fine, out=tmp_path, observers=[object()])  # type: ignore[list-item]
-    assert found.status == "completed" and list(found.lost) == ["Lost"]
+    found = record("run", CONFIG, fine, out=tmp_path, observers=[MONGO])
+    assert found.status == "completed" and list(found.lost) == ["mongo: ConnectionError"]
     assert entry(tmp_path)["status"] == "COMPLETED"
+
+
+def test_a_database_that_is_not_there_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(observer: Observer) -> records.RunObserver:
+        raise ConnectionError("no server at x")
+
+    monkeypatch.setattr(records, "_observer", absent)
+    found = record("run", CONFIG, fine, out=tmp_path, observers=[MONGO])
+    assert found.status == "completed" and list(found.lost) == ["mongo: no server at x"]
+
+
+def test_a_database_numbers_its_records_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    class Numbering(records.RunObserver):  # type: ignore[misc]
+        def started_event(self, *_: Any, _id: Any = 0, **__: Any) -> int:
+            asked.append(_id)
+            return 1
+
+    monkeypatch.setattr(records, "_observer", lambda observer: Numbering())
+    ids = [record("run", CONFIG, fine, out=tmp_path, observers=[MONGO]).id for _ in range(2)]
+    assert ids == ["1", "2"] and asked == [None, None]
 
 
 def test_long_series_are_not_rewritten_at_every_beat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
