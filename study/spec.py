@@ -147,7 +147,9 @@ def load(
         places = {_place_of(fault) for fault in unread}  # what could not be read is not also said to be wrong
         faults = [*unread, *(fault for fault in faults if _place_of(fault) not in places)]
         raise BadInput(list(dict.fromkeys(faults)))
-    return _selected(study, only, seeds)
+    study = _selected(study, only, seeds)
+    _evaluable(study, (tree.get("protocol") or tree).at(("mask", "kind")).place)
+    return study
 
 
 def _place_of(fault: str) -> tuple[str, ...]:
@@ -193,6 +195,22 @@ def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) ->
     if seeds is not None and not seeds:
         raise BadInput("--seeds: name at least one seed, such as 0,1,2 or 0-9")
     return Study(**{**vars(study), "variants": variants, "seeds": list(seeds or study.seeds)})
+
+
+def _evaluable(study: Study, place: Place) -> None:
+    """The protocol's holes have to be such as every chosen method can repair and every metric can score."""
+    kind = study.protocol.mask.kind
+    if kind == "center":
+        return
+    faults = [
+        place.fault(f"got {kind}; '{variant.name}' repairs the central square only; leave it out with --only")
+        for variant in study.variants.values()
+        if isinstance(variant.options, Trained) and variant.options.central_only
+    ]
+    if study.image_size < SMALLEST_RANDOM:
+        faults.append(place.fault(f"got {kind}; below {SMALLEST_RANDOM} px such holes are too small for SSIM"))
+    if faults:
+        raise BadInput(faults)
 
 
 def _known_keys(node: Node, keys: Iterable[str], faults: list[str]) -> Node:
@@ -262,7 +280,6 @@ class _Reader:
             for variant in found.values():
                 self.buildable(variant, image_size)
         protocol = self.model(Protocol, self.section("protocol")) or Protocol()
-        self.evaluable(protocol, image_size, found)
         data = {name: self.dataset(node) for name, node in self.named("data")}
         if self.section("data").value == {}:
             self.fault(self.section("data").place, "a study needs at least one data set")
@@ -484,17 +501,6 @@ class _Reader:
                 node.key or node.place,
                 f"'{variant.name}' cannot be built at image_size {image_size} ({place}): {error}",
             )
-
-    def evaluable(self, protocol: Protocol, image_size: int, variants: Mapping[str, Variant]) -> None:
-        """The protocol's holes have to be such as every method can repair and every metric can score."""
-        if protocol.mask.kind == "center":
-            return
-        place = self.section("protocol").at(("mask", "kind")).place
-        for variant in variants.values():
-            if isinstance(variant.options, Trained) and variant.options.central_only:
-                self.fault(place, f"got {protocol.mask.kind}; '{variant.name}' repairs the central square only")
-        if image_size < SMALLEST_RANDOM:
-            self.fault(place, f"got {protocol.mask.kind}; below {SMALLEST_RANDOM} px such holes are too small for SSIM")
 
     # -- data -----------------------------------------------------------------------------------------------
 

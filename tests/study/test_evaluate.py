@@ -30,7 +30,8 @@ Found = tuple[Plan, Store]
 def found(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Found:
     torch.set_num_threads(1)
     protocol = {"pictures": 3, "mask": {"kind": request.param}}
-    variants = {name: entry for name, entry in tiny.EVERY.items() if name not in ("single", "proposed_js")}
+    left_out = {"single", "proposed_js"} | ({"ce"} if request.param != "center" else set())  # CE: center only
+    variants = {name: entry for name, entry in tiny.EVERY.items() if name not in left_out}
     plan, store = tiny.planned(tmp_path_factory.mktemp(request.param), variants, protocol=protocol)
     return plan, tiny.made(plan, store)
 
@@ -52,6 +53,8 @@ VARIANTS = ["proposed", "reconstruction_only", "ce", "glcic", "mean", "biharmoni
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_pictures_have_the_scores(found: Found, variant: str) -> None:
     """Of the composite, whose pixels are stored as bytes: the truth to the bit, the hole to half a level."""
+    if variant not in {run.variant for run in found[0].runs}:
+        pytest.skip("the Context Encoder repairs the central square only")
     facts, scores, pictures = evaluated(found, variant)
     assert scores.dtype == np.float64 and scores.shape == (len(facts["images"]), len(facts["columns"]))
     assert np.isfinite(scores).all()
@@ -99,7 +102,7 @@ def test_every_method_has_the_same_holes_images_and_pictures(found: Found) -> No
     facts, _, pictures = evaluated(found, "proposed")
     kind = plan.study["protocol"]["mask"]["kind"]
     holes = evaluation.holes_of(Mask(kind=kind), 2020, facts["of"], 32)
-    for variant in VARIANTS:
+    for variant in sorted({run.variant for run in found[0].runs}):
         other, _, shown = evaluated(found, variant)
         assert other["columns"] == facts["columns"]
         common = [name for name in other["pictures"] if name in facts["pictures"]]

@@ -447,6 +447,21 @@ def test_the_plan_for_programs(
         assert stage["exists"] == (key == pretrain)
 
 
+def test_the_plan_measured(
+    whole: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--json", "--device", "cpu", "--measure", "--only", "proposed", "--seeds", "0"]
+    words += ["--set", "image_size=32", "--set", "defaults.width=0.0625", "--set", "defaults.batch=2"]
+    code, out = _plan(tmp_path, monkeypatch, capsys, *words)
+    assert code == 0
+    shown = json.loads(out)
+    trained = [stage for stage in shown["stages"] if stage["kind"] in ("pretrain", "critic", "joint")]
+    assert trained and all(stage["step_s"] > 0 and stage["disk_bytes"] > 0 for stage in trained)
+    expected = sum(stage["step_s"] * stage["steps"] for stage in trained)
+    assert shown["expected_s"] == pytest.approx(expected) and all(stage["peak_memory_bytes"] for stage in trained)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_plan_for_people(
     whole: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -194,6 +194,19 @@ def test_a_database_that_is_not_there_stops_nothing(tmp_path: Path, monkeypatch:
     assert found.status == "completed" and list(found.lost) == ["mongo: no server at x"]
 
 
+def test_a_table_of_sacreds_gets_one_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results: list[Any] = []
+
+    class Table(records.RunObserver):  # type: ignore[misc]
+        def completed_event(self, stop_time: Any, result: Any) -> None:
+            results.append(result)
+
+    monkeypatch.setattr(records, "_observer", lambda observer: Table())
+    sql = Observer.model_construct(kind="sql", url="sqlite://", database=None)
+    record("run", CONFIG, lambda log: {"psnr hole composite": 18.5, "l1 hole raw": 0.1}, out=tmp_path, observers=[sql])
+    assert results == [18.5]
+
+
 def test_a_database_numbers_its_records_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 

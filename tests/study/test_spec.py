@@ -281,6 +281,12 @@ BROKEN = {
         changed("{kind: faces}", "{kind: folder, root: no/photos}"),
         "runs.yaml:4:31: data.faces.root: there is no folder no/photos; name one that holds images",
     ),
+    # -- the protocol
+    "test holes that a method cannot repair": (
+        SMALL + "  ce: {method: ce}\nprotocol: {mask: {kind: random_box}}\n",
+        "runs.yaml:13:25: protocol.mask.kind: got random_box; 'ce' repairs the central square only; "
+        "leave it out with --only",
+    ),
     # -- ablations
     "an ablation of nobody": (
         SMALL + ABLATION.replace("proposed", "propose"),
