@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from models.critics import look
-from models.layers import block, channels, halvings
+from models.layers import Norm, block, channels, halvings
 from models.masking import Box, center_box
 from models.method import Critic as CriticDescription
-from models.method import Method, Optimizer, Recipe, Reconstruction, Trained, reading
+from models.method import Method, Optimizer, Recipe, Reconstruction, Trained
+from models.options import Positive, reading
 
 ENCODER = (64, 64, 128, 256, 512, 512)
 DECODER = (512, 512, 256, 128, 64)
@@ -94,14 +96,16 @@ class HoleCritic(nn.Module):
 
     version = 1
     views = ("local",)
-    normalises_batch = True
 
-    def __init__(self, image_side: int, *, width: float = 1.0) -> None:
+    def __init__(
+        self, image_side: int, *, width: float = 1.0, norm: Literal["none", "batch", "layer"] = "batch"
+    ) -> None:
         super().__init__()
+        self.normalises_batch = norm == "batch"
         outputs = [channels(n, width) for n in CRITIC[: halvings(image_side) - 1]]
         self.layers = nn.Sequential(
             _down(3, outputs[0], norm="none"),
-            *(_down(before, after) for before, after in pairwise(outputs)),
+            *(_down(before, after, norm) for before, after in pairwise(outputs)),
             nn.Conv2d(outputs[-1], 1, 4, bias=False),
         )
 
@@ -110,18 +114,30 @@ class HoleCritic(nn.Module):
         return self.layers(2 * look(image, "local", windows) - 1).flatten()
 
 
-def _down(inputs: int, outputs: int, norm: Literal["none", "batch"] = "batch") -> nn.Sequential:
+def _down(inputs: int, outputs: int, norm: Norm = "batch") -> nn.Sequential:
     """A 4x4 convolution with leaky ReLU: ``(B, inputs, S, S)`` to ``(B, outputs, S / 2, S / 2)``."""
     return block(inputs, outputs, 4, stride=2, norm=norm, activation="leaky_relu", bias=False)
+
+
+JS = Recipe(kind="js", norm="batch", optimizer=Optimizer(kind="adam", lr=2e-4, betas=[0.5, 0.999]))
 
 
 class ContextEncoderOptions(Trained):
     """The Context Encoder as in its paper and its released code: trained jointly from the start."""
 
     central_only: ClassVar[bool] = True
+    as_published: ClassVar[bool] = True
 
     bottleneck: Literal["channelwise", "conv4000"] = reading(
         "channelwise", "R26", "channel-wise fully connected, as its paper says, or convolutional, as released"
+    )
+    optimizer: Optimizer = reading(
+        Optimizer(kind="adam", lr=2e-3, betas=[0.5, 0.999]), "R26", "the generator's optimiser"
+    )
+    loss: Recipe = Field(default=JS, description="a recipe: loss, norm, optimiser and clip that belong together")
+    weight: Positive = reading(0.001, "R26", "the weight of the adversarial loss")
+    edge: Annotated[int, Field(ge=0, le=32)] = reading(
+        4, "R26", "the band inside the hole's edge that counts ten times, px of 128; released 4, its paper 7"
     )
 
     def method(self, image_size: int) -> Method:
@@ -134,18 +150,15 @@ class ContextEncoderOptions(Trained):
         if self.mask.kind != "center":
             raise ValueError("mask.kind: the Context Encoder predicts the central square only; choose center")
         network = {"kind": "context_encoder", "image_side": image_size, "width": self.width}
-        adam = {"kind": "adam", "betas": [0.5, 0.999]}
         critic = CriticDescription(
-            network=network,
-            recipe=Recipe(kind="js", norm="batch", optimizer=Optimizer.model_validate({**adam, "lr": 2e-4})),
-            weight=0.001,
-            init_std=0.02,
+            network={**network, "norm": self.loss.norm}, recipe=self.loss, weight=self.weight, init_std=0.02
         )
+        edge = max(self.edge * image_size // 128, 1) if self.edge else 0
         return Method(
             generator={**network, "bottleneck": self.bottleneck},
-            optimizer=Optimizer.model_validate({**adam, "lr": 2e-3}),
+            optimizer=self.optimizer,
             rates={},
-            reconstruction=Reconstruction(weight=3.996, edge=max(4 * image_size // 128, 1), edge_weight=10.0),
+            reconstruction=Reconstruction(weight=3.996, edge=edge, edge_weight=10.0),
             fill=[117 / 255, 104 / 255, 123 / 255],
             critics={"hole": critic},
             stages=["joint"],

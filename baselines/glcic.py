@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -13,7 +13,8 @@ from models.critics import look, tower
 from models.generator import TABLE_1, Generator, Row
 from models.layers import Norm, channels, halvings
 from models.masking import Box
-from models.method import STAGES, Critic, Fill, Method, Optimizer, Recipe, Reconstruction, Trained, reading
+from models.method import STAGES, Critic, Fill, Method, Optimizer, Recipe, Reconstruction, Trained
+from models.options import Positive, reading
 
 _CONV = Row("conv", 3, 1, 1, 256)
 LAYERS = (*TABLE_1[:5], _CONV, *TABLE_1[5:9], _CONV, *TABLE_1[9:])
@@ -68,30 +69,36 @@ def _side(outputs: Sequence[int], units: int, norm: Norm) -> nn.Sequential:
     return nn.Sequential(convolutions, nn.Flatten(), nn.Linear(16 * outputs[-1], units), nn.ReLU(inplace=True))
 
 
+ADADELTA = Optimizer(kind="adadelta", lr=1.0)
+JS = Recipe(kind="js", norm="batch", optimizer=ADADELTA)
+
+
 class GlcicOptions(Trained):
     """GLCIC as in its paper: its generator, its one joined critic, Adadelta, its weight, its three phases."""
 
+    as_published: ClassVar[bool] = True
+
     norm: Literal["none", "batch", "instance"] = reading("batch", "R4", "normalisation inside the generator")
-    critic_norm: Literal["none", "batch"] = reading("batch", "R8", "normalisation inside the joined critic")
     fill: Fill = reading("mean", "R2", "what stands in the hole of the generator's input")
+    optimizer: Optimizer = reading(ADADELTA, "R26", "the generator's optimiser")
+    loss: Recipe = Field(default=JS, description="a recipe: loss, norm, optimiser and clip that belong together")
     real_window: Literal["same", "independent"] = reading(
         "independent", "R19", "where the critic's local branch looks in real images"
     )
-    weight: Annotated[float, Field(gt=0)] = reading(4e-4, "R26", "the weight of the adversarial loss")
+    weight: Positive = reading(4e-4, "R26", "the weight of the adversarial loss")
 
     def method(self, image_size: int) -> Method:
         """Iizuka 2017, section 3.3, in phases of the study's own budget."""
-        adadelta = Optimizer(kind="adadelta", lr=1.0)
         network = {"kind": "glcic", "image_side": image_size, "width": self.width}
         critic = Critic(
-            network={**network, "norm": self.critic_norm},
-            recipe=Recipe(kind="js", norm=self.critic_norm, optimizer=adadelta),
+            network={**network, "norm": self.loss.norm},
+            recipe=self.loss,
             weight=self.weight,
             real_window=self.real_window,
         )
         return Method(
             generator={**network, "norm": self.norm},
-            optimizer=adadelta,
+            optimizer=self.optimizer,
             rates={},
             reconstruction=Reconstruction(),
             fill=self.fill,

@@ -6,7 +6,7 @@ The paper names GIICA there, whose own paper has two critics (READING R26); so t
 
 from __future__ import annotations
 
-from models.method import STAGES, Method
+from models.method import Method
 from models.proposed import CriticOptions
 
 
@@ -14,5 +14,5 @@ class Single(CriticOptions):
     """The proposed generator with the local critic alone."""
 
     def method(self, image_size: int) -> Method:
-        """The paper's generator and D_l, in the paper's three stages."""
-        return self.described(image_size, {"local": self.critic("local", image_size)}, list(STAGES))
+        """The paper's generator and D_l."""
+        return self.with_critics(["local"], image_size)

@@ -35,7 +35,7 @@ def look(image: Tensor, view: str, windows: Sequence[Box], kind: Downsample = "a
     """What a critic with this view sees: ``image (B, 3, H, W)`` to ``(B, 3, S, S)``, S of ``view_side``.
 
     ``windows``: one window of equal size an image (``masking.window_of``); only the local view reads them.
-    ``kind``: how the multi-scale views are down-sampled (READING R9).
+    ``kind``: how the multi-scale views are down-sampled (READING R9); ``none``: they are not.
     """
     if view == "global":
         return image
@@ -98,7 +98,8 @@ class Critic(nn.Module):
     ) -> None:
         super().__init__()
         outputs = [channels(n, width) for n in layers_of(view, image_side, tables)]
-        last_side = view_side(view, image_side) >> len(outputs)
+        seen = image_side if downsample == "none" and view in FACTORS else view_side(view, image_side)
+        last_side = seen >> len(outputs)
         self.views = (view,)
         self.normalises_batch = norm == "batch"
         self.head_kind, self.downsample = head, downsample

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 Norm = Literal["none", "batch", "instance", "layer"]
 Activation = Literal["none", "relu", "leaky_relu", "elu"]
-Downsample = Literal["avgpool3", "area", "bilinear"]
+Downsample = Literal["avgpool3", "area", "bilinear", "none"]
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
@@ -112,8 +112,11 @@ def downsample(image: Tensor, factor: int, kind: Downsample) -> Tensor:
 
     READING R9. ``avgpool3``: pix2pixHD's 3x3 average pool of stride 2, padding not counted, once for each
     halving. ``area``: the mean of each square. ``bilinear``: a triangle filter, as
-    ``F.interpolate(antialias=True)``, whose gradient torch cannot compute deterministically on CUDA.
+    ``F.interpolate(antialias=True)``, whose gradient torch cannot compute deterministically on CUDA. ``none``: it stays
+    as it is.
     """
+    if kind == "none":
+        return image
     if kind == "area":
         return F.avg_pool2d(image, factor)
     if kind == "bilinear":

@@ -1,8 +1,8 @@
-"""The losses: reconstruction (eq. 1) and adversarial (eqs. 2, 3), without the weights of eq. (8)."""
+"""The losses: reconstruction (eq. 1) and adversarial (eqs. 2, 3, and two more), without the weights of eq. (8)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -17,15 +17,38 @@ def reconstruction(
     mask: Tensor,
     reduction: Literal["mean", "sum"] = "mean",
     weight_map: Tensor | None = None,
+    norm: Literal["l2", "l1"] = "l2",
 ) -> Tensor:
     """L_r of eq. (1), a scalar: squared error in the hole; images ``(B, 3, H, W)``, mask ``(B, 1, H, W)``.
 
     READING R12. ``mean``: over the hole's elements. ``sum``: over each image's hole, then the batch's mean.
-    ``weight_map (B, 1, H, W)`` multiplies the squared errors; the divisor stays as it is.
+    ``weight_map (B, 1, H, W)`` multiplies the errors; the divisor stays as it is. ``norm``: squared or absolute.
     """
     weight = mask if weight_map is None else mask * weight_map
-    total = (weight * (prediction - image).square()).sum()
+    error = prediction - image
+    total = (weight * (error.square() if norm == "l2" else error.abs())).sum()
     return total / (image.shape[1] * mask.sum() if reduction == "mean" else len(image))
+
+
+def discounted(mask: Tensor, gamma: float) -> Tensor:
+    """Yu 2018, section 3.2: ``gamma`` to the power of a pixel's distance from what is known, ``(B, 1, H, W)``.
+
+    The distance counts rings, 1 at the hole's edge. Outside of the hole of ``mask (B, 1, H, W)``: 1.
+    """
+    weights, inside = torch.ones_like(mask), mask > 0.5
+    for _ in range(max(mask.shape[-2:])):  # no hole has more rings
+        if not inside.any():
+            break
+        weights = torch.where(inside, weights * gamma, weights)
+        inside = _less_a_ring(inside)
+    return weights
+
+
+def _less_a_ring(inside: Tensor) -> Tensor:
+    """A hole, ``(B, 1, H, W)`` booleans, less the pixels that have a known one among their eight neighbours."""
+    around = F.pad(inside, (1, 1, 1, 1), value=True)  # beyond the image nothing is known
+    rows = around[..., :-2, :] & around[..., 1:-1, :] & around[..., 2:, :]
+    return rows[..., :-2] & rows[..., 1:-1] & rows[..., 2:]
 
 
 @dataclass(frozen=True)
@@ -64,7 +87,50 @@ class WGAN:
         return -fake_scores.mean()
 
 
-ADVERSARIAL: dict[str, type[JS] | type[WGAN]] = {"js": JS, "wgan": WGAN}
+@dataclass(frozen=True)
+class WGANGP(WGAN):
+    """The loss of eq. (3) for a critic whose gradient is penalised in place of clipped weights: Gulrajani 2017."""
+
+    version: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class LSGAN:
+    """Least squares, Mao 2017, eq. (9): scores of 1 for real images and 0 for repaired ones."""
+
+    version: ClassVar[int] = 1
+
+    def critic(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+        """What the critic minimises, a scalar; scores of any shape."""
+        return ((real_scores - 1).square().mean() + fake_scores.square().mean()) / 2
+
+    def generator(self, fake_scores: Tensor) -> Tensor:
+        """What the generator minimises, a scalar."""
+        return (fake_scores - 1).square().mean() / 2
+
+
+ADVERSARIAL: dict[str, type[JS] | type[WGAN] | type[LSGAN]] = {
+    "js": JS,
+    "wgan": WGAN,
+    "wgan_gp": WGANGP,
+    "lsgan": LSGAN,
+}
+
+
+def gradient_penalty(
+    score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor, mask: Tensor
+) -> Tensor:
+    """How far the slope of ``score`` is from 1 between ``real`` and ``fake (B, 3, H, W)``, a scalar.
+
+    Gulrajani 2017, algorithm 1; the gradient is taken in the hole of ``mask (B, 1, H, W)`` alone, for nothing else
+    is repaired: Yu 2018, eq. (4). ``mix (B,)`` in 0..1: where between the two each image is.
+    """
+    between = torch.lerp(fake, real, mix[:, None, None, None]).requires_grad_()
+    scores = score(between)
+    each = scores.flatten(1).mean(1) if scores.dim() > 1 else scores  # a patch critic has several
+    (slope,) = torch.autograd.grad(each.sum(), between, create_graph=True)
+    size = ((slope * mask).square().sum((1, 2, 3)) + 1e-12).sqrt()  # the root of 0 has no gradient
+    return (size - 1).square().mean()
 
 
 @torch.no_grad()

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -45,12 +47,21 @@ def center_box(side: int) -> Box:
 def window_of(box: Box, side: int) -> Box:
     """The local critic's window: a square of half the side about the hole's middle, moved inside the image.
 
-    READING R22. The window of the central hole is the hole itself.
+    READING R22. The window of the central hole is the hole itself; of a hole that is no box, that of its bounding box.
     """
     half = side // 2
     top = min(max(box.top + (box.height - half) // 2, 0), side - half)
     left = min(max(box.left + (box.width - half) // 2, 0), side - half)
     return Box(top, left, half, half)
+
+
+def bounding_box(hole: NDArray[np.bool_]) -> Box:
+    """The least box that holds all of a hole, ``(H, W)`` booleans. Raises ValueError where there is none."""
+    rows, columns = (np.flatnonzero(hole.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        raise ValueError("the hole is empty")
+    top, left = int(rows[0]), int(columns[0])
+    return Box(top, left, int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left)
 
 
 def mask_of(boxes: Sequence[Box], side: int, device: torch.device | str | None = None) -> Tensor:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from models.masks import Center, Mask
+from models.options import Options, Positive, Share, reading
 
 Part = dict[str, Any]
 """A part is a name and its options: ``{"kind": "mo_zhou", "view": "local", "head": "mean"}``."""
@@ -17,24 +20,6 @@ StageName = Literal["pretrain", "critic", "joint"]
 
 STAGES: tuple[StageName, ...] = ("pretrain", "critic", "joint")
 """The three parts of the paper's training (section 4), in order."""
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Options(BaseModel):
-    """Base of all options: frozen, strict, and without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-def reading(default: Any, number: str, meaning: str, *, paper: Any = None, **limits: Any) -> Any:
-    """An option that the paper leaves open or contradicts: a named reading, listed in every report.
-
-    ``paper`` is the literal text's value where it has one; a run with another value is listed as a departure.
-    """
-    extra = {"reading": number, "paper": paper}
-    return Field(default=default, description=meaning, json_schema_extra=extra, **limits)
 
 
 class Optimizer(Options):
@@ -69,25 +54,34 @@ class Rate(Options):
 
 
 class Recipe(Options):
-    """A loss with the norm, the optimiser and the clip that were proposed with it (READING R8, R14, R15)."""
+    """A loss with the norm, the optimiser and the bound that were proposed with it (READING R8, R14, R15)."""
 
-    kind: Literal["wgan", "js"]
+    kind: Literal["wgan", "wgan_gp", "js", "lsgan"]
     form: Literal["non_saturating", "saturating"] | None = reading(
         None, "R15", "what the generator minimises under the JS loss (non_saturating where nothing is said)"
     )
     norm: Literal["none", "batch", "layer"] = reading("none", "R8", "normalisation inside the critics")
     optimizer: Optimizer = reading(..., "R14, R16", "the critics' optimiser")
     clip: Positive | None = reading(None, "R14", "the bound that a critic's weights are clipped to")
+    penalty: Positive | None = reading(None, "R14", "the weight of the penalty on a critic's gradient, under wgan_gp")
     critic_steps: Annotated[int, Field(ge=1, le=100)] = reading(
         1, "R14", "updates of the critics to one of the generator"
     )
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Recipe:
-        if self.kind == "wgan" and self.form is not None:
-            raise ValueError("'form' belongs to the js loss; wgan has one form only")
+        if self.kind != "js" and self.form is not None:
+            raise ValueError(f"'form' belongs to the js loss; {self.kind} has one form only")
         if self.kind == "wgan" and self.clip is None:
             raise ValueError("wgan needs 'clip': the paper bounds its critics by clipping their weights")
+        if self.kind == "wgan_gp" and self.penalty is None:
+            raise ValueError("wgan_gp needs 'penalty', the weight of its gradient penalty; its paper has 10")
+        if self.kind == "wgan_gp" and self.norm == "batch":
+            raise ValueError(
+                "wgan_gp penalises each image's gradient, which batch norm mixes; choose norm none or layer"
+            )
+        if self.kind != "wgan_gp" and self.penalty is not None:
+            raise ValueError(f"'penalty' belongs to wgan_gp, not to {self.kind}")
         return self
 
 
@@ -104,19 +98,22 @@ class Steps(Options):
         return self.pretrain + self.joint
 
 
-class Mask(Options):
-    """Where the hole is: the central square, or a box of 1/4 to 1/2 of the side at a random place."""
-
-    kind: Literal["center", "random_box"] = "center"
-
-
 class Reconstruction(Options):
-    """L_r of eq. (1). ``edge`` and ``edge_weight``: a band along the hole's inner edge that counts more."""
+    """L_r: by default eq. (1). What the baselines' own losses have more is off where nothing is said.
 
+    ``edge`` and ``edge_weight``: a band along the hole's inner edge that counts more (Pathak 2016). ``discount``: an
+    error counts ``discount`` to the power of its distance from the known pixels; ``known``: the weight of the error
+    outside of the hole; ``coarse``: that of a coarse prediction's errors, where the generator makes one (Yu 2018).
+    """
+
+    norm: Literal["l2", "l1"] = "l2"
     reduction: Literal["mean", "sum"] = "mean"
     weight: Positive = 1.0
     edge: Annotated[int, Field(ge=0)] = 0
     edge_weight: Positive = 1.0
+    discount: Share | None = None
+    known: Positive | None = None
+    coarse: Positive | None = None
 
 
 Fill = Literal["zero", "mean", "noise"] | Annotated[list[Share], Field(min_length=3, max_length=3)]
@@ -156,14 +153,13 @@ class Trained(Options):
     central_only: ClassVar[bool] = False
     """Whether the method repairs the central square alone."""
 
+    as_published: ClassVar[bool] = False
+    """Whether the options' defaults are the method's own paper's, so that another value departs from that."""
+
     batch: Annotated[int, Field(ge=1)] = 32
     steps: Steps = Steps()
     flips: bool = reading(True, "R22", "training images are flipped left to right at random")
-    mask: Mask = Field(
-        default=Mask(),
-        description="where the hole is in training",
-        json_schema_extra={"reading": "R22", "paper": {"kind": "center"}},
-    )
+    mask: Mask = reading(Center(), "R22", "where the hole is in training", paper={"kind": "center"})
     width: Annotated[float, Field(gt=0, le=1)] = Field(
         default=1.0, description="every layer's number of outputs, as a share of the published one"
     )

@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from models.method import (
-    STAGES,
-    Critic,
-    Fill,
-    Method,
-    Optimizer,
-    Options,
-    Rate,
-    Recipe,
-    Reconstruction,
-    StageName,
-    Trained,
-    reading,
-)
+from models.generator import TABLE_1
+from models.layers import Downsample
+from models.method import STAGES, Critic, Fill, Method, Optimizer, Rate, Recipe, Reconstruction, StageName, Trained
+from models.options import Options, Positive, reading
 
 MULTISCALE = ("half", "quarter", "eighth")
 """The views of D_m1 and D_m2, and of the third one that section 5 speaks of, in the order in which they are added."""
 
 ADAM = Optimizer(kind="adam", lr=2e-4, betas=[0.5, 0.999])
 WGAN = Recipe(kind="wgan", clip=0.01, optimizer=Optimizer(kind="rmsprop", lr=5e-5))
-Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Weights(Options):
     """The weights of eq. (8), by the critic's view: lambda_1 to lambda_4, and one for a third multi-scale critic."""
 
-    local: Weight = 0.001
-    global_: Weight = Field(default=0.001, alias="global")
-    half: Weight = 0.001
-    quarter: Weight = 0.001
-    eighth: Weight = 0.001
+    local: Positive = 0.001
+    global_: Positive = Field(default=0.001, alias="global")
+    half: Positive = 0.001
+    quarter: Positive = 0.001
+    eighth: Positive = 0.001
 
     def of(self, view: str) -> float:
         """The weight of the critic with this view."""
@@ -54,13 +44,16 @@ class GeneratorOptions(Trained):
         "mean", "R12", "L_r over the hole as a mean or, as eq. (1) is written, as a sum", paper="sum"
     )
     optimizer: Optimizer = reading(ADAM, "R16", "the generator's optimiser")
+    dilated: bool = Field(
+        default=True, description="the d-conv rows of Table 1 have dilation 2, 4, 8, 16; else 1 (section 3.1)"
+    )
     rates: dict[Literal["pretrain", "joint"], Rate] = reading(
         {}, "R16", "the generator's learning rate by stage, where it is not the optimiser's"
     )
 
     def described(self, image_size: int, critics: dict[str, Critic], stages: list[StageName]) -> Method:
         """The paper's generator with these critics, trained in these stages."""
-        generator = {
+        generator: dict[str, Any] = {
             "kind": "mo_zhou",
             "image_side": image_size,
             "width": self.width,
@@ -68,6 +61,8 @@ class GeneratorOptions(Trained):
             "output": self.output,
             "mask_channel": self.mask_channel,
         }
+        if not self.dilated:
+            generator["dilations"] = [1] * sum(row.kind == "d-conv" for row in TABLE_1)
         return Method.model_validate(
             {
                 "generator": generator,
@@ -90,15 +85,29 @@ class CriticOptions(GeneratorOptions):
         "printed", "R6", "Tables 2 and 3 as printed, or with their captions exchanged", paper="printed"
     )
     head: Literal["mean", "linear", "patch"] = reading("mean", "R7", "what makes a critic's last maps one score")
-    downsample: Literal["avgpool3", "area", "bilinear"] = reading(
-        "avgpool3", "R9", "how images are down-sampled for the multi-scale critics"
+    downsample: Downsample = reading(
+        "avgpool3", "R9", "how images are down-sampled for the multi-scale critics; none, a control: they are not"
     )
     critic_input: Literal["composite", "raw"] = reading(
         "composite", "R11", "the critics see the repaired image, or the generator's raw output", paper="raw"
     )
     real_window: Literal["same", "independent"] = reading("same", "R19", "where the local critic looks in real images")
+    total_weight: Positive | None = Field(
+        default=None, description="what the weights of the critics in use are scaled to add up to; else they stay"
+    )
+    three_stages: bool = Field(
+        default=True, description="section 4's three stages; else joint from the start, for as many updates of G"
+    )
 
-    def critic(self, view: str, image_size: int) -> Critic:
+    def with_critics(self, views: Sequence[str], image_size: int) -> Method:
+        """The paper's generator and its critics with these views, in its three stages or in the last alone."""
+        scale = 1.0
+        if self.total_weight is not None:
+            scale = self.total_weight / sum(self.weights.of(view) for view in views)
+        critics = {view: self.critic(view, image_size, scale) for view in views}
+        return self.described(image_size, critics, list(STAGES) if self.three_stages else ["joint"])
+
+    def critic(self, view: str, image_size: int, scale: float) -> Critic:
         """The paper's critic with this view, described by what it reads alone: so it is shared where it can be."""
         network = {
             "kind": "mo_zhou",
@@ -115,7 +124,7 @@ class CriticOptions(GeneratorOptions):
         return Critic(
             network=network,
             recipe=self.loss,
-            weight=self.weights.of(view),
+            weight=scale * self.weights.of(view),
             sees=self.critic_input,
             real_window=self.real_window if view == "local" else "same",
         )
@@ -128,11 +137,25 @@ class Proposed(CriticOptions):
         default=2, description="how many multi-scale critics: x2, x4 and, beyond the paper, x8 (READING R10)"
     )
 
-    def method(self, image_size: int) -> Method:
-        """Section 3 and 4, with the readings that these options name."""
+    leave_out: Literal["none", "local", "global", "half", "quarter", "eighth"] = Field(
+        default="none", description="a critic that is left out, by its view"
+    )
+
+    @property
+    def views(self) -> list[str]:
+        """What the critics in use look at."""
         views = ("local", "global", *MULTISCALE[: self.multiscale])
-        critics = {view: self.critic(view, image_size) for view in views}
-        return self.described(image_size, critics, list(STAGES))
+        return [view for view in views if view != self.leave_out]
+
+    @model_validator(mode="after")
+    def _leaves_out_what_is_there(self) -> Proposed:
+        if self.leave_out in MULTISCALE[self.multiscale :]:
+            raise ValueError(f"leave_out: with multiscale {self.multiscale} there is no critic '{self.leave_out}'")
+        return self
+
+    def method(self, image_size: int) -> Method:
+        """Sections 3 and 4, with the readings that these options name."""
+        return self.with_critics(self.views, image_size)
 
 
 class ReconstructionOnly(GeneratorOptions):

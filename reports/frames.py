@@ -9,7 +9,8 @@ import pandas as pd
 
 STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
-    "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps",
+    "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
+    "configs", "networks",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -20,6 +21,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "scores": ("run", "variant", "data", "seed", "image", "region", "output", "metric", "value"),
     "curves": ("run", "variant", "data", "seed", "stage", "network", "term", "step", "value"),
     "factors": ("ablation", "variant", "factor", "level"),
+    "universes": ("multiverse", "universe", "base", "variant", "reading", "level", "usual", "applies"),
     "readings": ("variant", "key", "value", "reading", "meaning", "departs"),
     "stages": ("key", "kind", "runs", "steps", "seconds", "device", "torch"),
     "pictures": ("run", "variant", "data", "seed", "image", "output", "pixels"),
@@ -41,25 +43,32 @@ class Frames:
     `study`: plain facts, by the names in `STUDY`; what is missing shows as "not recorded".
         name, profile ('demo', 'paper', ...), scope ('paper', 'reduced', 'other'), command, made (ISO date): text;
         image_size (px), generator_updates, batch: int; seconds: the sum of the stages';
-        data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images;
+        data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images, and where the
+            study says so `like`: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it stands beside;
         versions {package: version}; devices: a list; seeds: a list; numerics, steps: a mapping or text;
         reference: the proposed model's variant; control: the variant trained with the reconstruction loss
-        alone, or None; sharing {shared, unshared}: multiply-accumulates as made, and had each run made its own.
+        alone, or None; sharing {shared, unshared}: multiply-accumulates as made, and had each run made its own;
+        multiverses {name: {base: [variant], contrasts: [[a, b]] of bases, design: 'one_at_a_time' or 'product'}};
+        configs {variant: {method, options}}; networks {variant: facts of what is built}.
 
     `runs`, a row a run: run ('proposed/faces/0'), variant, data, seed, method ('proposed', 'ce', 'glcic', ...),
         status ('completed', 'diverged', 'failed', 'interrupted', 'missing'), why (text), diverged_at (step or NA),
         updates (of the generator), parameters (of the generator), critic_parameters, seconds, start (key of the
         first trained stage, equal where two runs share it; '' for fillers, which train nothing), record (Sacred id).
     `scores`, a row a value: run, variant, data, seed, image, region ('hole', 'whole', 'boundary'), output
-        ('composite', 'raw'), metric (`naming.METRICS` names unit and direction), value. An optional column `group`
-        names images that belong together (a photograph's tiles, a person's pictures).
+        ('composite', 'raw', 'blended'), metric (`naming.METRICS` names unit and direction), value. An optional
+        column `group` names images that belong together (a photograph's tiles, a person's pictures).
     `curves`, a row a value: run, variant, data, seed, stage ('pretrain', 'critic', 'joint'), network ('generator',
         'local', 'global', 'half', ...), term ('reconstruction', 'gap', 'ratio', ...), step (within the stage), value.
     `factors`, a row a level: ablation, variant, factor, level (text).
+    `universes`, a row for each multiverse, universe (int; 0: the study's own settings), base (the variant that the
+        study names) and reading (an option's key: 'head', 'critic_input'): variant (that which was run for the base in
+        this universe, maybe the base itself), level (text), usual (bool: the base's own level), applies (bool: the
+        base's method has this option).
     `readings`, a row a setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the literal text).
     `stages`, a row a stage made: key, kind, runs (how many use it), steps, seconds, device, torch (version).
-    `pictures`, a row an image: run, variant, data, seed, image, output ('truth', 'masked', 'composite', 'raw'),
-        pixels ((H, W, 3) uint8).
+    `pictures`, a row an image: run, variant, data, seed, image, output ('truth', 'masked', 'composite', 'raw',
+        'blended'), pixels ((H, W, 3) uint8).
 
     Raises ValueError where a table lacks columns.
     """
@@ -69,6 +78,7 @@ class Frames:
     scores: pd.DataFrame = field(default_factory=partial(_empty, "scores"))
     curves: pd.DataFrame = field(default_factory=partial(_empty, "curves"))
     factors: pd.DataFrame = field(default_factory=partial(_empty, "factors"))
+    universes: pd.DataFrame = field(default_factory=partial(_empty, "universes"))
     readings: pd.DataFrame = field(default_factory=partial(_empty, "readings"))
     stages: pd.DataFrame = field(default_factory=partial(_empty, "stages"))
     pictures: pd.DataFrame = field(default_factory=partial(_empty, "pictures"))

@@ -1,5 +1,6 @@
-"""Names and order of variants and metrics, the same in every table and figure."""
+"""Names and order of variants, levels and metrics, the same in every table and figure."""
 
+import json
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,11 +22,11 @@ LABELS = {
 _ORDER: dict[str, tuple[int, Group]] = {
     "ce": (0, "paper"),
     "glcic": (1, "paper"),
-    "proposed": (2, "paper"),
-    "reconstruction_only": (3, "control"),
-    "single": (4, "control"),
-    "giica": (5, "control"),
-    "contextual_attention": (5, "control"),
+    "giica": (2, "paper"),  # of Figure 4 alone
+    "contextual_attention": (2, "paper"),
+    "proposed": (3, "paper"),
+    "reconstruction_only": (4, "control"),
+    "single": (5, "control"),
     "mean": (6, "filler"),
     "biharmonic": (7, "filler"),
 }
@@ -47,6 +48,7 @@ METRICS = {
     "ssim_global": Metric("SSIM, one window", "", 1, 3),
     "l1": Metric("L1", "", -1, 4),
     "seam": Metric("Seam error", "", -1, 4),
+    "sharpness": Metric("Sharpness", "", 1, 3),  # share of the truth's gradient magnitude: 1 is as sharp as the truth
 }
 
 
@@ -60,6 +62,18 @@ def metric_of(name: str) -> Metric:
 def label(variant: str) -> str:
     """The reader's name of a variant; a name that we do not know stays as it is."""
     return LABELS.get(variant, variant)
+
+
+def level_label(level: str) -> str:
+    """A level as a reader writes it: of an option that is a mapping its kind, then what else it says."""
+    try:
+        told = json.loads(level)
+    except ValueError:
+        return level
+    if not isinstance(told, dict) or not told:
+        return level
+    parts = [f"{key} {value}" for key, value in told.items() if key != "kind"]
+    return ", ".join([str(told["kind"]), *parts] if "kind" in told else parts)
 
 
 def role(frames: Frames, variant: str) -> str:

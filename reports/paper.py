@@ -30,20 +30,23 @@ def published() -> pd.DataFrame:
 def counterpart(frames: Frames, data: str) -> str | None:
     """The paper's data set that `data` stands beside, or None.
 
-    A data set is matched by its name and kind. Where none of the study's matches, the first stands beside
-    CelebA, on which the paper compares methods; the report says so.
+    That which the study says it is `like`; else a data set is matched by its name and kind. Where none of
+    the study's matches, the first stands beside CelebA, on which the paper compares methods; the report says so.
     """
-    kinds = {str(entry["name"]): str(entry.get("kind", "")) for entry in frames.study["data"] or []}
-    matched = {name: _match(f"{name} {kinds.get(name, '')}") for name in frames.data_sets()}
+    entries = {str(entry["name"]): entry for entry in frames.study["data"] or []}
+    matched = {name: _match(name, entries.get(name, {})) for name in frames.data_sets()}
     if data in matched and not any(matched.values()) and data == next(iter(matched)):
         return "CelebA"
     return matched.get(data)
 
 
-def _match(words: str) -> str | None:
-    for name, entry in paper()["data"].items():
-        if any(word in words.lower() for word in entry["words"]):
-            return str(name)
+def _match(name: str, entry: Mapping[str, Any]) -> str | None:
+    if entry.get("like") in paper()["data"]:
+        return str(entry["like"])
+    ours = f"{name} {entry.get('kind', '')}".lower()
+    for theirs, known in paper()["data"].items():
+        if any(word in ours for word in known["words"]):
+            return str(theirs)
     return None
 
 

@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from study.errors import BadInput, Interrupted, StudyError
+from study.errors import BadInput, Interrupted, StudyError, unknown
 
 if TYPE_CHECKING:
     from study.plan import Plan
@@ -50,6 +52,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
 
 LEFT_OUT_SHOWN = 10
+
+CLAIMS_LEGEND = (
+    "A claim needs all of its links; the one that decides stands first. supported: the interval lies beyond zero as "
+    "claimed; opposed: on the other side; negligible: the 90% interval lies within the margin; else unresolved, and "
+    "under three seeds always. An effect is the first less the second; resolvable: the least that this n would tell "
+    "from none. Below an outcome stands its scope: but for 'paper' it speaks of this study alone."
+)
 
 
 @app.command()
@@ -131,6 +140,27 @@ def show_plan(
         overview.show(plan, store, measured, Console())
 
 
+@app.command("describe")
+def show_variant(
+    variant: Annotated[str, typer.Argument(help="a variant of the study, such as proposed", metavar="VARIANT")],
+    file: Annotated[Path, typer.Option("--study", help="the study file")] = Path("runs.yaml"),
+    profile: Profile = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a method as it is built: its networks' layers, what they see and cost, beside the paper's own tables."""
+    from study import describe, spec
+
+    study = spec.load(file, profile=profile, settings=settings or ())
+    if variant not in study.variants:
+        raise BadInput(unknown(variant, study.variants, "no variant of this study"))
+    described = describe.describe(study.variants[variant].options, study.image_size)
+    if as_json:
+        print(json.dumps({"variant": variant, **described}, indent=1))
+    else:
+        describe.show(variant, described, Console(width=None if sys.stdout.isatty() else 100))
+
+
 @app.command()
 def status(
     out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: AsJson = False
@@ -177,6 +207,23 @@ def status(
             console.print(f"  {name}", highlight=False)
     else:
         console.print("nothing is running here", highlight=False)
+
+
+@app.command()
+def claims(
+    out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: AsJson = False
+) -> None:
+    """Tell what came of each of the paper's claims, and on what that rests."""
+    from reports.claims import claims_table
+    from study.results import load
+
+    results = load(out)
+    table = claims_table(results)
+    if as_json:
+        rows = table.astype(object).where(table.notna(), None).to_dict("records")
+        print(json.dumps(rows, indent=1, allow_nan=False))
+        return
+    _show_claims(table.to_dict("records"), results.study)
 
 
 @app.command()
@@ -303,6 +350,20 @@ def _report(out: Path) -> Path:
     from study.results import load
 
     return render(load(out), out / "report")
+
+
+def _show_claims(rows: list[dict[Any, Any]], study: Mapping[str, Any]) -> None:
+    """The claims as a table: the sentence that decides, then what else was looked at. Names are text, not markup."""
+    shown = Table("", "outcome", "claim, and what it rests on", box=None)
+    for row in rows:
+        others = [f"{link['outcome']}: {link['why']}" for link in row["links"] if link["why"] != row["why"]]
+        controls = [f"control: {control['why']}" for control in row["controls"]]
+        told = Text.assemble((row["claim"], "bold"), *(f"\n{line}" for line in [row["why"], *others, *controls]))
+        shown.add_row(row["id"], Text.assemble(row["outcome"], (f"\n{row['scope']}", "dim")), told)
+    console = Console(width=None if sys.stdout.isatty() else 100)
+    console.print(Text(f"{study['name']}, profile {study['profile'] or 'none'}, {study['image_size']} px"))
+    console.print(shown)
+    console.print(Text(CLAIMS_LEGEND, style="dim"))
 
 
 def _summarise(console: Console, plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 scores.safetensors     "scores" float64 (images, columns)
 evaluation.json        columns [output, region, metric], names of the images and of the pictures
-pictures.safetensors   uint8 (pictures, H, W, 3): truth, masked, raw, composite
+pictures.safetensors   uint8 (pictures, H, W, 3): truth, masked, raw, composite, blended
 """
 
 from __future__ import annotations
@@ -14,31 +14,35 @@ from typing import Any
 
 import numpy as np
 import torch
+from models.blending import blend
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from torch import Tensor
 
-from models.masking import Box, center_box, composite, erase, mask_of
-from models.method import Fill, Mask
+from models.masking import composite, erase
+from models.masks import Holes
+from models.method import Fill
 from study import catalog, metrics
 from study.data import Packed
 from study.data.batches import colour
+from study.data.holes import Draw, as_mask, drawn_holes
 from study.errors import Interrupted
 from study.making import Watch, read_learner
-from study.networks import build
+from study.networks import build, predict
 from study.plan import Stage
 from study.seeds import numpy_rng
 from study.store import Store, write_atomically
 from study.train import refuse_diverged
 
 BATCH = 50
+PICTURES = ("truth", "masked", "raw", "composite", "blended")
 Repair = Callable[[Tensor, Tensor], Tensor]
 
 
 def evaluate(
     stage: Stage, store: Store, watch: Watch, *, device: torch.device, made: Callable[[], Mapping[str, Any]] = dict
 ) -> None:
-    """Makes an evaluate stage: repairs the test images, composites, scores both outputs in all regions."""
+    """Makes an evaluate stage: repairs the test images, composites, blends, scores each output in all regions."""
     if refuse_diverged([stage], store):
         return
     packed = Packed(store.verified(stage.needs["data"]))
@@ -47,11 +51,11 @@ def evaluate(
     order = numpy_rng(protocol["seed"], "sample").permutation(len(images))
     chosen = np.sort(order[: stage.options.get("images") or len(images)])
     shown = [int(index) for index in order[: protocol["pictures"]]]
-    boxes = holes_of(Mask.model_validate(protocol["mask"]), protocol["seed"], len(images), packed.image_size)
+    draw = drawn_holes(protocol["mask"], stage.needs, store, packed.image_size)
 
     columns: list[tuple[str, str, str]] = []
     rows: list[NDArray[np.float64]] = []
-    pictures: dict[int, list[NDArray[np.uint8]]] = {}
+    pictures: dict[int, dict[str, NDArray[np.uint8]]] = {}
     repair = _repairer(stage, store, device)
     filling = _filling(stage.options.get("fill", "zero"), packed, protocol["seed"], device)
     started = time.monotonic()
@@ -61,30 +65,28 @@ def evaluate(
             raise Interrupted
         indices = chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
-        holes = [boxes[index] for index in indices]
-        mask = mask_of(holes, packed.image_size, device)
+        mask = as_mask(holes_of(draw, protocol["seed"], indices), device)
         masked_image = erase(image, mask, filling(indices))
         with torch.inference_mode():
             raw = repair(masked_image, mask).clamp(0, 1)
-        outputs = {"composite": composite(raw, image, mask), "raw": raw}
+        outputs = {"composite": composite(raw, image, mask), "raw": raw, "blended": blend(raw, image, mask)}
         scores = {
             (output, region, metric): values
             for output, result in outputs.items()
-            for (region, metric), values in metrics.score(result, image, mask, holes).items()
+            for (region, metric), values in metrics.score(result, image, mask).items()
         }
         columns = list(scores)
         rows.append(np.stack([values.double().cpu().numpy() for values in scores.values()], axis=1))
         for place, index in enumerate(indices.tolist()):
             if index in shown:
-                each = (image, masked_image, raw, outputs["composite"])
-                pictures[index] = [_pixels(tensor[place]) for tensor in each]
+                each = {"truth": image, "masked": masked_image, **outputs}
+                pictures[index] = {kind: _pixels(tensor[place]) for kind, tensor in each.items()}
 
     folder = store.workspace(stage.key) / "files"
     shown = [index for index in shown if index in pictures]
     save_file({"scores": np.concatenate(rows)}, folder / "scores.safetensors")
-    kinds = ("truth", "masked", "raw", "composite")
     if shown:
-        stacked = {kind: np.stack([pictures[i][place] for i in shown]) for place, kind in enumerate(kinds)}
+        stacked = {kind: np.stack([pictures[i][kind] for i in shown]) for kind in PICTURES}
         save_file(stacked, folder / "pictures.safetensors")
     facts = {
         "columns": columns,
@@ -97,17 +99,9 @@ def evaluate(
     store.publish(stage.key, {"status": "finished"}, {"key": stage.key, "seconds": seconds, **made()})
 
 
-def holes_of(mask: Mask, seed: int, count: int, side: int) -> list[Box]:
-    """The test's holes, one an image: a function of the protocol alone, the same for every method."""
-    if mask.kind == "center":
-        return [center_box(side)] * count
-    rng = numpy_rng(seed, "test holes")
-    sizes = rng.integers(side // 4, side // 2, size=(count, 2), endpoint=True)
-    places = rng.random(size=(count, 2))
-    return [
-        Box(int(y * (side - height + 1)), int(x * (side - width + 1)), int(height), int(width))
-        for (height, width), (y, x) in zip(sizes, places, strict=True)
-    ]
+def holes_of(draw: Draw, seed: int, indices: NDArray[np.int64]) -> Holes:
+    """The holes of the test images with these indices: each a function of the protocol and the image alone."""
+    return np.concatenate([draw(numpy_rng(seed, "test holes", index), 1) for index in indices.tolist()])
 
 
 def _repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
@@ -116,7 +110,8 @@ def _repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
         return catalog.FILLERS[name]
     network = build(catalog.GENERATORS, stage.options["generator"], device, stage.options["numerics"])
     network.load_state_dict(read_learner(store.verified(stage.needs["model"]), "generator")[0])
-    return network.eval()
+    network.eval()
+    return lambda masked_image, mask: predict(network, masked_image, mask)[-1]
 
 
 def _filling(fill: Fill, packed: Packed, seed: int, device: torch.device) -> Callable[[Any], Tensor | float]:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from models.layers import initialise
-from models.losses import clip_, reconstruction, share_at_bound
-from models.masking import known
+from models.losses import clip_, discounted, gradient_penalty, reconstruction, share_at_bound
+from models.masking import Box, known
 from models.method import Critic, Optimizer, Rate, Reconstruction
 from study import catalog
 from study.data.batches import Batch
@@ -21,6 +21,12 @@ from study.seeds import seed_of
 from study.store import Store
 
 
+def predict(network: nn.Module, masked_image: Tensor, mask: Tensor, window: Box | None = None) -> tuple[Tensor, ...]:
+    """What a generator makes of the holes, each (B, 3, H, W) float32: its prediction last, before it coarser ones."""
+    made = network(masked_image, mask, window)
+    return tuple(one.float() for one in (made if isinstance(made, tuple) else (made,)))
+
+
 @dataclass(eq=False)
 class Generator(Learner):
     """G, its loss and its rate."""
@@ -28,18 +34,35 @@ class Generator(Learner):
     rate: Rate
     reconstruction: Reconstruction
 
-    def losses(self, prediction: Tensor, batch: Batch) -> Tensor:
-        """L_r of eq. (1), weighted."""
-        loss = reconstruction(prediction, batch.image, batch.mask, self.reconstruction.reduction, self.weights(batch))
-        return self.reconstruction.weight * loss
+    def losses(self, predictions: Sequence[Tensor], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """L_r, a scalar, weighted; and its terms, unweighted. By default eq. (1) alone."""
+        described, weights = self.reconstruction, self.weights(batch)
+        terms = {"reconstruction": self._error(predictions[-1], batch.image, batch.mask, weights)}
+        total = terms["reconstruction"]
+        if described.known is not None:
+            terms["known"] = self._error(predictions[-1], batch.image, known(batch.mask))
+            total = total + described.known * terms["known"]
+        if described.coarse is not None:
+            terms["coarse"] = self._error(predictions[0], batch.image, batch.mask, weights)
+            coarse = terms["coarse"]
+            if described.known is not None:
+                terms["coarse_known"] = self._error(predictions[0], batch.image, known(batch.mask))
+                coarse = coarse + described.known * terms["coarse_known"]
+            total = total + described.coarse * coarse
+        return described.weight * total, terms
+
+    def _error(self, prediction: Tensor, image: Tensor, mask: Tensor, weights: Tensor | None = None) -> Tensor:
+        return reconstruction(prediction, image, mask, self.reconstruction.reduction, weights, self.reconstruction.norm)
 
     def weights(self, batch: Batch) -> Tensor | None:
-        """The weight of each pixel's error, (B, 1, H, W): more in a band along the hole's inner edge, if asked."""
-        if not self.reconstruction.edge:
+        """The weight of each pixel's error in the hole, (B, 1, H, W), where they are not all the same."""
+        described = self.reconstruction
+        if described.discount is not None:
+            return discounted(batch.mask, described.discount)
+        if not described.edge:
             return None
-        reach = 2 * self.reconstruction.edge + 1
-        near_edge = nn.functional.max_pool2d(known(batch.mask), reach, stride=1, padding=self.reconstruction.edge)
-        return 1 + (self.reconstruction.edge_weight - 1) * near_edge * batch.mask
+        near_edge = nn.functional.max_pool2d(known(batch.mask), 2 * described.edge + 1, 1, described.edge)
+        return 1 + (described.edge_weight - 1) * near_edge * batch.mask
 
 
 @dataclass(eq=False)
@@ -67,18 +90,28 @@ class Adversary(Learner):
             both = self.network(torch.cat([batch.image, fake]), [*real_windows, *batch.windows])
             real_scores, fake_scores = both.chunk(2)
         loss = self.loss.critic(real_scores, fake_scores)
+        terms = {f"{self.name}.loss": loss}
+        if self.described.recipe.penalty is not None:
+            terms[f"{self.name}.penalty"] = penalty = self.penalty(batch, fake)
+            loss = loss + self.described.recipe.penalty * penalty
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = gradient_norm(self.network)
         self.optimizer.step()
         if self.described.recipe.clip is not None:
             clip_(self.network.parameters(), self.described.recipe.clip)
-        return {
-            f"{self.name}.loss": loss,
+        return terms | {
             f"{self.name}.gap": real_scores.mean() - fake_scores.mean(),
             f"{self.name}.score_size": (real_scores.abs().mean() + fake_scores.abs().mean()) / 2,
             f"{self.name}.gradient_norm": norm,
         }
+
+    def penalty(self, batch: Batch, fake: Tensor) -> Tensor:
+        """How far the critic's slope is from 1, a scalar: in the hole, or everywhere if it sees G's raw output."""
+        seen = batch.mask if self.described.sees == "composite" else torch.ones_like(batch.mask)
+        return gradient_penalty(
+            lambda between: self.network(between, batch.windows), batch.image, fake, batch.mix, seen
+        )
 
     def now_and_then(self) -> dict[str, Tensor]:
         """The share of weights that stand at the clip's bound."""

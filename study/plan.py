@@ -48,7 +48,8 @@ class Stage:
 class Run:
     """A variant x data set x seed.
 
-    ``stages``: its stages by role, in order ('data', 'pretrain', 'critic.local', ...). ``updates``: of the generator.
+    ``stages``: its stages by role, in order ('data', 'data.masks', 'pretrain', 'critic.local', ...). ``updates``: of
+    the generator.
     """
 
     name: str
@@ -66,7 +67,7 @@ class Run:
     @property
     def start(self) -> str:
         """The first trained stage's key; empty for a filler. Runs that share it are paired (statistics)."""
-        return next((key for role, key in self.stages.items() if role not in ("data", "evaluate")), "")
+        return next((key for key in self.stages.values() if not key.startswith(("data-", "evaluate-"))), "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,31 +8,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
+from models import blending
 from models.masking import center_box
+from models.masks import Files, Mask
 from models.method import Critic, Filler, Method, Rate, Trained
 from study import catalog, work
+from study.configuration import Study, Variant
+from study.data import holes
+from study.describe import describe
 from study.errors import BadInput
 from study.plan import Plan, Run, Stage, digest_of
-from study.spec import Study, Variant
 
-VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "evaluate": 1}
+VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "evaluate": 2}
 """A number for each kind of stage, raised when the same options come to mean other numbers."""
 
 
 def make_plan(study: Study, *, device: str = "cpu", share: bool = True) -> Plan:
     """The graph of a study for a kind of device. Raises BadInput where a data set is not what the study says."""
     numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
-    packed = _packed(study)
+    packed, masks = _packed(study), _masks(study)
     stages: dict[str, Stage] = {stage.key: stage for stage in packed.values()}
     runs: dict[tuple[Any, ...], Run] = {}
     for data_name, data in packed.items():
         for variant in study.variants.values():
             for seed in study.seeds:
                 name = f"{variant.name}/{data_name}/{seed}"
-                planner = _Planner(study, numerics, data, seed, "" if share else name)
+                planner = _Planner(study, numerics, data, masks, seed, "" if share else name)
                 roles = planner.run(variant)
                 identity = (data_name, seed, variant.method, *roles.values())
                 if share and identity in runs:  # one run under two names
@@ -86,35 +90,58 @@ def _facts(study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], 
             }
             for name, ablation in study.ablations.items()
         },
+        "multiverses": {
+            name: {
+                "base": multiverse.bases,
+                "contrasts": multiverse.contrasts,
+                "design": multiverse.design,
+                "universes": [[asdict(setting) for setting in universe] for universe in multiverse.universes],
+            }
+            for name, multiverse in study.multiverses.items()
+        },
+        "networks": {
+            variant.name: describe(variant.options, study.image_size)
+            for variant in study.variants.values()
+            if isinstance(variant.options, Trained)
+        },
         "readings": [row for variant in study.variants.values() for row in readings(variant)],
         "resolved": study.resolved,
     }
 
 
 def readings(variant: Variant) -> Iterator[dict[str, Any]]:
-    """The readings in force in a variant: key, value, number, meaning, and whether it departs from the text."""
-    yield from _readings(variant.name, "", variant.options)
+    """The readings in force in a variant: key, value, number, meaning, and whether it departs from the text.
+
+    Of a baseline, the text is its own paper's, whose values are the options' defaults.
+    """
+    options = variant.options
+    published = None
+    if isinstance(options, Trained) and options.as_published:
+        published = type(options)().model_dump(mode="json", by_alias=True)
+    yield from _readings(variant.name, "", options, published)
 
 
-def _readings(variant: str, prefix: str, options: Any) -> Iterator[dict[str, Any]]:
+def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterator[dict[str, Any]]:
     dumped = options.model_dump(mode="json", by_alias=True)
     for name, info in type(options).model_fields.items():
-        value = getattr(options, name)
-        plain = dumped[info.alias or name]
+        key = info.alias or name
+        value, plain = getattr(options, name), dumped[key]
         extra = info.json_schema_extra
+        own = published.get(key) if published is not None else None
         if isinstance(extra, dict) and "reading" in extra:
             if plain is None:  # an option of another loss
                 continue
+            text = own if published is not None else extra["paper"]
             yield {
                 "variant": variant,
-                "key": prefix + (info.alias or name),
+                "key": prefix + key,
                 "value": plain if isinstance(plain, str) else json.dumps(plain),
                 "reading": extra["reading"],
                 "meaning": info.description,
-                "departs": extra["paper"] is not None and plain != extra["paper"],
+                "departs": text is not None and plain != text,
             }
         elif hasattr(type(value), "model_fields"):
-            yield from _readings(variant, f"{prefix}{info.alias or name}.", value)
+            yield from _readings(variant, f"{prefix}{key}.", value, own)
 
 
 def _packed(study: Study) -> dict[str, Stage]:
@@ -139,13 +166,51 @@ def _packed(study: Study) -> dict[str, Stage]:
     return stages
 
 
+def _masks(study: Study) -> dict[str, Stage]:
+    """The stage of each set of mask files that the study draws holes from, by their options."""
+    named = {"protocol": study.protocol.mask} | {
+        f"variants.{variant.name}": variant.options.mask
+        for variant in study.variants.values()
+        if isinstance(variant.options, Trained)
+    }
+    stages: dict[str, Stage] = {}
+    faults: dict[str, str] = {}
+    for place, mask in named.items():
+        if isinstance(mask, Files) and mask.model_dump_json() not in {**stages, **faults}:
+            try:
+                options = {"masks": holes.identity(mask, study.image_size), "image_size": study.image_size}
+            except ValueError as error:
+                faults[mask.model_dump_json()] = f"{study.file}: {place}.mask.{error}"
+                continue
+            stages[mask.model_dump_json()] = _stage("data", options, {}, hints={"options": mask.model_dump()})
+    if faults:
+        raise BadInput(list(faults.values()))
+    return stages
+
+
 class _Planner:
     """Cuts one run into stages."""
 
-    def __init__(self, study: Study, numerics: dict[str, Any], data: Stage, seed: int, salt: str) -> None:
-        self.study, self.data, self.seed, self.salt = study, data, seed, salt
+    def __init__(
+        self,
+        study: Study,
+        numerics: dict[str, Any],
+        data: Stage,
+        masks: Mapping[str, Stage],
+        seed: int,
+        salt: str,
+    ) -> None:
+        self.study, self.data, self.masks, self.seed, self.salt = study, data, masks, seed, salt
         self.numerics = numerics
         self.stages: dict[str, Stage] = {}
+
+    def holes(self, mask: Mask) -> tuple[dict[str, Any], dict[str, str]]:
+        """What a key says of holes: their options and version, or for masks from files the stage that packs them."""
+        if not isinstance(mask, Files):
+            return {**mask.model_dump(mode="json"), "version": mask.version}, {}
+        stage = self.masks[mask.model_dump_json()]
+        self.stages[stage.key] = stage
+        return {"kind": mask.kind}, {"masks": stage.key}
 
     def add(self, kind: str, options: dict[str, Any], needs: dict[str, str], **more: Any) -> str:
         """A trained or evaluated stage, on these numerics."""
@@ -160,22 +225,25 @@ class _Planner:
         if isinstance(options, Filler):
             model: dict[str, Any] = {"filler": options.filler, "images": options.images}
             model["versions"] = {options.filler: catalog.version(catalog.FILLERS, options.filler)}
-            return {"evaluate": self.add("evaluate", {**model, **self.protocol()}, {})}
+            return self.evaluated(model, {})
         method = options.method(self.study.image_size)
         roles = self.trained(options, method)
         last = list(roles)[-1]
-        evaluated = {"generator": method.generator, "fill": method.fill, **self.protocol()}
-        evaluated["versions"] = _versions(method.generator, {})
+        evaluated = {"generator": method.generator, "fill": method.fill, "versions": _versions(method.generator, {})}
         size = self.study.image_size
         test = self.data.options["dataset"].get("test", 0)
         images = test if isinstance(test, int) else 0
         forward = images * work.generator_cost(method.generator, size)[1]
-        roles["evaluate"] = self.add("evaluate", evaluated, {"model": roles[last]}, seed=self.seed, work=forward)
-        return roles
+        return roles | self.evaluated(evaluated, {"model": roles[last]}, seed=self.seed, work=forward)
 
-    def protocol(self) -> dict[str, Any]:
-        metrics = {name: metric.version for name, metric in catalog.METRICS.items()}
-        return {"protocol": self.study.protocol.model_dump(mode="json"), "metrics": metrics}
+    def evaluated(self, model: dict[str, Any], needs: dict[str, str], **more: Any) -> dict[str, str]:
+        """The last stage: a model under the protocol, by role; before it the mask files that the protocol names."""
+        mask, masks = self.holes(self.study.protocol.mask)
+        protocol = {**self.study.protocol.model_dump(mode="json"), "mask": mask}
+        metrics = {name: metric.version for name, metric in catalog.METRICS.items()} | {"blended": blending.VERSION}
+        options = {**model, "protocol": protocol, "metrics": metrics}
+        packed = {f"data.test_{name}": key for name, key in masks.items()}
+        return packed | {"evaluate": self.add("evaluate", options, {**needs, **masks}, **more)}
 
     def trained(self, options: Trained, method: Method) -> dict[str, str]:
         """The stages in which a method is trained (section 4)."""
@@ -183,13 +251,15 @@ class _Planner:
         size = self.study.image_size
         steps = options.steps
         windowed = options.mask.kind == "center" and all(c.sees == "composite" for c in method.critics.values())
+        mask, masks = self.holes(options.mask)
+        roles.update({f"data.{name}": key for name, key in masks.items()})
         forward = work.generator_cost(method.generator, size, center_box(size) if windowed else None)[1]
         critic = {name: work.critic_cost(c.network, size)[1] for name, c in method.critics.items()}
         batch = options.batch
         common = {
             "fill": method.fill,
             "generator": method.generator,
-            "mask": options.mask.model_dump(mode="json"),
+            "mask": mask,
             "batch": batch,
             "flips": options.flips,
             "log_every": options.log_every,
@@ -201,7 +271,7 @@ class _Planner:
             chosen = method.rates.get(stage) or Rate(lr=method.optimizer.lr)
             return chosen.model_dump(mode="json")
 
-        needs: dict[str, str] = {}
+        needs = dict(masks)
         updates = 0
         if "pretrain" in method.stages:
             roles["pretrain"] = needs["generator"] = self.add(
@@ -214,7 +284,7 @@ class _Planner:
                     "first_update": 0,
                     "versions": _versions(method.generator, {}),
                 },
-                {},
+                masks,
                 seed=self.seed,
                 work=3 * forward * batch * steps.pretrain,
             )
@@ -232,7 +302,7 @@ class _Planner:
                         "steps": steps.critic,
                         "versions": _versions(method.generator, {name: described}),
                     },
-                    {"generator": roles["pretrain"]},
+                    {**masks, "generator": roles["pretrain"]},
                     seed=self.seed,
                     work=6 * critic[name] * batch * steps.critic * recipe.critic_steps,
                     forward=forward * batch * steps.critic * recipe.critic_steps,

@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from study.configuration import Observer
 from study.errors import Interrupted, StudyError
-from study.spec import Observer
 from study.store import read_json, write_atomically, write_json
 
 with warnings.catch_warnings():

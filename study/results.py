@@ -50,6 +50,7 @@ def load(out: str | Path) -> Results:
         scores=_joined("scores", (_scores(run, store) for run in there)),
         curves=_joined("curves", (_curves(run, store) for run in plan.runs)),
         factors=_frame("factors", _factors(plan)),
+        universes=_frame("universes", _universes(plan)),
         readings=_frame("readings", plan.study["readings"]),
         stages=_frame("stages", _stages(plan, store)),
         pictures=_frame("pictures", [row for run in there for row in _pictures(run, store)]),
@@ -84,7 +85,8 @@ def _run(run: Run, plan: Plan, store: Store) -> dict[str, Any]:
         warned = [warning for key in run.stages.values() for warning in store.outcome(key).get("warnings", [])]
         why = "; ".join(dict.fromkeys(filter(None, [why, *warned])))
     outcome = store.outcome(last)
-    seconds = [store.made(key).get("seconds", 0.0) for role, key in run.stages.items() if role != "data"]
+    trained = [key for role, key in run.stages.items() if not role.startswith("data")]
+    seconds = [store.made(key).get("seconds", 0.0) for key in trained]
     return {
         **_of(run),
         "method": run.method,
@@ -135,14 +137,29 @@ def _curves(run: Run, store: Store) -> pd.DataFrame | None:
     return pd.concat(parts, ignore_index=True).dropna(subset="value") if parts else None
 
 
+def _asked(plan: Plan) -> dict[str, str]:
+    """The variants that were asked for, by each of their names, with the one under which they were run."""
+    return {name: run.variant for run in plan.runs for name in (run.variant, *run.aliases)}
+
+
 def _factors(plan: Plan) -> Iterator[dict[str, str]]:
     """The ablations of which at least two cells were asked for, by those cells."""
-    asked = {run.variant for run in plan.runs}
+    asked = _asked(plan)
     for name, ablation in plan.study["ablations"].items():
-        cells = [(levels, variant) for levels, variant in ablation["cells"] if variant in asked]
+        cells = [(levels, asked[variant]) for levels, variant in ablation["cells"] if variant in asked]
         for levels, variant in cells if len(cells) > 1 else ():
             for factor, level in zip(ablation["factors"], levels, strict=True):
                 yield {"ablation": name, "variant": variant, "factor": factor, "level": level}
+
+
+def _universes(plan: Plan) -> Iterator[dict[str, Any]]:
+    """The multiverses of which every base was asked for, by those universes that were asked for whole."""
+    asked = _asked(plan)
+    for name, multiverse in plan.study.get("multiverses", {}).items():
+        for number, universe in enumerate(multiverse["universes"]):
+            if all(row["variant"] in asked for row in universe):
+                for row in universe:
+                    yield {"multiverse": name, "universe": number, **row, "variant": asked[row["variant"]]}
 
 
 def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
@@ -194,6 +211,12 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
         "made": max((facts.get("made", "") for facts in made), default=""),
         "numerics": study["numerics"],
         "aliases": {alias: run.variant for run in plan.runs for alias in run.aliases},
+        "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
+        "networks": study.get("networks"),
+        "multiverses": {
+            name: {key: multiverse[key] for key in ("base", "contrasts", "design")}
+            for name, multiverse in study.get("multiverses", {}).items()
+        },
     }
 
 

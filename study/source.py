@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 
-from study.errors import BadInput, shown
+from study.errors import BadInput, shown, unknown
 
 YAML_TAG = "tag:yaml.org,2002:"
 PLAIN_TAGS = {YAML_TAG + name for name in ("str", "int", "float", "bool", "null")}
@@ -55,6 +55,11 @@ class Node:
     def is_mapping(self) -> bool:
         return isinstance(self.value, dict)
 
+    @property
+    def text(self) -> str:
+        """The value where it is text; else what no name is."""
+        return self.value if isinstance(self.value, str) else ""
+
     def get(self, key: str) -> Node | None:
         """The entry ``key`` of a mapping, if there."""
         return self.value.get(key) if self.is_mapping else None
@@ -86,7 +91,8 @@ class Node:
     def over(self, base: Node) -> Node:
         """This node laid over another: mappings are joined key by key, anything else replaces.
 
-        A mapping that names another ``kind`` than the base's is another thing and replaces it whole.
+        A mapping that names another ``kind`` than the base's is another thing and replaces it whole; ``null`` takes a
+        mapping or a list out.
         """
         kind, other = self.get("kind"), base.get("kind")
         if kind and other and kind.value != other.value:
@@ -99,8 +105,15 @@ class Node:
             return self
         joined = dict(base.value)
         for key, node in self.items():
-            joined[key] = node.over(joined[key]) if key in joined else node
+            if _takes_out(node, joined.get(key)):
+                del joined[key]
+            else:
+                joined[key] = node.over(joined[key]) if key in joined else node
         return replace(self, value=joined)
+
+
+def _takes_out(node: Node, base: Node | None) -> bool:
+    return node.value is None and base is not None and isinstance(base.value, dict | list)
 
 
 def read(file: Path, faults: list[str]) -> Node:
@@ -224,5 +237,26 @@ def _assigned(base: Node | None, path: tuple[str, ...], node: Node) -> Node:
         return node
     if base is None or not base.is_mapping:
         base = Node({}, replace(node.place, path=node.place.path[: len(node.place.path) - len(path)]))
+    if len(path) == 1 and _takes_out(node, base.get(path[0])):
+        return base.without(path[0])
     entries = {**base.value, path[0]: _assigned(base.get(path[0]), path[1:], node)}
     return replace(base, value=entries)
+
+
+def known_keys(node: Node, keys: Iterable[str], faults: list[str]) -> Node:
+    """The mapping less its unknown keys, which are noted; an empty one where it is none."""
+    known = list(keys)
+    if not node.is_mapping:
+        faults.append(node.place.fault(no_mapping(node)))
+        return Node({}, node.place)
+    strange = {key: entry for key, entry in node.items() if key not in known}
+    for key, entry in strange.items():
+        faults.append((entry.key or entry.place).fault(unknown(key, known, "an unknown key")))
+    return node.without(*strange)
+
+
+def no_mapping(node: Node, what: str = "its keys") -> str:
+    """What is wrong with a node that should be a mapping."""
+    if node.value is None:
+        return f"nothing stands here; write {what} below it"
+    return f"{shown(node.plain())} is not a mapping; write {what} below it"

@@ -6,21 +6,21 @@ Every fault of a file is reported at once, each with its place, what was got, an
 from __future__ import annotations
 
 import fnmatch
-import importlib.util
-import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from models.method import Filler, Mask, Options, Recipe, Trained
+from models.method import Recipe, Trained
 from study import catalog
+from study.cells import Cells
+from study.configuration import Ablation, Multiverse, Numerics, Observer, Protocol, Study, Variant
 from study.errors import BadInput, near, shown, unknown
-from study.source import Node, Place, assign, read
+from study.source import Node, Place, assign, known_keys, no_mapping, read
+from study.wording import fields, said
 
 SECTIONS = (
     "study",
@@ -32,6 +32,7 @@ SECTIONS = (
     "defaults",
     "variants",
     "ablations",
+    "multiverses",
     "protocol",
     "numerics",
     "observers",
@@ -42,79 +43,6 @@ SMALLEST_RANDOM = 24
 """The image side, in pixels, from which the smallest random hole holds the centre of an SSIM window anywhere."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-
-
-class Protocol(Options):
-    """How every method is evaluated alike: the test's holes, and which images the figures show."""
-
-    mask: Mask = Mask()
-    seed: Annotated[int, Field(ge=0)] = 2020
-    pictures: Annotated[int, Field(ge=0, le=64)] = 6
-
-
-class Numerics(Options):
-    """What changes the last bits: fixed before keys are computed, never by load."""
-
-    precision: Literal["fp32", "bf16"] = "fp32"
-    memory_format: Literal["channels_last", "contiguous"] = "channels_last"
-
-
-class Observer(Options):
-    """Where Sacred's records go, beside the files in the output that are always written."""
-
-    kind: Literal["mongo", "sql"]
-    url: str
-    database: str | None = None
-
-    @model_validator(mode="after")
-    def _has_its_client(self) -> Observer:
-        package = {"mongo": "pymongo", "sql": "sqlalchemy"}[self.kind]
-        if importlib.util.find_spec(package) is None:
-            raise ValueError(f"the observer '{self.kind}' needs the package {package}: pip install {package}")
-        return self
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """One named configuration of a method."""
-
-    name: str
-    method: str
-    options: Trained | Filler
-    reference: str | None = None
-
-    def same_as(self, other: Variant) -> bool:
-        """Whether both are one configuration under two names."""
-        return self.method == other.method and self.options == other.options
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ablation:
-    """A reference and a product of factors; ``cells`` maps each combination of levels to its variant's name."""
-
-    name: str
-    reference: str
-    factors: dict[str, list[str]]
-    cells: dict[tuple[str, ...], str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Study:
-    """A study file with its profile and options applied: everything that decides what is run."""
-
-    name: str
-    file: Path
-    profile: str | None
-    seeds: list[int]
-    image_size: int
-    data: dict[str, Any]
-    variants: dict[str, Variant]
-    ablations: dict[str, Ablation]
-    protocol: Protocol
-    numerics: Numerics
-    observers: list[Observer] = field(default_factory=list)
-    resolved: Mapping[str, Any] = field(default_factory=dict)
-    data_nodes: Mapping[str, Node] = field(default_factory=dict, compare=False)
 
 
 def load(
@@ -162,9 +90,9 @@ def _profiles(root: Node, faults: list[str]) -> dict[str, Node]:
     if section is None or section.value is None:
         return {}
     if not section.is_mapping:
-        faults.append(section.place.fault(_no_mapping(section, "profiles")))
+        faults.append(section.place.fault(no_mapping(section, "profiles")))
     keys = [key for key in SECTIONS if key not in ("study", "profile")]
-    return {name: _known_keys(overlay, keys, faults) for name, overlay in section.items()}
+    return {name: known_keys(overlay, keys, faults) for name, overlay in section.items()}
 
 
 def _chosen_profile(root: Node, profiles: Mapping[str, Node], asked: str | None, faults: list[str]) -> str | None:
@@ -213,29 +141,6 @@ def _evaluable(study: Study, place: Place) -> None:
         raise BadInput(faults)
 
 
-def _known_keys(node: Node, keys: Iterable[str], faults: list[str]) -> Node:
-    """The mapping less its unknown keys, which are noted; an empty one where it is none."""
-    known = list(keys)
-    if not node.is_mapping:
-        faults.append(node.place.fault(_no_mapping(node)))
-        return Node({}, node.place)
-    strange = {key: entry for key, entry in node.items() if key not in known}
-    for key, entry in strange.items():
-        faults.append((entry.key or entry.place).fault(unknown(key, known, "an unknown key")))
-    return node.without(*strange)
-
-
-def _no_mapping(node: Node, what: str = "its keys") -> str:
-    if node.value is None:
-        return f"nothing stands here; write {what} below it"
-    return f"{shown(node.plain())} is not a mapping; write {what} below it"
-
-
-def _text(node: Node) -> str:
-    """The value where it is text; else what no name is."""
-    return node.value if isinstance(node.value, str) else ""
-
-
 class _Reader:
     """One pass over a study's tree. Faults are collected, and what stands on a fault is left out."""
 
@@ -256,7 +161,7 @@ class _Reader:
 
     def study(self) -> Study | None:
         before = len(self.faults)
-        _known_keys(self.tree, [*SECTIONS, "profiles"], self.faults)
+        known_keys(self.tree, [*SECTIONS, "profiles"], self.faults)
         image_size = self.value("image_size", Annotated[int, Field(strict=True, ge=16, le=4096)], 256)
         if image_size % 8:
             self.fault(
@@ -274,7 +179,9 @@ class _Reader:
                 variants[name] = self.variant(name, node, recipes)
         if self.section("variants").value == {}:
             self.fault(self.section("variants").place, "a study needs at least one variant")
-        ablations = {name: self.ablation(name, node, variants, recipes) for name, node in self.named("ablations")}
+        cells = Cells(self, variants, recipes)
+        ablations = {name: cells.ablation(name, node) for name, node in self.named("ablations")}
+        multiverses = {name: cells.multiverse(name, node) for name, node in self.named("multiverses")}
         found = {name: variant for name, variant in variants.items() if variant}
         if len(self.faults) == before:
             for variant in found.values():
@@ -292,6 +199,7 @@ class _Reader:
             data=data,
             variants=found,
             ablations={name: ablation for name, ablation in ablations.items() if ablation},
+            multiverses={name: multiverse for name, multiverse in multiverses.items() if multiverse},
             protocol=protocol,
             numerics=self.model(Numerics, self.section("numerics")) or Numerics(),
             observers=self.value("observers", list[Observer], []),
@@ -313,7 +221,7 @@ class _Reader:
         """The entries of a section whose names can be file names, columns and words of a command."""
         node, entries = self.section(section), []
         if not node.is_mapping:
-            self.fault(node.place, _no_mapping(node, "names"))
+            self.fault(node.place, no_mapping(node, "names"))
         for name, entry in node.items():
             if not NAME.fullmatch(name):
                 self.fault(
@@ -321,7 +229,7 @@ class _Reader:
                     f"{shown(name)} is no name; use letters, digits, '_', '-' and '.', 64 at most",
                 )
             elif not entry.is_mapping:
-                self.fault(entry.place, _no_mapping(entry))
+                self.fault(entry.place, no_mapping(entry))
             else:
                 entries.append((name, entry))
         return entries
@@ -346,7 +254,7 @@ class _Reader:
                 place = entries[circle[0]].value["extends"].place
                 self.fault(place, f"'extends' goes in a circle: {' -> '.join(circle)}")
                 return None
-            if _text(base) not in entries:
+            if base.text not in entries:
                 others = [entry for entry in entries if entry != current]
                 self.fault(base.place, unknown(base.plain(), others, f"none of the {section}"))
                 return None
@@ -362,14 +270,14 @@ class _Reader:
     def inherited(self, section: str, own: Node, base: Node) -> Node:
         """``own`` over ``base``; a variant of another method takes those of the base's keys that its method has."""
         method = own.get("method")
-        if section != "variants" or method is None or _text(method) not in catalog.METHODS:
+        if section != "variants" or method is None or method.text not in catalog.METHODS:
             return own.extending(base)
-        keys = {*_fields(catalog.METHODS[method.value]), "method"}
+        keys = {*fields(catalog.METHODS[method.value]), "method"}
         return own.extending(base.without(*(key for key, _ in base.items() if key not in keys)))
 
     def defaults(self) -> None:
-        every = {key for method in catalog.METHODS.values() for key in _fields(method)}
-        _known_keys(self.section("defaults"), every, self.faults)
+        every = {key for method in catalog.METHODS.values() for key in fields(method)}
+        known_keys(self.section("defaults"), every, self.faults)
 
     # -- variants -------------------------------------------------------------------------------------------
 
@@ -380,12 +288,12 @@ class _Reader:
             choice = ", ".join(sorted(catalog.METHODS))
             self.fault(tree.key or tree.place, f"'method' is missing; choose {choice}{near(name, others)}")
             return None
-        if _text(method) not in catalog.METHODS:
+        if method.text not in catalog.METHODS:
             self.fault(method.place, unknown(method.plain(), catalog.METHODS))
             return None
         kind = catalog.METHODS[method.value]
         defaults = self.section("defaults")
-        keys = _fields(kind)
+        keys = fields(kind)
         tree = tree.without("method").over(defaults.without(*(k for k, _ in defaults.items() if k not in keys)))
         loss = tree.get("loss")
         if loss is not None and "loss" in keys:
@@ -403,86 +311,13 @@ class _Reader:
             return node
         base = node.get("extends") if node.is_mapping else node
         assert base is not None
-        if _text(base) not in recipes:
+        if base.text not in recipes:
             self.fault(base.place, unknown(base.plain(), recipes, "no recipe of this study"))
             return None
         recipe = recipes[base.value]
         if recipe is None or not node.is_mapping:
             return recipe
         return node.without("extends").extending(recipe)
-
-    def ablation(
-        self, name: str, node: Node, variants: dict[str, Variant | None], recipes: Mapping[str, Node | None]
-    ) -> Ablation | None:
-        """Expands a product of factors; new combinations join ``variants``, known ones keep their first name."""
-        _known_keys(node, ("reference", "factors"), self.faults)
-        reference = node.get("reference")
-        factors = node.get("factors")
-        if reference is None or _text(reference) not in variants:
-            place = reference.place if reference else node.key or node.place
-            got = reference.plain() if reference else "reference"
-            self.fault(place, unknown(got, variants, "missing" if reference is None else "no variant"))
-            return None
-        origin = variants[reference.value]
-        tree = self.chain("variants", reference.value)
-        if origin is None or tree is None:
-            return None
-        if factors is None or not factors.is_mapping or not factors.value:
-            self.fault((factors or node).place, "an ablation needs 'factors', such as {multiscale: [0, 1, 2, 3]}")
-            return None
-        levels: dict[str, list[Node]] = {}
-        for factor, values in factors.items():
-            if factor.split(".")[0] not in _fields(catalog.METHODS[origin.method]):
-                self.fault(
-                    values.key or values.place,
-                    unknown(factor, _fields(catalog.METHODS[origin.method]), f"no option of {origin.method}"),
-                )
-            elif not isinstance(values.value, list) or not values.value:
-                self.fault(values.place, f"{shown(values.plain())} is not a list of levels")
-            elif twice := _twice([_label(level) for level in values.value]):
-                self.fault(values.place, f"the level {twice} stands twice")
-            else:
-                levels[factor] = values.value
-        if len(levels) < len(factors.value):
-            return None
-        cells: dict[tuple[str, ...], str] = {}
-        for combination in itertools.product(*levels.values()):
-            chosen = dict(zip(levels, combination, strict=True))
-            cell = self.cell(reference.value, tree, origin, chosen, variants, recipes)
-            if cell is None:
-                return None
-            cells[tuple(_label(node) for node in combination)] = cell
-        texts = {factor: [_label(node) for node in nodes] for factor, nodes in levels.items()}
-        return Ablation(name=name, reference=reference.value, factors=texts, cells=cells)
-
-    def cell(
-        self,
-        reference: str,
-        tree: Node,
-        origin: Variant,
-        chosen: Mapping[str, Node],
-        variants: dict[str, Variant | None],
-        recipes: Mapping[str, Node | None],
-    ) -> str | None:
-        """One combination of levels, named after the factors in which it differs from the reference."""
-        differs = []
-        for factor, node in chosen.items():
-            single = self.variant("", _laid(tree, factor, node), recipes)
-            if single is None:
-                return None
-            if not single.same_as(origin):
-                differs.append(f"{factor}={_label(node)}")
-        name = f"{reference}:{','.join(differs)}" if differs else reference
-        for factor, node in chosen.items():
-            tree = _laid(tree, factor, node)
-        variant = self.variant(name, tree, recipes)
-        if variant is None:
-            return None
-        for known in variants.values():
-            if known is not None and known.same_as(variant):
-                return known.name
-        variants[name] = Variant(**{**vars(variant), "reference": reference})
-        return name
 
     def buildable(self, variant: Variant, image_size: int) -> None:
         """Builds a variant's networks without memory: what cannot be built is a fault of the study file."""
@@ -506,7 +341,7 @@ class _Reader:
 
     def dataset(self, node: Node) -> Any:
         kind = node.get("kind")
-        if kind is None or _text(kind) not in catalog.DATASETS:
+        if kind is None or kind.text not in catalog.DATASETS:
             place = kind.place if kind else (node.key or node.place)
             self.fault(place, unknown(kind.plain() if kind else "kind", catalog.DATASETS, "" if kind else "missing"))
             return None
@@ -517,7 +352,7 @@ class _Reader:
     def model(self, kind: type[Any], node: Node) -> Any:
         """The options of a class from a node, or None (the faults are noted)."""
         if not node.is_mapping:
-            self.fault(node.place, _no_mapping(node))
+            self.fault(node.place, no_mapping(node))
             return None
         return self.checked(kind.model_validate, node, kind, None)
 
@@ -530,93 +365,11 @@ class _Reader:
                 found = node.at(fault["loc"])
                 of_key = fault["type"] == "extra_forbidden" or fault["loc"][-1:] == ("[key]",)
                 place = (found.key or found.place) if of_key else found.place
-                said, got = messages.setdefault(str(place), []), f"got {shown(fault['input'])}; "
-                said.append(_said(dict(fault), kind).removeprefix(got if said else ""))
+                sentences, got = messages.setdefault(str(place), []), f"got {shown(fault['input'])}; "
+                sentences.append(said(dict(fault), kind).removeprefix(got if sentences else ""))
             for place_text, texts in messages.items():
                 self.faults.append(f"{place_text}: {'; or '.join(dict.fromkeys(texts))}")
             return default
 
 
-def _said(fault: dict[str, Any], kind: type[BaseModel] | None) -> str:
-    """One pydantic error in our words."""
-    location, context = fault["loc"], fault.get("ctx", {})
-    match fault["type"]:
-        case "extra_forbidden":
-            return unknown(location[-1], _fields(_model_at(kind, location[:-1])), "an unknown key")
-        case "missing":
-            return f"'{location[-1]}' is missing"
-        case "int_type" | "int_from_float":
-            wanted = "a whole number"
-        case "float_type":
-            wanted = "a number"
-        case "bool_type":
-            wanted = "true or false"
-        case "string_type":
-            wanted = "text (in quotes, where it looks like a number)"
-        case "list_type":
-            wanted = "a list, such as [0, 1]"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            wanted = "a mapping, such as {key: value}"
-        case "finite_number":
-            wanted = "a finite number"
-        case "greater_than":
-            wanted = f"a value above {context['gt']:g}"
-        case "greater_than_equal":
-            wanted = f"{context['ge']:g} or more"
-        case "less_than":
-            wanted = f"a value below {context['lt']}"
-        case "less_than_equal":
-            wanted = f"{context['le']:g} or less"
-        case "too_short":
-            wanted = f"a list of {context['min_length']} or more"
-        case "too_long":
-            wanted = f"a list of {context['max_length']} or less"
-        case "literal_error":
-            return unknown(fault["input"], re.findall(r"'([^']*)'", context["expected"]))
-        case "value_error":
-            return str(context["error"])
-        case _:
-            return f"got {shown(fault['input'])}; {fault['msg'][0].lower()}{fault['msg'][1:]}"
-    return f"got {shown(fault['input'])}; write {wanted}"
-
-
-def _model_at(kind: type[BaseModel] | None, location: Sequence[str | int]) -> type[BaseModel] | None:
-    for part in location:
-        if kind is None or not isinstance(part, str):
-            continue
-        for name, info in kind.model_fields.items():
-            if part in (name, info.alias):
-                kind = _model_in(info.annotation) or kind
-    return kind
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
-
-
-def _fields(kind: type[BaseModel] | None) -> list[str]:
-    return [info.alias or name for name, info in kind.model_fields.items()] if kind else []
-
-
-def _laid(tree: Node, factor: str, node: Node) -> Node:
-    """A tree with one option, named by a dotted path, set to a level."""
-    for part in reversed(factor.split(".")):
-        node = Node({part: node}, node.place)
-    return node.over(tree)
-
-
-def _twice(words: Sequence[str]) -> str | None:
-    return next((word for place, word in enumerate(words) if word in words[:place]), None)
-
-
-def _label(node: Node) -> str:
-    """A factor's level as text: ``true`` as it is written, a mapping as ``key=value``."""
-    plain = node.plain()
-    if isinstance(plain, bool) or plain is None:
-        return {True: "true", False: "false", None: "null"}[plain]
-    return ",".join(f"{k}={v}" for k, v in plain.items()) if isinstance(plain, dict) else str(plain)
-
-
-__all__ = ["Ablation", "BadInput", "Numerics", "Observer", "Protocol", "Study", "Variant", "load", "near"]
+__all__ = ["Ablation", "BadInput", "Multiverse", "Numerics", "Observer", "Protocol", "Study", "Variant", "load", "near"]

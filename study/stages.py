@@ -20,13 +20,15 @@ from filelock import Timeout
 from PIL import Image
 from safetensors.numpy import load_file
 
+from models.masks import Files
 from study import catalog
+from study.configuration import Observer
+from study.data import holes
 from study.errors import Interrupted, StudyError
-from study.evaluate import evaluate
+from study.evaluate import PICTURES, evaluate
 from study.making import Watch
 from study.plan import Plan, Run, Stage
 from study.record import Diverged, Log, Recorded, record
-from study.spec import Observer
 from study.store import RunState, Store, read_json
 from study.train import train
 
@@ -77,16 +79,31 @@ def make(keys: Sequence[str], plan: Plan, store: Store, watch: Watch, device: to
 def _pack(stage: Stage, store: Store, watch: Watch) -> None:
     started = datetime.now(UTC)
     options = stage.hints["options"]
+    folder, side = store.workspace(stage.key) / "files", stage.options["image_size"]
+    if "masks" in stage.options:
+        files = Files.model_validate(options)
+        _unchanged(holes.identity(files, side) == stage.options["masks"], "masks")
+        holes.pack(files, side, folder)
+        _publish_data(stage, store, started)
+        return
     dataset = catalog.DATASETS[options["kind"]].model_validate(options)
-    if {**dataset.identity(), "version": dataset.version} != stage.options["dataset"]:
-        raise StudyError("its images have changed since the study was planned; run the same command again")
+    _unchanged({**dataset.identity(), "version": dataset.version} == stage.options["dataset"], "images")
 
     def report(done: int, total: int) -> None:
         watch.progress(stage.key, done, total)
         if watch.stopping:
             raise Interrupted
 
-    dataset.pack(stage.options["image_size"], store.workspace(stage.key) / "files", report)
+    dataset.pack(side, folder, report)
+    _publish_data(stage, store, started)
+
+
+def _unchanged(same: bool, what: str) -> None:
+    if not same:
+        raise StudyError(f"its {what} have changed since the study was planned; run the same command again")
+
+
+def _publish_data(stage: Stage, store: Store, started: datetime) -> None:
     seconds = (datetime.now(UTC) - started).total_seconds()
     facts = {"key": stage.key, "seconds": round(seconds, 3), **machine(torch.device("cpu"))}
     store.publish(stage.key, {"status": "finished"}, facts)
@@ -229,9 +246,7 @@ def _results(log: Log, folder: Path) -> dict[str, float]:
     scores = load_file(folder / "scores.safetensors")["scores"]
     if facts["pictures"]:
         pictures = load_file(folder / "pictures.safetensors")
-        strip = np.concatenate(
-            [np.concatenate(list(pictures[kind]), axis=1) for kind in ("truth", "masked", "raw", "composite")]
-        )
+        strip = np.concatenate([np.concatenate(list(pictures[kind]), axis=1) for kind in PICTURES])
         with tempfile.TemporaryDirectory() as place:
             file = Path(place) / "samples.png"
             Image.fromarray(strip).save(file)

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from models.masking import composite, erase
-from models.method import Mask
 from study.data import Packed
 from study.data.batches import Batch, Batches, on_device
+from study.data.holes import drawn_holes
 from study.errors import Interrupted
 from study.making import Watch
-from study.networks import Adversary, Generator, gradient_norm, networks
+from study.networks import Adversary, Generator, gradient_norm, networks, predict
 from study.plan import Stage
 from study.store import Store
 
@@ -43,7 +43,7 @@ def train(
     stage = stages[0]
     options, numerics = stage.options, stage.options["numerics"]
     generator, critics, makings = networks(stages, store, watch, device)
-    draw = draws(stage, Packed(store.verified(stage.needs["data"])), device)
+    draw = draws(stage, store, device)
     learns = stage.kind != "critic"
     window = window_of_interest(options, critics)
     precision = {"device_type": device.type, "dtype": torch.bfloat16, "enabled": numerics["precision"] == "bf16"}
@@ -62,19 +62,20 @@ def train(
             # What G makes of the holes, computed once for all critics and for G's own update.
             with torch.set_grad_enabled(learns and batch is own), torch.autocast(**precision):
                 masked_image = erase(batch.image, batch.mask, batch.fill)
-                prediction = generator.network(masked_image, batch.mask, window and window(batch)).float()
+                predictions = predict(generator.network, masked_image, batch.mask, window and window(batch))
+            prediction = predictions[-1].detach()
             repaired = composite(prediction, batch.image, batch.mask)
 
             # Lines 8 and 9: update every critic on its own view of the real and the repaired images.
             for making in active:
                 for critic in making.learners:
                     if isinstance(critic, Adversary):
-                        making.series.add(critic.update(batch, critic.fake(prediction, repaired).detach()))
+                        making.series.add(critic.update(batch, critic.fake(prediction, repaired)))
 
         # Lines 5, 10 and 11: update G with L_r and with what the critics say, eq. (8).
         if learns:
             rate = generator.rate.at(step, stage.steps)
-            active[0].series.add(update_generator(generator, critics, prediction, repaired, own, rate))
+            active[0].series.add(update_generator(generator, critics, predictions, own, rate))
 
         # Count the step, read the log; now and then write a checkpoint; stop if asked.
         for making in active:
@@ -95,28 +96,29 @@ def train(
 def update_generator(
     generator: Generator,
     critics: Sequence[Adversary],
-    prediction: Tensor,
-    repaired: Tensor,
+    predictions: Sequence[Tensor],
     batch: Batch,
     rate: float,
 ) -> dict[str, Tensor]:
     """One update of G. The gradients meet at its output, so none reaches a critic's weights, and each is seen apart."""
-    loss = generator.losses(prediction, batch)
-    (pull,) = torch.autograd.grad(loss, prediction)
-    terms = {"generator.reconstruction": loss / generator.reconstruction.weight}
+    outputs = [prediction.detach().requires_grad_() for prediction in predictions]
+    loss, unweighted = generator.losses(outputs, batch)
+    *coarser, pull = torch.autograd.grad(loss, outputs, materialize_grads=True)
+    terms = {f"generator.{name}": term for name, term in unweighted.items()}
     if critics:
-        adversarial: Tensor = torch.zeros((), device=prediction.device)
+        repaired = composite(outputs[-1], batch.image, batch.mask)
+        adversarial: Tensor = torch.zeros((), device=repaired.device)
         for critic in critics:
-            term = critic.verdict(batch, critic.fake(prediction, repaired))
+            term = critic.verdict(batch, critic.fake(outputs[-1], repaired))
             terms[f"{critic.name}.adversarial"] = term
             adversarial = adversarial + critic.described.weight * term
-        (push,) = torch.autograd.grad(adversarial, prediction)
+        (push,) = torch.autograd.grad(adversarial, outputs[-1])
         terms["generator.adversarial"] = adversarial
         terms["generator.ratio"] = push.norm() / pull.norm().clamp_min(1e-30)
         terms["generator.adversarial_gradient"] = push.norm()
         pull = pull + push
     generator.optimizer.zero_grad(set_to_none=True)
-    prediction.backward(pull)
+    torch.autograd.backward(predictions, [*coarser, pull])
     terms["generator.gradient_norm"] = gradient_norm(generator.network)
     for group in generator.optimizer.param_groups:
         group["lr"] = rate
@@ -136,11 +138,13 @@ def refuse_diverged(stages: Sequence[Stage], store: Store) -> bool:
     return False
 
 
-def draws(stage: Stage, packed: Packed, device: torch.device) -> Callable[[int], list[Batch]]:
+def draws(stage: Stage, store: Store, device: torch.device) -> Callable[[int], list[Batch]]:
     """The batches of a step. The last of a joint step is G's, and so the same for every variant of the seed."""
     options = stage.options
+    packed = Packed(store.verified(stage.needs["data"]))
     images = packed.part("train")
     kept = on_device(images, device)
+    holes = drawn_holes(options["mask"], stage.needs, store, packed.image_size)
 
     def stream(name: str) -> Batches:
         assert stage.seed is not None
@@ -150,7 +154,7 @@ def draws(stage: Stage, packed: Packed, device: torch.device) -> Callable[[int],
             stream=name,
             batch=options["batch"],
             flips=options["flips"],
-            mask=Mask.model_validate(options["mask"]),
+            holes=holes,
             fill=options["fill"],
             mean=packed.mean,
             device=device,
@@ -169,7 +173,6 @@ def draws(stage: Stage, packed: Packed, device: torch.device) -> Callable[[int],
 
 
 def window_of_interest(options: Mapping[str, Any], critics: Sequence[Adversary]) -> Callable[[Batch], Any] | None:
-    """What box of G's output is needed: the hole, where all of a batch have the same and no critic sees more."""
-    if options["mask"]["kind"] != "center" or any(critic.described.sees == "raw" for critic in critics):
-        return None
-    return lambda batch: batch.windows[0]
+    """What box of G's output is needed: the hole, where all of a batch have the same and nothing reads the rest."""
+    whole = options.get("reconstruction", {}).get("known") or any(critic.described.sees == "raw" for critic in critics)
+    return None if whole or options["mask"]["kind"] != "center" else lambda batch: batch.windows[0]

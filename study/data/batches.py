@@ -13,21 +13,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.masking import Box, center_box, mask_of, window_of
-from models.method import Fill, Mask
+from models.masking import Box, bounding_box, window_of
+from models.method import Fill
+from study.data.holes import Draw, as_mask
 from study.seeds import numpy_rng
 
 DEVICE_SHARE = 0.5  # of a GPU's free memory may hold the images; a larger set stays in the file
 
 
 class Batch(NamedTuple):
-    """Images with their holes. `windows` and `elsewhere`: of the local critic, at the hole and at another place."""
+    """Images with their holes. `windows` and `elsewhere`: of the local critic, at the hole and at another place.
+
+    `mix`: how far each image that a gradient penalty looks at lies from the repaired one to the real one.
+    """
 
     image: Tensor  # (B, 3, H, W), 0..1
     mask: Tensor  # (B, 1, H, W), 1 = hole
     fill: Tensor | float  # what stands in the hole of the generator's input
     windows: Sequence[Box]
     elsewhere: Sequence[Box]
+    mix: Tensor  # (B,), 0..1
 
 
 class Batches:
@@ -35,6 +40,7 @@ class Batches:
 
     Args:
         images: uint8 (N, H, W, 3).
+        holes: draws holes from a random generator (`holes.drawn_holes`).
         mean: the colour that `fill: mean` puts into the hole, 0..1.
         kept: the same images on the device, if they are kept there (`on_device`).
     """
@@ -47,20 +53,19 @@ class Batches:
         stream: str,
         batch: int,
         flips: bool,
-        mask: Mask,
+        holes: Draw,
         fill: Fill,
         mean: Sequence[float],
         device: torch.device,
         kept: Tensor | None = None,
     ) -> None:
         self._seed, self._stream, self._batch = seed, stream, batch
-        self._flips, self._mask, self._fill, self._mean = flips, mask, fill, mean
+        self._flips, self._holes, self._fill, self._mean = flips, holes, fill, mean
         self._device, self._side = device, images.shape[1]
         self._count = len(images)
         self._images = images
         self._kept = kept
         self._order = lru_cache(maxsize=2)(self._permutation)
-        self._center = mask_of([center_box(self._side)] * batch, self._side, device)
 
     def at(self, number: int) -> Batch:
         """Batch `number` of the stream, from 0; images come in a new random order in each epoch."""
@@ -69,10 +74,11 @@ class Batches:
             flip = self._rng("flips", number).random(self._batch) < 0.5
             turned = torch.from_numpy(flip).to(self._device)[:, None, None, None]
             image = torch.where(turned, image.flip(-1), image)
-        boxes = self._boxes(number)
-        windows = [window_of(box, self._side) for box in boxes]
-        mask = self._center if self._mask.kind == "center" else mask_of(boxes, self._side, self._device)
-        return Batch(image, mask, self._filling(number), windows, self._elsewhere(number))
+        holes = self._holes(self._rng("holes", number), self._batch)
+        windows = [window_of(bounding_box(hole), self._side) for hole in holes]
+        mix = torch.from_numpy(self._rng("mix", number).random(self._batch, dtype=np.float32)).to(self._device)
+        mask = as_mask(holes, self._device)
+        return Batch(image, mask, self._filling(number), windows, self._elsewhere(number), mix)
 
     def _rng(self, what: str, number: int) -> np.random.Generator:
         return numpy_rng(self._seed, self._stream, what, number)
@@ -91,21 +97,6 @@ class Batches:
         else:
             pixels = torch.from_numpy(self._images[indices]).to(self._device, non_blocking=True)
         return pixels.permute(0, 3, 1, 2).float() / 255
-
-    def _boxes(self, number: int) -> list[Box]:
-        if self._mask.kind == "center":
-            return [center_box(self._side)] * self._batch
-        rng = self._rng("holes", number)
-        sizes = rng.integers(self._side // 4, self._side // 2, size=(self._batch, 2), endpoint=True)
-        return [
-            Box(
-                int(rng.integers(0, self._side - h, endpoint=True)),
-                int(rng.integers(0, self._side - w, endpoint=True)),
-                h,
-                w,
-            )
-            for h, w in sizes.tolist()
-        ]
 
     def _elsewhere(self, number: int) -> list[Box]:
         half = self._side // 2

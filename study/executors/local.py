@@ -162,8 +162,8 @@ def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: in
     import torch  # once in a worker's life, and not in the driver's way
 
     from study import record
+    from study.configuration import Observer
     from study.plan import Plan
-    from study.spec import Observer
     from study.stages import make, make_run, prepare
     from study.store import RunState, Store
 

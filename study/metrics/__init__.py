@@ -1,25 +1,24 @@
 """What outputs are scored by: every metric over every region that it has, a batch at once, on the images' device."""
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-from models.masking import Box
 from study.metrics.base import REGIONS, Metric
-from study.metrics.pixels import L1, PSNR, Seam
+from study.metrics.pixels import L1, PSNR, Seam, Sharpness
 from study.metrics.structure import SSIM, GlobalSSIM
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (PSNR(), SSIM(), GlobalSSIM(), L1(), Seam())}
+METRICS: dict[str, Metric] = {
+    metric.name: metric for metric in (PSNR(), SSIM(), GlobalSSIM(), L1(), Seam(), Sharpness())
+}
 
 __all__ = ["METRICS", "REGIONS", "Metric", "score"]
 
 
-def score(output: Tensor, image: Tensor, mask: Tensor, boxes: Sequence[Box] = ()) -> dict[tuple[str, str], Tensor]:
+def score(output: Tensor, image: Tensor, mask: Tensor) -> dict[tuple[str, str], Tensor]:
     """All metrics by (region, metric), each (B,) float64.
 
     Args:
-        output: (B, 3, H, W) in 0..1, the composite or the raw prediction.
+        output: (B, 3, H, W) in 0..1, the composite, the raw prediction or the blended.
         image: (B, 3, H, W) in 0..1, the truth.
         mask: (B, 1, H, W), 1 = hole.
     """

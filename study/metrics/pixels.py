@@ -1,4 +1,4 @@
-"""Metrics of single pixels: PSNR, L1, and the step along the hole's boundary."""
+"""Metrics of pixels and their neighbours: PSNR, L1, the step along the hole's boundary, sharpness."""
 
 from typing import ClassVar
 
@@ -62,3 +62,29 @@ class Seam(Metric):
             total += (step * crosses).sum((1, 2, 3))
             pairs += image.shape[1] * crosses.sum((1, 2, 3))
         return {"boundary": total / pairs}
+
+
+class Sharpness(Metric):
+    """How sharp the hole is, as a share of the truth: 1 is as sharp, 0 has no detail at all; noise goes beyond 1.
+
+    The mean absolute step between neighbours that are both in the hole, over all channels, of the output over the
+    truth's; infinite where the truth is one colour.
+    """
+
+    name, title, unit = "sharpness", "sharpness", ""
+    better: ClassVar = "higher"
+    regions = ("hole",)
+
+    def __call__(self, output: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        return {"hole": _steps(output, mask) / _steps(image, mask)}
+
+
+def _steps(image: Tensor, mask: Tensor) -> Tensor:
+    """The sum of the steps between neighbours that are both in the hole: (B,)."""
+    total = torch.zeros(len(image), dtype=image.dtype, device=image.device)
+    for axis in (2, 3):
+        length = image.shape[axis] - 1
+        both = mask.narrow(axis, 0, length) * mask.narrow(axis, 1, length)
+        step = (image.narrow(axis, 0, length) - image.narrow(axis, 1, length)).abs()
+        total += (step * both).sum((1, 2, 3))
+    return total

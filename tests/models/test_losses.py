@@ -3,7 +3,17 @@ import math
 import pytest
 import torch
 
-from models.losses import ADVERSARIAL, JS, WGAN, clip_, reconstruction, share_at_bound
+from models.losses import (
+    ADVERSARIAL,
+    JS,
+    LSGAN,
+    WGAN,
+    clip_,
+    discounted,
+    gradient_penalty,
+    reconstruction,
+    share_at_bound,
+)
 from models.masking import Box, mask_of
 
 
@@ -72,3 +82,66 @@ def test_clip_is_in_place_and_its_share_is_counted() -> None:
     assert before == [parameter.data_ptr() for parameter in parameters]
     assert share_at_bound(parameters, 0.01).item() == 2 / 8
     assert share_at_bound(iter(parameters), 0.02).item() == 0
+
+
+def test_absolute_errors_in_closed_form() -> None:
+    image = torch.rand(2, 3, 8, 8)
+    mask = mask_of([Box(0, 0, 4, 4), Box(2, 2, 4, 4)], 8)
+    assert reconstruction(image - 0.1, image, mask, norm="l1").item() == pytest.approx(0.1, rel=1e-4)
+
+
+def test_a_discount_counts_rings_from_the_edge() -> None:
+    mask = mask_of([Box(1, 1, 5, 5), Box(0, 0, 3, 8)], 8)
+    weights = discounted(mask, 0.5)[:, 0]
+    assert weights[0, 3].tolist() == [1, 0.5, 0.25, 0.125, 0.25, 0.5, 1, 1]
+    assert weights[0, 1].tolist() == [1, 0.5, 0.5, 0.5, 0.5, 0.5, 1, 1]
+    assert weights[1, :, 4].tolist() == [0.125, 0.25, 0.5, 1, 1, 1, 1, 1]  # nothing is known beyond the image
+    assert torch.equal(discounted(torch.zeros(1, 1, 4, 4), 0.5), torch.ones(1, 1, 4, 4))
+    assert torch.isfinite(discounted(torch.ones(1, 1, 4, 4), 0.5)).all()
+
+
+def test_least_squares_in_closed_form() -> None:
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-1.0, 1.0])
+    assert LSGAN().critic(real, fake).item() == pytest.approx((1 + 1) / 2 / 2 + (1 + 1) / 2 / 2)
+    assert LSGAN().generator(fake).item() == pytest.approx((4 + 0) / 2 / 2)
+
+
+def test_a_gradient_penalty_in_closed_form() -> None:
+    """A linear critic's slope is its weights, wherever it is taken: in the hole alone they count."""
+    weights = torch.randn(1, 3, 4, 4, dtype=torch.float64)
+    real, fake = torch.rand(2, 2, 3, 4, 4, dtype=torch.float64)
+    mask = mask_of([Box(0, 0, 2, 2), Box(0, 0, 4, 4)], 4).double()
+
+    def score(image: torch.Tensor) -> torch.Tensor:
+        return (image * weights).sum((1, 2, 3))
+
+    sizes = [weights[..., :2, :2].norm(), weights.norm()]
+    expected = sum((size - 1) ** 2 for size in sizes) / 2
+    found = gradient_penalty(score, real, fake, torch.tensor([0.2, 0.9], dtype=torch.float64), mask)
+    assert found.item() == pytest.approx(float(expected))
+    patches = gradient_penalty(lambda image: torch.stack([score(image)] * 3, 1), real, fake, torch.rand(2).double(), mask)
+    assert patches.item() == pytest.approx(float(expected))
+
+
+def test_a_gradient_penalty_is_taken_between_the_two_and_reaches_the_critic() -> None:
+    seen: list[torch.Tensor] = []
+    bend = torch.tensor(1.5, requires_grad=True)
+
+    def score(image: torch.Tensor) -> torch.Tensor:
+        seen.append(image.detach())
+        return bend * image.square().sum((1, 2, 3))
+
+    real, fake = torch.ones(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
+    gradient_penalty(score, real, fake, torch.tensor([0.25, 1.0]), torch.ones(2, 1, 4, 4)).backward()
+    assert [float(image.mean()) for image in seen[0]] == [0.25, 1.0]
+    assert bend.grad is not None and bend.grad != 0
+
+
+def test_a_critic_without_slope_has_a_finite_gradient() -> None:
+    flat = torch.zeros(3, requires_grad=True)
+    image = torch.rand(1, 3, 4, 4)
+    penalty = gradient_penalty(
+        lambda x: (x.mean((2, 3)) * flat).sum(1), image, image, torch.ones(1), torch.ones(1, 1, 4, 4)
+    )
+    penalty.backward()
+    assert flat.grad is not None and torch.isfinite(flat.grad).all()

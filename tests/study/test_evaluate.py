@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from models.masking import center_box
-from models.method import Mask
+from models.blending import blend
+from models.masking import bounding_box, center_box
+from models.masks import Center, FreeForm, RandomBox
 from study import evaluate as evaluation
 from study.errors import Interrupted
 from study.plan import Plan
@@ -24,6 +25,15 @@ from study.stages import make
 from study.store import Store
 
 Found = tuple[Plan, Store]
+
+
+OUTPUTS = ("composite", "raw", "blended")
+KINDS = {"center": Center(), "random_box": RandomBox(), "free_form": FreeForm()}
+
+
+def holes_of(kind: str, seed: int, count: int, side: int = 32) -> np.ndarray:
+    """The protocol's holes of the first images."""
+    return evaluation.holes_of(lambda rng, n: KINDS[kind].draw(rng, n, side), seed, np.arange(count))
 
 
 @pytest.fixture(scope="module", params=["center", "random_box"])
@@ -50,21 +60,48 @@ def score(facts: dict[str, Any], scores: Any, name: str, *column: str) -> float:
 VARIANTS = ["proposed", "reconstruction_only", "ce", "glcic", "mean", "biharmonic"]
 
 
+@pytest.mark.parametrize("output", ["composite", "blended"])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_pictures_have_the_scores(found: Found, variant: str) -> None:
-    """Of the composite, whose pixels are stored as bytes: the truth to the bit, the hole to half a level."""
+def test_the_pictures_have_the_scores(found: Found, variant: str, output: str) -> None:
+    """Of what is stored as bytes: the truth to the bit, the hole to half a level."""
     if variant not in {run.variant for run in found[0].runs}:
         pytest.skip("the Context Encoder repairs the central square only")
     facts, scores, pictures = evaluated(found, variant)
     assert scores.dtype == np.float64 and scores.shape == (len(facts["images"]), len(facts["columns"]))
     assert np.isfinite(scores).all()
     for place, name in enumerate(facts["pictures"]):
-        truth, composite = (pictures[kind][place].astype(float) / 255 for kind in ("truth", "composite"))
-        psnr = peak_signal_noise_ratio(truth, composite, data_range=1)
-        assert score(facts, scores, name, "composite", "whole", "psnr") == pytest.approx(psnr, abs=0.05)
+        truth, shown = (pictures[kind][place].astype(float) / 255 for kind in ("truth", output))
+        psnr = peak_signal_noise_ratio(truth, shown, data_range=1)
+        assert score(facts, scores, name, output, "whole", "psnr") == pytest.approx(psnr, abs=0.05)
         settings_ = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-        ssim = structural_similarity(truth, composite, data_range=1, channel_axis=-1, **settings_)
-        assert score(facts, scores, name, "composite", "whole", "ssim") == pytest.approx(ssim, abs=2e-3)
+        ssim = structural_similarity(truth, shown, data_range=1, channel_axis=-1, **settings_)
+        assert score(facts, scores, name, output, "whole", "ssim") == pytest.approx(ssim, abs=2e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_blended_is_the_raw_prediction_without_its_seam(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    scored = evaluation.metrics.score
+    monkeypatch.setattr(evaluation.metrics, "score", lambda *of: kept.append(of) or scored(*of))
+    plan, store = tiny.planned(tmp_path, {"mean": {"method": "mean"}}, protocol={"pictures": 2, "mask": {"kind": kind}})
+    tiny.made(plan, store)
+    (composite, image, mask), (raw, *_), (blended, *_) = kept
+    assert torch.equal(blended, blend(raw, image, mask))
+    hole = mask.expand_as(image) > 0.5
+    assert torch.equal(blended[~hole], image[~hole]) and not torch.equal(blended[hole], composite[hole])
+
+    facts, scores, pictures = evaluated((plan, store), "mean")
+    assert {(output, region, metric) for output, region, metric in facts["columns"] if output == "blended"} == {
+        ("blended", region, metric) for output, region, metric in facts["columns"] if output == "raw"
+    }
+    for name in facts["images"]:
+        seams = [score(facts, scores, name, output, "boundary", "seam") for output in ("blended", "composite")]
+        assert seams[0] < seams[1]
+    levels = (blended * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    for place, name in enumerate(facts["pictures"]):
+        assert np.array_equal(pictures["blended"][place], levels[facts["images"].index(name)])
 
 
 def test_scores_agree_with_scikit_image_to_five_digits(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,9 +109,9 @@ def test_scores_agree_with_scikit_image_to_five_digits(found: Found, monkeypatch
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
     scored = evaluation.metrics.score
 
-    def noted(output: torch.Tensor, image: torch.Tensor, *more: Any) -> Any:
+    def noted(output: torch.Tensor, image: torch.Tensor, mask: torch.Tensor) -> Any:
         kept.append((output, image))
-        return scored(output, image, *more)
+        return scored(output, image, mask)
 
     monkeypatch.setattr(evaluation.metrics, "score", noted)
     stage = tiny.stage_of(plan, "evaluate", "proposed")
@@ -87,7 +124,7 @@ def test_scores_agree_with_scikit_image_to_five_digits(found: Found, monkeypatch
     make([stage.key], plan, again, tiny.Onlooker(), tiny.CPU)
     assert tiny.published(again, stage.key) == tiny.published(store, stage.key)
     facts, scores, _ = evaluated(found, "proposed")
-    for (output, image), kind in zip(kept, ("composite", "raw"), strict=True):
+    for (output, image), kind in zip(kept, OUTPUTS, strict=True):
         for i, name in enumerate(facts["images"]):
             a, b = (x[i].permute(1, 2, 0).double().numpy() for x in (image, output))
             settings_ = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
@@ -100,8 +137,7 @@ def test_scores_agree_with_scikit_image_to_five_digits(found: Found, monkeypatch
 def test_every_method_has_the_same_holes_images_and_pictures(found: Found) -> None:
     plan, _ = found
     facts, _, pictures = evaluated(found, "proposed")
-    kind = plan.study["protocol"]["mask"]["kind"]
-    holes = evaluation.holes_of(Mask(kind=kind), 2020, facts["of"], 32)
+    holes = holes_of(plan.study["protocol"]["mask"]["kind"], 2020, facts["of"])
     for variant in sorted({run.variant for run in found[0].runs}):
         other, _, shown = evaluated(found, variant)
         assert other["columns"] == facts["columns"]
@@ -110,12 +146,10 @@ def test_every_method_has_the_same_holes_images_and_pictures(found: Found) -> No
         for name in common:
             mine, theirs = other["pictures"].index(name), facts["pictures"].index(name)
             assert np.array_equal(shown["truth"][mine], pictures["truth"][theirs])
-            box = holes[facts["images"].index(name)]
-            outside = np.ones((32, 32), bool)
-            outside[box.slices] = False
-            for image in ("masked", "composite"):
-                assert np.array_equal(shown[image][mine][outside], shown["truth"][mine][outside])
-            assert len(np.unique(shown["masked"][mine][box.slices].reshape(-1, 3), axis=0)) == 1
+            hole = holes[facts["images"].index(name)]
+            for image in ("masked", "composite", "blended"):
+                assert np.array_equal(shown[image][mine][~hole], shown["truth"][mine][~hole])
+            assert len(np.unique(shown["masked"][mine][hole], axis=0)) == 1
 
 
 def test_the_fillers_sample_is_named(found: Found) -> None:
@@ -147,15 +181,23 @@ def test_an_evaluation_can_be_stopped(found: Found) -> None:
     assert not again.has(stage.key)
 
 
-@given(seed=st.integers(0, 2**31), count=st.integers(1, 20), side=st.sampled_from([16, 32, 256]))
+@given(seed=st.integers(0, 2**31), count=st.integers(1, 12), side=st.sampled_from([16, 32, 256]))
 @settings(max_examples=25, deadline=None)
 def test_random_holes_are_a_function_of_the_protocol(seed: int, count: int, side: int) -> None:
-    holes = evaluation.holes_of(Mask(kind="random_box"), seed, count, side)
-    assert holes == evaluation.holes_of(Mask(kind="random_box"), seed, count, side)
-    for box in holes:
+    holes = holes_of("random_box", seed, count, side)
+    assert holes.shape == (count, side, side) and holes.dtype == bool
+    assert np.array_equal(holes, holes_of("random_box", seed, count + 1, side)[:count])  # each of its image alone
+    for box, hole in ((bounding_box(hole), hole) for hole in holes):
         assert side // 4 <= min(box.height, box.width) and max(box.height, box.width) <= side // 2
-        assert min(box.top, box.left) >= 0 and max(box.bottom, box.right) <= side
+        assert hole.sum() == box.height * box.width
+
+
+def test_holes_of_strokes_are_a_function_of_the_protocol_too() -> None:
+    holes = holes_of("free_form", 7, 6)
+    assert np.array_equal(holes, holes_of("free_form", 7, 8)[:6]) and not np.array_equal(holes[0], holes[1])
+    assert all(0.15 <= hole.mean() <= 0.35 for hole in holes)
 
 
 def test_the_central_hole_is_that_of_training() -> None:
-    assert evaluation.holes_of(Mask(), 0, 3, 32) == [center_box(32)] * 3
+    assert [bounding_box(hole) for hole in holes_of("center", 0, 3)] == [center_box(32)] * 3
+    assert holes_of("center", 0, 3).sum() == 3 * 16 * 16

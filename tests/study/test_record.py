@@ -267,7 +267,7 @@ def test_a_run_stands_on_its_own(tmp_path: Path) -> None:
         results = entry(store.out, state["record"])["result"]
         assert results == state["results"] and math.isfinite(results["psnr hole composite"])
         with Image.open(store.out / "sacred" / state["record"] / "samples.png") as samples:
-            assert samples.size == (64, 128)
+            assert samples.size == (64, 160)  # two images, five outputs
     assert statuses(store.out) == ["COMPLETED"] * 3
 
 

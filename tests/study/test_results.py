@@ -103,7 +103,7 @@ def test_factors_and_readings(results: Results) -> None:
 
 def test_pictures(results: Results) -> None:
     one = results.pictures.query("run == 'mean/faces/0'")
-    assert set(one["output"]) == {"truth", "masked", "raw", "composite"} and one["image"].nunique() == 2
+    assert set(one["output"]) == {"truth", "masked", "raw", "composite", "blended"} and one["image"].nunique() == 2
     assert all(pixels.shape == (32, 32, 3) and pixels.dtype == np.uint8 for pixels in one["pixels"])
 
 

@@ -38,14 +38,15 @@ ablations:
     factors: {multiscale: [0, 2], loss: [wgan, js]}
 """
 SECTIONS = (
-    "ablations, data, defaults, image_size, numerics, observers, profile, profiles, protocol, recipes, seeds, "
-    "study, variants"
+    "ablations, data, defaults, image_size, multiverses, numerics, observers, profile, profiles, protocol, recipes, "
+    "seeds, study, variants"
 )
 OPTIONS = (
-    "batch, critic_input, critic_tables, downsample, fill, flips, head, log_every, loss, mask, mask_channel, "
-    "multiscale, norm, optimizer, output, rates, real_window, reduction, steps, weights, width"
+    "batch, critic_input, critic_tables, dilated, downsample, fill, flips, head, leave_out, log_every, loss, mask, "
+    "mask_channel, multiscale, norm, optimizer, output, rates, real_window, reduction, steps, three_stages, "
+    "total_weight, weights, width"
 )
-METHODS = "biharmonic, ce, glcic, mean, proposed, reconstruction_only, single"
+METHODS = "biharmonic, ce, giica, glcic, mean, proposed, reconstruction_only, single"
 FILE_SECTIONS = [name for name in SECTIONS.split(", ") if name != "profiles"]
 
 
@@ -90,6 +91,11 @@ BROKEN = {
     "unknown key of a window": (
         SMALL + "    mask: {kind: center, side: 80}\n",
         "runs.yaml:12:26: variants.proposed.mask.side: 'side' is an unknown key; choose kind",
+    ),
+    "unknown key of strokes": (
+        SMALL + "    mask: {kind: free_form, brsh: 0.1}\n",
+        "runs.yaml:12:29: variants.proposed.mask.brsh: 'brsh' is an unknown key; "
+        "choose brush, kind, largest, length, smallest, turns (did you mean 'brush'?)",
     ),
     "unknown key of a profile": (
         SMALL + "profiles:\n  demo: {image_siz: 32}\n",
@@ -162,6 +168,19 @@ BROKEN = {
         SMALL + '  "a\\nb": {method: mean}\n',
         "runs.yaml:12:3: variants.'a\\nb': 'a\\nb' is no name; use letters, digits, '_', '-' and '.', 64 at most",
     ),
+    "a word for a mask": (
+        SMALL + "    mask: center\n",
+        "runs.yaml:12:11: variants.proposed.mask: got 'center'; write a mapping, such as {key: value}",
+    ),
+    "a mask of the smallest size zero": (
+        SMALL + "    mask: {kind: random_box, smallest: 0}\n",
+        "runs.yaml:12:40: variants.proposed.mask.smallest: got 0; write a value above 0",
+    ),
+    "nothing where a critic is left out": (
+        SMALL + "    leave_out: locale\n",
+        "runs.yaml:12:16: variants.proposed.leave_out: 'locale' is unknown; "
+        "choose eighth, global, half, local, none, quarter (did you mean 'local'?)",
+    ),
     # -- names
     "unknown recipe": (
         changed("loss: wgan", "loss: wgam"),
@@ -174,7 +193,12 @@ BROKEN = {
     ),
     "unknown loss": (
         changed("kind: wgan", "kind: wgam"),
-        "runs.yaml:6:16: recipes.wgan.kind: 'wgam' is unknown; choose js, wgan (did you mean 'wgan'?)",
+        "runs.yaml:6:16: recipes.wgan.kind: 'wgam' is unknown; choose js, lsgan, wgan, wgan_gp (did you mean 'wgan'?)",
+    ),
+    "unknown kind of hole": (
+        SMALL + "defaults: {mask: {kind: randombox}}\n",
+        "runs.yaml:12:18: defaults.mask: 'randombox' is unknown; choose center, files, free_form, random_box "
+        "(did you mean 'random_box'?)",
     ),
     "unknown norm": (
         SMALL + "    norm: bach\n",
@@ -273,6 +297,31 @@ BROKEN = {
         changed(", clip: 0.01", ""),
         "runs.yaml:6:9: recipes.wgan: wgan needs 'clip': the paper bounds its critics by clipping their weights",
     ),
+    "wgan_gp without penalty": (
+        changed("kind: wgan, clip: 0.01", "kind: wgan_gp"),
+        "runs.yaml:6:9: recipes.wgan: wgan_gp needs 'penalty', the weight of its gradient penalty; its paper has 10",
+    ),
+    "a penalty for wgan": (
+        changed("clip: 0.01", "clip: 0.01, penalty: 10.0"),
+        "runs.yaml:6:9: recipes.wgan: 'penalty' belongs to wgan_gp, not to wgan",
+    ),
+    "wgan_gp with batch norm": (
+        changed("kind: wgan, clip: 0.01", "kind: wgan_gp, penalty: 10.0, norm: batch"),
+        "runs.yaml:6:9: recipes.wgan: wgan_gp penalises each image's gradient, which batch norm mixes; "
+        "choose norm none or layer",
+    ),
+    "a form of lsgan": (
+        changed("kind: wgan, clip: 0.01", "kind: lsgan, form: saturating"),
+        "runs.yaml:6:9: recipes.wgan: 'form' belongs to the js loss; lsgan has one form only",
+    ),
+    "boxes whose bounds are exchanged": (
+        SMALL + "    mask: {kind: random_box, smallest: 0.6}\n",
+        "runs.yaml:12:11: variants.proposed.mask: smallest: 0.6 is more than largest, 0.5",
+    ),
+    "a critic left out that is not there": (
+        SMALL + "    leave_out: eighth\n",
+        "runs.yaml:10:5: variants.proposed: leave_out: with multiscale 2 there is no critic 'eighth'",
+    ),
     "one split file alone": (
         changed("{kind: faces}", "{kind: folder, root: photos, train: train.txt}"),
         "runs.yaml:4:10: data.faces: name both split files, 'train' and 'test', or neither",
@@ -286,6 +335,14 @@ BROKEN = {
         SMALL + "  ce: {method: ce}\nprotocol: {mask: {kind: random_box}}\n",
         "runs.yaml:13:25: protocol.mask.kind: got random_box; 'ce' repairs the central square only; "
         "leave it out with --only",
+    ),
+    "test holes of masks that are not there": (
+        SMALL + "protocol: {mask: {kind: files, root: no/masks, hole: white}}\n",
+        "runs.yaml: protocol.mask.root: there is no folder no/masks; name one that holds masks",
+    ),
+    "masks without their polarity": (
+        SMALL + "    mask: {kind: files, root: masks}\n",
+        "runs.yaml:12:11: variants.proposed.mask: 'hole' is missing",
     ),
     # -- ablations
     "an ablation of nobody": (
@@ -652,6 +709,26 @@ def test_a_loss_may_extend_a_recipe_in_place(tmp_path: Path) -> None:
     assert (options.loss.kind, options.loss.clip, options.loss.optimizer.kind) == ("wgan", 0.5, "rmsprop")
 
 
+def test_null_takes_out_what_a_profile_or_the_command_line_lays_over(tmp_path: Path) -> None:
+    """A section, an entry, a mapping or a list; what stands there no more is as if it had never been said."""
+    text = SMALL + "    fill: [0.1, 0.2, 0.3]\n    rates: {joint: {lr: 0.1}}\n  mean: {method: mean}\n" + ABLATION
+    for nothing, key in (("{ablations: null}", None), ("{variants: {proposed: {rates: null, fill: null}}}", "proposed")):
+        study = load(tmp_path, text + f"profile: p\nprofiles: {{p: {nothing}}}\n")
+        options = study.variants["proposed"].options
+        assert isinstance(options, Proposed)
+        assert (options.rates == {} and options.fill == "zero") == (key == "proposed")
+        assert bool(study.ablations) == (key == "proposed")
+    assert list(load(tmp_path, text, settings=["variants.mean=null", "ablations=null"]).variants) == ["proposed"]
+    assert faults(tmp_path, text, settings=["variants.maen=null"]) == [
+        "--set variants.maen=null: variants.maen: nothing stands here; write its keys below it"
+    ]
+    extending = text + "  plain: {extends: proposed, rates: null}\n"
+    assert faults(tmp_path, extending)  # not here: the ablations stand between
+    extending = text.replace(ABLATION, "  plain: {extends: proposed, rates: null}\n")
+    plain = load(tmp_path, extending).variants["plain"].options
+    assert isinstance(plain, Proposed) and plain.rates == {} and plain.fill == [0.1, 0.2, 0.3]
+
+
 def test_the_cells_of_an_ablation(tmp_path: Path) -> None:
     study = load(tmp_path, SMALL + ABLATION)
     ablation = study.ablations["critics"]
@@ -724,12 +801,22 @@ def test_the_demo_is_small() -> None:
 LINES = RUNS.read_text().splitlines()
 TEXT = "\n".join(LINES)
 PATHS = [
+    "ablations.dilation",
+    "ablations.each_critic.factors.leave_out",
+    "ablations.weight_of_critics.factors.total_weight",
     "ablations.critics_and_loss.factors.multiscale",
     "ablations.critics_and_loss.reference",
     "data",
     "data.faces.kind",
     "defaults.steps",
     "image_size",
+    "multiverses",
+    "multiverses.readings.base",
+    "multiverses.readings.contrasts",
+    "multiverses.readings.design",
+    "multiverses.readings.most",
+    "multiverses.readings.vary",
+    "multiverses.readings.vary.head",
     "numerics",
     "observers",
     "profile",
@@ -739,6 +826,7 @@ PATHS = [
     "recipes.wgan",
     "recipes.wgan.clip",
     "recipes.wgan.kind",
+    "recipes.wgan_gp.penalty",
     "seeds",
     "study",
     "variants",
@@ -746,6 +834,7 @@ PATHS = [
     "variants.proposed",
     "variants.proposed.fill",
     "variants.proposed.loss",
+    "variants.proposed.mask",
     "variants.proposed.method",
     "variants.proposed.rates",
     "variants.proposed.weights.local",

@@ -19,7 +19,6 @@ from safetensors.torch import load_file
 from models.losses import WGAN
 from models.masking import composite, erase
 from study import train as training
-from study.data import Packed
 from study.errors import Interrupted
 from study.making import Making
 from study.plan import Plan
@@ -35,7 +34,7 @@ def begun(plan: Plan, store: Store, role: str, variant: str = "proposed") -> Any
     """The networks of a stage, its batches and its makings, before its first step."""
     stage = tiny.stage_of(plan, role, variant)
     generator, critics, makings = training.networks([stage], store, tiny.Onlooker(), tiny.CPU)
-    draw = training.draws(stage, Packed(store.verified(stage.needs["data"])), tiny.CPU)
+    draw = training.draws(stage, store, tiny.CPU)
     return stage, generator, critics, makings, draw
 
 
@@ -298,7 +297,7 @@ def test_no_gradient_leaks(undisturbed: tuple[Plan, Store], variant: str) -> Non
 
     after = [gradients(critic.network) for critic in critics]
     held = [[p.clone() for p in critic.network.parameters()] for critic in critics]
-    training.update_generator(generator, critics, prediction, fake, batch, 1e-3)
+    training.update_generator(generator, critics, [prediction], batch, 1e-3)
     for critic, grads, values in zip(critics, after, held, strict=True):
         assert same(grads, gradients(critic.network))
         assert same(values, list(critic.network.parameters()))
@@ -360,8 +359,8 @@ def test_the_generators_gradient_is_that_of_eq_8(
     for critic, values in zip(critics, state, strict=True):
         critic.network.load_state_dict(values)
     generator.optimizer = torch.optim.SGD(generator.network.parameters(), lr=0.0)
-    prediction, fake = repaired(generator, batch)
-    training.update_generator(generator, critics, prediction, fake, batch, 0.0)
+    prediction, _ = repaired(generator, batch)
+    training.update_generator(generator, critics, [prediction], batch, 0.0)
     largest = max(float(grad.abs().max()) for grad in expected)
     for parameter, grad in zip(generator.network.parameters(), expected, strict=True):
         assert parameter.grad is not None

@@ -13,34 +13,40 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.masking import center_box, mask_of, window_of
-from models.method import Mask
+from models.masks import Center, FreeForm, RandomBox
 from study import train as training
-from study.data import Packed
 from study.data.batches import Batch, Batches, colour
+from study.data.holes import Draw
 
 SIDE, COUNT = 16, 10
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(COUNT, SIDE, SIDE, 3), dtype=np.uint8)
 
 
+def holes(mask: Center | RandomBox | FreeForm) -> Draw:
+    return lambda rng, count: mask.draw(rng, count, SIDE)
+
+
 def batches(**changes: Any) -> Batches:
-    options: dict[str, Any] = {"seed": 1, "stream": "generator", "batch": 4, "flips": True, "mask": Mask()}
+    options: dict[str, Any] = {"seed": 1, "stream": "generator", "batch": 4, "flips": True, "holes": holes(Center())}
     options |= {"fill": "zero", "mean": (0.1, 0.2, 0.3), "device": torch.device("cpu")}
     return Batches(IMAGES, **(options | changes))
 
 
 def equal(a: Batch, b: Batch) -> bool:
     fills = [torch.as_tensor(fill) for fill in (a.fill, b.fill)]
-    same = torch.equal(a.image, b.image) and torch.equal(a.mask, b.mask) and torch.equal(*fills)
-    return same and list(a.windows) == list(b.windows) and list(a.elsewhere) == list(b.elsewhere)
+    same = all(torch.equal(getattr(a, name), getattr(b, name)) for name in ("image", "mask", "mix"))
+    windows = list(a.windows) == list(b.windows) and list(a.elsewhere) == list(b.elsewhere)
+    return same and torch.equal(*fills) and windows
 
 
-RANDOM: dict[str, Any] = {"mask": Mask(kind="random_box"), "fill": "noise"}
+RANDOM: dict[str, Any] = {"holes": holes(RandomBox()), "fill": "noise"}
+STROKES: dict[str, Any] = {"holes": holes(FreeForm()), "fill": "noise"}
 
 
-@given(order=st.permutations(range(8)))
+@given(order=st.permutations(range(8)), drawn=st.sampled_from([RANDOM, STROKES]))
 @settings(max_examples=10, deadline=None)
-def test_a_batch_does_not_depend_on_those_before_it(order: list[int]) -> None:
-    one, other = batches(**RANDOM), batches(**RANDOM)
+def test_a_batch_does_not_depend_on_those_before_it(order: list[int], drawn: dict[str, Any]) -> None:
+    one, other = batches(**drawn), batches(**drawn)
     kept = {number: one.at(number) for number in range(8)}
     assert all(equal(other.at(number), kept[number]) for number in order)
 
@@ -48,7 +54,7 @@ def test_a_batch_does_not_depend_on_those_before_it(order: list[int]) -> None:
 @pytest.mark.parametrize("change", [{"seed": 2}, {"stream": "critic"}])
 def test_seeds_and_streams_differ(change: dict[str, Any]) -> None:
     one, other = batches(**RANDOM).at(0), batches(**RANDOM, **change).at(0)
-    for name in ("image", "mask", "fill"):
+    for name in ("image", "mask", "fill", "mix"):
         assert not torch.equal(getattr(one, name), getattr(other, name))
     assert one.elsewhere != other.elsewhere
 
@@ -111,12 +117,20 @@ def test_noise_is_new_for_every_image_and_number() -> None:
     assert len({tuple(noise.flatten().tolist()) for noise in (*one, *other)}) == 8
 
 
+def test_the_mix_lies_between_0_and_1_and_draws_on_no_other_stream() -> None:
+    drawn = [batches(**RANDOM).at(number).mix for number in range(20)]
+    assert all(mix.shape == (4,) and mix.dtype == torch.float32 for mix in drawn)
+    values = torch.cat(drawn)
+    assert 0 <= values.min() < 0.1 and 0.9 < values.max() < 1 and len(values.unique()) == len(values)
+    assert torch.equal(batches().at(3).mix, drawn[3])  # whatever the holes and the fill are
+
+
 # -- the streams of whole stages -----------------------------------------------------------------------------
 
 
 def drawn(plan: Any, store: Any, role: str, variant: str, step: int) -> Batch:
     stage = tiny.stage_of(plan, role, variant)
-    draw = training.draws(stage, Packed(store.verified(stage.needs["data"])), torch.device("cpu"))
+    draw = training.draws(stage, store, torch.device("cpu"))
     return draw(step)[-1]
 
 
@@ -141,5 +155,5 @@ def test_all_variants_of_a_seed_train_on_the_same_batches(tmp_path: Path) -> Non
     assert not torch.equal(critics[0].image, reference[0].image)
 
     stage = tiny.stage_of(plan, "pretrain", "proposed", seed=1)
-    other = training.draws(stage, Packed(store.verified(stage.needs["data"])), torch.device("cpu"))(0)[-1]
+    other = training.draws(stage, store, torch.device("cpu"))(0)[-1]
     assert not torch.equal(other.image, reference[0].image)

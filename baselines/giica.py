@@ -1,0 +1,51 @@
+"""GIICA, Yu 2018: generative image inpainting with contextual attention (DeepFill v1); third in the paper's Figure 4.
+
+Its networks are in ``contextual_attention``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from models.method import Critic, Method, Optimizer, Recipe, Reconstruction, Trained
+from models.options import Positive, reading
+
+ADAM = Optimizer(kind="adam", lr=1e-4, betas=[0.5, 0.9])
+WGAN_GP = Recipe(kind="wgan_gp", penalty=10.0, critic_steps=5, optimizer=ADAM)
+
+
+class GiicaOptions(Trained):
+    """GIICA as in its paper and its released code: coarse to fine, two critics, trained jointly from the start."""
+
+    as_published: ClassVar[bool] = True
+
+    optimizer: Optimizer = reading(ADAM, "R26", "the generator's optimiser")
+    loss: Recipe = Field(default=WGAN_GP, description="a recipe: loss, norm, optimiser and bound that belong together")
+    weight: Positive = reading(0.001, "R26", "the weight of the adversarial loss of each critic")
+    discount: Annotated[float, Field(gt=0, le=1)] = reading(
+        0.9, "R26", "how much less an error counts with each ring of pixels further inside the hole"
+    )
+
+    def method(self, image_size: int) -> Method:
+        """Yu 2018, sections 3 and 4.
+
+        The released losses are of images in -1..1, so 1.2 there is 2.4 on 0..1. Raises ValueError for a loss that asks
+        for normalised critics, which these are not.
+        """
+        if self.loss.norm != "none":
+            raise ValueError(f"loss.norm: GIICA's critics have no {self.loss.norm} norm; choose none")
+        network = {"kind": "giica", "image_side": image_size, "width": self.width}
+        return Method(
+            generator=network,
+            optimizer=self.optimizer,
+            rates={},
+            reconstruction=Reconstruction(norm="l1", weight=2.4, discount=self.discount, known=1.0, coarse=1.2),
+            fill=[0.5, 0.5, 0.5],
+            critics={
+                view: Critic(network={**network, "view": view}, recipe=self.loss, weight=self.weight)
+                for view in ("local", "global")
+            },
+            stages=["joint"],
+        )

@@ -1,0 +1,130 @@
+"""The kinds of holes (READING R22): the central square, random boxes, free-form strokes, masks from files.
+
+A kind is options that can draw holes from a random generator, so that the same generator gives the same holes whoever
+asks. Holes are ``(count, side, side)`` booleans, true in the hole.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from models.masking import center_box
+from models.options import Options, Positive, Share
+
+Holes = NDArray[np.bool_]
+Count = Annotated[int, Field(ge=1, le=64)]
+
+
+class Center(Options):
+    """The paper's hole: the central square of half the side."""
+
+    version: ClassVar[int] = 1
+    kind: Literal["center"] = "center"
+
+    def draw(self, rng: np.random.Generator, count: int, side: int) -> Holes:
+        """The same square every time."""
+        holes = np.zeros((count, side, side), bool)
+        holes[:, *center_box(side).slices] = True
+        return holes
+
+
+class RandomBox(Options):
+    """One box an image, its sides drawn between ``smallest`` and ``largest`` of the image's, its place anywhere."""
+
+    version: ClassVar[int] = 2
+    kind: Literal["random_box"] = "random_box"
+    smallest: Annotated[Share, Field(gt=0)] = 0.25
+    largest: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+    @model_validator(mode="after")
+    def _in_order(self) -> RandomBox:
+        if self.smallest > self.largest:
+            raise ValueError(f"smallest: {self.smallest:g} is more than largest, {self.largest:g}")
+        return self
+
+    def draw(self, rng: np.random.Generator, count: int, side: int) -> Holes:
+        """Boxes as GLCIC's are: Iizuka 2017, section 3.3, by default of 1/4 to 1/2 of the side."""
+        least, most = max(1, round(self.smallest * side)), max(1, round(self.largest * side))
+        holes = np.zeros((count, side, side), bool)
+        for hole in holes:
+            height, width = rng.integers(least, most, size=2, endpoint=True)
+            top, left = rng.integers(0, [side - height, side - width], endpoint=True)
+            hole[top : top + height, left : left + width] = True
+        return holes
+
+
+class FreeForm(Options):
+    """Brush strokes that turn at random, as in later work (Yu 2019, appendix): all lengths are shares of the side.
+
+    Strokes are added until the hole covers ``smallest`` of the image; one that would take it beyond ``largest`` is
+    left out.
+    """
+
+    version: ClassVar[int] = 1
+    kind: Literal["free_form"] = "free_form"
+    smallest: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    largest: Annotated[float, Field(gt=0, lt=1)] = 0.35
+    turns: Count = 6
+    length: Positive = 0.25
+    brush: Annotated[float, Field(gt=0, le=0.25)] = 0.08
+
+    @model_validator(mode="after")
+    def _room_for_a_stroke(self) -> FreeForm:
+        if round(self.largest - self.smallest, 6) < 0.1:
+            raise ValueError(f"largest: {self.largest:g} leaves no room above smallest, {self.smallest:g}; add 0.1")
+        return self
+
+    def draw(self, rng: np.random.Generator, count: int, side: int) -> Holes:
+        """Holes one by one."""
+        return np.stack([self._hole(rng, side) for _ in range(count)])
+
+    def _hole(self, rng: np.random.Generator, side: int) -> Holes:
+        hole = np.zeros((side, side), bool)
+        turns = self.turns
+        while hole.mean() < self.smallest:
+            joined = hole | self._stroke(rng, side, turns)
+            if joined.mean() <= self.largest:
+                hole = joined
+            else:
+                turns = max(turns - 1, 0)  # ever shorter, down to a dab of the brush
+        return hole
+
+    def _stroke(self, rng: np.random.Generator, side: int, turns: int) -> Holes:
+        """A line of round brush marks that turns ``turns`` times at most, within the image."""
+        radius = max(self.brush * side / 2, 0.5)
+        corners = [rng.uniform(0, side - 1, size=2)]
+        for _ in range(int(rng.integers(0, turns, endpoint=True))):
+            angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(0, self.length * side)
+            step = length * np.array([np.sin(angle), np.cos(angle)])
+            corners.append((corners[-1] + step).clip(0, side - 1))
+        stroke = np.zeros((side, side), bool)
+        for start, stop in zip(corners, [*corners[1:], corners[-1]], strict=True):
+            stroke |= _near(start, stop, side) <= radius
+        return stroke
+
+
+class Files(Options):
+    """Masks from files in ``root``, of the images' size, drawn at random, each as often as another.
+
+    ``hole`` says which of a file's two values is the hole: people differ. ``study.data.holes`` packs and draws them.
+    """
+
+    version: ClassVar[int] = 1
+    kind: Literal["files"] = "files"
+    root: str
+    hole: Literal["white", "black"]
+
+
+Mask = Annotated[Center | RandomBox | FreeForm | Files, Field(discriminator="kind")]
+
+
+def _near(start: NDArray[np.float64], stop: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Each pixel's distance to the line from ``start`` to ``stop`` (row, column): ``(side, side)``."""
+    rows, columns = np.mgrid[:side, :side] - start[:, None, None]
+    along = stop - start
+    share = ((rows * along[0] + columns * along[1]) / max(along @ along, 1e-12)).clip(0, 1)
+    return np.hypot(rows - share * along[0], columns - share * along[1])

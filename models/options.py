@@ -1,0 +1,26 @@
+"""The base of all options, and how a reading is declared."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Options(BaseModel):
+    """Base of all options: frozen, strict, and without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def reading(default: Any, number: str, meaning: str, *, paper: Any = None, **limits: Any) -> Any:
+    """An option that the paper leaves open or contradicts: a named reading, listed in every report.
+
+    ``paper`` is the literal text's value where it has one; a run with another value is listed as a departure. (Of a
+    baseline, the text is its own paper's.)
+    """
+    extra = {"reading": number, "paper": paper}
+    return Field(default=default, description=meaning, json_schema_extra=extra, **limits)

@@ -1,0 +1,108 @@
+"""Holes for training and for the test: drawn by their kind, or taken from mask files that are packed beforehand.
+
+masks.npy    bool (N, side, side), true in the hole, in the order of the files' names
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import TypeAdapter
+from torch import Tensor
+
+from models.masks import Files, Holes, Mask
+from study.data.folder import SUFFIXES
+from study.store import Store
+
+Draw = Callable[[np.random.Generator, int], Holes]
+"""So many holes, (count, side, side), of a random generator."""
+
+SHOWN = 5  # of many faulty files
+
+
+def drawn_holes(options: Mapping[str, Any], needs: Mapping[str, str], store: Store, side: int) -> Draw:
+    """What draws the holes of a stage with these mask options; masks from files are those that it needs."""
+    if key := needs.get("masks"):
+        pool = np.load(store.verified(key) / "masks.npy", mmap_mode="r", allow_pickle=False)
+        return lambda rng, count: pool[rng.integers(len(pool), size=count)]
+    described = {key: value for key, value in options.items() if key != "version"}
+    mask = TypeAdapter[Mask](Mask).validate_python(described)
+    assert not isinstance(mask, Files), "masks from files are packed beforehand"
+    return lambda rng, count: mask.draw(rng, count, side)
+
+
+def as_mask(holes: Holes, device: torch.device) -> Tensor:
+    """Holes as a mask: (B, 1, side, side) float, 1 in the hole."""
+    return torch.from_numpy(np.ascontiguousarray(holes)).to(device, torch.float32)[:, None]
+
+
+def identity(files: Files, side: int) -> dict[str, Any]:
+    """What decides the packed masks: their polarity and a digest of them.
+
+    Raises:
+        ValueError: there are none, or some are no masks of this size; each is named with what is wrong with it.
+    """
+    digest = hashlib.sha256()
+    for name, hole in _read(files, side):
+        digest.update(name.encode() + hole.tobytes())
+    return {"kind": files.kind, "hole": files.hole, "content": digest.hexdigest(), "version": files.version}
+
+
+def pack(files: Files, side: int, folder: Path) -> None:
+    """Writes masks.npy into `folder`. Raises ValueError as `identity` does."""
+    np.save(folder / "masks.npy", np.stack([hole for _, hole in _read(files, side)]), allow_pickle=False)
+
+
+def _read(files: Files, side: int) -> list[tuple[str, NDArray[np.bool_]]]:
+    root = Path(files.root).expanduser()
+    if not root.is_dir():
+        raise ValueError(f"root: there is no folder {files.root}; name one that holds masks")
+    names = sorted(file.name for file in root.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
+    if not names:
+        raise ValueError(f"root: no masks in {files.root}; looked for {', '.join(sorted(SUFFIXES))}")
+    found, faults = [], []
+    for name in names:
+        try:
+            found.append((name, hole_of(root / name, side, files.hole)))
+        except ValueError as fault:
+            faults.append(f"{name}: {fault}")
+    if faults:
+        more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+        raise ValueError(f"root: {len(faults)} of {len(names)} masks cannot be used: {'; '.join(faults[:SHOWN])}{more}")
+    return found
+
+
+def hole_of(file: Path, side: int, hole: str) -> NDArray[np.bool_]:
+    """The hole that a mask file shows, (side, side).
+
+    Raises:
+        ValueError: it cannot be read, has another size, more than two values, no hole or nothing else; says which.
+    """
+    try:
+        with Image.open(file) as opened:
+            picture = opened.convert("RGB") if opened.mode in ("P", "RGBA", "LA", "PA", "CMYK") else opened
+            values = np.asarray(picture)
+    except Exception as error:  # whatever a damaged file makes the decoder raise
+        raise ValueError(f"it cannot be read ({' '.join(str(error).split())})") from error
+    if values.ndim == 3:
+        if (values != values[..., :1]).any():
+            raise ValueError("it has colours; a mask is black and white")
+        values = values[..., 0]
+    if values.shape != (side, side):
+        raise ValueError(f"it is {values.shape[1]} x {values.shape[0]} px, the images are {side} x {side}")
+    if (count := len(np.unique(values))) > 2:
+        raise ValueError(f"it has {count} values; a mask has two (was it saved as JPEG?)")
+    white = values > (values.min() if count == 2 else 0)
+    found = white if hole == "white" else np.logical_not(white)
+    if not found.any():
+        raise ValueError(f"it is empty: nothing of it is {hole}; if its hole has the other colour, say so in 'hole'")
+    if found.all():
+        raise ValueError(f"it is full: all of it is {hole}, so that nothing is known to repair it from")
+    return np.asarray(found, dtype=bool)

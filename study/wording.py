@@ -1,0 +1,94 @@
+"""Pydantic's errors in our words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from study.errors import shown, unknown
+
+
+def said(fault: dict[str, Any], kind: type[BaseModel] | None) -> str:
+    """One pydantic error in our words; ``kind``: the options that were read."""
+    location, context = fault["loc"], fault.get("ctx", {})
+    match fault["type"]:
+        case "extra_forbidden":
+            return unknown(location[-1], fields(model_at(kind, location[:-1])), "an unknown key")
+        case "missing":
+            return f"'{location[-1]}' is missing"
+        case "int_type" | "int_from_float":
+            wanted = "a whole number"
+        case "float_type":
+            wanted = "a number"
+        case "bool_type":
+            wanted = "true or false"
+        case "string_type":
+            wanted = "text (in quotes, where it looks like a number)"
+        case "list_type":
+            wanted = "a list, such as [0, 1]"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            wanted = "a mapping, such as {key: value}"
+        case "finite_number":
+            wanted = "a finite number"
+        case "greater_than":
+            wanted = f"a value above {context['gt']:g}"
+        case "greater_than_equal":
+            wanted = f"{context['ge']:g} or more"
+        case "less_than":
+            wanted = f"a value below {context['lt']}"
+        case "less_than_equal":
+            wanted = f"{context['le']:g} or less"
+        case "too_short":
+            wanted = f"a list of {context['min_length']} or more"
+        case "too_long":
+            wanted = f"a list of {context['max_length']} or less"
+        case "union_tag_invalid" | "union_tag_not_found":
+            tag = fault["input"].get("kind") if isinstance(fault["input"], dict) else fault["input"]
+            kinds = re.findall(r"'([^']*)'", context.get("expected_tags", ""))
+            missing = fault["type"] == "union_tag_not_found"
+            return "'kind' is missing" if missing else unknown(tag, kinds)
+        case "literal_error":
+            return unknown(fault["input"], re.findall(r"'([^']*)'", context["expected"]))
+        case "value_error":
+            return str(context["error"])
+        case _:
+            return f"got {shown(fault['input'])}; {fault['msg'][0].lower()}{fault['msg'][1:]}"
+    return f"got {shown(fault['input'])}; write {wanted}"
+
+
+def model_at(kind: type[BaseModel] | None, location: Sequence[str | int]) -> type[BaseModel] | None:
+    """The options at a path of pydantic's below those of ``kind``; a union's member is in the path by its own kind."""
+    members: list[type[BaseModel]] = []
+    for part in location:
+        if any(_kind_of(member) == part for member in members):
+            kind = next(member for member in members if _kind_of(member) == part)
+            members = []
+            continue
+        if kind is None or not isinstance(part, str):
+            continue
+        for name, info in kind.model_fields.items():
+            if part in (name, info.alias):
+                members = list(_models_in(info.annotation))
+                kind = members[0] if members else kind
+                break
+    return kind
+
+
+def _kind_of(model: type[BaseModel]) -> Any:
+    info = model.model_fields.get("kind")
+    return info.default if info else None
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def fields(kind: type[BaseModel] | None) -> list[str]:
+    """The options of a class, as a study file names them."""
+    return [info.alias or name for name, info in kind.model_fields.items()] if kind else []

@@ -1,0 +1,86 @@
+"""The kinds of holes: what they promise of size and place, and that a generator decides them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from models.masking import bounding_box, center_box
+from models.masks import Center, FreeForm, Mask, RandomBox
+
+KINDS: list[Any] = [Center(), RandomBox(), RandomBox(smallest=0.1, largest=0.9), FreeForm(), FreeForm(turns=1)]
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+@given(seed=st.integers(0, 2**32), side=st.sampled_from([16, 32, 48, 64]))
+@settings(max_examples=15, deadline=None)
+def test_holes_are_a_function_of_the_generator_and_leave_something_known(kind: Any, seed: int, side: int) -> None:
+    holes = kind.draw(rng(seed), 3, side)
+    assert holes.shape == (3, side, side) and holes.dtype == bool
+    assert all(hole.any() and not hole.all() for hole in holes)
+    assert np.array_equal(holes, kind.draw(rng(seed), 3, side))
+
+
+@pytest.mark.parametrize("kind", KINDS[1:], ids=str)
+def test_random_holes_differ(kind: Any) -> None:
+    holes = kind.draw(rng(), 8, 32)
+    assert len({hole.tobytes() for hole in holes}) == 8
+
+
+def test_the_central_hole_is_the_papers() -> None:
+    hole = Center().draw(rng(), 1, 256)[0]
+    assert bounding_box(hole) == center_box(256) == (64, 64, 128, 128)
+    assert hole.mean() == 0.25
+
+
+@pytest.mark.parametrize(("smallest", "largest"), [(0.25, 0.5), (0.1, 0.2), (0.3, 0.3)])
+def test_boxes_have_the_sizes_that_are_asked_for(smallest: float, largest: float) -> None:
+    sizes = []
+    for hole in RandomBox(smallest=smallest, largest=largest).draw(rng(), 300, 64):
+        box = bounding_box(hole)
+        assert hole.sum() == box.height * box.width
+        sizes += [box.height, box.width]
+    assert min(sizes) == round(smallest * 64) and max(sizes) == round(largest * 64)
+
+
+@pytest.mark.parametrize(("smallest", "largest"), [(0.15, 0.35), (0.05, 0.15), (0.4, 0.6)])
+def test_strokes_cover_what_is_asked_for(smallest: float, largest: float) -> None:
+    shares = FreeForm(smallest=smallest, largest=largest).draw(rng(), 60, 64).mean((1, 2))
+    assert smallest <= shares.min() and shares.max() <= largest
+    assert shares.std() > 0
+
+
+def test_strokes_are_no_boxes() -> None:
+    holes = FreeForm().draw(rng(), 40, 64)
+    boxes = [bounding_box(hole) for hole in holes]
+    filled = [hole.sum() / (box.height * box.width) for hole, box in zip(holes, boxes, strict=True)]
+    assert max(filled) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"kind": "random_box", "smallest": 0.6}, "smallest: 0.6 is more than largest, 0.5"),
+        ({"kind": "free_form", "smallest": 0.3}, "no room above smallest"),
+        ({"kind": "files", "root": "masks"}, "hole"),
+        ({"kind": "files", "root": "masks", "hole": "red"}, "white"),
+        ({"kind": "random_box", "largest": 1.0}, "less than 1"),
+    ],
+)
+def test_what_cannot_be_meant(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        TypeAdapter(Mask).validate_python(options)
+
+
+def test_a_bounding_box_needs_a_hole() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        bounding_box(np.zeros((4, 4), bool))
