@@ -20,7 +20,11 @@ METHODS: dict[str, type[Trained] | type[Filler]] = {
     "mean": MeanColour,
     "biharmonic": Biharmonic,
 }
-GENERATORS: dict[str, type[nn.Module]] = {"context_encoder": ContextEncoder, "glcic": GlcicGenerator, "giica": GiicaGenerator}
+GENERATORS: dict[str, type[nn.Module]] = {
+    "context_encoder": ContextEncoder,
+    "glcic": GlcicGenerator,
+    "giica": GiicaGenerator,
+}
 CRITICS: dict[str, type[nn.Module]] = {"context_encoder": HoleCritic, "glcic": JoinedCritic, "giica": GiicaCritic}
 
 __all__ = ["CRITICS", "FILLERS", "GENERATORS", "METHODS"]

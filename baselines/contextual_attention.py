@@ -1,12 +1,14 @@
-"""GIICA, Yu 2018 ("DeepFill v1"): a coarse prediction, and a refined one that copies from what is known.
+"""The networks of GIICA, Yu 2018 (DeepFill v1): a coarse generator and one that copies from what is known.
 
-The layers are those of the released code (JiahuiYu/generative_inpainting, branch v1.0.0).
+The layers are those of the released code (JiahuiYu/generative_inpainting, branch v1.0.0), which takes images of
+256 px.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,46 +18,24 @@ from models.critics import PUBLISHED_SIDE, look, tower, view_side
 from models.layers import Activation, block, channels, halvings
 from models.masking import Box, composite, known
 
+COARSE = (32, 64, 64, 128, 128, 128)
+CONVOLVED = (32, 32, 64, 64, 128, 128)
+MATCHED = (32, 32, 64, 128, 128, 128)
+"""Outputs of the three encoders at width 1: of the coarse generator, and of the refining one's two branches."""
+
+DILATIONS = (2, 4, 8, 16)
 MULTIPLE = 8
-"""Of which image sides are multiples: two layers of stride 2, and attention at half of what they leave."""
+"""The smallest image: an encoder divides the side by four, and attention compares at half of what is left."""
 
 TOWERS = {"local": (64, 128, 256, 512), "global": (64, 128, 256, 256)}
 """Outputs of each critic's 5x5 convolutions of stride 2 by its view, for images of 256 px."""
 
 
-class Layer(NamedTuple):
-    """A convolution of the generator at width 1; with ``up``, of maps whose side is doubled before."""
-
-    outputs: int
-    kernel: int = 3
-    stride: int = 1
-    dilation: int = 1
-    up: bool = False
-    activation: Activation = "elu"
-
-
-DILATED = tuple(Layer(128, dilation=dilation) for dilation in (2, 4, 8, 16))
-DECODER = (Layer(128), Layer(128), Layer(64, up=True), Layer(64), Layer(32, up=True), Layer(16))
-COARSE = (
-    *(Layer(32, kernel=5), Layer(64, stride=2), Layer(64), Layer(128, stride=2), Layer(128), Layer(128)),
-    *(*DILATED, *DECODER),
-)
-REFINED = (
-    *(Layer(32, kernel=5), Layer(32, stride=2), Layer(64), Layer(64, stride=2), Layer(128), Layer(128)),
-    *DILATED,
-)
-MATCHED = (
-    *(Layer(32, kernel=5), Layer(32, stride=2), Layer(64), Layer(128, stride=2), Layer(128)),
-    Layer(128, activation="relu"),
-)
-PASTED = (Layer(128), Layer(128))
-
-
 class GiicaGenerator(nn.Module):
-    """Two generators in a row; of the second, one of two branches repairs by contextual attention.
+    """Two generators in a row. Of the second's two branches, one repairs the hole by contextual attention.
 
-    ELU and no norm. ``image_side`` is only checked: the network takes images of any size that is a multiple
-    of 8. Raises ValueError if it is not.
+    ELU and no norm. ``image_side`` is only checked: the network takes images of any size that is a multiple of 8.
+    Raises ValueError if it is not.
     """
 
     version = 1
@@ -66,87 +46,130 @@ class GiicaGenerator(nn.Module):
         if image_side < MULTIPLE or image_side % MULTIPLE:
             raise ValueError(f"image_side: {image_side} is not a multiple of {MULTIPLE}")
         maps = channels(128, width)
-        self.coarse = nn.Sequential(*_layers(5, COARSE, width), _to_image(width))
-        self.convolved = nn.Sequential(*_layers(5, REFINED, width))
-        self.matched = nn.Sequential(*_layers(5, MATCHED, width))
-        self.pasted = nn.Sequential(*_layers(maps, PASTED, width))
-        self.decoder = nn.Sequential(*_layers(2 * maps, DECODER, width), _to_image(width))
+        self.coarse = nn.Sequential(_encoder(COARSE, width), _dilated(width), _decoder(maps, width))
+        self.convolved = nn.Sequential(_encoder(CONVOLVED, width), _dilated(width))
+        self.matched = _encoder(MATCHED, width, last="relu")
+        self.pasted = _convolutions(maps, (128, 128), width)
+        self.decoder = _decoder(2 * maps, width)
 
     def forward(self, masked_image: Tensor, mask: Tensor, window: Box | None = None) -> tuple[Tensor, Tensor]:
         """The coarse and the refined prediction of a masked image, each ``(B, 3, H, W)`` in 0..1.
 
-        The refined one starts from the coarse one's composite; ``mask (B, 1, H, W)``. The window is not
-        read: attention sees the whole image.
+        ``mask (B, 1, H, W)``. The second generator sees the coarse prediction in the hole alone. The window is not
+        read: attention is over the whole image. Predictions are clipped; a clipped value has no gradient.
         """
+        rest = torch.cat([torch.ones_like(mask), mask], 1)
         image = 2 * masked_image - 1
-        constant = [torch.ones_like(mask), mask]
-        coarse = self.coarse(torch.cat([image, *constant], 1)).clamp(-1, 1)
-        filled = torch.cat([composite(coarse, image, mask), *constant], 1)
+        coarse = self.coarse(torch.cat([image, rest], 1)).clamp(-1, 1)
+        filled = torch.cat([composite(coarse, image, mask), rest], 1)
         matched = self.matched(filled)
         pasted = self.pasted(contextual_attention(matched, matched, mask))
         refined = self.decoder(torch.cat([self.convolved(filled), pasted], 1)).clamp(-1, 1)
         return (coarse + 1) / 2, (refined + 1) / 2
 
 
-def _layers(inputs: int, table: Sequence[Layer], width: float) -> list[nn.Module]:
-    """The layers of a table, the first of which takes ``inputs`` maps."""
-    parts: list[nn.Module] = []
-    for layer in table:
-        outputs = channels(layer.outputs, width)
-        if layer.up:
-            parts.append(nn.Upsample(scale_factor=2))
-        parts.append(
-            block(
-                inputs,
-                outputs,
-                layer.kernel,
-                stride=layer.stride,
-                dilation=layer.dilation,
-                activation=layer.activation,
-            )
+def _encoder(table: Sequence[int], width: float, last: Activation = "elu") -> nn.Sequential:
+    """Image, ones and mask, ``(B, 5, H, W)``, to ``(B, C, H / 4, W / 4)``, ``last`` activated."""
+    sizes = pairwise([5, *(channels(n, width) for n in table)])
+    kernels, strides = (5, 3, 3, 3, 3, 3), (1, 2, 1, 2, 1, 1)
+    activations: tuple[Activation, ...] = ("elu", "elu", "elu", "elu", "elu", last)
+    return nn.Sequential(
+        *(
+            block(before, after, kernel, stride=stride, activation=activation)
+            for (before, after), kernel, stride, activation in zip(sizes, kernels, strides, activations, strict=True)
         )
-        inputs = outputs
-    return parts
+    )
 
 
-def _to_image(width: float) -> nn.Sequential:
-    """The layer after ``DECODER``: its maps to a prediction in -1..1, once clipped."""
-    return block(channels(DECODER[-1].outputs, width), 3, 3, activation="none")
+def _convolutions(
+    inputs: int, table: Sequence[int], width: float, dilations: Sequence[int] | None = None
+) -> nn.Sequential:
+    """3x3 convolutions with ELU: ``(B, inputs, h, w)`` to ``(B, C, h, w)``."""
+    sizes = pairwise([inputs, *(channels(n, width) for n in table)])
+    return nn.Sequential(
+        *(
+            block(before, after, 3, dilation=dilation, activation="elu")
+            for (before, after), dilation in zip(sizes, dilations or [1] * len(table), strict=True)
+        )
+    )
 
 
-def contextual_attention(foreground, background, mask, *, scale: float = 10.0) -> Tensor:
-    weights = attention(foreground, background, mask, scale=scale)
+def _dilated(width: float) -> nn.Sequential:
+    """The dilated convolutions: ``(B, C, h, w)`` to the same."""
+    return _convolutions(channels(128, width), [128] * len(DILATIONS), width, DILATIONS)
+
+
+def _decoder(inputs: int, width: float) -> nn.Sequential:
+    """``(B, inputs, H / 4, W / 4)`` to ``(B, 3, H, W)``, an image in -1..1 once it is clipped."""
+    return nn.Sequential(
+        _convolutions(inputs, (128, 128), width),
+        nn.Upsample(scale_factor=2),
+        _convolutions(channels(128, width), (64, 64), width),
+        nn.Upsample(scale_factor=2),
+        _convolutions(channels(64, width), (32, 16), width),
+        block(channels(16, width), 3, 3, activation="none"),
+    )
+
+
+def contextual_attention(foreground: Tensor, background: Tensor, mask: Tensor, *, scale: float = 10.0) -> Tensor:
+    """``foreground (B, C, h, w)`` rebuilt from the known patches of ``background (B, C, h, w)``: its shape.
+
+    Yu 2018, section 3.3: at every second position (``attention_weights``) a weighted sum of the background's 4x4
+    patches is pasted; each pixel is the mean of the four that cover it. ``mask (B, 1, H, W)`` of the image, ``scale``
+    of the softmax. All 0 where an image has no known patch. ``h`` and ``w`` are even, and image and maps similar.
+    """
+    kind = foreground.device.type
+    if kind != "meta" and torch.is_autocast_enabled(kind):
+        with torch.autocast(kind, enabled=False):  # scores reach thousands, where bf16 has only every eighth number
+            return contextual_attention(foreground.float(), background.float(), mask.float(), scale=scale)
+    weights = attention_weights(foreground, background, mask, scale=scale)
     patches = F.unfold(background, 4, stride=2, padding=1)
     return F.fold(patches @ weights.mT, foreground.shape[-2:], 4, stride=2, padding=1) / 4
 
 
-def attention(foreground, background, mask, *, scale: float = 10.0) -> Tensor:
+def attention_weights(foreground: Tensor, background: Tensor, mask: Tensor, *, scale: float = 10.0) -> Tensor:
+    """What each place of the foreground takes from each of the background, ``(B, N, N)``, N = h / 2 * w / 2.
+
+    A place is every second pixel, as in the port to torch (daa233); the released code, whose resize aligns corners,
+    takes the odd ones in the lower and right half. A score is the inner product of 3x3 patches, the background's of
+    length 1, summed along diagonals: neighbours should copy from neighbours. What touches the hole takes part in the
+    softmax with a score of 0, as released, and then gets nothing: the weights of a place sum to 1 or less.
+    """
     foreground, background = foreground[..., ::2, ::2], background[..., ::2, ::2]
-    sides = (*foreground.shape[-2:], *background.shape[-2:])
     sought, offered = F.unfold(foreground, 3, padding=1), F.unfold(background, 3, padding=1)
     offered = offered / torch.linalg.vector_norm(offered, dim=1, keepdim=True).clamp(min=1e-4)
+    rows, columns = background.shape[-2:]
     scores = _fused(sought.mT @ offered)
-    scores = _exchanged(_fused(_exchanged(scores, *sides)), sides[1], sides[0], sides[3], sides[2])
-    cell = mask.shape[-1] // sides[-1]
-    touched = F.max_pool2d(F.max_pool2d(mask, cell), 3, stride=1, padding=1)
-    seen = known(touched).flatten(2)
-    return (scores * (scale * seen)).softmax(2) * seen
+    scores = _transposed(_fused(_transposed(scores, rows, columns)), columns, rows)
+    usable = known(_touched(mask, rows)).flatten(2)
+    return (scores * (scale * usable)).softmax(2) * usable
 
 
-def _fused(scores):
+def _fused(scores: Tensor) -> Tensor:
+    """Each score of ``(B, N, N)`` and its two neighbours along the diagonal, summed."""
     padded = F.pad(scores, (1, 1, 1, 1))
     return padded[:, :-2, :-2] + scores + padded[:, 2:, 2:]
 
 
-def _exchanged(scores, a, b, c, d):
-    return scores.reshape(-1, a, b, c, d).permute(0, 2, 1, 4, 3).reshape(scores.shape)
+def _transposed(scores: Tensor, rows: int, columns: int) -> Tensor:
+    """Scores ``(B, N, N)`` of places counted row by row, as those of places counted column by column."""
+    return scores.view(-1, rows, columns, rows, columns).permute(0, 2, 1, 4, 3).reshape(scores.shape)
+
+
+def _touched(mask: Tensor, rows: int) -> Tensor:
+    """1 where a 3x3 patch touches the hole, at ``rows`` rows: ``(B, 1, rows, columns)``.
+
+    A cell of which any pixel is hole is hole: the released code looks at one pixel of each, which agrees for the
+    central square, but overlooks most of a thin stroke.
+    """
+    return F.max_pool2d(F.max_pool2d(mask, mask.shape[-2] // rows), 3, stride=1, padding=1)
 
 
 class GiicaCritic(nn.Module):
-    """One of GIICA's two critics: its view, 5x5 convolutions of stride 2, a linear head.
+    """One of GIICA's two critics: a view, 5x5 convolutions of stride 2, one linear unit.
 
-    At 256 / 2^k px the last k layers are dropped, so that the last maps keep the paper's size, 8x8 for the
-    local view and 16x16 for the global one. Raises ValueError where the view has no critic at this size.
+    At 256 / 2^k px it lacks its last k layers, so that its last map keeps the paper's size: 8x8 for the local view,
+    16x16 for the global one. Raises ValueError where nothing is left.
     """
 
     version = 1
@@ -156,16 +179,16 @@ class GiicaCritic(nn.Module):
         super().__init__()
         if view not in TOWERS:
             raise ValueError(f"view: {view!r} is unknown; choose {', '.join(TOWERS)}")
-        dropped = halvings(PUBLISHED_SIDE) - halvings(image_side)
-        outputs = [channels(n, width) for n in TOWERS[view][: len(TOWERS[view]) - dropped]]
-        if not outputs:
+        depth = len(TOWERS[view]) - halvings(PUBLISHED_SIDE) + halvings(image_side)
+        if depth < 1:
             raise ValueError(f"view: {view!r} leaves no critic at {image_side} px; choose a larger image")
-        last_side = view_side(view, image_side) >> len(outputs)
+        outputs = [channels(n, width) for n in TOWERS[view][:depth]]
+        last_side = view_side(view, image_side) >> depth
         self.views = (view,)
         self.tower = tower(outputs, "none")
         self.head = nn.Linear(outputs[-1] * last_side**2, 1)
 
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
-        """Unbounded scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1, by what the critic's view shows."""
+        """Unbounded scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1; only the local view reads the windows."""
         maps = self.tower(2 * look(image, self.views[0], windows) - 1)
         return self.head(maps.flatten(1)).squeeze(1)

@@ -13,7 +13,8 @@ from models.method import Critic, Method, Optimizer, Recipe, Reconstruction, Tra
 from models.options import Positive, reading
 
 ADAM = Optimizer(kind="adam", lr=1e-4, betas=[0.5, 0.9])
-WGAN_GP = Recipe(kind="wgan_gp", penalty=10.0, critic_steps=5, optimizer=ADAM)
+WGAN_GP = Recipe(kind="wgan_gp", penalty=5.0, critic_steps=5, optimizer=ADAM)
+"""The penalty is 10 of a slope on images in -1..1, where a slope of 1 is one of 2 on ours in 0..1."""
 
 
 class GiicaOptions(Trained):
@@ -23,7 +24,9 @@ class GiicaOptions(Trained):
 
     optimizer: Optimizer = reading(ADAM, "R26", "the generator's optimiser")
     loss: Recipe = Field(default=WGAN_GP, description="a recipe: loss, norm, optimiser and bound that belong together")
-    weight: Positive = reading(0.001, "R26", "the weight of the adversarial loss of each critic")
+    weight: Positive = reading(
+        0.002, "R26", "the weight of the adversarial loss of each critic; 0.001 of scores of images in -1..1"
+    )
     discount: Annotated[float, Field(gt=0, le=1)] = reading(
         0.9, "R26", "how much less an error counts with each ring of pixels further inside the hole"
     )
@@ -31,8 +34,9 @@ class GiicaOptions(Trained):
     def method(self, image_size: int) -> Method:
         """Yu 2018, sections 3 and 4.
 
-        The released losses are of images in -1..1, so 1.2 there is 2.4 on 0..1. Raises ValueError for a loss that asks
-        for normalised critics, which these are not.
+        The released losses are of images in -1..1, so 1.2 there is 2.4 on 0..1. First weights of the spread of TF's
+        Xavier draw at any width, for with He's half of what the clipped output would show has no gradient at first.
+        Raises ValueError for a loss that asks for normalised critics, which these are not.
         """
         if self.loss.norm != "none":
             raise ValueError(f"loss.norm: GIICA's critics have no {self.loss.norm} norm; choose none")
@@ -48,4 +52,5 @@ class GiicaOptions(Trained):
                 for view in ("local", "global")
             },
             stages=["joint"],
+            init_std=0.04 / self.width**0.5,
         )

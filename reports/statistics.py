@@ -12,10 +12,12 @@ p-values: at three seeds the smallest that a sign-flip test can give is .25.
 
 A claim "a is better than b" is *supported* where the interval lies beyond zero in its direction, *opposed*
 where it lies beyond zero on the other side, *negligible* where the 90% interval lies within the margin,
-else *unresolved*; under three seeds always unresolved. A diverged seed of a blocks *supported*.
+else *unresolved*; under three seeds always unresolved. A diverged seed of a blocks *supported*. "No worse"
+is held against the margin in place of zero, and "equal" is two such claims at once (`verdict`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -27,8 +29,12 @@ from reports.naming import metric_of
 
 Floats = npt.NDArray[np.float64]
 Outcome = Literal["supported", "opposed", "negligible", "unresolved"]
+Direction = Literal["more", "less", "no less", "no more", "equal"]
+"""What is claimed of a difference. "No less" and "no more": by no more than the margin; "equal": within it."""
 
 ENOUGH_SEEDS = 3
+OF_RUN = ""
+"""Stands in place of an image's name where a value is a run's as a whole: no image's chance is in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +59,9 @@ class Estimate:
         return self.mean - half, self.mean + half
 
 
+UNKNOWN = Estimate(mean=np.nan, seeds_variance=np.nan, degrees=np.nan, images_variance=np.nan)
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeanInterval:
     """One variant's mean. `by_seed`: seed -> mean over images; low and high are NaN under two seeds."""
@@ -73,19 +82,21 @@ class MeanInterval:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """The claim "a is better than b" against what was measured.
+    """A claim about a - b, such as "a is better than b", against what was measured.
 
-    `difference`, `low`, `high`, `low90`, `high90` are of a - b in the metric's unit, whatever its
-    direction. `n_seeds`, `diverged`: of a and of b. `n_images` entered; `images_left_out` were not scored
-    by both, or not finite. `paired`: seeds were paired. `why` says in words what the outcome rests on.
+    `b`: a variant, or the number that a's mean is held against. `output` and `data` are pairs where a's and b's
+    differ. `difference`, `low`, `high`, `low90`, `high90` are of a - b in the metric's unit,
+    whatever its direction. `n_seeds`, `diverged`: of a and of b. `n_images` entered, on different data sets
+    those of both, and none where the values are of runs; `images_left_out` were not scored by both, or not
+    finite. `paired`: seeds were paired. `why` says in words what the outcome rests on.
     """
 
     a: str
-    b: str
+    b: str | float
     metric: str
     region: str
-    output: str
-    data: str
+    output: str | tuple[str, str]
+    data: str | tuple[str, str]
     difference: float
     low: float
     high: float
@@ -111,30 +122,40 @@ def estimate(
     groups: npt.NDArray[np.int64] | None = None,
     fixed: tuple[bool, bool] = (False, False),
 ) -> Estimate:
-    """The mean of `a` (S_a, I), or of `a` - `b` (S_b, I), seeds by images.
+    """The mean of `a` (S_a, I), or of `a` - `b` (S_b, I), seeds by images; of runs as a whole (S_a,), (S_b,).
 
     `groups` (I,): the cluster of each image. `fixed`: the method has no seed, its rows are one row repeated.
     """
-    a = a[:1] if fixed[0] else a
+    of_runs = a.ndim == 1
+    a = a.reshape(len(a), -1)[: 1 if fixed[0] else None]
     if b is None:
         per_image = a.mean(axis=0)
         seeds_variance, degrees = _of_seeds(a.mean(axis=1), fixed[0])
-    elif paired:
-        assert a.shape == b.shape and not any(fixed)
-        per_image = (a - b).mean(axis=0)
-        seeds_variance, degrees = _of_seeds((a - b).mean(axis=1), False)
     else:
-        b = b[:1] if fixed[1] else b
+        b = b.reshape(len(b), -1)[: 1 if fixed[1] else None]
         per_image = a.mean(axis=0) - b.mean(axis=0)
-        parts = [_of_seeds(a.mean(axis=1), fixed[0]), _of_seeds(b.mean(axis=1), fixed[1])]
-        seeds_variance = sum(variance for variance, _ in parts)
-        spread = sum(variance**2 / degrees for variance, degrees in parts)
-        degrees = seeds_variance**2 / spread if spread else np.inf  # Welch-Satterthwaite
+        if paired:
+            assert a.shape == b.shape and not any(fixed)
+            seeds_variance, degrees = _of_seeds((a - b).mean(axis=1), False)
+        else:
+            parts = [_of_seeds(a.mean(axis=1), fixed[0]), _of_seeds(b.mean(axis=1), fixed[1])]
+            seeds_variance, degrees = _welch(parts)
     return Estimate(
         mean=float(per_image.mean()),
-        seeds_variance=float(seeds_variance),
-        degrees=float(degrees),
-        images_variance=_of_images(per_image, groups),
+        seeds_variance=seeds_variance,
+        degrees=degrees,
+        images_variance=0.0 if of_runs else _of_images(per_image, groups),
+    )
+
+
+def apart(a: Estimate, b: Estimate) -> Estimate:
+    """a - b of two estimates that share neither seeds nor images."""
+    seeds_variance, degrees = _welch([(each.seeds_variance, each.degrees) for each in (a, b)])
+    return Estimate(
+        mean=a.mean - b.mean,
+        seeds_variance=seeds_variance,
+        degrees=degrees,
+        images_variance=a.images_variance + b.images_variance,
     )
 
 
@@ -145,6 +166,13 @@ def _of_seeds(means: Floats, fixed: bool) -> tuple[float, float]:
     if len(means) < 2:
         return np.nan, np.nan
     return float(means.var(ddof=1) / len(means)), len(means) - 1.0
+
+
+def _welch(parts: list[tuple[float, float]]) -> tuple[float, float]:
+    """Variance of a difference of means, each given with its own and its degrees; Welch-Satterthwaite's degrees."""
+    total = sum(variance for variance, _ in parts)
+    spread = sum(variance**2 / degrees for variance, degrees in parts)
+    return total, total**2 / spread if spread else np.inf
 
 
 def _of_images(per_image: Floats, groups: npt.NDArray[np.int64] | None) -> float:
@@ -163,6 +191,24 @@ def _of_images(per_image: Floats, groups: npt.NDArray[np.int64] | None) -> float
 def simultaneous(level: float, intervals: int) -> float:
     """The level of each of several intervals that hold together at `level` (Bonferroni)."""
     return 1 - (1 - level) / max(intervals, 1)
+
+
+def shares(a: tuple[int, int], b: tuple[int, int], level: float = 0.95) -> tuple[float, float]:
+    """(low, high) of the difference of two shares, each (so many, of how many): Newcombe 1998, method 10."""
+    z = stats.norm.ppf((1 + level) / 2)
+    (p, low_p, high_p), (q, low_q, high_q) = (_wilson(*each, z) for each in (a, b))
+    return (
+        float(p - q - np.hypot(p - low_p, high_q - q)),
+        float(p - q + np.hypot(high_p - p, q - low_q)),
+    )
+
+
+def _wilson(found: int, of: int, z: float) -> tuple[float, float, float]:
+    """A share and its interval, Wilson 1927."""
+    share = found / of
+    middle = (share + z**2 / (2 * of)) / (1 + z**2 / of)
+    half = z / (1 + z**2 / of) * np.sqrt(share * (1 - share) / of + z**2 / (4 * of**2))
+    return share, middle - half, middle + half
 
 
 def select(scores: pd.DataFrame, *, metric: str, region: str, output: str, data: str | None = None) -> pd.DataFrame:
@@ -187,24 +233,18 @@ def mean_interval(
     Raises ValueError where `data` is None and the variant ran on several data sets.
     """
     data = _one_data_set(runs, [variant], data)
-    chosen = select(scores, metric=metric, region=region, output=output, data=data)
-    values = _matrix(runs, chosen, variant, data)
-    kept = values.loc[:, np.isfinite(values.to_numpy()).all(axis=0)]
-    low = high = mean = np.nan
-    if kept.size:
-        found = estimate(
-            kept.to_numpy(),
-            groups=_groups(chosen, kept.columns),
-            fixed=(_untrained(runs, variant, data), False),
-        )
-        mean, (low, high) = found.mean, found.interval(level)
+    sample = _sample(runs, scores, variant, metric=metric, region=region, output=output, data=data)
+    images = sample.finite()
+    found = sample.estimate(images)
+    low, high = found.interval(level)
+    by_seed = sample.values.loc[:, images].mean(axis=1)
     return MeanInterval(
-        mean=mean,
+        mean=found.mean,
         low=low,
         high=high,
-        by_seed={int(seed): float(value) for seed, value in kept.mean(axis=1).items()} if kept.size else {},
-        n_images=kept.shape[1],
-        diverged=_diverged(runs, variant, data),
+        by_seed=dict(zip(by_seed.index.tolist(), by_seed.tolist(), strict=True)) if len(images) else {},
+        n_images=len(images),
+        diverged=sample.diverged,
         level=level,
     )
 
@@ -213,76 +253,78 @@ def compare(
     runs: pd.DataFrame,
     scores: pd.DataFrame,
     a: str,
-    b: str,
+    b: str | float,
     *,
     metric: str = "psnr",
     region: str = "hole",
-    output: str = "composite",
-    data: str | None = None,
+    output: str | tuple[str, str] = "composite",
+    data: str | tuple[str, str] | None = None,
+    direction: Direction | None = None,
     margin: float | None = None,
     level: float = 0.95,
 ) -> Comparison:
-    """The claim that variant `a` is better than variant `b`, by this module's rule.
+    """What is claimed of variant `a` less variant `b`, or less the number `b`, by this module's rule.
 
-    Images are always paired: those that both have. Seeds are paired where both variants' runs of every
-    common seed share their start, otherwise the interval is Welch's. `margin` (the metric's unit): within
-    it a difference is negligible. Runs that did not complete never enter; a diverged one of `a` blocks
-    "supported".
+    `direction`: by default that a is better. `output`, `data`: one, or a's and b's. On one data set images are
+    paired: those that both have. Seeds are paired where both variants' runs of every common seed share their
+    start, otherwise the interval is Welch's. `margin` (the metric's unit): within it a difference is
+    negligible. Runs that did not complete never enter; a diverged one of `a` blocks "supported", and where
+    neither side is the claimed winner ("equal", two data sets) one of `b` does, too.
 
-    Raises ValueError where the metric is unknown, or where `data` is None and the variants ran on several
-    data sets.
+    Raises ValueError where the metric is unknown and no direction given, or where `data` is None and the
+    variants ran on several data sets.
     """
-    better = metric_of(metric).better
-    data = _one_data_set(runs, [a, b], data)
-    chosen = select(scores, metric=metric, region=region, output=output, data=data)
-    left, right = _matrix(runs, chosen, a, data), _matrix(runs, chosen, b, data)
-    fixed = (_untrained(runs, a, data), _untrained(runs, b, data))
-    paired, seeds = _common_start(runs, a, b, data, left.index.intersection(right.index))
+    direction = direction or ("more" if metric_of(metric).better > 0 else "less")
+    sets = data if isinstance(data, tuple) else (_one_data_set(runs, [a, str(b)], data),) * 2
+    outputs = output if isinstance(output, tuple) else (output, output)
+    left = _sample(runs, scores, a, metric=metric, region=region, output=outputs[0], data=sets[0])
+    if isinstance(b, str):
+        right = _sample(runs, scores, b, metric=metric, region=region, output=outputs[1], data=sets[1])
+    else:
+        right = left.scoring(b)
+    together = sets[0] == sets[1]
+    paired = together and left.starts_as(right)
     if paired:
-        left, right = left.loc[seeds], right.loc[seeds]
-
-    images = left.columns.intersection(right.columns)
-    finite = np.isfinite(left[images].to_numpy()).all(axis=0) & np.isfinite(right[images].to_numpy()).all(axis=0)
-    entered = images[finite]
-    groups = _groups(chosen, entered)
-    n_seeds = (len(left), len(right))
-    diverged = (_diverged(runs, a, data), _diverged(runs, b, data))
-
-    found = Estimate(mean=np.nan, seeds_variance=np.nan, degrees=np.nan, images_variance=np.nan)
-    if len(entered) and all(n_seeds):
-        found = estimate(left[entered].to_numpy(), right[entered].to_numpy(), paired=paired, groups=groups, fixed=fixed)
+        seeds = left.values.index.intersection(right.values.index)
+        left, right = left.at(seeds), right.at(seeds)
+    images = [left.finite(), right.finite()]
+    every = [left.values.columns, right.values.columns]
+    if together:
+        images, every = [images[0].intersection(images[1])], [every[0].union(every[1])]
+        found = left.estimate(images[0], right, paired=paired)
+    else:
+        found = apart(left.estimate(images[0]), right.estimate(images[1]))
     low, high = found.interval(level)
     low90, high90 = found.interval(0.90)
-    few = [name for name, n, still in zip((a, b), n_seeds, fixed, strict=True) if n < ENOUGH_SEEDS and not still]
-    too_few = ("both " if paired else "") + " and ".join(few) if few else ""
-    outcome, why = _outcome(
-        better=better,
-        interval=(low, high),
-        interval90=(low90, high90),
-        margin=margin,
-        too_few=too_few,
-        diverged=diverged[0],
-    )
+
+    few = [side.variant for side in (left, right) if len(side.values) < ENOUGH_SEEDS and not side.fixed]
+    outcome: Outcome = "unresolved"
+    if few:
+        both = "both " if paired and a != b else ""
+        why = f"fewer than {ENOUGH_SEEDS} seeds completed for {both}{' and '.join(dict.fromkeys(few))}"
+    else:
+        diverged = left.diverged + (right.diverged if direction == "equal" or not together else 0)
+        outcome, why = verdict(found, direction, margin=margin, level=level, diverged=diverged)
     return Comparison(
         a=a,
         b=b,
         metric=metric,
         region=region,
         output=output,
-        data=data,
+        data=sets[0] if together else sets,
         difference=found.mean,
         low=low,
         high=high,
         low90=low90,
         high90=high90,
-        n_seeds=n_seeds,
-        n_images=len(entered),
-        n_groups=len(np.unique(groups)),
-        images_left_out=len(left.columns.union(right.columns)) - len(entered),
+        n_seeds=(len(left.values), len(right.values) if isinstance(b, str) else 0),
+        n_images=sum(len(own.drop(OF_RUN, errors="ignore")) for own in images),
+        n_groups=sum(len(set(side.groups(own))) for side, own in zip((left, right), images, strict=False)),
+        images_left_out=sum(map(len, every)) - sum(map(len, images)),
         paired=paired,
         level=level,
         margin=margin,
-        diverged=diverged,
+        diverged=(left.diverged, right.diverged),
         outcome=outcome,
         why=why,
     )
@@ -293,32 +335,130 @@ def resolvable(comparison: Comparison) -> float:
     return (comparison.high - comparison.low) / 2
 
 
-def _outcome(
-    *,
-    better: int,
-    interval: tuple[float, float],
-    interval90: tuple[float, float],
-    margin: float | None,
-    too_few: str,
-    diverged: int,
+def verdict(
+    found: Estimate, direction: Direction, *, margin: float | None = None, level: float = 0.95, diverged: int = 0
 ) -> tuple[Outcome, str]:
-    if too_few:
-        return "unresolved", f"fewer than {ENOUGH_SEEDS} seeds completed for {too_few}"
-    low, high = sorted(better * end for end in interval) if not np.isnan(interval).any() else interval
+    """The outcome of a claim about an estimate, and what it rests on in words.
+
+    "more", "less": supported where the interval lies beyond zero in that direction, opposed beyond it on the
+    other side, negligible where the 90% interval lies within the margin, if there is one. "no less", "no more":
+    supported and opposed about the margin on the wrong side in place of zero. "equal": supported where the 90%
+    interval lies within the margin, two one-sided claims at once; opposed where the interval lies beyond it.
+    `diverged`: seeds that block "supported".
+
+    Raises ValueError where the claim is about a margin and has none.
+    """
+    if margin is None and direction not in ("more", "less"):
+        raise ValueError(f"margin: the claim {direction!r} needs one")
+    low, high = found.interval(level)
+    low90, high90 = found.interval(0.90)
     if np.isnan(low):
-        return "unresolved", "too few images scored by both"
-    if low > 0 and diverged:
-        return (
-            "unresolved",
-            f"the interval lies beyond zero, but {diverged} of the claimed winner's seeds diverged",
-        )
-    if low > 0:
-        return "supported", "the interval lies beyond zero in the claimed direction"
-    if high < 0:
-        return "opposed", "the interval lies beyond zero against the claim"
-    if margin is not None and -margin < interval90[0] and interval90[1] < margin:
+        return "unresolved", "too few finite scores to tell"
+    within = margin is not None and -margin < low90 and high90 < margin
+    if direction == "equal":
+        limit = margin or 0.0
+        holds, fails = within, low > limit or high < -limit
+        beyond, against = f"the 90% interval lies within {limit:g}", f"the interval lies beyond {limit:g}"
+        undecided = f"the 90% interval reaches beyond {limit:g}"
+    else:
+        sign = 1 if direction in ("more", "no less") else -1
+        bound = -sign * (margin or 0.0) if direction in ("no less", "no more") else 0.0
+        near, far = sorted((sign * (low - bound), sign * (high - bound)))
+        holds, fails = near > 0, far < 0
+        zero = f"{bound:+g}" if bound else "zero"
+        beyond = f"the interval lies beyond {zero} in the claimed direction"
+        against = f"the interval lies beyond {zero} against the claim"
+        undecided = f"the interval holds {zero}"
+    if holds and diverged:
+        return "unresolved", f"{beyond}, but {diverged} seed{'s' * (diverged > 1)} diverged"
+    if holds:
+        return "supported", beyond
+    if fails:
+        return "opposed", against
+    if within and direction in ("more", "less"):
         return "negligible", f"the 90% interval lies within {margin:g}"
-    return "unresolved", "the interval holds zero"
+    return "unresolved", undecided
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sample:
+    """A variant's completed runs on one data set.
+
+    `values`: (seeds, images). `starts`: the first trained stage of each run, by seed. `clusters`: of the images
+    that belong to one. `diverged`: how many runs did.
+    """
+
+    variant: str
+    values: pd.DataFrame
+    starts: pd.Series
+    clusters: Mapping[Hashable, str]
+    diverged: int
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is no trained variant but a filler or a number: its seeds are one row repeated."""
+        return bool(len(self.starts)) and bool((self.starts == "").all())
+
+    def finite(self) -> pd.Index:
+        """The images with a finite value at every seed."""
+        return self.values.columns[np.isfinite(self.values.to_numpy()).all(axis=0)]
+
+    def groups(self, images: pd.Index) -> npt.NDArray[np.int64]:
+        """The cluster of each image, numbered; its own where none is known."""
+        names = [("cluster", self.clusters[image]) if image in self.clusters else ("", image) for image in images]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return np.array([numbers[name] for name in names], dtype=np.int64)
+
+    def starts_as(self, other: "_Sample") -> bool:
+        """Whether both share a trained start at every seed that both have, and have one."""
+        seeds = self.values.index.intersection(other.values.index)
+        ours, theirs = self.starts.reindex(seeds), other.starts.reindex(seeds)
+        return bool(len(seeds)) and bool(((ours == theirs) & (ours != "") & ours.notna()).all())
+
+    def scoring(self, value: float) -> "_Sample":
+        """A filler that scores this number on every image of ours."""
+        values = pd.DataFrame(value, index=self.values.index[:1], columns=self.values.columns)
+        return replace(self, variant=f"{value:g}", values=values, starts=pd.Series([""]), diverged=0)
+
+    def at(self, seeds: pd.Index) -> "_Sample":
+        """Of these seeds alone."""
+        return replace(self, values=self.values.loc[seeds])
+
+    def array(self, images: pd.Index) -> Floats:
+        """(seeds, images), or (seeds,) where the values are of runs."""
+        values = self.values[images].to_numpy()
+        return values[:, 0] if list(images) == [OF_RUN] else values
+
+    def estimate(self, images: pd.Index, other: "_Sample | None" = None, *, paired: bool = False) -> Estimate:
+        """The mean over these images, or of the difference from `other`; UNKNOWN where there are no values."""
+        if not (len(images) and len(self.values) and (other is None or len(other.values))):
+            return UNKNOWN
+        return estimate(
+            self.array(images),
+            other.array(images) if other else None,
+            paired=paired,
+            groups=self.groups(images),
+            fixed=(self.fixed, other is not None and other.fixed),
+        )
+
+
+def _sample(
+    runs: pd.DataFrame, scores: pd.DataFrame, variant: str, *, metric: str, region: str, output: str, data: str
+) -> _Sample:
+    own = runs[(runs["variant"] == variant) & (runs["data"] == data)]
+    completed = own[own["status"] == "completed"]
+    rows = select(scores, metric=metric, region=region, output=output, data=data)
+    rows = rows[rows["run"].isin(completed["run"])]
+    clusters: Mapping[Hashable, str] = {}
+    if "group" in rows.columns:
+        clusters = rows.dropna(subset="group").drop_duplicates("image").set_index("image")["group"].to_dict()
+    return _Sample(
+        variant=variant,
+        values=rows.pivot(index="seed", columns="image", values="value").astype(float),
+        starts=completed.set_index("seed")["start"],
+        clusters=clusters,
+        diverged=int((own["status"] == "diverged").sum()),
+    )
 
 
 def _one_data_set(runs: pd.DataFrame, variants: list[str], data: str | None) -> str:
@@ -328,40 +468,3 @@ def _one_data_set(runs: pd.DataFrame, variants: list[str], data: str | None) -> 
     if len(found) > 1:
         raise ValueError(f"data: {variants} ran on several data sets; choose one of {found}")
     return str(found[0]) if found else ""
-
-
-def _of_variant(runs: pd.DataFrame, variant: str, data: str, status: str) -> pd.DataFrame:
-    return runs[(runs["variant"] == variant) & (runs["data"] == data) & (runs["status"] == status)]
-
-
-def _diverged(runs: pd.DataFrame, variant: str, data: str) -> int:
-    return len(_of_variant(runs, variant, data, "diverged"))
-
-
-def _untrained(runs: pd.DataFrame, variant: str, data: str) -> bool:
-    """Whether the variant is a filler: it starts from no trained stage, and its seeds are one row repeated."""
-    starts = _of_variant(runs, variant, data, "completed")["start"]
-    return bool(len(starts)) and bool((starts == "").all())
-
-
-def _matrix(runs: pd.DataFrame, chosen: pd.DataFrame, variant: str, data: str) -> pd.DataFrame:
-    """The values of a variant's completed runs, (seeds, images)."""
-    completed = _of_variant(runs, variant, data, "completed")["run"]
-    rows = chosen[chosen["run"].isin(completed)]
-    return rows.pivot(index="seed", columns="image", values="value").astype(float)
-
-
-def _groups(chosen: pd.DataFrame, images: pd.Index) -> npt.NDArray[np.int64]:
-    """The cluster of each image, numbered; its own where the column `group` is absent or empty there."""
-    names = images.to_series().astype(object)
-    if "group" in chosen.columns:
-        known = chosen.dropna(subset="group").drop_duplicates("image").set_index("image")["group"]
-        names = known.reindex(images).astype(object).map(lambda name: ("group", name), na_action="ignore").fillna(names)
-    return pd.factorize(names)[0].astype(np.int64)
-
-
-def _common_start(runs: pd.DataFrame, a: str, b: str, data: str, seeds: pd.Index) -> tuple[bool, pd.Index]:
-    """Whether the runs of both variants share a trained start at each of the common `seeds`."""
-    starts = [_of_variant(runs, name, data, "completed").set_index("seed")["start"].reindex(seeds) for name in (a, b)]
-    shared = bool(len(seeds)) and bool(((starts[0] == starts[1]) & (starts[0] != "") & starts[0].notna()).all())
-    return shared, seeds

@@ -3,5 +3,6 @@
 from reports.figures.ablation import ablation
 from reports.figures.curves import training_curves
 from reports.figures.repairs import repairs
+from reports.figures.specification import specification
 
-__all__ = ["ablation", "repairs", "training_curves"]
+__all__ = ["ablation", "repairs", "specification", "training_curves"]

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+import baselines
 import models
 from baselines.context_encoder import ContextEncoder, HoleCritic
 from baselines.glcic import LAYERS, GlcicGenerator, JoinedCritic
@@ -13,9 +14,9 @@ from models.layers import initialise
 from models.masking import Box, center_box, erase, mask_of, window_of
 
 SIDES = [32, 64, 128, 256]
-GENERATORS = models.GENERATORS | {"context_encoder": ContextEncoder, "glcic": GlcicGenerator}
-CRITICS = models.CRITICS | {"context_encoder": HoleCritic, "glcic": JoinedCritic}
-REQUIRED: dict[str, dict[str, Any]] = {"mo_zhou": {"view": "local"}}
+GENERATORS = models.GENERATORS | baselines.GENERATORS
+CRITICS = models.CRITICS | baselines.CRITICS
+REQUIRED: dict[str, dict[str, Any]] = {"mo_zhou": {"view": "local"}, "giica": {"view": "local"}}
 
 
 def parameters(module: nn.Module) -> int:
@@ -47,10 +48,12 @@ def test_generator_conforms(kind: str, side: int) -> None:
     for _ in range(2):
         network = made(GENERATORS[kind], side)
         assert isinstance(network.version, int) and isinstance(network.windowed, bool)
-        prediction = network(erase(image, mask, 0), mask, box)
-        assert prediction.shape == image.shape
-        assert 0 <= prediction.min() <= prediction.max() <= 1
-        runs.append(gradients(network, prediction[..., *box.slices]))
+        predictions = network(erase(image, mask, 0), mask, box)
+        predictions = predictions if isinstance(predictions, tuple) else (predictions,)
+        for prediction in predictions:  # the last is the method's own, those before it are coarser
+            assert prediction.shape == image.shape
+            assert 0 <= prediction.min() <= prediction.max() <= 1
+        runs.append(gradients(network, torch.stack(predictions)[..., *box.slices]))
     assert same_and_finite(*runs)
 
 

@@ -1,5 +1,6 @@
 """The rule for few seeds, held by simulation and by closed forms."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,19 @@ import pytest
 from scipy import stats
 
 from reports.frames import Frames
-from reports.statistics import Floats, compare, estimate, mean_interval, resolvable, simultaneous
+from reports.statistics import (
+    OF_RUN,
+    Direction,
+    Floats,
+    apart,
+    compare,
+    estimate,
+    mean_interval,
+    resolvable,
+    shares,
+    simultaneous,
+    verdict,
+)
 
 SEEDS_SD, IMAGES_SD, BOTH_SD = 0.2, 0.5, 0.3
 REPETITIONS = 1500
@@ -187,3 +200,134 @@ def test_a_mean_has_both_sources_and_each_seed(frames: Frames) -> None:
 def test_several_intervals_hold_together() -> None:
     assert simultaneous(0.95, 8) == pytest.approx(1 - 0.05 / 8)
     assert simultaneous(0.95, 0) == pytest.approx(0.95)
+
+
+# Runs without images, data sets apart, numbers
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_a_statistic_of_runs_has_the_seeds_chance_alone(seeds: int, paired: bool) -> None:
+    random = np.random.default_rng(100 + seeds)
+    hits = 0
+    for _ in range(REPETITIONS):
+        start = random.normal(0, 1, seeds) if paired else 0
+        a, b = (np.asarray(shift + start + random.normal(0, 0.3, seeds)) for shift in (0.5, 0))
+        low, high = estimate(a, b, paired=paired).interval()
+        hits += low <= 0.5 <= high
+    assert 0.93 < hits / REPETITIONS <= 0.99
+    assert estimate(a, b).images_variance == 0
+    assert np.isnan(estimate(a[:, None], b[:, None]).images_variance)  # one image is no statistic of a run
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_on_two_data_sets_images_and_seeds_are_both_apart(seeds: int) -> None:
+    random = np.random.default_rng(200 + seeds)
+    hits = 0
+    for _ in range(REPETITIONS):
+        faces, _ = draw(random, seeds, 40, 0.7, False)
+        scenes, _ = draw(random, seeds + 1, 25, 0.0, False)
+        low, high = apart(estimate(faces), estimate(scenes)).interval()
+        hits += low <= 0.7 <= high
+    assert 0.93 < hits / REPETITIONS <= 0.99
+
+
+def test_data_sets_are_compared_by_the_rule_s_formula() -> None:
+    values = planted(1.0, seeds=4)
+    sets = study({"a": values["a"]}), study({"a": values["b"][:3, :30]}, data="scenes")
+    both = {name: pd.concat([each[name] for each in sets]) for name in sets[0]}
+    found = compare(**both, a="a", b="a", data=("faces", "scenes"), direction="more")
+    own = [estimate(values["a"]), estimate(values["b"][:3, :30])]
+    assert (found.n_seeds, found.n_images, found.paired, found.data) == ((4, 3), 70, False, ("faces", "scenes"))
+    assert found.difference == pytest.approx(own[0].mean - own[1].mean)
+    assert (found.low, found.high) == pytest.approx(apart(*own).interval())
+    both["runs"].loc[both["runs"]["run"] == "a/scenes/2", "status"] = "diverged"
+    assert compare(**both, a="a", b="a", data=("faces", "scenes")).why.startswith("fewer than 3 seeds completed for a")
+
+
+def test_outputs_of_the_same_runs_are_paired() -> None:
+    values = planted(1.0, seeds=3)
+    frames, other = study({"a": values["a"]}), study({"a": values["b"]})
+    blended = other["scores"].assign(output="blended")
+    scores = pd.concat([frames["scores"], blended])
+    found = compare(frames["runs"], scores, "a", "a", output=("composite", "blended"))
+    assert found.paired and found.n_seeds == (3, 3) and found.outcome == "supported"
+    assert found.difference == pytest.approx((values["a"] - values["b"]).mean())
+    under_three = compare(**study({"a": values["a"][:2]}), a="a", b="a", direction="no less", margin=1.0)
+    assert under_three.why == "fewer than 3 seeds completed for a"
+
+
+def test_a_mean_is_held_against_a_number() -> None:
+    values = {"a": planted(5.0)["a"]}
+    found = compare(**study(values), a="a", b=3.0)
+    alone = estimate(values["a"])
+    assert found.outcome == "supported" and found.n_seeds == (5, 0) and found.b == 3.0
+    assert (found.low, found.high) == pytest.approx(tuple(end - 3 for end in alone.interval()))
+    assert compare(**study(values), a="a", b=8.0, direction="less").outcome == "supported"
+    assert compare(**study(values), a="a", b=8.0).outcome == "opposed"
+
+
+def test_a_run_s_own_value_is_compared_without_images() -> None:
+    frames = study({name: rows[:, :1] for name, rows in planted(2.0, seeds=3).items()})
+    frames["scores"]["image"] = OF_RUN
+    found = compare(**frames, a="a", b="b")
+    values = frames["scores"].query("metric == 'psnr'").pivot(index="seed", columns="variant", values="value")
+    difference = values["a"] - values["b"]
+    half = stats.t.ppf(0.975, 2) * difference.std() / np.sqrt(3)
+    assert (found.n_images, found.n_seeds, found.paired) == (0, (3, 3), True)
+    assert (found.high - found.low) / 2 == pytest.approx(half)
+    frames["scores"].loc[0, "value"] = np.inf
+    assert compare(**frames, a="a", b="b").why == "too few finite scores to tell"
+
+
+# The outcomes' error rates
+
+
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_outcomes_err_seldom_and_find_what_is_there(seeds: int, paired: bool) -> None:
+    random = np.random.default_rng(17)
+    nulls = [estimate(*draw(random, seeds, 60, 0.0, paired), paired=paired) for _ in range(300)]
+
+    def rate(outcome: str, direction: Direction, effect: float, margin: float | None) -> float:
+        """How often a claim comes out so, over studies of which the true effect is known."""
+        found = [verdict(replace(null, mean=null.mean + effect), direction, margin=margin)[0] for null in nulls]
+        return sum(each == outcome for each in found) / len(found)
+
+    claims: list[tuple[Direction, float | None, float, float]] = [  # with a true effect at the bound, and one inside
+        ("more", None, 0.0, 3.0),
+        ("less", None, 0.0, -3.0),
+        ("no less", 1.0, -1.0, 2.0),
+        ("no more", 1.0, 1.0, -2.0),
+        ("equal", 3.0, 3.0, 0.0),
+    ]
+    for direction, margin, bound, inside in claims:
+        level = 0.05 if direction == "equal" else 0.025  # two one-sided claims at 5%, or a side of a 95% interval
+        assert rate("supported", direction, bound, margin) <= level + 0.015, direction
+        assert rate("opposed", direction, bound, margin) <= 0.04, direction
+        assert rate("supported", direction, inside, margin) > 0.9, direction
+    assert rate("opposed", "equal", 6.0, 3.0) > 0.8
+    assert rate("supported", "equal", 6.0, 3.0) == 0
+    assert rate("negligible", "more", 0.0, 3.0) > 0.8
+    assert rate("negligible", "more", 3.0, 3.0) <= 0.05
+
+
+def test_a_claim_about_a_margin_has_one_and_diverged_seeds_block_it() -> None:
+    values = planted(0.0)
+    for direction in ("equal", "no less", "no more"):
+        with pytest.raises(ValueError, match=f"margin: the claim '{direction}' needs one"):
+            compare(**study(values), a="a", b="b", direction=direction)  # type: ignore[arg-type]
+    frames = study(values)
+    equal = {"direction": "equal", "margin": 5.0}
+    assert compare(**frames, a="a", b="b", **equal).outcome == "supported"
+    frames["runs"].loc[frames["runs"]["run"] == "b/faces/4", "status"] = "diverged"
+    blocked = compare(**frames, a="a", b="b", **equal)  # neither is the claimed winner
+    assert (blocked.outcome, blocked.why) == ("unresolved", "the 90% interval lies within 5, but 1 seed diverged")
+    assert compare(**frames, a="a", b="b", direction="no less", margin=5.0).outcome == "supported"
+
+
+def test_shares_are_newcombe_s() -> None:
+    assert shares((56, 70), (48, 80)) == pytest.approx((0.0524, 0.3339), abs=5e-5)  # 1998, table II, example (a)
+    assert shares((10, 10), (0, 20)) == pytest.approx((0.6791, 1.0), abs=5e-5)  # example (g)
+    low, high = shares((0, 3), (0, 3))
+    assert low == -high and high == pytest.approx(0.5615, abs=1e-4)

@@ -57,7 +57,7 @@ def score(facts: dict[str, Any], scores: Any, name: str, *column: str) -> float:
     return float(scores[facts["images"].index(name), facts["columns"].index(list(column))])
 
 
-VARIANTS = ["proposed", "reconstruction_only", "ce", "glcic", "mean", "biharmonic"]
+VARIANTS = ["proposed", "reconstruction_only", "ce", "glcic", "giica", "mean", "biharmonic"]
 
 
 @pytest.mark.parametrize("output", ["composite", "blended"])

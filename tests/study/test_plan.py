@@ -82,17 +82,21 @@ READS = {
     "variants.proposed.weights.local=0.5": LAST,
     "variants.proposed.weights.quarter=0.5": LAST,
     "variants.proposed.weights.eighth=0.5": set(),  # of a critic that this variant has not
+    "variants.proposed.total_weight=0.5": LAST,
+    "variants.proposed.total_weight=0.004": set(),  # what they add up to already
     # the critics' recipe
     "recipes.wgan.optimizer.lr=0.5": CRITICS | LAST,
     "recipes.wgan.clip=0.5": CRITICS | LAST,
     "recipes.wgan.critic_steps=2": CRITICS | LAST,
     "recipes.wgan.norm=layer": CRITICS | LAST,
+    "recipes.wgan={kind: wgan_gp, penalty: 10.0, optimizer: {kind: rmsprop, lr: 1.0e-4}}": CRITICS | LAST,
     "recipes.js.optimizer.lr=0.5": set(),  # of a recipe that it does not name
     "variants.proposed.head=patch": CRITICS | LAST,
     "variants.proposed.critic_input=raw": CRITICS | LAST,
     # of one critic alone
     "variants.proposed.critic_tables=exchanged": {"critic.local", "critic.global"} | LAST,
     "variants.proposed.downsample=area": {"critic.half", "critic.quarter"} | LAST,
+    "variants.proposed.downsample=none": {"critic.half", "critic.quarter"} | LAST,
     "variants.proposed.real_window=independent": {"critic.local"} | LAST,
     # the generator and what it is trained on
     "variants.proposed.optimizer={kind: adam, lr: 0.5}": TRAINED,
@@ -101,6 +105,10 @@ READS = {
     "variants.proposed.reduction=sum": TRAINED,
     "variants.proposed.flips=false": TRAINED,
     "variants.proposed.mask.kind=random_box": TRAINED,
+    "variants.proposed.mask={kind: free_form, brush: 0.1}": TRAINED,
+    "variants.proposed.dilated=false": TRAINED,
+    "variants.proposed.leave_out=none": set(),
+    "variants.proposed.three_stages=true": set(),
     "variants.proposed.rates.pretrain.lr=0.5": TRAINED,
     "variants.proposed.rates.joint.lr=0.5": LAST,
     "defaults.batch=5": TRAINED,
@@ -117,6 +125,7 @@ READS = {
     "data.faces.train=51": EVERYTHING,
     # the evaluation
     "protocol.mask.kind=random_box": {"evaluate"},
+    "protocol.mask={kind: free_form}": {"evaluate"},
     "protocol.seed=1": {"evaluate"},
     "protocol.pictures=1": {"evaluate"},
     # names, and what is run beside it
@@ -124,6 +133,7 @@ READS = {
     "observers=[{kind: sql, url: x}]": set(),
     "seeds=[0, 1, 2]": set(),
     "variants.more={extends: proposed, batch: 7}": set(),
+    "multiverses={all: {base: [proposed], vary: {head: [mean, patch]}}}": set(),
     "data.more={kind: faces, train: 9}": set(),
 }
 
@@ -205,6 +215,66 @@ def test_variants_with_one_critic_and_loss_share_its_stage(whole: Plan) -> None:
     assert roles(whole, "proposed:multiscale=0,loss=js")["critic.local"] == js["critic.local"]
 
 
+LEFT_OUT = """\
+ablations:
+  each: {reference: proposed, factors: {leave_out: [none, local, global, half, quarter]}}
+"""
+
+
+def test_a_critic_that_is_left_out_leaves_the_others_as_they_are(study_of: Callable[..., Study]) -> None:
+    plan = make_plan(study_of(BASE + LEFT_OUT))
+    whole = roles(plan)
+    for view in ("local", "global", "half", "quarter"):
+        less = roles(plan, f"proposed:leave_out={view}")
+        assert {role for role in whole if less.get(role) != whole[role]} == {f"critic.{view}", *LAST}
+        assert f"critic.{view}" not in less
+        assert set(plan.stages[less["joint"]].options["critics"]) == {"local", "global", "half", "quarter"} - {view}
+
+
+def test_one_stage_has_the_updates_of_three(study_of: Callable[..., Study]) -> None:
+    plan = make_plan(study_of(BASE + "  at_once: {extends: proposed, three_stages: false}\n"))
+    three, one = (next(run for run in plan.runs if run.variant == variant) for variant in ("proposed", "at_once"))
+    assert list(one.stages) == ["data", "joint", "evaluate"]
+    assert one.updates == three.updates == plan.stages[one.stages["joint"]].steps == 16
+    joint = plan.stages[one.stages["joint"]]
+    assert joint.options["first_update"] == 0 and joint.needs == {"data": one.stages["data"]}
+    assert joint.options["critics"] == plan.stages[three.stages["joint"]].options["critics"]
+    assert one.start == one.stages["joint"] != three.start
+
+
+def test_the_total_weight_is_shared_out_among_the_critics_in_use(study_of: Callable[..., Study]) -> None:
+    def weights(*more: str) -> dict[str, float]:
+        own = ["variants.proposed.weights={local: 0.003}", *(f"variants.proposed.{option}" for option in more)]
+        plan = make_plan(study_of(BASE, *own))
+        critics = plan.stages[roles(plan)["joint"]].options["critics"]
+        return {view: critic["weight"] for view, critic in critics.items()}
+
+    assert weights() == {"local": 0.003, "global": 0.001, "half": 0.001, "quarter": 0.001}
+    assert weights("total_weight=0.6") == pytest.approx({"local": 0.3, "global": 0.1, "half": 0.1, "quarter": 0.1})
+    assert weights("total_weight=0.6", "multiscale=0") == pytest.approx({"local": 0.45, "global": 0.15})
+    assert weights("total_weight=0.6", "multiscale=0", "leave_out=local") == pytest.approx({"global": 0.6})
+
+
+def test_without_dilation_the_generator_costs_the_same(study_of: Callable[..., Study]) -> None:
+    plan = make_plan(study_of(BASE + "  dense: {extends: proposed, dilated: false}\n"))
+    dilated, dense = (next(run for run in plan.runs if run.variant == variant) for variant in ("proposed", "dense"))
+    assert (dense.parameters, dense.critic_parameters) == (dilated.parameters, dilated.critic_parameters)
+    for role in TRAINED:
+        one, other = plan.stages[dilated.stages[role]], plan.stages[dense.stages[role]]
+        assert one.key != other.key and (one.work, one.forward) == (other.work, other.forward)
+    generators = [plan.stages[run.stages["pretrain"]].options["generator"] for run in (dilated, dense)]
+    assert "dilations" not in generators[0] and generators[1]["dilations"] == [1, 1, 1, 1]
+
+
+def test_a_critic_that_sees_all_at_full_size_costs_more_and_has_as_many_weights(study_of: Callable[..., Study]) -> None:
+    plan = make_plan(study_of(BASE + "  full: {extends: proposed, downsample: none}\n"))
+    small, full = (next(run for run in plan.runs if run.variant == variant) for variant in ("proposed", "full"))
+    assert full.critic_parameters == small.critic_parameters
+    for role, factor in {"critic.half": 4, "critic.quarter": 16}.items():
+        work = [plan.stages[run.stages[role]].work for run in (small, full)]
+        assert work[1] == pytest.approx(factor * work[0], rel=0.01)
+
+
 def test_the_form_of_the_js_loss_is_the_generators_affair(study_of: Callable[..., Study]) -> None:
     js = ["variants.proposed.loss=js"]
     before = make_plan(study_of(BASE, *js))
@@ -247,6 +317,13 @@ def test_sharing_saves_work(study_of: Callable[..., Study], whole: Plan) -> None
     assert make_plan(study_of(BASE, "seeds=[0]"), share=False).work() == one
     apart = make_plan(replace(study_of(), seeds=[0]), share=False)
     assert apart.work()["shared"] == apart.work()["unshared"]
+
+
+@pytest.mark.xfail(reason="planner.trained counts G's window by the variant, not by the stage", strict=True)
+def test_a_stages_work_is_its_own_whoever_shares_it(study_of: Callable[..., Study]) -> None:
+    alone = make_plan(study_of(BASE))
+    beside = make_plan(study_of(BASE + "  raw: {extends: proposed, critic_input: raw}\n"))
+    assert all(beside.stages[key] == stage for key, stage in alone.stages.items())
 
 
 SEVERAL = ("proposed", "ce", "glcic", "single", "reconstruction_only", "mean", "twin", "proposed:loss=js")
@@ -300,7 +377,7 @@ def test_the_papers_study(profile: str) -> None:
     check_graph(plan)
     assert len(plan.runs) >= 36
     work = plan.work()
-    assert work["shared"] <= {"demo": 0.75, "paper": 0.85}[profile] * work["unshared"]
+    assert work["shared"] <= {"demo": 0.5, "paper": 0.9}[profile] * work["unshared"]
     updates = {run.updates for run in plan.runs if study.variants[run.variant].options.trained}
     assert len(updates) == 1
     if profile == "paper":
@@ -367,6 +444,34 @@ def test_readings_are_named(study_of: Callable[..., Study]) -> None:
     assert rows["critic_input"]["reading"] == "R11" and rows["critic_input"]["departs"]
     assert rows["critic_tables"]["value"] == "printed" and not rows["critic_tables"]["departs"]
     assert rows["loss.clip"]["value"] == "0.01"
+
+
+def test_a_baselines_text_is_its_own_paper(study_of: Callable[..., Study]) -> None:
+    """What it departs from are its own defaults; of the proposed, the paper's literal text."""
+
+    def departs(variant: str, *more: str) -> set[str]:
+        rows = readings(study_of(ALL, *(f"variants.{option}" for option in more)).variants[variant])
+        return {row["key"] for row in rows if row["departs"]}
+
+    assert departs("glcic") == departs("ce") == set()
+    assert departs("glcic", "glcic.optimizer={kind: adam, lr: 0.1}", "glcic.weight=0.5") == {"optimizer", "weight"}
+    assert departs("glcic", "glcic.loss=wgan") >= {"loss.norm", "loss.optimizer"}
+    assert departs("ce", "ce.edge=7", "ce.flips=false") == {"edge", "flips"}
+    assert departs("proposed", "proposed.weights.local=0.5") == departs("proposed") == {"critic_input", "reduction"}
+
+
+def test_the_plan_knows_multiverses_and_what_is_built(study_of: Callable[..., Study]) -> None:
+    plan = make_plan(study_of(ALL, "multiverses={all: {base: [proposed, mean], vary: {head: [mean, patch]}}}"))
+    facts = plan.study["multiverses"]["all"]
+    assert (facts["base"], facts["contrasts"]) == (["proposed", "mean"], [["proposed", "mean"]])
+    assert facts["design"] == "one_at_a_time" and len(facts["universes"]) == 2
+    assert facts["universes"][1][0]["variant"] == "proposed:head=patch"
+    assert set(plan.study["networks"]) == {run.variant for run in plan.runs} - {"mean", "biharmonic"} | {"twin"}
+    for run in plan.runs:
+        if run.updates:
+            built = plan.study["networks"][run.variant]["networks"]
+            assert built[0]["parameters"] == run.parameters
+            assert sum(network["parameters"] for network in built[1:]) == run.critic_parameters
 
 
 def test_data_that_are_not_there_are_bad_input(study_of: Callable[..., Study]) -> None:

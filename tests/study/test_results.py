@@ -29,12 +29,17 @@ WILD = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "n
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     torch.set_num_threads(1)
-    ablation = {"reference": "proposed", "factors": {"multiscale": [0, 1], "loss": ["wgan", "js"]}}
+    ablations = {
+        "critics": {"reference": "proposed", "factors": {"multiscale": [0, 1], "loss": ["wgan", "js"]}},
+        "weight": {"reference": "proposed", "factors": {"total_weight": [None, 0.003]}},  # what it is anyway
+    }
+    vary = {"loss": ["wgan", "js"], "total_weight": [0.003], "fill": ["zero"]}
     plan, store = tiny.planned(
         tmp_path_factory.mktemp("results"),
         {**VARIANTS, "wild": WILD},
         seeds=[0, 1, 2],
-        ablations={"critics": ablation},
+        ablations=ablations,
+        multiverses={"readings": {"base": ["proposed", "mean"], "vary": vary}},
     )
     return plan, tiny.recorded(plan, store)
 
@@ -94,11 +99,29 @@ def test_curves(results: Results) -> None:
 
 
 def test_factors_and_readings(results: Results) -> None:
-    cells = results.factors.pivot(index="variant", columns="factor", values="level")
+    factors = results.factors.query("ablation == 'critics'")
+    cells = factors.pivot(index="variant", columns="factor", values="level")
     assert sorted(map(tuple, cells.to_numpy().tolist())) == [("js", "0"), ("js", "1"), ("wgan", "0"), ("wgan", "1")]
     assert set(cells.index) <= set(results.runs["variant"])
     readings = results.readings.query("variant == 'proposed'").set_index("key")
     assert readings.loc["critic_input", "departs"] and not readings.loc["fill", "departs"]
+
+
+def test_factors_and_universes_name_the_run_that_has_several_names(results: Results) -> None:
+    """0.003 in all is what three critics weigh: two levels, one run; both stand under the name that was run."""
+    assert results.study["aliases"] == {"proposed:total_weight=0.003": "proposed"}
+    weight = results.factors.query("ablation == 'weight'")
+    assert weight[["variant", "level"]].to_numpy().tolist() == [["proposed", "null"], ["proposed", "0.003"]]
+    assert results.compare("proposed:total_weight=0.003", "proposed").difference == 0
+    universes = results.universes
+    assert set(universes["multiverse"]) == {"readings"} and universes["universe"].nunique() == 3
+    own, js, weighed = (universes.query(f"universe == {n} and base == 'proposed'") for n in range(3))
+    assert set(own["variant"]) == set(weighed["variant"]) == {"proposed"} and own["usual"].all()
+    assert set(js["variant"]) == {"proposed:loss=js"} <= set(results.runs["variant"])
+    assert dict(zip(js["reading"], js["level"], strict=True)) == {"loss": "js", "total_weight": "null", "fill": "zero"}
+    assert dict(zip(js["reading"], js["usual"], strict=True)) == {"loss": False, "total_weight": True, "fill": True}
+    mean = universes.query("base == 'mean'")
+    assert set(mean["variant"]) == {"mean"} and mean["usual"].all() and not mean["applies"].any()
 
 
 def test_pictures(results: Results) -> None:
@@ -115,6 +138,13 @@ def test_facts(results: Results) -> None:
     (faces,) = facts["data"]
     assert (faces["train"], faces["validation"], faces["test"], faces["left_out"]) == (12, 2, 4, 0)
     assert facts["devices"] and facts["versions"]["torch"]
+    assert facts["multiverses"] == {
+        "readings": {"base": ["proposed", "mean"], "contrasts": [["proposed", "mean"]], "design": "one_at_a_time"}
+    }
+    assert set(facts["configs"]) == set(results.runs["variant"])
+    assert facts["configs"]["glcic"]["method"] == "glcic" and facts["configs"]["glcic"]["options"]["weight"] == 4e-4
+    parameters = results.runs.set_index("variant")["parameters"]
+    assert facts["networks"]["glcic"]["networks"][0]["parameters"] == parameters.loc["glcic"].iloc[0]
 
 
 # -- the comparison, by hand ---------------------------------------------------------------------------------

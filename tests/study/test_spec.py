@@ -168,15 +168,15 @@ BROKEN = {
         SMALL + '  "a\\nb": {method: mean}\n',
         "runs.yaml:12:3: variants.'a\\nb': 'a\\nb' is no name; use letters, digits, '_', '-' and '.', 64 at most",
     ),
-    "a word for a mask": (
+    "a word for holes": (
         SMALL + "    mask: center\n",
         "runs.yaml:12:11: variants.proposed.mask: got 'center'; write a mapping, such as {key: value}",
     ),
-    "a mask of the smallest size zero": (
+    "a hole without size": (
         SMALL + "    mask: {kind: random_box, smallest: 0}\n",
         "runs.yaml:12:40: variants.proposed.mask.smallest: got 0; write a value above 0",
     ),
-    "nothing where a critic is left out": (
+    "unknown critic to leave out": (
         SMALL + "    leave_out: locale\n",
         "runs.yaml:12:16: variants.proposed.leave_out: 'locale' is unknown; "
         "choose eighth, global, half, local, none, quarter (did you mean 'local'?)",
@@ -709,24 +709,28 @@ def test_a_loss_may_extend_a_recipe_in_place(tmp_path: Path) -> None:
     assert (options.loss.kind, options.loss.clip, options.loss.optimizer.kind) == ("wgan", 0.5, "rmsprop")
 
 
-def test_null_takes_out_what_a_profile_or_the_command_line_lays_over(tmp_path: Path) -> None:
-    """A section, an entry, a mapping or a list; what stands there no more is as if it had never been said."""
-    text = SMALL + "    fill: [0.1, 0.2, 0.3]\n    rates: {joint: {lr: 0.1}}\n  mean: {method: mean}\n" + ABLATION
-    for nothing, key in (("{ablations: null}", None), ("{variants: {proposed: {rates: null, fill: null}}}", "proposed")):
-        study = load(tmp_path, text + f"profile: p\nprofiles: {{p: {nothing}}}\n")
-        options = study.variants["proposed"].options
-        assert isinstance(options, Proposed)
-        assert (options.rates == {} and options.fill == "zero") == (key == "proposed")
-        assert bool(study.ablations) == (key == "proposed")
-    assert list(load(tmp_path, text, settings=["variants.mean=null", "ablations=null"]).variants) == ["proposed"]
-    assert faults(tmp_path, text, settings=["variants.maen=null"]) == [
-        "--set variants.maen=null: variants.maen: nothing stands here; write its keys below it"
+def test_null_takes_out_a_mapping_or_a_list(tmp_path: Path) -> None:
+    """From a profile, the command line or what is extended: as if it had never been said. A section goes whole."""
+    listed = SMALL + "    fill: [0.1, 0.2, 0.3]\n    rates: {joint: {lr: 0.1}}\n"
+    text = listed + "  plain: {extends: proposed, rates: null}\n  mean: {method: mean}\n" + ABLATION
+    text += "profile: p\nprofiles: {p: {ablations: null, variants: {proposed: {fill: null}}}}\n"
+    study = load(tmp_path, text)
+    said = {name: variant.options.model_dump() for name, variant in study.variants.items()}
+    assert study.ablations == {} and list(said) == ["proposed", "plain", "mean"]
+    assert said["proposed"]["fill"] == said["plain"]["fill"] == "zero"
+    assert list(said["proposed"]["rates"]) == ["joint"] and said["plain"]["rates"] == {}
+    assert "ablations" not in study.resolved
+    assert list(load(tmp_path, text, settings=["variants.mean=null"]).variants) == ["proposed", "plain"]
+
+
+def test_null_takes_out_nothing_that_is_not_there(tmp_path: Path) -> None:
+    assert faults(tmp_path, SMALL, settings=["variants.propsed=null"]) == [
+        "--set variants.propsed=null: variants.propsed: nothing stands here; write its keys below it"
     ]
-    extending = text + "  plain: {extends: proposed, rates: null}\n"
-    assert faults(tmp_path, extending)  # not here: the ablations stand between
-    extending = text.replace(ABLATION, "  plain: {extends: proposed, rates: null}\n")
-    plain = load(tmp_path, extending).variants["plain"].options
-    assert isinstance(plain, Proposed) and plain.rates == {} and plain.fill == [0.1, 0.2, 0.3]
+    text = SMALL + ABLATION + "profile: p\nprofiles: {p: {ablations: {critic: null}}}\n"
+    assert faults(tmp_path, text) == [
+        "runs.yaml:17:36: profiles.p.ablations.critic: nothing stands here; write its keys below it"
+    ]
 
 
 def test_the_cells_of_an_ablation(tmp_path: Path) -> None:

@@ -15,10 +15,15 @@ import pytest
 import tiny
 import torch
 from safetensors.torch import load_file
+from scipy.ndimage import distance_transform_cdt
+from torch import nn
 
-from models.losses import WGAN
-from models.masking import composite, erase
+from models.losses import ADVERSARIAL, WGAN
+from models.masking import Box, center_box, composite, erase, known, mask_of
+from models.method import Critic, Method, Optimizer, Rate, Recipe, Reconstruction, Trained
+from study import catalog
 from study import train as training
+from study.data.batches import Batch
 from study.errors import Interrupted
 from study.making import Making
 from study.plan import Plan
@@ -367,6 +372,237 @@ def test_the_generators_gradient_is_that_of_eq_8(
         torch.testing.assert_close(parameter.grad, grad, rtol=1e-4, atol=1e-5 * largest)
 
 
+# -- generators of several predictions, and losses of several terms --------------------------------------------
+
+
+class TwoStage(nn.Module):
+    """A toy: a coarse prediction, and a fine one that is made of it."""
+
+    version = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.coarse, self.fine = nn.Conv2d(4, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(
+        self, masked_image: torch.Tensor, mask: torch.Tensor, window: Box | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        coarse = self.coarse(torch.cat([masked_image, mask], 1)).sigmoid()
+        return coarse, self.fine(composite(coarse, masked_image, mask)).sigmoid()
+
+
+class TwoStageOptions(Trained):
+    loss: Recipe
+    reconstruction: Reconstruction
+    critic_input: str = "composite"
+
+    def method(self, image_size: int) -> Method:
+        network = {"kind": "mo_zhou", "view": "global", "image_side": image_size, "width": self.width}
+        critic = {"network": network, "recipe": self.loss, "weight": 0.5, "sees": self.critic_input}
+        return Method(
+            generator={"kind": "two_stage"},
+            optimizer=Optimizer(kind="adam", lr=1e-3),
+            rates={},
+            reconstruction=self.reconstruction,
+            fill="zero",
+            critics={"global": Critic.model_validate(critic)},
+            stages=["joint"],
+        )
+
+
+@pytest.fixture
+def two_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(catalog.GENERATORS, "two_stage", TwoStage)
+    monkeypatch.setitem(catalog.METHODS, "two_stage", TwoStageOptions)
+
+
+TERMS: dict[str, dict[str, Any]] = {
+    "all": {"norm": "l1", "weight": 2.4, "discount": 0.9, "known": 0.7, "coarse": 1.2},
+    "coarse": {"coarse": 0.3},
+    "known": {"known": 0.3, "reduction": "sum"},
+    "fine alone": {"discount": 0.5},
+}
+
+
+@pytest.mark.usefixtures("two_stage")
+@pytest.mark.parametrize("sees", ["composite", "raw"])
+@pytest.mark.parametrize("terms", TERMS)
+def test_each_prediction_gets_its_part_of_the_gradient_once(tmp_path: Path, terms: str, sees: str) -> None:
+    """As by one plain backward pass through both, whichever of them the losses are of."""
+    told = TERMS[terms]
+    variant = {"method": "two_stage", "loss": "wgan", "reconstruction": told, "critic_input": sees}
+    plan, store = tiny.planned(tmp_path, {"toy": variant})
+    tiny.made(plan, store, [tiny.run_of(plan, "toy").stages["data"]])
+    _, generator, (critic,), _, draw = begun(plan, store, "joint", "toy")
+    (batch,) = draw(0)
+    rings = torch.stack([torch.from_numpy(distance_transform_cdt(hole[0] > 0.5)) for hole in batch.mask])[:, None]
+
+    def error(prediction: torch.Tensor, where: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:
+        difference = prediction - batch.image
+        each = where * weight * (difference.abs() if told.get("norm") == "l1" else difference**2)
+        return each.sum() / (len(batch.image) if told.get("reduction") == "sum" else 3 * where.sum())
+
+    def both(prediction: torch.Tensor) -> torch.Tensor:
+        inside = error(prediction, batch.mask, told.get("discount", 1.0) ** rings)
+        return inside + told.get("known", 0.0) * error(prediction, known(batch.mask))
+
+    coarse, fine = generator.network(erase(batch.image, batch.mask, batch.fill), batch.mask)
+    total = told.get("weight", 1.0) * (both(fine) + told.get("coarse", 0.0) * both(coarse))
+    fake = composite(fine, batch.image, batch.mask) if sees == "composite" else fine
+    total = total - 0.5 * critic.network(fake, batch.windows).mean()
+    expected = torch.autograd.grad(total, list(generator.network.parameters()))
+
+    generator.optimizer = torch.optim.SGD(generator.network.parameters(), lr=0.0)
+    predictions = training.predict(generator.network, erase(batch.image, batch.mask, batch.fill), batch.mask)
+    logged = training.update_generator(generator, [critic], predictions, batch, 0.0)
+    for parameter, grad in zip(generator.network.parameters(), expected, strict=True):
+        assert parameter.grad is not None and float(grad.abs().max()) > 0
+        torch.testing.assert_close(parameter.grad, grad, rtol=1e-4, atol=1e-6)
+    named = {"reconstruction", *told.keys() & {"known", "coarse"}}
+    named |= {"coarse_known"} if {"known", "coarse"} <= set(told) else set()
+    of_losses = {"reconstruction", "known", "coarse", "coarse_known"}
+    assert {name.removeprefix("generator.") for name in logged} & of_losses == named
+
+
+@pytest.mark.usefixtures("two_stage")
+@pytest.mark.parametrize("loss", ["wgan", "wgan_gp"])
+def test_two_stages_train_resume_and_are_scored_by_the_last(tmp_path: Path, loss: str) -> None:
+    variants = {"toy": {"method": "two_stage", "loss": loss, "reconstruction": TERMS["all"]}}
+    plan, store = tiny.planned(tmp_path / "whole", variants)
+    tiny.made(plan, store)
+    key = tiny.run_of(plan, "toy").stages["joint"]
+    series = json.loads(tiny.published(store, key)["series.json"])
+    assert series["step"] == [2, 4, 6, 7] and {"generator.coarse", "generator.known"} <= set(series["terms"])
+    for n in range(1, 8, 3):
+        other = inputs_of(plan, store, [key], tmp_path / str(n))
+        assert tiny.stopped_at(n, lambda watch, s=other: make([key], plan, s, watch, tiny.CPU))  # type: ignore[misc]
+        make([key], plan, other, tiny.Onlooker(), tiny.CPU)
+        assert tiny.published(other, key) == tiny.published(store, key)
+    evaluated = tiny.stage_of(plan, "evaluate", "toy").key
+    pictures = load_file(store.folder(evaluated) / "pictures.safetensors")
+    network = TwoStage()
+    network.load_state_dict(load_file(store.folder(key) / "generator.safetensors"))
+    masked = pictures["masked"].permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        fine = network(masked, mask_of([center_box(32)] * 2, 32))[-1]
+    levels = (fine * 255).permute(0, 2, 3, 1)
+    torch.testing.assert_close(pictures["raw"].float(), levels, rtol=0, atol=0.51)
+
+
+def test_discount_known_and_coarse_weigh_as_they_say() -> None:
+    """An offset of 0.1, of the coarse prediction 0.3, in a hole of 8 x 8: rings of 28, 20, 12 and 4 pixels."""
+    mask = mask_of([center_box(16)], 16)
+    image = torch.full((1, 3, 16, 16), 0.5)
+    batch = Batch(image, mask, 0.0, [center_box(16)], [center_box(16)], torch.zeros(1))
+    predictions = [image + 0.3, image - 0.1]
+
+    def losses(**told: Any) -> tuple[float, dict[str, float]]:
+        nothing = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
+        described = Reconstruction(**{"norm": "l1", **told})
+        generator = training.Generator("generator", nn.Identity(), nothing, Rate(lr=1.0), described)
+        total, terms = generator.losses(predictions, batch)
+        return total.item(), {name: term.item() for name, term in terms.items()}
+
+    share = (28 * 0.9 + 20 * 0.9**2 + 12 * 0.9**3 + 4 * 0.9**4) / 64
+    assert losses() == (pytest.approx(0.1), {"reconstruction": pytest.approx(0.1)})
+    assert losses(norm="l2", weight=3.0) == (pytest.approx(0.03), {"reconstruction": pytest.approx(0.01)})
+    assert losses(discount=0.9)[0] == pytest.approx(0.1 * share)
+    assert losses(known=0.25)[0] == pytest.approx(0.1 + 0.25 * 0.1)
+    assert losses(coarse=0.25)[0] == pytest.approx(0.1 + 0.25 * 0.3)
+    total, terms = losses(discount=0.9, known=0.5, coarse=1.2, weight=2.4)
+    each = {"reconstruction": 0.1 * share, "known": 0.1, "coarse": 0.3 * share, "coarse_known": 0.3}
+    assert terms == pytest.approx(each)
+    assert total == pytest.approx(2.4 * (0.1 * share + 0.5 * 0.1 + 1.2 * (0.3 * share + 0.5 * 0.3)))
+
+
+def test_the_whole_output_is_computed_where_something_reads_it() -> None:
+    options: dict[str, Any] = {"mask": {"kind": "center"}, "reconstruction": {"known": None}}
+    assert training.window_of_interest(options, []) is not None
+    assert training.window_of_interest({**options, "reconstruction": {"known": 1.0}}, []) is None
+    for kind in ("random_box", "free_form", "files"):
+        assert training.window_of_interest({**options, "mask": {"kind": kind}}, []) is None
+
+
+# -- the gradient penalty --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("sees", "head"), [("composite", "mean"), ("raw", "patch")])
+def test_the_penalty_is_how_far_each_images_slope_is_from_1(tmp_path: Path, sees: str, head: str) -> None:
+    """Image by image, with a mix that is given: in the hole alone where the critic sees the repaired image."""
+    variant = {**tiny.PROPOSED, "loss": "wgan_gp", "critic_input": sees, "head": head}
+    plan, store = tiny.planned(tmp_path, {"proposed": variant})
+    keys = [key for key, stage in plan.stages.items() if stage.kind in ("data", "pretrain", "critic")]
+    _, generator, critics, _, draw = begun(plan, tiny.made(plan, store, keys), "joint")
+    batch = draw(0)[-1]._replace(mix=torch.tensor([0.25, 0.75]))
+    assert len(draw(0)) == 2 and len(critics) == 3
+    prediction, composed = (each.detach() for each in repaired(generator, batch))
+    fake = composed if sees == "composite" else prediction
+    for critic in critics:
+        penalties = []
+        for i, mix in enumerate((0.25, 0.75)):
+            between = (mix * batch.image[i] + (1 - mix) * fake[i])[None].requires_grad_()
+            (slope,) = torch.autograd.grad(critic.network(between, batch.windows[i : i + 1]).mean(), between)
+            hole = batch.mask[i].expand_as(slope[0]) > 0.5
+            penalties.append((slope[0][hole] if sees == "composite" else slope).norm() - 1)
+        by_hand = torch.stack(penalties).square().mean()
+
+        parameters = list(critic.network.parameters())
+        loss = critic.network(fake, batch.windows).mean() - critic.network(batch.image, batch.windows).mean()
+        total = loss + 10.0 * critic.penalty(batch, fake)
+        expected = torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
+        critic.optimizer = torch.optim.SGD(parameters, lr=0.0)
+        terms = critic.update(batch, fake)
+        assert terms[f"{critic.name}.penalty"].item() == pytest.approx(by_hand.item(), rel=1e-4)
+        assert terms[f"{critic.name}.loss"].item() == pytest.approx(loss.item(), abs=1e-6)
+        for parameter, grad in zip(parameters, expected, strict=True):
+            found = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            torch.testing.assert_close(found, grad, rtol=1e-4, atol=1e-5)
+
+
+def test_the_penalty_is_logged_and_drawn_anew_at_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mixes: list[torch.Tensor] = []
+    update = training.Adversary.update
+
+    def noted(critic: training.Adversary, batch: Any, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+        if critic.name == "local":
+            mixes.append(batch.mix)
+        return update(critic, batch, fake)
+
+    monkeypatch.setattr(training.Adversary, "update", noted)
+    plan, store = tiny.planned(tmp_path, {"proposed": {**tiny.PROPOSED, "loss": "wgan_gp"}})
+    tiny.made(plan, store)
+    assert len(mixes) == 2 * (3 + 3) and len(torch.cat(mixes).unique()) == 2 * len(mixes)
+    for role, every in {"critic.local": ["local"], "joint": ["local", "global", "half"]}.items():
+        series = json.loads(tiny.published(store, tiny.run_of(plan, "proposed").stages[role])["series.json"])["terms"]
+        for view in every:
+            assert all(0 < value < 2 for value in series[f"{view}.penalty"])
+            assert f"{view}.at_bound" not in series
+
+
+@pytest.mark.parametrize("loss", ADVERSARIAL)
+def test_every_loss_trains_every_methods_critics(tmp_path: Path, loss: str) -> None:
+    assert loss in tiny.RECIPES
+    variants = {
+        "proposed": {**tiny.PROPOSED, "loss": loss},
+        "glcic": {"method": "glcic", "loss": loss},
+        "ce": {"method": "ce", "loss": loss},
+    }
+    once = {"steps": {"pretrain": 1, "critic": 1, "joint": 1}, "log_every": 1}
+    plan, store = tiny.planned(tmp_path, variants, defaults=once)
+    tiny.made(plan, store)
+    for variant in variants:
+        key = tiny.run_of(plan, variant).stages["joint"]
+        assert store.outcome(key)["status"] == "finished"
+        series = json.loads(tiny.published(store, key)["series.json"])["terms"]
+        _, _, critics, _, _ = begun(plan, store, "joint", variant)
+        for critic in critics:
+            assert math.isfinite(series[f"{critic.name}.loss"][-1])
+            assert (f"{critic.name}.penalty" in series) == (loss == "wgan_gp")
+            after = load_file(store.folder(key) / f"{critic.name}.safetensors")
+            before = critic.network.state_dict()
+            assert any(not torch.equal(before[name], value) for name, value in after.items())
+
+
 # -- what diverges ends, and nothing else does ---------------------------------------------------------------
 
 
@@ -469,6 +705,14 @@ READINGS: dict[str, dict[str, Any]] = {
     "two critic steps": {"loss": {"extends": "wgan", "critic_steps": 2}},
     "saturating": {"loss": {"extends": "js", "form": "saturating"}},
     "layer norm": {"loss": {"extends": "wgan", "norm": "layer"}},
+    "gradient penalty": {"loss": "wgan_gp"},
+    "gradient penalty raw": {"loss": {"extends": "wgan_gp", "norm": "layer"}, "critic_input": "raw", "head": "patch"},
+    "least squares": {"loss": "lsgan"},
+    "free_form": {"mask": {"kind": "free_form"}},
+    "not dilated": {"dilated": False},
+    "one stage": {"three_stages": False},
+    "left out": {"leave_out": "global", "total_weight": 0.1},
+    "full size": {"downsample": "none", "head": "linear"},
     "sum": {"reduction": "sum"},
     "instance": {"norm": "instance"},
     "tanh": {"output": "tanh"},
@@ -485,8 +729,9 @@ def test_every_reading_trains_and_resumes(tmp_path: Path, reading: str) -> None:
     tiny.made(plan, store)
     assert {store.outcome(key)["status"] for key in plan.stages} == {"finished"}
     key = tiny.run_of(plan, "proposed").stages["joint"]
-    for name in ("generator", "local", "global", "half"):
-        assert all(bool(v.isfinite().all()) for v in load_file(store.folder(key) / f"{name}.safetensors").values())
+    weights = [file for file in store.folder(key).glob("*.safetensors") if "optimizer" not in file.name]
+    assert len(weights) == 1 + len(plan.stages[key].options["critics"]) >= 3
+    assert all(bool(value.isfinite().all()) for file in weights for value in load_file(file).values())
     other = inputs_of(plan, store, [key], tmp_path / "resumed")
     assert tiny.stopped_at(2, lambda watch: make([key], plan, other, watch, tiny.CPU))
     make([key], plan, other, tiny.Onlooker(), tiny.CPU)
@@ -504,6 +749,25 @@ def test_two_critic_steps_are_two_updates_on_two_batches(tmp_path: Path) -> None
             )
             counts.append({int(value) for entry, value in state.items() if entry.endswith("/step")})
     assert counts == [{3}, {6}, {6}, {12}]
+
+
+@pytest.mark.parametrize(("kind", "side"), [("none", 32), ("avgpool3", 16), ("area", 16)])
+def test_what_is_not_down_sampled_is_seen_at_full_size(tmp_path: Path, kind: str, side: int) -> None:
+    plan, store = tiny.planned(tmp_path, {"proposed": {**tiny.PROPOSED, "downsample": kind, "three_stages": False}})
+    tiny.made(plan, store, [tiny.run_of(plan, "proposed").stages["data"]])
+    _, _, critics, _, draw = begun(plan, store, "joint")
+    (batch,) = draw(0)
+    seen: dict[str, torch.Size] = {}
+    for critic in critics:
+        critic.network.tower.register_forward_pre_hook(
+            lambda _, inputs, name=critic.name: seen.__setitem__(name, inputs[0].shape)
+        )
+        critic.network(batch.image, batch.windows)
+    assert {name: tuple(shape) for name, shape in seen.items()} == {
+        "local": (2, 3, 16, 16),
+        "global": (2, 3, 32, 32),
+        "half": (2, 3, side, side),
+    }
 
 
 def test_all_that_is_promised_is_logged(undisturbed: tuple[Plan, Store]) -> None:
@@ -562,8 +826,8 @@ def test_wgan_is_what_eq_3_says() -> None:
 
 
 def golden_numbers(folder: Path) -> dict[str, dict[str, float]]:
-    """A few numbers of every method's last stages, on one thread."""
-    plan, store = tiny.planned(folder, tiny.EVERY)
+    """A few numbers of every method's last stages, on one thread; and of other losses and holes."""
+    plan, store = tiny.planned(folder, {**tiny.EVERY, **OTHER_PARTS})
     tiny.made(plan, store)
     found: dict[str, dict[str, float]] = {}
     for run in plan.runs:
@@ -578,11 +842,20 @@ def golden_numbers(folder: Path) -> dict[str, dict[str, float]]:
         for place, (output, region, metric) in enumerate(facts["columns"]):
             if output == "composite" and region != "whole":
                 numbers[f"evaluate {metric} {region}"] = float(scores[place])
+            elif output == "blended" and metric == "seam":
+                numbers["evaluate seam blended"] = float(scores[place])
         found[run.variant] = {name: float(f"{value:.6g}") for name, value in numbers.items()}
     return found
 
 
-LOGGED = ("generator.reconstruction", "generator.gradient_norm", "local.gap", "joined.loss", "hole.loss")
+OTHER_PARTS = {
+    "boxes": {**tiny.PROPOSED, "loss": "lsgan", "mask": {"kind": "random_box"}},
+    "strokes": {**tiny.PROPOSED, "mask": {"kind": "free_form"}, "dilated": False, "downsample": "none"},
+}
+LOGGED = (
+    *(f"generator.{term}" for term in ("reconstruction", "coarse", "gradient_norm")),
+    *("local.gap", "local.penalty", "joined.loss", "hole.loss"),
+)
 RENEW = "python tests/golden/renew.py"
 
 

@@ -20,6 +20,9 @@ RECIPES = {
     "wgan": {"kind": "wgan", "clip": 0.01, "critic_steps": 1, "norm": "none"}
     | {"optimizer": {"kind": "rmsprop", "lr": 5.0e-5}},
     "js": {"kind": "js", "norm": "batch", "optimizer": {"kind": "adam", "lr": 2.0e-4, "betas": [0.5, 0.999]}},
+    "wgan_gp": {"kind": "wgan_gp", "penalty": 10.0, "critic_steps": 2, "norm": "none"}
+    | {"optimizer": {"kind": "adam", "lr": 1.0e-4, "betas": [0.5, 0.9]}},
+    "lsgan": {"kind": "lsgan", "norm": "batch", "optimizer": {"kind": "adam", "lr": 2.0e-4, "betas": [0.5, 0.999]}},
 }
 PROPOSED = {"method": "proposed", "multiscale": 1, "loss": "wgan"}
 EVERY = {
@@ -29,6 +32,7 @@ EVERY = {
     "reconstruction_only": {"extends": "proposed", "method": "reconstruction_only"},
     "ce": {"method": "ce"},
     "glcic": {"method": "glcic"},
+    "giica": {"method": "giica", "loss": "wgan_gp"},
     "mean": {"method": "mean"},
     "biharmonic": {"method": "biharmonic", "images": 2},
 }

@@ -137,6 +137,7 @@ def drawn(plan: Any, store: Any, role: str, variant: str, step: int) -> Batch:
 def test_all_variants_of_a_seed_train_on_the_same_batches(tmp_path: Path) -> None:
     variants = {name: entry for name, entry in tiny.EVERY.items() if name not in ("mean", "biharmonic")}
     variants["patient"] = {**tiny.PROPOSED, "loss": {"extends": "wgan", "critic_steps": 3}}
+    variants["at_once"] = {**tiny.PROPOSED, "three_stages": False}
     plan, store = tiny.planned(tmp_path, variants, seeds=[0, 1])
     tiny.made(plan, store, [key for key, stage in plan.stages.items() if stage.kind == "data"])
     reference = [drawn(plan, store, "pretrain", "proposed", step) for step in range(4)]

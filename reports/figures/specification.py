@@ -1,0 +1,130 @@
+"""The specification curve: above, an effect under each reading of the paper; below, which readings were in force."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reports.figures import style
+from reports.frames import Frames
+from reports.multiverse import multiverses, published_difference, readings, specification_table
+from reports.naming import label, level_label, metric_of
+
+APART, HOLDS, OTHER = style.LEVELS[0], style.MUTED, style.LEVELS[1]
+ROW, GAP = 0.17, 0.45
+"""Height of a level's row in inches, and the room between two readings in rows."""
+LONGEST = 34
+
+
+def specification(
+    frames: Frames,
+    multiverse: str | None = None,
+    *,
+    data: str,
+    contrast: tuple[str, str] | None = None,
+    metric: str = "psnr",
+    region: str = "hole",
+    output: str = "composite",
+    level: float = 0.95,
+) -> Figure:
+    """The contrast in each universe, sorted, with its interval; a dot below each says the level of every reading.
+
+    `multiverse`, `contrast`: by default the study's first. The study's own settings are a diamond in a band; the
+    published difference, if there is one, is a thin line. What has no result is a cross at the foot. Raises
+    NoDataError as `specification_table`.
+    """
+    multiverse = multiverse or next(iter(multiverses(frames)), "of the study")
+    table = specification_table(
+        frames, multiverse, data, contrast=contrast, metric=metric, region=region, output=output, level=level
+    )
+    a, b = contrast or multiverses(frames)[multiverse][0]
+    published = published_difference(frames, data, a, b, metric)
+    named = metric_of(metric)
+    rows = _rows(table)
+    height = ROW * (rows["y"].max() + 1 if len(rows) else 1)
+    width = min(9.2, max(5.4, 2.6 + 0.34 * len(table)))
+    step = (width - 2.4) * 72 / len(table)  # points from one universe to the next
+
+    with style.styled():
+        drawn = style.figure(width, 2.6 + height + 0.5)
+        drawn.get_layout_engine().set(hspace=0.02)  # type: ignore[union-attr, call-arg]
+        above, below = drawn.subplots(2, 1, sharex=True, height_ratios=[2.4, height])
+        for place in np.flatnonzero(table["usual"]):
+            for axes in (above, below):
+                axes.axvspan(place - 0.5, place + 0.5, color=style.MUTED, alpha=0.18, lw=0)
+        _effects(above, table, size=min(5.0, 0.75 * step), line=min(1.3, 0.45 * step))
+        above.axhline(0, color=style.INK, lw=0.8)
+        if np.isfinite(published):
+            above.axhline(published, color=style.LEVELS[2], lw=0.9, ls="--")
+        unit = f" ({named.unit})" if named.unit else ""
+        above.set_title(f"{label(a)} − {label(b)}: {named.label}, {region}{unit}, {output}, on {data}")
+        above.grid(axis="y")
+        above.tick_params(bottom=False)
+        _grid(below, table, rows, size=min(4.5, 0.75 * step))
+        below.set_xlim(-0.7, len(table) - 0.3)
+        below.set_xlabel(f"{len(table)} universes, by the size of the difference")
+        drawn.legend(handles=_keys(table, rows, published), loc="outside lower center", ncols=3, fontsize=8)
+    return drawn
+
+
+def _rows(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a level, from the top down: y, reading, level, usual (it is the study's own), text (its label)."""
+    rows = []
+    y = 0.0
+    first = table.sort_values("universe")
+    settled = first[first["usual"]]
+    for reading in readings(table):
+        own = settled[reading].tolist()
+        for place, told in enumerate(dict.fromkeys([*own, *first[reading]])):
+            name = f"{reading}:  {level_label(told)}" if place == 0 else level_label(told)
+            text = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+            rows.append({"y": y, "reading": reading, "level": told, "usual": told in own, "text": text})
+            y += 1
+        y += GAP
+    return pd.DataFrame(rows, columns=["y", "reading", "level", "usual", "text"])
+
+
+def _effects(axes: Axes, table: pd.DataFrame, *, size: float, line: float) -> None:
+    for place, row in enumerate(table.to_dict("records")):
+        shade = APART if row["beyond_zero"] else HOLDS
+        if not np.isfinite(row["difference"]):
+            axes.plot(place, 0.03, marker="x", ms=size, color=HOLDS, transform=axes.get_xaxis_transform())
+            continue
+        if np.isfinite(row["low"]):
+            axes.plot([place, place], [row["low"], row["high"]], color=shade, lw=line, solid_capstyle="butt")
+        own = {"marker": "D", "ms": max(size, 4.0), "mec": style.INK, "mew": 0.9} if row["usual"] else {}
+        axes.plot(place, row["difference"], **{"marker": "o", "ms": size, "mew": 0.0, "color": shade, **own}, zorder=3)
+
+
+def _grid(axes: Axes, table: pd.DataFrame, rows: pd.DataFrame, *, size: float) -> None:
+    for row in rows.to_dict("records"):
+        places = np.flatnonzero(table[row["reading"]] == row["level"])
+        shade = style.MUTED if row["usual"] else OTHER
+        axes.plot(places, np.full(len(places), row["y"]), marker="o", ms=size, mew=0, ls="none", color=shade)
+    axes.hlines(rows["y"], -0.7, len(table) - 0.3, color=style.MUTED, lw=0.4, alpha=0.35, zorder=0)
+    axes.set_yticks(rows["y"], rows["text"], fontsize=7.5)
+    for tick, usual in zip(axes.get_yticklabels(), rows["usual"], strict=True):
+        tick.set_color(style.INK if usual else OTHER)
+    axes.set_ylim((rows["y"].max() if len(rows) else 0) + 0.7, -0.7)
+    axes.set_xticks([])
+    axes.tick_params(left=False)
+    axes.spines[:].set_visible(False)
+
+
+def _keys(table: pd.DataFrame, rows: pd.DataFrame, published: float) -> list[Line2D]:
+    """What the figure's marks mean, of those that occur in it."""
+    known = table["difference"].notna()
+    effect = {"marker": "o", "ms": 5, "mew": 0, "lw": 1.3}
+    dot = {"marker": "o", "ms": 4.5, "mew": 0, "ls": "none"}
+    own = {"marker": "D", "ms": 5, "mfc": "none", "mec": style.INK, "mew": 0.9, "ls": "none"}
+    keys = [
+        (known & table["beyond_zero"], "the interval excludes zero", {"color": APART, **effect}),
+        (known & ~table["beyond_zero"], "the interval holds zero", {"color": HOLDS, **effect}),
+        (known & table["usual"], "the study's own settings", own),
+        (pd.Series(np.isfinite(published)), "published", {"color": style.LEVELS[2], "lw": 0.9, "ls": "--"}),
+        (~known, "no result", {"color": HOLDS, "marker": "x", "ms": 5, "ls": "none"}),
+        (rows["usual"].astype(bool), "the study's own level", {"color": style.MUTED, **dot}),
+        (~rows["usual"].astype(bool), "another level", {"color": OTHER, **dot}),
+    ]
+    return [Line2D([], [], label=text, **look) for occurs, text, look in keys if occurs.any()]  # type: ignore[arg-type]
