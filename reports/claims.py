@@ -1,55 +1,25 @@
-"""The paper's claims, each with its outcome: paper.yaml says what decides a claim, here a study is held against it.
+"""The paper's claims held against a study: each with its outcome, and the numbers that it rests on.
 
-A claim is a chain of links. It is opposed where one of them is, else negligible where one is, else unresolved where
-one is, else supported. A link between runs is decided by the rule of `reports.statistics`; what can be computed from
-the networks is exact.
+A claim is opposed where one of its links is, else negligible where one is, else unresolved where one is, else
+supported. A link between runs is decided by the rule of `reports.statistics`; what can be computed from the networks
+is exact.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields, replace
-from functools import cache, cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import combinations
 from operator import eq, ge, gt, le, lt
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from reports.frames import Frames
-from reports.naming import METRICS, Metric
+from reports.links import METRICS, OF_NETWORKS, QUANTITIES, Claim, Link, Metric, Spec, claims, pair
 from reports.paper import counterpart, paper, published
-from reports.statistics import ENOUGH_SEEDS, OF_RUN, Comparison, Direction, Outcome, compare, resolvable, select, shares
-
-Spec = str | Mapping[str, Any]
-"""A variant by what it is: 'reference', a method's name, 'filler', or {differs, unlike} from the reference."""
-
-OF_NETWORKS = {
-    "receptive_field": Metric("Receptive field", "px", 1, 0),
-    "parameters": Metric("Parameters", "", -1, 0),
-    "macs": Metric("Multiply-accumulates an image", "", -1, 0),
-}
-OF_RUNS = {
-    "spread": Metric("Spread (95th to 5th percentile) of the adversarial gradient", "decades", -1, 2),
-    "seconds": Metric("Time of a run", "s", -1, 1),
-    "diverged": Metric("Share of seeds that diverged", "", -1, 2),
-}
-QUANTITIES = {
-    **METRICS,
-    **OF_RUNS,
-    **OF_NETWORKS,
-    "worse_than_filler": Metric("Share of images that a trivial filler repairs better", "", -1, 3),
-}
-"""All that a link can be about."""
-
-PARTS = {
-    "hole": " of the hole",
-    "whole": " of the whole image",
-    "boundary": " at the hole's boundary",
-    "generator": " of the generator",
-    "critics": " of all critics",
-}
-"""What a link can be of, in words; what does not stand here needs none."""
+from reports.statistics import ENOUGH_SEEDS, OF_RUN, Comparison, Outcome, compare, resolvable, select, shares
 
 EXACT = {"more": gt, "less": lt, "no less": ge, "no more": le, "equal": eq}
 UNDILATED = {"differs": {"dilated": False}}
@@ -63,119 +33,12 @@ WORST_SHOWN = 3
 AGAIN = "; run the study again to have it"
 
 
-# What the paper claims
-
-
-@dataclass(frozen=True, kw_only=True)
-class Link:
-    """One thing that a claim says of a - b. `of`: a region of the image, 'run', 'critics', or networks by name.
-
-    `output`, `data`: one, or a's and b's; `data` 'each' is every set of the study. A control has no `direction`:
-    it is shown and decides nothing.
-    """
-
-    a: Spec
-    b: Spec | float | None = None
-    metric: str
-    of: str | Sequence[str]
-    output: str | Sequence[str] = "composite"
-    data: str | Sequence[str] = "CelebA"
-    direction: Direction | Literal["differ"] | None = None
-    margin: float | None = None
-
-    @property
-    def sets(self) -> tuple[str, str]:
-        """The paper's data sets of a and of b."""
-        return _pair(self.data)
-
-    @property
-    def subject(self) -> str:
-        """What it is about, for a reader."""
-        return QUANTITIES[self.metric].label + (PARTS.get(self.of, "") if isinstance(self.of, str) else "")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A claim in our words, `where` the paper makes it, and what decides it.
-
-    `evidence`: 'measured' in runs, 'computed' from the networks, or 'both'.
-    """
-
-    id: str
-    claim: str
-    where: str
-    evidence: str
-    links: tuple[Link, ...]
-    controls: tuple[Link, ...] = ()
-
-
-@cache
-def claims() -> tuple[Claim, ...]:
-    """The claims of paper.yaml, in its order."""
-    return read_claims(paper()["claims"])
-
-
-def read_claims(entries: Sequence[Mapping[str, Any]]) -> tuple[Claim, ...]:
-    """Claims from plain data. Raises ValueError with the place, what was got and what is allowed."""
-    found = []
-    for number, entry in enumerate(entries):
-        place = f"claims.{entry.get('id', number)}"
-        _keys(entry, Claim, place)
-        _one_of(entry["evidence"], ("measured", "computed", "both"), f"{place}.evidence")
-        links = [_link(link, f"{place}.links.{n}", decides=True) for n, link in enumerate(entry["links"])]
-        controls = [
-            _link(link, f"{place}.controls.{n}", decides=False) for n, link in enumerate(entry.get("controls", ()))
-        ]
-        found.append(Claim(**{**entry, "links": tuple(links), "controls": tuple(controls)}))
-    return tuple(found)
-
-
-def _link(entry: Mapping[str, Any], place: str, *, decides: bool) -> Link:
-    _keys(entry, Link, place)
-    _one_of(entry["metric"], QUANTITIES, f"{place}.metric")
-    for data in _pair(entry.get("data", "each")):
-        _one_of(data, (*paper()["data"], "each"), f"{place}.data")
-    if decides:
-        _one_of(entry.get("direction"), (*get_args(Direction), "differ"), f"{place}.direction")
-    if "b" not in entry and entry.get("direction") != "differ":
-        raise ValueError(f"paper.yaml: {place}: 'b' is missing")
-    by_chance = entry["metric"] not in (*OF_NETWORKS, "diverged")
-    if by_chance and entry.get("direction") in ("no less", "no more", "equal") and "margin" not in entry:
-        raise ValueError(f"paper.yaml: {place}: 'margin' is missing; {entry['direction']!r} is said of one")
-    for side in ("a", "b"):
-        for key in entry[side] if isinstance(entry.get(side), Mapping) else ():
-            _one_of(key, ("differs", "unlike"), f"{place}.{side}")
-    return Link(**entry)
-
-
-def _keys(entry: Mapping[str, Any], kind: type[Any], place: str) -> None:
-    known = {field.name: field.default is MISSING for field in fields(kind)}
-    for key in entry:
-        _one_of(key, known, place)
-    for key, needed in known.items():
-        if needed and key not in entry:
-            raise ValueError(f"paper.yaml: {place}: {key!r} is missing")
-
-
-def _one_of(value: Any, allowed: Iterable[str], place: str) -> None:
-    if value not in allowed:
-        raise ValueError(f"paper.yaml: {place}: {value!r} is unknown; choose {', '.join(allowed)}")
-
-
-def _pair(value: str | Sequence[str]) -> tuple[str, str]:
-    """a's and b's."""
-    return (value, value) if isinstance(value, str) else (value[0], value[1])
-
-
-# What a study says of it
-
-
 @dataclass(frozen=True, kw_only=True)
 class Finding:
     """What a study says of a link. `effect` is a - b in `unit`; None stands for what is unknown or does not exist.
 
-    `a`, `b`: the variants, or words for what the study lacks. A control has no outcome. `n` says what it counts.
-    `why`: a sentence.
+    `a`, `b`: the variants, or words for what the study lacks. A control has no outcome. `n`: how many seeds (the fewer
+    of a's and b's) or networks it rests on, which `counts` says in words, with the images. `why`: a sentence.
     """
 
     metric: str
@@ -190,7 +53,8 @@ class Finding:
     low: float | None
     high: float | None
     unit: str
-    n: str
+    n: int
+    counts: str
     published: float | None
     why: str
 
@@ -199,9 +63,9 @@ def claims_table(frames: Frames) -> pd.DataFrame:
     """A row a claim, C1 to C15 in order.
 
     Columns: id, claim, where, evidence, outcome, scope ('paper', 'reduced', 'other'); effect, low, high (the 95%
-    interval), unit, n (text, which says what it counts) and why (a sentence) of the link that decides, the first with
-    the claim's own outcome; links and controls, lists of `Finding`s as mappings. A number that is unknown or does not
-    exist is NaN, in a mapping None.
+    interval), unit, n (of seeds or networks), counts (n in words) and why (a sentence) of the link that decides, the
+    first with the claim's own outcome; links and controls, lists of `Finding`s as mappings. A number that is unknown or
+    does not exist is NaN, in a mapping None.
     """
     study = _Study(frames)
     table = pd.DataFrame([_row(study, claim) for claim in claims()])
@@ -217,7 +81,7 @@ def _row(study: "_Study", claim: Claim) -> dict[str, Any]:
         **{name: getattr(claim, name) for name in ("id", "claim", "where", "evidence")},
         "outcome": outcome,
         "scope": study.scope(claim),
-        **{name: getattr(deciding, name) for name in ("effect", "low", "high", "unit", "n", "why")},
+        **{name: getattr(deciding, name) for name in ("effect", "low", "high", "unit", "n", "counts", "why")},
         "links": [asdict(found) for found in links],
         "controls": [asdict(found) for found in controls],
     }
@@ -285,7 +149,8 @@ class _Study:
         *,
         outcome: Outcome = "unresolved",
         numbers: Sequence[float] = (),
-        n: str = "",
+        n: int = 0,
+        counts: str = "",
         why: str,
     ) -> Finding:
         """A finding. `numbers`: the effect, and where it has an interval low and high."""
@@ -305,6 +170,7 @@ class _Study:
             high=high,
             unit=QUANTITIES[link.metric].unit,
             n=n,
+            counts=counts,
             published=theirs[0] - theirs[1] if theirs else None,
             why=why,
         )
@@ -316,7 +182,7 @@ class _Study:
         assert link.direction != "differ" and link.b is not None
         a = self.variant(link.a, data[0])
         b = self.variant(link.b, data[1]) if isinstance(link.b, str | Mapping) else float(link.b)
-        outputs = _pair(link.output)
+        outputs = pair(link.output)
         values = self.values(link, a, data[0])
         self.recorded(link, values, a, data[0], outputs[0])
         self.recorded(link, values, b, data[1], outputs[1])
@@ -342,7 +208,8 @@ class _Study:
             " and ".join(dict.fromkeys(data)),
             outcome=found.outcome,
             numbers=(found.difference, found.low, found.high),
-            n=_n(link, found),
+            n=found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds),
+            counts=_counts(link, found),
             why=why,
         )
 
@@ -353,20 +220,23 @@ class _Study:
         ended = self.runs[(self.runs["data"] == data) & self.runs["status"].isin(["completed", "diverged"])]
         status = [ended.loc[ended["variant"] == variant, "status"] for variant in (a, b)]
         lost, of = ([int((own == "diverged").sum()) for own in status], [len(own) for own in status])
-        n = _seeds(of[0], of[1])
+        n, counts = min(of), _seeds(of[0], of[1])
         told = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {a}, {lost[1]} of {of[1]} of {b}"
         if min(of) < ENOUGH_SEEDS:
-            return self.told(link, a, b, data, n=n, why=f"{told}; fewer than {ENOUGH_SEEDS} seeds ended.")
+            return self.told(
+                link, a, b, data, n=n, counts=counts, why=f"{told}; fewer than {ENOUGH_SEEDS} seeds ended."
+            )
         low, high = shares((lost[0], of[0]), (lost[1], of[1]))
         outcome: Outcome = "opposed" if low > 0 else "unresolved" if lost[0] else "supported"
-        why = {
+        rests = {
             "supported": f"no seed of {a} diverged",
             "opposed": "the interval lies beyond zero against the claim",
             "unresolved": f"a seed of {a} diverged, and the interval holds zero",
         }[outcome]
         numbers = (lost[0] / of[0] - lost[1] / of[1], low, high)
-        told = f"{told} ({_interval(low, high, 2)} of the difference)"
-        return self.told(link, a, b, data, outcome=outcome, numbers=numbers, n=n, why=f"{told}; {why}.")
+        return self.told(
+            link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=f"{told}; {rests}."
+        )
 
     def values(self, link: Link, a: str, data: str) -> pd.DataFrame:
         """What a link is about, as scores: an image's, or with the image `OF_RUN` a run's."""
@@ -420,7 +290,8 @@ class _Study:
         a, ours = self.networks(link.a, link.of)
         values = {name: _value(network, link.metric) for name, network in ours.items()}
         b, theirs = self.networks(link.b, link.of) if isinstance(link.b, str | Mapping) else ("", {})
-        n = _count(len(ours) + len(theirs), "network")
+        n = len(ours) + len(theirs)
+        counts = _count(n, "network")
         if theirs:
             x, y = sum(values.values()), sum(_value(network, link.metric) for network in theirs.values())
             holds, effect = EXACT[link.direction or "equal"](x, y), x - y
@@ -432,8 +303,8 @@ class _Study:
             told = f" in {a}: " + ", ".join(f"{name} {_exact(value, unit)}" for name, value in values.items())
         outcome: Outcome = "supported" if holds else "opposed"
         as_claimed = "as claimed" if holds else "against the claim"
-        why = f"{link.subject}{told} (exact, n = {n}); {as_claimed}."
-        return self.told(link, a, b, outcome=outcome, numbers=(effect,), n=n, why=why)
+        why = f"{link.subject}{told} (exact, n = {counts}); {as_claimed}."
+        return self.told(link, a, b, outcome=outcome, numbers=(effect,), n=n, counts=counts, why=why)
 
     def networks(self, spec: Spec, of: str | Sequence[str]) -> tuple[str, dict[str, Mapping[str, Any]]]:
         """A variant's name, and those of its networks that a link is about, by name."""
@@ -569,7 +440,7 @@ def differs(options: Mapping[str, Any], reference: Mapping[str, Any], named: Map
         return {key: value for key, value in flat.items() if not any(f"{key}.".startswith(f"{n}.") for n in named)}
 
     ours = _flat(options)
-    asked = all(ours.get(key, MISSING) == value for key, value in _flat(named).items())
+    asked = all(ours.get(key, ...) == value for key, value in _flat(named).items())
     return asked and rest(ours) == rest(_flat(reference))
 
 
@@ -609,7 +480,7 @@ def _sentence(link: Link, found: Comparison) -> str:
     digits = _digits(quantity, found.low, found.high)
     a, b = found.a, found.b if isinstance(found.b, str) else f"{found.b:g}"
     on = f" on {found.data}" if isinstance(found.data, str) else ""
-    outputs, sets = _pair(found.output), _pair(found.data)
+    outputs, sets = pair(found.output), pair(found.data)
     if outputs[0] != outputs[1]:
         a, b = f"{a} ({outputs[0]})", f"{b} ({outputs[1]})"
     if sets[0] != sets[1]:
@@ -617,7 +488,7 @@ def _sentence(link: Link, found: Comparison) -> str:
     told = f"{link.subject}{on}, {a}" + (f" against {b}" if found.b != 0 else "")
     if np.isfinite(found.difference):
         effect = f"{found.difference:+z.{digits}f} {quantity.unit}".rstrip()
-        details = [_interval(found.low, found.high, digits), f"n = {_n(link, found)}"]
+        details = [_interval(found.low, found.high, digits), f"n = {_counts(link, found)}"]
         if np.isfinite(found.low) and (published_of(link) or found.outcome == "unresolved"):
             details.append(f"resolvable {resolvable(found):.{digits}f}")
         told = f"{told}: {effect} ({', '.join(details)})"
@@ -644,11 +515,16 @@ def _interval(low: float, high: float, digits: int) -> str:
     return f"95% interval {low:+z.{digits}f} to {high:+z.{digits}f}" if np.isfinite(low) else "no interval"
 
 
-def _n(link: Link, found: Comparison) -> str:
-    """What n counts; a filler and a number have no seeds."""
+def _seedless(link: Link, found: Comparison) -> bool:
+    """Whether b is a filler or a number, which has no seeds."""
+    return link.b == "filler" or not isinstance(found.b, str)
+
+
+def _counts(link: Link, found: Comparison) -> str:
+    """What n counts."""
     a, b = found.n_seeds
     seeds = _count(a, "paired seed") if found.paired else _seeds(a, b)
-    if link.b == "filler" or not isinstance(found.b, str):
+    if _seedless(link, found):
         seeds = _count(a, "seed")
     images = f", {_count(found.n_images, 'image')}" if found.n_images else ""
     groups = f" of {_count(found.n_groups, 'group')}" if found.n_groups < found.n_images else ""

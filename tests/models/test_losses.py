@@ -119,8 +119,8 @@ def test_a_gradient_penalty_in_closed_form() -> None:
     expected = sum((size - 1) ** 2 for size in sizes) / 2
     found = gradient_penalty(score, real, fake, torch.tensor([0.2, 0.9], dtype=torch.float64), mask)
     assert found.item() == pytest.approx(float(expected))
-    patches = gradient_penalty(lambda image: torch.stack([score(image)] * 3, 1), real, fake, torch.rand(2).double(), mask)
-    assert patches.item() == pytest.approx(float(expected))
+    several = gradient_penalty(lambda x: torch.stack([score(x)] * 3, 1), real, fake, torch.rand(2).double(), mask)
+    assert several.item() == pytest.approx(float(expected))
 
 
 def test_a_gradient_penalty_is_taken_between_the_two_and_reaches_the_critic() -> None:

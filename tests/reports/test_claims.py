@@ -15,8 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from reports import claims as module
-from reports.claims import all_of, claims, claims_table, differs, published_of, read_claims
+from reports.claims import all_of, claims, claims_table, differs, published_of
 from reports.frames import COLUMNS, Frames
+from reports.links import read_claims
 from reports.paper import paper
 from study.cli import app
 
@@ -167,7 +168,7 @@ def test_every_claim_is_there_in_order_and_holds_where_the_paper_is_right(agreei
     assert table["id"].tolist() == [f"C{number}" for number in range(1, 16)]
     assert table["outcome"].tolist() == ["supported"] * 14 + ["unresolved"], table[["id", "why"]].to_string()
     assert set(table["evidence"]) == {"measured", "computed", "both"}
-    assert table["why"].str.endswith(".").all() and (table["n"] != "").all()
+    assert table["why"].str.endswith(".").all() and (table["n"] > 0).all()
 
 
 CASES: list[tuple[str, str, dict[str, Any]]] = [
@@ -260,7 +261,7 @@ def test_the_numbers_are_the_deciding_link_s_by_hand() -> None:
     means = frames.scores.query("metric == 'psnr' and region == 'hole'").groupby("variant")["value"].mean()
     assert found["effect"] == pytest.approx(means["glcic"] - means["ce"])
     assert found["low"] < found["effect"] < found["high"] < 0
-    assert (found["unit"], found["n"]) == ("dB", "3 seeds each, 12 images")
+    assert (found["unit"], found["n"], found["counts"]) == ("dB", 3, "3 seeds each, 12 images")
     assert found["why"] == (
         f"PSNR of the hole on faces, glcic against ce: {found['effect']:+.2f} dB (95% interval {found['low']:+.2f} to "
         f"{found['high']:+.2f}, n = 3 seeds each, 12 images, resolvable {(found['high'] - found['low']) / 2:.2f}); "
@@ -268,18 +269,22 @@ def test_the_numbers_are_the_deciding_link_s_by_hand() -> None:
     )
     assert [link["published"] for link in found["links"]] == pytest.approx([0.16, 0.84])
     (control,) = found["controls"]
-    assert control["outcome"] is None and control["b"] == "reconstruction_only" and control["n"].startswith("3 paired")
+    assert (
+        control["outcome"] is None
+        and control["b"] == "reconstruction_only"
+        and control["counts"].startswith("3 paired")
+    )
 
 
 def test_what_n_counts_is_said(agreeing: Frames) -> None:
-    n = claims_table(agreeing).set_index("id")["n"].to_dict()
+    n = claims_table(agreeing).set_index("id")["counts"].to_dict()
     assert n["C3"] == n["C10"] == "3 paired seeds, 12 images"
     assert n["C5"] == "3 paired seeds"
     assert n["C8"] == "3 networks"
     assert n["C12"] == n["C15"] == "3 seeds, 12 images"
     assert n["C14"] == "3 seeds each, 24 images"
     tiles = agreeing.scores.assign(group=agreeing.scores["image"].str[:2])
-    assert row(replace(agreeing, scores=tiles), "C3")["n"] == "3 paired seeds, 12 images of 10 groups"
+    assert row(replace(agreeing, scores=tiles), "C3")["counts"] == "3 paired seeds, 12 images of 10 groups"
 
 
 def test_gradients_and_costs(agreeing: Frames) -> None:
@@ -293,7 +298,7 @@ def test_gradients_and_costs(agreeing: Frames) -> None:
         "as claimed."
     )
     assert cost["macs"]["effect"] == 1000 and cost["macs"]["low"] is None
-    assert cost["seconds"]["effect"] == pytest.approx(10, abs=2) and cost["seconds"]["n"] == "3 paired seeds"
+    assert cost["seconds"]["effect"] == pytest.approx(10, abs=2) and cost["seconds"]["counts"] == "3 paired seeds"
 
 
 def test_receptive_fields_are_the_paper_s_in_its_scope_where_the_networks_are_as_printed(agreeing: Frames) -> None:
@@ -537,7 +542,21 @@ def test_the_command_prints_sentences_and_for_programs_json(agreeing: Frames, mo
     told = CliRunner().invoke(app, ["claims", "somewhere", "--json"])
     rows = json.loads(told.output)
     assert [entry["id"] for entry in rows] == [claim.id for claim in claims()]
-    needed = {"id", "claim", "outcome", "scope", "effect", "low", "high", "unit", "n", "why", "links", "controls"}
+    needed = {
+        "id",
+        "claim",
+        "outcome",
+        "scope",
+        "effect",
+        "low",
+        "high",
+        "unit",
+        "n",
+        "counts",
+        "why",
+        "links",
+        "controls",
+    }
     assert all(needed <= entry.keys() for entry in rows)
     assert rows[7]["low"] is None and rows[7]["effect"] == 4.0
 

@@ -1,19 +1,12 @@
 """A contrast under every reading: the right runs, told once, and nothing dropped in silence."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from reports import figures
-from reports.figures import style
-from reports.frames import COLUMNS, Frames, NoDataError
-from reports.multiverse import FIXED, multiverses, readings, specification_table, specification_words
-from reports.statistics import compare
+from reports.frames import COLUMNS, Frames
 
 READINGS = {
     "head": ["mean", "linear", "patch"], "critic_input": ["composite", "raw"],
