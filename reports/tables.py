@@ -11,6 +11,8 @@ from reports.paper import counterpart, published_values
 from reports.statistics import Comparison, compare, mean_interval, resolvable, select, simultaneous
 
 REGIONS = ("whole", "hole")
+BLENDED = ("psnr", "seam", "sharpness")
+"""What blending is judged by."""
 STATUSES = ("diverged", "failed", "interrupted", "missing")
 
 
@@ -157,6 +159,28 @@ def _row(found: Comparison) -> dict[str, object]:
         "outcome": found.outcome,
         "why": found.why,
     }
+
+
+def blending_table(frames: Frames, data: str) -> pd.DataFrame:
+    """A row a variant: means over seeds and images, before and after Poisson blending.
+
+    Columns: variant, and for each metric of `BLENDED` (of the hole, the seam of its boundary) metric and
+    metric_blended. Raises NoDataError where no blended output was scored.
+    """
+    here = frames.scores[(frames.scores["data"] == data) & frames.scores["region"].isin(["hole", "boundary"])]
+    here = here[here["output"].isin(["composite", "blended"]) & here["metric"].isin(BLENDED)]
+    if not (here["output"] == "blended").any():
+        raise NoDataError(f"No blended output was scored on {data}.")
+    finite = here[np.isfinite(here["value"].astype(float))]
+    means = finite.groupby(["variant", "metric", "output"], observed=True)["value"].mean()
+    rows = []
+    for variant in ordered(frames, here["variant"].tolist()):
+        row: dict[Hashable, object] = {"variant": variant}
+        for metric in BLENDED:
+            row[metric] = means.get((variant, metric, "composite"), np.nan)
+            row[f"{metric}_blended"] = means.get((variant, metric, "blended"), np.nan)
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def levels(frames: Frames, ablation: str) -> pd.DataFrame:

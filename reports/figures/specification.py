@@ -1,5 +1,7 @@
 """The specification curve: above, an effect under each reading of the paper; below, which readings were in force."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -94,7 +96,8 @@ def _effects(axes: Axes, table: pd.DataFrame, *, size: float, line: float) -> No
         if np.isfinite(row["low"]):
             axes.plot([place, place], [row["low"], row["high"]], color=shade, lw=line, solid_capstyle="butt")
         own = {"marker": "D", "ms": max(size, 4.0), "mec": style.INK, "mew": 0.9} if row["usual"] else {}
-        axes.plot(place, row["difference"], **{"marker": "o", "ms": size, "mew": 0.0, "color": shade, **own}, zorder=3)
+        look: dict[str, Any] = {"marker": "o", "ms": size, "mew": 0.0, "color": shade, "zorder": 3, **own}
+        axes.plot(place, row["difference"], **look)
 
 
 def _grid(axes: Axes, table: pd.DataFrame, rows: pd.DataFrame, *, size: float) -> None:

@@ -179,7 +179,7 @@ def test_a_report_of_several_data_sets_keeps_them_apart(study_of: Callable[..., 
         if f.name not in ("factors", "readings")
     }
     _, text = page(replace(parts[0], **joined), tmp_path)
-    assert text.count("<h3>scenes</h3>") == 5
+    assert text.count("<h3>scenes</h3>") == 6
     assert "Published numbers are of Places2" in text
     assert "neither confirms" not in text
 
