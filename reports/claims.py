@@ -234,9 +234,8 @@ class _Study:
             "unresolved": f"a seed of {a} diverged, and the interval holds zero",
         }[outcome]
         numbers = (lost[0] / of[0] - lost[1] / of[1], low, high)
-        return self.told(
-            link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=f"{told}; {rests}."
-        )
+        why = f"{told} ({_interval(low, high, 2)} of the difference); {rests}."
+        return self.told(link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why)
 
     def values(self, link: Link, a: str, data: str) -> pd.DataFrame:
         """What a link is about, as scores: an image's, or with the image `OF_RUN` a run's."""

@@ -1,7 +1,7 @@
 """What the page shows of a study: tables and figures of the frames, each with its caption, in words and rounded."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -224,26 +224,26 @@ def claims(frames: Frames) -> TableView:
     """The paper's claims, each with its outcome."""
     rows, groups = [], []
     for row in claims_table(frames).to_dict("records"):
-        deciding, others = row["why"], [found["why"] for found in row["links"] if found["why"] != row["why"]]
-        controls = [f"Control: {found['why']}" for found in row["controls"]]
+        deciding = row["why"]
+        others = [f"{found['outcome']}: {found['why']}" for found in row["links"] if found["why"] != deciding]
+        others += [f"control: {found['why']}" for found in row["controls"]]
         digits = 3 if row["unit"] == "" else 2
         interval = _interval(row["low"], row["high"], digits, "+") if pd.notna(row["low"]) else ""
         effect = _number(row["effect"], digits, interval, "+")
         rows.append(
             [
-                Cell(row["id"], below=row["where"]),
-                Cell(row["claim"]),
+                Cell(f"{row['id']}. {row['claim']}", below=row["where"], kind="said"),
                 Cell(row["outcome"], below=f"scope: {row['scope']}"),
-                Cell(f"{effect.text} {row['unit']}".rstrip(), effect.value, effect.below, effect.kind),
+                replace(effect, text=f"{effect.text} {row['unit']}".rstrip() if effect.kind else NONE),
                 Cell(row["counts"] or NONE),
-                Cell(deciding, below=" ".join([*others, *controls])),
+                Cell(deciding, below="\n".join(others)),
             ]
         )
         groups.append(row["id"])
     return TableView(
         caption="What the paper claims, and what this study says of it. A claim needs all of its links; the effect is "
         "of the one that decides. Published differences stand beside ours; controls decide nothing.",
-        headings=["Claim", "In our words", "Outcome", "Effect", "n", "On what it rests"],
+        headings=["Claim", "Outcome", "Effect", "n", "On what it rests"],
         rows=rows,
         groups=groups,
     )
@@ -276,8 +276,8 @@ def specification(frames: Frames, name: str, contrast: tuple[str, str], data: st
         name=f"specification-{list(multiverse.multiverses(frames)).index(name)}-{a}-{b}-{_place(frames, data)}",
         alt=f"The difference in PSNR of the hole between {label(a)} and {label(b)} in each universe, sorted, with its "
         "interval, and below it the level of each reading; the next table holds the values.",
-        caption=f"Is the outcome one of how the paper is read? {label(a)} against {label(b)} under every reading of "
-        f"{name}. {multiverse.specification_words(table)}",
+        caption=f"Is the outcome one of how the paper is read? {label(a)} against {label(b)} under every reading in "
+        f"the multiverse {name}. {multiverse.specification_words(table)}",
     )
 
 

@@ -586,6 +586,7 @@ def test_every_loss_trains_every_methods_critics(tmp_path: Path, loss: str) -> N
         "proposed": {**tiny.PROPOSED, "loss": loss},
         "glcic": {"method": "glcic", "loss": loss},
         "ce": {"method": "ce", "loss": loss},
+        "giica": {"method": "giica", "loss": {"extends": loss, "norm": "none"}},  # whose critics have no norm
     }
     once = {"steps": {"pretrain": 1, "critic": 1, "joint": 1}, "log_every": 1}
     plan, store = tiny.planned(tmp_path, variants, defaults=once)
