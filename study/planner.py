@@ -7,7 +7,7 @@ makes no difference.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -250,10 +250,15 @@ class _Planner:
         roles: dict[str, str] = {}
         size = self.study.image_size
         steps = options.steps
-        windowed = options.mask.kind == "center" and all(c.sees == "composite" for c in method.critics.values())
         mask, masks = self.holes(options.mask)
         roles.update({f"data.{name}": key for name, key in masks.items()})
-        forward = work.generator_cost(method.generator, size, center_box(size) if windowed else None)[1]
+
+        def forward(critics: Iterable[Critic] = (), known: bool = False) -> int:
+            """Multiply-accumulates of G's pass, of the hole's window alone where nothing reads the rest (study.train)."""
+            whole = options.mask.kind != "center" or known or any(critic.sees == "raw" for critic in critics)
+            return work.generator_cost(method.generator, size, None if whole else center_box(size))[1]
+
+        known = method.reconstruction.known is not None
         critic = {name: work.critic_cost(c.network, size)[1] for name, c in method.critics.items()}
         batch = options.batch
         common = {
@@ -286,7 +291,7 @@ class _Planner:
                 },
                 masks,
                 seed=self.seed,
-                work=3 * forward * batch * steps.pretrain,
+                work=3 * forward(known=known) * batch * steps.pretrain,
             )
             updates = steps.pretrain
         if "critic" in method.stages:
@@ -305,10 +310,10 @@ class _Planner:
                     {**masks, "generator": roles["pretrain"]},
                     seed=self.seed,
                     work=6 * critic[name] * batch * steps.critic * recipe.critic_steps,
-                    forward=forward * batch * steps.critic * recipe.critic_steps,
+                    forward=forward([described]) * batch * steps.critic * recipe.critic_steps,
                 )
         rounds = max((c.recipe.critic_steps for c in method.critics.values()), default=1)
-        macs = (2 + rounds) * forward + sum(
+        macs = (2 + rounds) * forward(method.critics.values(), known) + sum(
             (6 * c.recipe.critic_steps + 2) * critic[name] for name, c in method.critics.items()
         )
         roles["joint"] = self.add(

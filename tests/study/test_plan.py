@@ -319,7 +319,6 @@ def test_sharing_saves_work(study_of: Callable[..., Study], whole: Plan) -> None
     assert apart.work()["shared"] == apart.work()["unshared"]
 
 
-@pytest.mark.xfail(reason="planner.trained counts G's window by the variant, not by the stage", strict=True)
 def test_a_stages_work_is_its_own_whoever_shares_it(study_of: Callable[..., Study]) -> None:
     alone = make_plan(study_of(BASE))
     beside = make_plan(study_of(BASE + "  raw: {extends: proposed, critic_input: raw}\n"))
