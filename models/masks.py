@@ -66,7 +66,7 @@ class FreeForm(Options):
 
     version: ClassVar[int] = 1
     kind: Literal["free_form"] = "free_form"
-    smallest: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    smallest: Annotated[float, Field(ge=0.05, lt=1)] = 0.15
     largest: Annotated[float, Field(gt=0, lt=1)] = 0.35
     turns: Count = 6
     length: Positive = 0.25
@@ -75,7 +75,9 @@ class FreeForm(Options):
     @model_validator(mode="after")
     def _room_for_a_stroke(self) -> FreeForm:
         if round(self.largest - self.smallest, 6) < 0.1:
-            raise ValueError(f"largest: {self.largest:g} leaves no room above smallest, {self.smallest:g}; add 0.1")
+            raise ValueError(
+                f"largest: {self.largest:g} is too near smallest, {self.smallest:g}; keep 0.1 between them"
+            )
         return self
 
     def draw(self, rng: np.random.Generator, count: int, side: int) -> Holes:

@@ -56,7 +56,7 @@ class Rate(Options):
 class Recipe(Options):
     """A loss with the norm, the optimiser and the bound that were proposed with it (READING R8, R14, R15)."""
 
-    kind: Literal["wgan", "wgan_gp", "js", "lsgan"]
+    kind: Literal["wgan", "wgan_gp", "js", "lsgan"] = reading(..., "R15", "the adversarial loss", paper="wgan")
     form: Literal["non_saturating", "saturating"] | None = reading(
         None, "R15", "what the generator minimises under the JS loss (non_saturating where nothing is said)"
     )
@@ -76,6 +76,8 @@ class Recipe(Options):
             raise ValueError("wgan needs 'clip': the paper bounds its critics by clipping their weights")
         if self.kind == "wgan_gp" and self.penalty is None:
             raise ValueError("wgan_gp needs 'penalty', the weight of its gradient penalty; its paper has 10")
+        if self.kind == "wgan_gp" and self.clip is not None:
+            raise ValueError("wgan_gp penalises the gradient in place of 'clip'; set clip to null")
         if self.kind == "wgan_gp" and self.norm == "batch":
             raise ValueError(
                 "wgan_gp penalises each image's gradient, which batch norm mixes; choose norm none or layer"

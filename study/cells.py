@@ -114,16 +114,24 @@ class Cells:
 
     def usual(self, base: str, key: str, levels: Sequence[Node]) -> str:
         """A base's own level of an option: as it is named among ``levels``, if it is."""
-        origin, tree = self.variants[base], self.reader.chain("variants", base)
-        assert origin is not None and tree is not None
         for level in levels:
-            single = self.reader.variant("", _laid(tree, key, level), self.recipes)
-            if single is not None and single.same_as(origin):
+            if self.is_own(base, key, level):
                 return label(level)
+        origin = self.variants[base]
+        assert origin is not None
         value: Any = origin.options.model_dump(mode="json", by_alias=True)
         for part in key.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         return text_of(value)
+
+    def is_own(self, base: str, key: str, level: Node) -> bool:
+        """Whether a level leaves a base as it is. One that the base alone cannot have, beside others may be fine."""
+        origin, tree = self.variants[base], self.reader.chain("variants", base)
+        assert origin is not None and tree is not None
+        noted = len(self.reader.faults)
+        single = self.reader.variant("", _laid(tree, key, level), self.recipes)
+        del self.reader.faults[noted:]
+        return single is not None and single.same_as(origin)
 
     def applies(self, key: str, base: str) -> bool:
         """Whether the method of a base has an option."""
@@ -143,17 +151,17 @@ class Cells:
                 self.reader.fault(name.place, unknown(name.plain(), self.variants, "no variant"))
         names = [name.text for name in entry.value]
         if not wrong and (twice := _twice(names)):
-            self.reader.fault(entry.place, f"{twice} stands twice")
+            self.reader.fault(entry.place, f"'{twice}' stands twice")
             return []
         return [] if wrong else names
 
     def contrasts(self, node: Node, bases: list[str]) -> list[list[str]] | None:
         """Pairs of bases: those named, else the first against each of the others."""
         entry = node.get("contrasts")
-        if entry is None:
-            return [[bases[0], other] for other in bases[1:]] if bases else []
+        if entry is None or not bases:
+            return [[bases[0], other] for other in bases[1:]]
         pairs = entry.plain()
-        fine = isinstance(pairs, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
+        fine = isinstance(pairs, list) and all(isinstance(pair, list) and len({*map(str, pair)}) == 2 for pair in pairs)
         if not fine or any(name not in bases for pair in pairs for name in pair):
             self.reader.fault(entry.place, f"{shown(pairs)} are no contrasts; write pairs of the base, as [[a, b]]")
             return None
@@ -198,10 +206,11 @@ class Cells:
         size = math.prod(counts) if product else 1 + sum(counts)
         if size <= limit:
             return False
+        fewer = "vary less, take 'design: one_at_a_time'," if product else "vary less"
         self.reader.fault(
             node.key or node.place,
-            f"this multiverse has {size:,} universes, {size * len(bases):,} variants of {', '.join(bases)} to train at "
-            f"each seed; {limit} are allowed: vary less, take 'design: one_at_a_time', or say 'most: {size}'",
+            f"this multiverse has up to {size:,} universes, that is {size * len(bases):,} variants of "
+            f"{', '.join(bases)} at each seed; more than {limit} are not meant: {fewer} or say 'most: {size}'",
         )
         return True
 
@@ -210,13 +219,9 @@ class Cells:
         origin, tree = self.variants[reference], self.reader.chain("variants", reference)
         if origin is None or tree is None:
             return None
-        differs = []
-        for factor, node in chosen.items():
-            single = self.reader.variant("", _laid(tree, factor, node), self.recipes)
-            if single is None:
-                return None
-            if not single.same_as(origin):
-                differs.append(f"{factor}={label(node)}")
+        differs = [
+            f"{factor}={label(node)}" for factor, node in chosen.items() if not self.is_own(reference, factor, node)
+        ]
         name = f"{reference}:{','.join(differs)}" if differs else reference
         for factor, node in chosen.items():
             tree = _laid(tree, factor, node)

@@ -356,9 +356,7 @@ def _show_claims(rows: list[dict[Any, Any]], study: Mapping[str, Any]) -> None:
     """The claims as a table: the sentence that decides, then what else was looked at. Names are text, not markup."""
     shown = Table("", "outcome", "claim, and what it rests on", box=None)
     for row in rows:
-        others = [f"{link['outcome']}: {link['why']}" for link in row["links"] if link["why"] != row["why"]]
-        controls = [f"control: {control['why']}" for control in row["controls"]]
-        told = Text.assemble((row["claim"], "bold"), *(f"\n{line}" for line in [row["why"], *others, *controls]))
+        told = Text.assemble((row["claim"], "bold"), *(f"\n{line}" for line in [row["why"], *row["beside"]]))
         shown.add_row(row["id"], Text.assemble(row["outcome"], (f"\n{row['scope']}", "dim")), told)
     console = Console(width=None if sys.stdout.isatty() else 100)
     console.print(Text(f"{study['name']}, profile {study['profile'] or 'none'}, {study['image_size']} px"))

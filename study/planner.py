@@ -77,7 +77,10 @@ def _facts(study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], 
         "profile": study.profile,
         "seeds": study.seeds,
         "image_size": study.image_size,
-        "data": {name: {**stage.options["dataset"], "stage": stage.key} for name, stage in packed.items()},
+        "data": {
+            name: {**stage.options["dataset"], "stage": stage.key, "like": stage.hints["options"].get("like")}
+            for name, stage in packed.items()
+        },
         "protocol": study.protocol.model_dump(mode="json"),
         "numerics": numerics,
         "shared": share,
@@ -131,14 +134,14 @@ def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterat
         if isinstance(extra, dict) and "reading" in extra:
             if plain is None:  # an option of another loss
                 continue
-            text = own if published is not None else extra["paper"]
+            text = extra["paper"]
             yield {
                 "variant": variant,
                 "key": prefix + key,
                 "value": plain if isinstance(plain, str) else json.dumps(plain),
                 "reading": extra["reading"],
                 "meaning": info.description,
-                "departs": text is not None and plain != text,
+                "departs": plain != own if published is not None else text is not None and plain != text,
             }
         elif hasattr(type(value), "model_fields"):
             yield from _readings(variant, f"{prefix}{key}.", value, own)
@@ -253,12 +256,12 @@ class _Planner:
         mask, masks = self.holes(options.mask)
         roles.update({f"data.{name}": key for name, key in masks.items()})
 
-        def forward(critics: Iterable[Critic] = (), known: bool = False) -> int:
-            """Multiply-accumulates of G's pass, of the hole's window alone where nothing reads the rest (study.train)."""
-            whole = options.mask.kind != "center" or known or any(critic.sees == "raw" for critic in critics)
-            return work.generator_cost(method.generator, size, None if whole else center_box(size))[1]
+        def forward(critics: Iterable[Critic] = (), learns: bool = True) -> int:
+            """Multiply-accumulates of G's pass: of the hole's window alone, where it can and nothing reads the rest."""
+            whole = options.mask.kind != "center" or any(critic.sees == "raw" for critic in critics)
+            whole = whole or (learns and method.reconstruction.known is not None)
+            return work.generator_cost(method.generator, size, None if whole else center_box(size), learns)[1]
 
-        known = method.reconstruction.known is not None
         critic = {name: work.critic_cost(c.network, size)[1] for name, c in method.critics.items()}
         batch = options.batch
         common = {
@@ -291,7 +294,7 @@ class _Planner:
                 },
                 masks,
                 seed=self.seed,
-                work=3 * forward(known=known) * batch * steps.pretrain,
+                work=3 * forward() * batch * steps.pretrain,
             )
             updates = steps.pretrain
         if "critic" in method.stages:
@@ -309,12 +312,12 @@ class _Planner:
                     },
                     {**masks, "generator": roles["pretrain"]},
                     seed=self.seed,
-                    work=6 * critic[name] * batch * steps.critic * recipe.critic_steps,
-                    forward=forward([described]) * batch * steps.critic * recipe.critic_steps,
+                    work=_update(described) * critic[name] * batch * steps.critic * recipe.critic_steps,
+                    forward=forward([described], learns=False) * batch * steps.critic * recipe.critic_steps,
                 )
         rounds = max((c.recipe.critic_steps for c in method.critics.values()), default=1)
-        macs = (2 + rounds) * forward(method.critics.values(), known) + sum(
-            (6 * c.recipe.critic_steps + 2) * critic[name] for name, c in method.critics.items()
+        macs = (2 + rounds) * forward(method.critics.values()) + sum(
+            (_update(c) * c.recipe.critic_steps + 2) * critic[name] for name, c in method.critics.items()
         )
         roles["joint"] = self.add(
             "joint",
@@ -333,6 +336,11 @@ class _Planner:
             work=macs * batch * (steps.generator - updates),
         )
         return roles
+
+
+def _update(critic: Critic) -> int:
+    """A critic's update in forward passes: three each of real and repaired images, six for a gradient's gradient."""
+    return 6 if critic.recipe.penalty is None else 12
 
 
 def _critic_alone(critic: Critic) -> dict[str, Any]:

@@ -196,7 +196,7 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
         "profile": study["profile"],
         "image_size": study["image_size"],
         "command": study.get("command"),
-        "scope": "other",  # neither portraits drawn from a seed nor a folder of images is the paper's data
+        "scope": "reduced" if any(entry.get("like") for entry in study["data"].values()) else "other",
         "generator_updates": max((run.updates for run in plan.runs), default=0),
         "batch": config.get("batch"),
         "steps": config.get("steps"),
@@ -221,7 +221,7 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
 
 
 def _data(name: str, entry: dict[str, Any], store: Store) -> dict[str, Any]:
-    facts: dict[str, Any] = {"name": name, "kind": entry["kind"]}
+    facts: dict[str, Any] = {"name": name, "kind": entry["kind"], "like": entry.get("like")}
     try:
         packed = json.loads((store.folder(entry["stage"]) / "data.json").read_text())
     except (OSError, ValueError):

@@ -6,14 +6,17 @@ Every fault of a file is reported at once, each with its place, what was got, an
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from models.masks import RandomBox
 from models.method import Recipe, Trained
 from study import catalog
 from study.cells import Cells
@@ -39,8 +42,8 @@ SECTIONS = (
 )
 """What a study file may say; ``profiles`` lays some of them over the rest."""
 
-SMALLEST_RANDOM = 24
-"""The image side, in pixels, from which the smallest random hole holds the centre of an SSIM window anywhere."""
+SMALLEST_HOLE = 6
+"""The side, in pixels, of a box that holds the centre of one of SSIM's 11x11 windows wherever it lies."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -135,10 +138,23 @@ def _evaluable(study: Study, place: Place) -> None:
         for variant in study.variants.values()
         if isinstance(variant.options, Trained) and variant.options.central_only
     ]
-    if study.image_size < SMALLEST_RANDOM:
-        faults.append(place.fault(f"got {kind}; below {SMALLEST_RANDOM} px such holes are too small for SSIM"))
+    mask = study.protocol.mask
+    if isinstance(mask, RandomBox) and (pixels := round(mask.smallest * study.image_size)) < SMALLEST_HOLE:
+        faults.append(
+            place.fault(
+                f"a hole of {pixels} px may lie where no window of SSIM fits; make 'smallest' at least "
+                f"{SMALLEST_HOLE} px of {study.image_size}"
+            )
+        )
     if faults:
         raise BadInput(faults)
+
+
+@cache
+def _build(what: str, part: str) -> None:
+    """Builds a network without memory, once. Raises ValueError where it cannot be built."""
+    with torch.device("meta"):
+        catalog.build(catalog.GENERATORS if what == "generator" else catalog.CRITICS, json.loads(part))
 
 
 class _Reader:
@@ -326,10 +342,9 @@ class _Reader:
         node = self.section("variants").get(variant.reference or variant.name) or self.section("variants")
         try:
             method = variant.options.method(image_size)
-            with torch.device("meta"):
-                catalog.build(catalog.GENERATORS, method.generator)
-                for critic in method.critics.values():
-                    catalog.build(catalog.CRITICS, critic.network)
+            _build("generator", json.dumps(method.generator))
+            for critic in method.critics.values():
+                _build("critic", json.dumps(critic.network))
         except ValueError as error:
             place = self.section("image_size").place
             self.fault(

@@ -38,7 +38,7 @@ def said(fault: dict[str, Any], kind: type[BaseModel] | None) -> str:
         case "greater_than_equal":
             wanted = f"{context['ge']:g} or more"
         case "less_than":
-            wanted = f"a value below {context['lt']}"
+            wanted = f"a value below {context['lt']:.10g}"
         case "less_than_equal":
             wanted = f"{context['le']:g} or less"
         case "too_short":
@@ -46,10 +46,9 @@ def said(fault: dict[str, Any], kind: type[BaseModel] | None) -> str:
         case "too_long":
             wanted = f"a list of {context['max_length']} or less"
         case "union_tag_invalid" | "union_tag_not_found":
+            kinds = [str(_kind_of(member)) for member in models_at(kind, location)]
             tag = fault["input"].get("kind") if isinstance(fault["input"], dict) else fault["input"]
-            kinds = re.findall(r"'([^']*)'", context.get("expected_tags", ""))
-            missing = fault["type"] == "union_tag_not_found"
-            return "'kind' is missing" if missing else unknown(tag, kinds)
+            return unknown(tag or "kind", kinds, "" if tag else "missing")
         case "literal_error":
             return unknown(fault["input"], re.findall(r"'([^']*)'", context["expected"]))
         case "value_error":
@@ -60,21 +59,21 @@ def said(fault: dict[str, Any], kind: type[BaseModel] | None) -> str:
 
 
 def model_at(kind: type[BaseModel] | None, location: Sequence[str | int]) -> type[BaseModel] | None:
-    """The options at a path of pydantic's below those of ``kind``; a union's member is in the path by its own kind."""
-    members: list[type[BaseModel]] = []
+    """The options at a path of pydantic's below those of ``kind``."""
+    return next(iter(models_at(kind, location)), None)
+
+
+def models_at(kind: type[BaseModel] | None, location: Sequence[str | int]) -> list[type[BaseModel]]:
+    """The same with all members of a union, until the path names one by its own kind."""
+    found = [kind] if kind else []
     for part in location:
-        if any(_kind_of(member) == part for member in members):
-            kind = next(member for member in members if _kind_of(member) == part)
-            members = []
-            continue
-        if kind is None or not isinstance(part, str):
-            continue
-        for name, info in kind.model_fields.items():
-            if part in (name, info.alias):
-                members = list(_models_in(info.annotation))
-                kind = members[0] if members else kind
-                break
-    return kind
+        if len(found) > 1:
+            found = [member for member in found if _kind_of(member) == part] or found
+        elif found and isinstance(part, str):
+            for name, info in found[0].model_fields.items():
+                if part in (name, info.alias):
+                    found = list(_models_in(info.annotation)) or found
+    return found
 
 
 def _kind_of(model: type[BaseModel]) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from models.masking import Box
 from models.method import Part
-from study import anatomy
+from study import anatomy, catalog
 
 
 def parameters(network: nn.Module) -> int:
@@ -14,10 +15,18 @@ def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def generator_cost(part: Part, side: int, window: Box | None = None) -> tuple[int, int]:
-    """Parameters, and multiply-accumulates an image, of a generator (of its window alone, where one is named)."""
-    found = anatomy.of_generator(part, side, window)
+def generator_cost(part: Part, side: int, window: Box | None = None, training: bool = False) -> tuple[int, int]:
+    """Parameters, and multiply-accumulates an image, of a generator.
+
+    Of its ``window`` alone, where one is named, unless in ``training`` a norm takes statistics over the whole map.
+    """
+    found = anatomy.of_generator(part, side, None if training and not _windowed_in_training(part) else window)
     return found.parameters, found.macs
+
+
+def _windowed_in_training(part: Part) -> bool:
+    with torch.device("meta"):
+        return bool(catalog.build(catalog.GENERATORS, part).train().windowed)
 
 
 def critic_cost(part: Part, side: int) -> tuple[int, int]:

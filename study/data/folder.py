@@ -24,6 +24,7 @@ class Folder(DataSet):
 
     `train` and `test` are split files, relative to `root`; without them a seeded share is the test set. A share of the
     training images is kept for validation. `train_limit` and `test_limit` keep the first so many, in a seeded order.
+    `like`: which of the paper's data sets the images are of the kind of, for the report.
     """
 
     version: ClassVar[int] = 1
@@ -36,6 +37,7 @@ class Folder(DataSet):
     split_seed: Annotated[int, Field(ge=0)] = 0
     train_limit: Limit | None = None
     test_limit: Limit | None = None
+    like: Literal["CelebA", "ImageNet", "Places2"] | None = None
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> "Folder":
@@ -44,7 +46,7 @@ class Folder(DataSet):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """The options but the root, and a digest of each image's relative path, size and time of change."""
+        """The options but the root and `like`, and a digest of each image's relative path, size and time of change."""
         root = self._root()
         digest = hashlib.sha256()
         for name in sorted({name for names in self.split().values() for name in names}):
@@ -53,7 +55,7 @@ class Folder(DataSet):
         for file in (self.train, self.test):
             if file is not None:
                 digest.update((root / file).read_bytes())
-        return self.model_dump(exclude={"root"}) | {"version": self.version, "content": digest.hexdigest()}
+        return self.model_dump(exclude={"root", "like"}) | {"version": self.version, "content": digest.hexdigest()}
 
     def pack(self, image_size: int, folder: Path, report: Report) -> None:
         split = self.split()

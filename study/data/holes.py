@@ -25,6 +25,7 @@ Draw = Callable[[np.random.Generator, int], Holes]
 """So many holes, (count, side, side), of a random generator."""
 
 SHOWN = 5  # of many faulty files
+SSIM_EDGE = 5  # px that half a window of SSIM reaches beyond its centre
 
 
 def drawn_holes(options: Mapping[str, Any], needs: Mapping[str, str], store: Store, side: int) -> Draw:
@@ -83,7 +84,8 @@ def hole_of(file: Path, side: int, hole: str) -> NDArray[np.bool_]:
     """The hole that a mask file shows, (side, side).
 
     Raises:
-        ValueError: it cannot be read, has another size, more than two values, no hole or nothing else; says which.
+        ValueError: it cannot be read, has another size or more than two values, or no hole or known pixel that could be
+            scored; says which.
     """
     try:
         with Image.open(file) as opened:
@@ -103,6 +105,8 @@ def hole_of(file: Path, side: int, hole: str) -> NDArray[np.bool_]:
     found = white if hole == "white" else np.logical_not(white)
     if not found.any():
         raise ValueError(f"it is empty: nothing of it is {hole}; if its hole has the other colour, say so in 'hole'")
+    if not found[SSIM_EDGE:-SSIM_EDGE, SSIM_EDGE:-SSIM_EDGE].any():
+        raise ValueError(f"its hole lies within {SSIM_EDGE} px of the border, where no window of SSIM fits")
     if found.all():
         raise ValueError(f"it is full: all of it is {hole}, so that nothing is known to repair it from")
     return np.asarray(found, dtype=bool)

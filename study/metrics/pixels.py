@@ -68,7 +68,7 @@ class Sharpness(Metric):
     """How sharp the hole is, as a share of the truth: 1 is as sharp, 0 has no detail at all; noise goes beyond 1.
 
     The mean absolute step between neighbours that are both in the hole, over all channels, of the output over the
-    truth's; infinite where the truth is one colour.
+    truth's. Where the truth has no step at all: 1 if the output has none either, else infinite.
     """
 
     name, title, unit = "sharpness", "sharpness", ""
@@ -76,7 +76,8 @@ class Sharpness(Metric):
     regions = ("hole",)
 
     def __call__(self, output: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        return {"hole": _steps(output, mask) / _steps(image, mask)}
+        ours, truth = _steps(output, mask), _steps(image, mask)
+        return {"hole": torch.where((ours == 0) & (truth == 0), 1, ours / truth)}
 
 
 def _steps(image: Tensor, mask: Tensor) -> Tensor:

@@ -278,7 +278,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         ".base.1",
         "'glcik' is no variant; choose classic, glcic, mean, proposed (did you mean 'glcic'?)",
     ),
-    "a base twice": ({"base": ["proposed", "glcic", "proposed"], **HEADS}, ".base", "proposed stands twice"),
+    "a base twice": ({"base": ["proposed", "glcic", "proposed"], **HEADS}, ".base", "'proposed' stands twice"),
     "nothing varied": ({"base": ["proposed"]}, "", "this needs 'vary', such as {head: [mean, linear]}"),
     "an option that no base has": (
         {"base": ["glcic", "mean"], "vary": {"head": ["mean"]}},
@@ -330,14 +330,16 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
             "design": "product",
         },
         "",
-        "this multiverse has 81 universes, 162 variants of proposed, glcic to train at each seed; 64 are allowed: "
+        "this multiverse has up to 81 universes, that is 162 variants of proposed, glcic at each seed; "
+        "more than 64 are not meant: "
         "vary less, take 'design: one_at_a_time', or say 'most: 81'",
     ),
     "more than it allows itself": (
         {"base": ["proposed"], "vary": {"head": ["mean", "patch"], "flips": [True, False]}, "design": "product"}
         | {"most": 3},
         "",
-        "this multiverse has 4 universes, 4 variants of proposed to train at each seed; 3 are allowed: "
+        "this multiverse has up to 4 universes, that is 4 variants of proposed at each seed; "
+        "more than 3 are not meant: "
         "vary less, take 'design: one_at_a_time', or say 'most: 4'",
     ),
     "a size that is none": (

@@ -12,6 +12,7 @@ import pytest
 import tiny
 from PIL import Image
 
+import study
 from study.data import DATASETS, Packed
 from study.data.folder import Folder, square
 from study.errors import BadInput
@@ -231,6 +232,20 @@ def test_a_moved_root_is_the_same_stage(root: Path, tmp_path: Path) -> None:
     first = key(root)
     root.rename(tmp_path / "moved")
     assert key(tmp_path / "moved") == first
+
+
+def test_what_images_are_like_is_for_the_report_alone(root: Path, tmp_path: Path) -> None:
+    plans = [
+        tiny.planned(tmp_path, data={"photos": {"kind": "folder", "root": str(root), **more}})[0]
+        for more in ({}, {"like": "Places2"})
+    ]
+    assert len({tiny.run_of(plan, "proposed").stages["data"] for plan in plans}) == 1
+    found = []
+    for plan in plans:
+        plan.save(tmp_path / "out")
+        facts = study.load(tmp_path / "out").study
+        found.append((facts["scope"], facts["data"][0]["like"]))
+    assert found == [("other", None), ("reduced", "Places2")]
 
 
 def test_packing_again_gives_the_same_bytes(root: Path, tmp_path: Path) -> None:
