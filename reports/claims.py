@@ -64,8 +64,8 @@ def claims_table(frames: Frames) -> pd.DataFrame:
 
     Columns: id, claim, where, evidence, outcome, scope ('paper', 'reduced', 'other'); effect, low, high (the 95%
     interval), unit, n (of seeds or networks), counts (n in words) and why (a sentence) of the link that decides, the
-    first with the claim's own outcome; links and controls, lists of `Finding`s as mappings. A number that is unknown or
-    does not exist is NaN, in a mapping None.
+    first with the claim's own outcome; beside, what the other links and the controls say, a list of sentences; links
+    and controls, lists of `Finding`s as mappings. A number that is unknown or does not exist is NaN, in a mapping None.
     """
     study = _Study(frames)
     table = pd.DataFrame([_row(study, claim) for claim in claims()])
@@ -82,6 +82,10 @@ def _row(study: "_Study", claim: Claim) -> dict[str, Any]:
         "outcome": outcome,
         "scope": study.scope(claim),
         **{name: getattr(deciding, name) for name in ("effect", "low", "high", "unit", "n", "counts", "why")},
+        "beside": [
+            *(f"{found.outcome}: {found.why}" for found in links if found is not deciding),
+            *(f"control: {found.why}" for found in controls),
+        ],
         "links": [asdict(found) for found in links],
         "controls": [asdict(found) for found in controls],
     }

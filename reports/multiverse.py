@@ -45,7 +45,7 @@ def specification_table(
     `contrast`: two bases, by default the first that the study asks for. Universes in which the same two variants
     meet, since neither has the reading that was changed, are one row, that of the first.
 
-    Columns: universe, merged (tuple of the others that this row speaks for), usual (the study's own settings), a
+    Columns: universe, merged (tuple of the others that this row stands for), usual (the study's own settings), a
     and b (the variants that were run), difference, low, high (each interval holds at `level` by itself), n_seeds
     (of a and of b), n_images, paired, beyond_zero (the interval excludes zero), note (what is missing, and why);
     then one a reading with its level: "x / y" where a and b differ in it, "" where neither has it. Raises
@@ -141,11 +141,7 @@ def specification_words(table: pd.DataFrame) -> str:
     if lost := len(table) - len(known):
         parts.append(f"{_universes(lost)} {'has' if lost == 1 else 'have'} no result: the table says why.")
     if merged := int(table["merged"].map(len).sum()):
-        again = "puts the same two runs" if merged == 1 else "put the same two runs"
-        parts.append(
-            f"{_universes(merged)} more {again} against each other, since neither side has what is changed, and "
-            "counted once."
-        )
+        parts.append(f"{_universes(merged)} more would change only what neither side has, and stand with their equals.")
     parts.append("This describes and tests nothing: the universes share images, seeds and often training.")
     return " ".join(parts)
 

@@ -14,7 +14,7 @@ from reports.claims import claims_table
 from reports.frames import Frames, NoDataError
 from reports.multiverse import multiverses, specification_table
 from reports.paper import counterpart, paper
-from reports.protocols import protocol_table
+from reports.protocols import HEADROOM, protocol_table
 from reports.views import NOT_RECORDED, duration, words
 
 
@@ -46,7 +46,8 @@ def csv_tables(frames: Frames) -> dict[str, pd.DataFrame]:
     """
     single: dict[str, Callable[[Frames], pd.DataFrame]] = {
         "trouble": tables.trouble_table,
-        "claims": lambda frames: claims_table(frames).drop(columns=["links", "controls"]),
+        "claims": lambda frames: claims_table(frames).drop(columns=["beside", "links", "controls"]),
+        "links": _links,
         "protocols": protocol_table,
         "cost": tables.cost_table,
         "stages": tables.stage_table,
@@ -107,10 +108,13 @@ def context(frames: Frames) -> dict[str, Any]:
                 ],
                 "curves": view(views.curves, frames, data),
                 "repairs": view(views.repairs, frames, data),
+                "blended": view(views.blended_repairs, frames, data),
             }
             for data in frames.data_sets()
         ],
+        "departures": views.departures(frames),
         "protocol": view(views.protocol, frames),
+        "headroom": HEADROOM,
         "cost": view(views.cost, frames),
         "stages": view(views.stages, frames),
         "sharing": _sharing(frames),
@@ -124,6 +128,14 @@ def context(frames: Frames) -> dict[str, Any]:
 def _specifications(frames: Frames) -> list[tuple[str, tuple[str, str]]]:
     """Each multiverse with each of its contrasts."""
     return [(name, contrast) for name, contrasts in multiverses(frames).items() for contrast in contrasts]
+
+
+def _links(frames: Frames) -> pd.DataFrame:
+    """What each claim rests on: a row a link or a control, that has no outcome, with the claim's id."""
+    table = claims_table(frames)
+    return pd.DataFrame(
+        [{"id": row["id"], **found} for row in table.to_dict("records") for found in row["links"] + row["controls"]]
+    )
 
 
 def _scope(frames: Frames) -> str:

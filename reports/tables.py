@@ -11,8 +11,8 @@ from reports.paper import counterpart, published_values
 from reports.statistics import Comparison, compare, mean_interval, resolvable, select, simultaneous
 
 REGIONS = ("whole", "hole")
-BLENDED = ("psnr", "seam", "sharpness")
-"""What blending is judged by."""
+BLENDED = {"psnr": "hole", "seam": "boundary", "sharpness": "hole"}
+"""What blending is judged by, and of which region."""
 STATUSES = ("diverged", "failed", "interrupted", "missing")
 
 
@@ -161,26 +161,63 @@ def _row(found: Comparison) -> dict[str, object]:
     }
 
 
-def blending_table(frames: Frames, data: str) -> pd.DataFrame:
-    """A row a variant: means over seeds and images, before and after Poisson blending.
+def blending_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
+    """A row a variant: means over seeds and images, before and after Poisson blending, and what it changed.
 
-    Columns: variant, and for each metric of `BLENDED` (of the hole, the seam of its boundary) metric and
-    metric_blended. Raises NoDataError where no blended output was scored.
+    Columns: variant, label, group; for each metric of `BLENDED` (of the hole, the seam of its boundary) metric,
+    metric_blended, metric_change, metric_low, metric_high; seam_raw (of the output as the generator gives it; the
+    hole's PSNR and sharpness are the composite's); seeds, images. Raises NoDataError where no
+    blended output was scored.
     """
-    here = frames.scores[(frames.scores["data"] == data) & frames.scores["region"].isin(["hole", "boundary"])]
-    here = here[here["output"].isin(["composite", "blended"]) & here["metric"].isin(BLENDED)]
-    if not (here["output"] == "blended").any():
+    here = frames.scores[(frames.scores["data"] == data) & frames.scores["metric"].isin(list(BLENDED))]
+    here = here[here["region"] == here["metric"].map(BLENDED)]
+    runs = frames.runs[frames.runs["data"] == data]
+    completed = runs[(runs["status"] == "completed") & runs["run"].isin(here["run"])]
+    finite = here[np.isfinite(here["value"].astype(float)) & here["run"].isin(completed["run"])]
+    if not (finite["output"] == "blended").any():
         raise NoDataError(f"No blended output was scored on {data}.")
-    finite = here[np.isfinite(here["value"].astype(float))]
-    means = finite.groupby(["variant", "metric", "output"], observed=True)["value"].mean()
+    means = finite.groupby(["variant", "metric", "output"], observed=True)["value"].mean().to_dict()
     rows = []
-    for variant in ordered(frames, here["variant"].tolist()):
-        row: dict[Hashable, object] = {"variant": variant}
-        for metric in BLENDED:
+    for variant in ordered(frames, completed["variant"].tolist()):
+        row: dict[str, object] = {"variant": variant, "label": label(variant), "group": group(frames, variant)}
+        own = here[here["variant"] == variant]
+        seeds = images = 0
+        for metric, region in BLENDED.items():
+            found = compare(
+                runs,
+                own,
+                variant,
+                variant,
+                metric=metric,
+                region=region,
+                output=("blended", "composite"),
+                data=data,
+                level=level,
+            )
             row[metric] = means.get((variant, metric, "composite"), np.nan)
             row[f"{metric}_blended"] = means.get((variant, metric, "blended"), np.nan)
-        rows.append(row)
+            row |= {f"{metric}_change": found.difference, f"{metric}_low": found.low, f"{metric}_high": found.high}
+            seeds, images = max(seeds, found.n_seeds[0]), max(images, found.n_images)
+        row["seam_raw"] = means.get((variant, "seam", "raw"), np.nan)
+        rows.append({**row, "seeds": seeds, "images": images})
     return pd.DataFrame(rows)
+
+
+def departures_table(frames: Frames) -> pd.DataFrame:
+    """Where the paper's methods depart from the text, each from that of its own paper.
+
+    Columns: variant, label, reading, key, value, meaning. Empty where none departs; raises NoDataError where no
+    reading is known.
+    """
+    if frames.readings.empty:
+        raise NoDataError("No reading is recorded.")
+    own = frames.readings[frames.readings["departs"].astype(bool)]
+    order = [v for v in ordered(frames, own["variant"].tolist()) if group(frames, v) == "paper"]
+    own = own[own["variant"].isin(order)].sort_values(
+        "variant", key=lambda names: names.map(order.index), kind="stable"
+    )
+    own = own.assign(label=own["variant"].map(label))
+    return own[["variant", "label", "reading", "key", "value", "meaning"]].reset_index(drop=True)
 
 
 def levels(frames: Frames, ablation: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from reports import figures, multiverse, protocols, tables
 from reports.claims import claims_table
 from reports.figures import style
 from reports.frames import Frames, NoDataError
-from reports.naming import label, level_label, metric_of
+from reports.naming import group, label, level_label, metric_of, ordered, role
 from reports.paper import counterpart
 
 NONE = "–"
@@ -35,12 +35,16 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class TableView:
-    """A table as the page shows it. Each row's first cell is its heading; `groups` names what sets rows apart."""
+    """A table as the page shows it. Each row's first cell is its heading; `groups` names what sets rows apart.
+
+    `more`: what is folded away beneath it.
+    """
 
     caption: str
     headings: list[str]
     rows: list[list[Cell]]
     groups: list[str] = field(default_factory=list)
+    more: "TableView | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +124,21 @@ def _text(value: Any) -> Cell:
     return Cell(NONE if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)) else str(value) or NONE)
 
 
+def _folded(table: TableView, caption: str) -> TableView:
+    """The same with the rows of the group "other" folded away under `caption`; as it is where there are no others."""
+    others = [group == "other" for group in table.groups]
+    if all(others) or not any(others):
+        return table
+
+    def part(folded: bool) -> dict[str, Any]:
+        kept = [place for place, other in enumerate(others) if other == folded]
+        return {"rows": [table.rows[place] for place in kept], "groups": [table.groups[place] for place in kept]}
+
+    count = sum(others)
+    named = f"{caption}: {count} other variant{'' if count == 1 else 's'}, of the ablations and other readings."
+    return replace(table, **part(False), more=TableView(caption=named, headings=table.headings, **part(True)))
+
+
 def results(frames: Frames, data: str, metric: str) -> TableView:
     """Table 6 or 7 with ours beside it."""
     table = tables.results_table(frames, metric=metric, data=data)
@@ -138,7 +157,7 @@ def results(frames: Frames, data: str, metric: str) -> TableView:
             ]
         rows.append([*cells, _number(row["seeds"]), _number(row["images"]), Cell(row["notes"], kind="notes")])
     unit = f" ({named.unit})" if named.unit else ""
-    return TableView(
+    whole = TableView(
         caption=f"{number}. {named.label}{unit} on {data}, of the composite: published, and measured with 95% "
         "intervals over seeds and images. More is better.",
         headings=[
@@ -147,6 +166,7 @@ def results(frames: Frames, data: str, metric: str) -> TableView:
         rows=rows,
         groups=table["group"].tolist(),
     )  # fmt: skip
+    return _folded(whole, f"{number}, {named.label}{unit} on {data}")
 
 
 def contrasts(frames: Frames, data: str) -> TableView:
@@ -190,7 +210,7 @@ def ablation(frames: Frames, ablation: str, data: str) -> TableView:
     rows = [
         [
             Cell(label(row["variant"])),
-            *(_text(row[factor]) for factor in factors),
+            *(_text(level_label(str(row[factor]))) for factor in factors),
             _number(row["mean"], digits, _interval(row["low"], row["high"], digits)),
             _each(row["by_seed"], digits),
             _number(
@@ -224,9 +244,6 @@ def claims(frames: Frames) -> TableView:
     """The paper's claims, each with its outcome."""
     rows, groups = [], []
     for row in claims_table(frames).to_dict("records"):
-        deciding = row["why"]
-        others = [f"{found['outcome']}: {found['why']}" for found in row["links"] if found["why"] != deciding]
-        others += [f"control: {found['why']}" for found in row["controls"]]
         digits = 3 if row["unit"] == "" else 2
         interval = _interval(row["low"], row["high"], digits, "+") if pd.notna(row["low"]) else ""
         effect = _number(row["effect"], digits, interval, "+")
@@ -236,7 +253,7 @@ def claims(frames: Frames) -> TableView:
                 Cell(row["outcome"], below=f"scope: {row['scope']}"),
                 replace(effect, text=f"{effect.text} {row['unit']}".rstrip() if effect.kind else NONE),
                 Cell(row["counts"] or NONE),
-                Cell(deciding, below="\n".join(others)),
+                Cell(row["why"], below="\n".join(row["beside"])),
             ]
         )
         groups.append(row["id"])
@@ -251,32 +268,54 @@ def claims(frames: Frames) -> TableView:
 
 def blending(frames: Frames, data: str) -> TableView:
     """Before and after Poisson blending."""
+    table = tables.blending_table(frames, data)
     rows = []
-    for row in tables.blending_table(frames, data).to_dict("records"):
-        cells = [Cell(label(row["variant"]))]
+    for row in table.to_dict("records"):
+        cells = [Cell(row["label"])]
         for metric in tables.BLENDED:
             digits = metric_of(metric).digits
-            cells += [_number(row[metric], digits), _number(row[f"{metric}_blended"], digits)]
-        rows.append(cells)
-    return TableView(
-        caption=f"Before and after Poisson blending on {data} (reading R25): the hole's PSNR (dB, more is better), the "
+            before, after = (_number(row[name], digits).text for name in (metric, f"{metric}_blended"))
+            change = _number(row[f"{metric}_change"], digits, sign="+").text
+            interval = _interval(row[f"{metric}_low"], row[f"{metric}_high"], digits, "+")
+            cells.append(Cell(f"{before} → {after}", below=f"{change} {interval}", kind="number"))
+        raw = _number(row["seam_raw"], metric_of("seam").digits)
+        rows.append([*cells, raw, _number(row["seeds"]), _number(row["images"])])
+    whole = TableView(
+        caption=f"Before and after Poisson blending on {data} (reading R25): the hole's PSNR (dB; more is better), the "
         "seam error at its boundary (less is better), and its sharpness (1 is as sharp as the truth). Means over seeds "
-        "and images.",
-        headings=["Method", *(f"{metric_of(m).label}, {when}" for m in tables.BLENDED for when in ("before", "after"))],
+        "and images; below, the change with its 95% interval. Raw is the generator's own output.",
+        headings=["Method", *(metric_of(metric).label for metric in tables.BLENDED), "Seam, raw", "Seeds", "Images"],
         rows=rows,
+        groups=table["group"].tolist(),
     )
+    return _folded(whole, f"Blending on {data}")
+
+
+def departures(frames: Frames) -> list[tuple[str, str]]:
+    """Each of the paper's methods that departs from the text of its own paper, and where; none where none is known."""
+    try:
+        table = tables.departures_table(frames)
+    except NoDataError:
+        return []
+    return [
+        (str(name), "; ".join(f"{row['key']} {level_label(row['value'])} ({row['reading']})" for row in rows))
+        for name, own in table.astype({"value": str}).groupby("label", sort=False)
+        if (rows := own.to_dict("records"))
+    ]
 
 
 def specification(frames: Frames, name: str, contrast: tuple[str, str], data: str) -> FigureView:
     """A specification curve."""
     table = multiverse.specification_table(frames, name, data, contrast=contrast)
     a, b = contrast
+    asked = multiverse.multiverses(frames)
+    numbers = (list(asked).index(name), asked[name].index(contrast), _place(frames, data))
     return _figure(
         figures.specification(frames, name, data=data, contrast=contrast),
-        name=f"specification-{list(multiverse.multiverses(frames)).index(name)}-{a}-{b}-{_place(frames, data)}",
+        name="-".join(["specification", *map(str, numbers)]),
         alt=f"The difference in PSNR of the hole between {label(a)} and {label(b)} in each universe, sorted, with its "
         "interval, and below it the level of each reading; the next table holds the values.",
-        caption=f"Is the outcome one of how the paper is read? {label(a)} against {label(b)} under every reading in "
+        caption=f"Is the outcome one of how the paper is read? {label(a)} against {label(b)} under the readings of "
         f"the multiverse {name}. {multiverse.specification_words(table)}",
     )
 
@@ -291,7 +330,7 @@ def specification_values(frames: Frames, name: str, contrast: tuple[str, str], d
             *(Cell(level_label(str(row[reading])) or NONE) for reading in varied),
             _number(row["difference"], 3, _interval(row["low"], row["high"], 3, "+"), "+"),
             Cell(f"{row['n_seeds'][0]} and {row['n_seeds'][1]} seeds", below=f"{row['n_images']} images"),
-            Cell(row["note"] or NONE),
+            Cell(row["note"] or NONE, kind="notes"),
         ]
         for row in table.to_dict("records")
     ]
@@ -304,24 +343,52 @@ def specification_values(frames: Frames, name: str, contrast: tuple[str, str], d
 
 
 def protocol(frames: Frames) -> TableView:
-    """Which published figures are in reach under which protocol."""
+    """How many published figures are in reach under each protocol, and what would have to be true of the others."""
     summary = protocols.protocol_summary(frames)
     rows = [
         [
             Cell(f"{REGION[row['region']]}, {row['output']}"),
             Cell(row["window"]),
-            Cell(f"{row['in_reach']} of {row['of']}"),
-            Cell(row["would_have_to"] or "nothing"),
+            *(Cell(f"{row[metric]} of {row[f'{metric}_of']}", kind="number") for metric in ("psnr", "ssim")),
+            Cell(row["would_have_to"] or "nothing more", kind="notes"),
         ]
         for row in summary.to_dict("records")
     ]
-    headroom = protocols.HEADROOM
     return TableView(
-        caption="Under which protocol could the published figures have been measured? "
-        f"{protocols.protocol_words(summary)} In reach is what lies between the best filler that is not trained and "
-        f"the best method here, plus {headroom['psnr']:g} dB or {headroom['ssim']:g} for longer training on more data.",
-        headings=["Region and output", "Window of SSIM", "In reach", "What would have to be true"],
+        caption=f"The published figures of Tables 6 to 8 under each protocol. {protocols.protocol_words(summary)}",
+        headings=[
+            "Region and output",
+            "Window of SSIM",
+            "PSNR in reach",
+            "SSIM in reach",
+            "What would have to be true",
+        ],
         rows=rows,
+        more=_protocol_values(frames),
+    )
+
+
+def _protocol_values(frames: Frames) -> TableView:
+    table = protocols.protocol_table(frames)
+    rows = []
+    for row in table.to_dict("records"):
+        digits = metric_of(row["metric"]).digits
+        rows.append(
+            [
+                Cell(f"{metric_of(row['metric']).label}, {REGION[row['region']]}, {row['output']}"),
+                Cell(label(role(frames, row["method"])), below=row["counterpart"]),
+                _number(row["published"], digits),
+                _number(row["measured"], digits, f"on {row['data']}"),
+                _number(row["floor"], digits, label(row["filler"])),
+                _number(row["ceiling"], digits, f"{label(row['best'])} {row['best_mean']:.{digits}f}"),
+                Cell("in reach" if row["in_reach"] else "no"),
+            ]
+        )
+    return TableView(
+        caption="Every published figure under every protocol: floor, ceiling, and what the method scored here.",
+        headings=["Protocol", "Method", "Published", "Measured", "Floor", "Ceiling", "In reach"],
+        rows=rows,
+        groups=(table["metric"] + table["region"] + table["output"]).tolist(),
     )
 
 
@@ -345,7 +412,8 @@ def trouble(frames: Frames) -> TableView:
 
 def cost(frames: Frames) -> TableView:
     """What a run costs."""
-    return TableView(
+    table = tables.cost_table(frames)
+    whole = TableView(
         caption="Cost of a run: weights, updates, and the median of its time.",
         headings=[
             "Variant",
@@ -366,9 +434,11 @@ def cost(frames: Frames) -> TableView:
                 _number(row["updates"]),
                 Cell(duration(row["seconds"])),
             ]
-            for row in tables.cost_table(frames).to_dict("records")
+            for row in table.to_dict("records")
         ],
+        groups=[group(frames, variant) for variant in table["variant"]],
     )
+    return _folded(whole, "Cost")
 
 
 def stages(frames: Frames) -> TableView:
@@ -394,13 +464,13 @@ def readings(frames: Frames) -> TableView:
     table = tables.readings_table(frames)
     return TableView(
         caption="Where the paper leaves a choice open or contradicts itself, what was chosen. "
-        "Those that depart from its literal text come first.",
+        "Those that depart from its literal text, a baseline's from that of its own paper, come first.",
         headings=["Reading", "Setting", "Value", "Meaning", "Departs", "Variants"],
         rows=[
             [
                 _text(row["reading"]),
                 _text(row["key"]),
-                _text(row["value"]),
+                _text(level_label(str(row["value"]))),
                 _text(row["meaning"]),
                 Cell("departs" if row["departs"] else "no"),
                 _text(row["variants"]),
@@ -475,6 +545,23 @@ def repairs(frames: Frames, data: str) -> FigureView:
         alt="Grid of test images: the original, the image with its hole, and each method's repair of it.",
         caption=f"As Figure 4: the same test images of {data} for all methods, the first by name of those kept, "
         "none chosen by its look.",
+    )
+
+
+def blended_repairs(frames: Frames, data: str) -> FigureView:
+    """The paper's methods after blending, on few images so that the page stays light."""
+    blended = frames.pictures["output"] == "blended"
+    if not (blended & (frames.pictures["data"] == data)).any():
+        raise NoDataError(f"No blended repair of {data} is stored.")
+    pictures = frames.pictures[blended | frames.pictures["output"].isin(["truth", "masked"])]
+    pictures = pictures.assign(output=pictures["output"].replace("blended", "composite"))
+    known = [v for v in ordered(frames, pictures["variant"].tolist()) if group(frames, v) == "paper"]
+    return _figure(
+        figures.repairs(replace(frames, pictures=pictures), data=data, variants=known or None, limit=2),
+        name=f"blended-{_place(frames, data)}",
+        alt="Grid of test images: the original, the image with its hole, and each of the paper's methods' repair of it "
+        "after Poisson blending.",
+        caption=f"The same after Poisson blending, the first two images of {data}, the paper's methods alone.",
     )
 
 

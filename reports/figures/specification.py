@@ -16,6 +16,8 @@ from reports.naming import label, level_label, metric_of
 APART, HOLDS, OTHER = style.LEVELS[0], style.MUTED, style.LEVELS[1]
 ROW, GAP = 0.17, 0.45
 """Height of a level's row in inches, and the room between two readings in rows."""
+BAND = 20.0
+"""The most that half the band about the study's own settings takes, in points."""
 LONGEST = 34
 
 
@@ -49,23 +51,25 @@ def specification(
     step = (width - 2.4) * 72 / len(table)  # points from one universe to the next
 
     with style.styled():
-        drawn = style.figure(width, 2.6 + height + 0.5)
-        drawn.get_layout_engine().set(hspace=0.02)  # type: ignore[union-attr, call-arg]
+        drawn = style.figure(width, 2.9 + height + 0.5)
+        drawn.get_layout_engine().set(hspace=0.02, w_pad=0.15)  # type: ignore[union-attr, call-arg]
         above, below = drawn.subplots(2, 1, sharex=True, height_ratios=[2.4, height])
+        half = min(0.5, BAND / step)
         for place in np.flatnonzero(table["usual"]):
             for axes in (above, below):
-                axes.axvspan(place - 0.5, place + 0.5, color=style.MUTED, alpha=0.18, lw=0)
-        _effects(above, table, size=min(5.0, 0.75 * step), line=min(1.3, 0.45 * step))
+                axes.axvspan(place - half, place + half, color=style.MUTED, alpha=0.18, lw=0)
+        _effects(above, table, size=min(5.0, max(0.75 * step, 2.2)), line=min(1.3, 0.4 * step))
         above.axhline(0, color=style.INK, lw=0.8)
         if np.isfinite(published):
             above.axhline(published, color=style.LEVELS[2], lw=0.9, ls="--")
         unit = f" ({named.unit})" if named.unit else ""
-        above.set_title(f"{label(a)} − {label(b)}: {named.label}, {region}{unit}, {output}, on {data}")
+        title = f"{label(a)} − {label(b)}\n{named.label}{unit}, {region}, {output}, on {data}"
+        drawn.suptitle(title, x=0.01, ha="left", fontsize=9)
         above.grid(axis="y")
         above.tick_params(bottom=False)
-        _grid(below, table, rows, size=min(4.5, 0.75 * step))
+        _grid(below, table, rows, size=min(4.5, max(0.75 * step, 1.5)))
         below.set_xlim(-0.7, len(table) - 0.3)
-        below.set_xlabel(f"{len(table)} universes, by the size of the difference")
+        below.set_xlabel(f"{len(table)} universes, in the order of the difference", fontsize=8)
         drawn.legend(handles=_keys(table, rows, published), loc="outside lower center", ncols=3, fontsize=8)
     return drawn
 
@@ -95,8 +99,11 @@ def _effects(axes: Axes, table: pd.DataFrame, *, size: float, line: float) -> No
             continue
         if np.isfinite(row["low"]):
             axes.plot([place, place], [row["low"], row["high"]], color=shade, lw=line, solid_capstyle="butt")
-        own = {"marker": "D", "ms": max(size, 4.0), "mec": style.INK, "mew": 0.9} if row["usual"] else {}
-        look: dict[str, Any] = {"marker": "o", "ms": size, "mew": 0.0, "color": shade, "zorder": 3, **own}
+        look: dict[str, Any] = {"marker": "o", "ms": size, "mew": 0.0, "color": shade, "zorder": 3}
+        if row["usual"]:
+            look |= {"marker": "D", "ms": max(size, 4.0), "mec": style.INK, "mew": 0.9}
+        if not np.isfinite(row["low"]):
+            look |= {"mfc": "none", "mew": 0.9}
         axes.plot(place, row["difference"], **look)
 
 
@@ -117,13 +124,14 @@ def _grid(axes: Axes, table: pd.DataFrame, rows: pd.DataFrame, *, size: float) -
 
 def _keys(table: pd.DataFrame, rows: pd.DataFrame, published: float) -> list[Line2D]:
     """What the figure's marks mean, of those that occur in it."""
-    known = table["difference"].notna()
+    known, bounded = table["difference"].notna(), table["low"].notna()
     effect = {"marker": "o", "ms": 5, "mew": 0, "lw": 1.3}
     dot = {"marker": "o", "ms": 4.5, "mew": 0, "ls": "none"}
     own = {"marker": "D", "ms": 5, "mfc": "none", "mec": style.INK, "mew": 0.9, "ls": "none"}
     keys = [
-        (known & table["beyond_zero"], "the interval excludes zero", {"color": APART, **effect}),
-        (known & ~table["beyond_zero"], "the interval holds zero", {"color": HOLDS, **effect}),
+        (bounded & table["beyond_zero"], "the interval excludes zero", {"color": APART, **effect}),
+        (bounded & ~table["beyond_zero"], "the interval holds zero", {"color": HOLDS, **effect}),
+        (known & ~bounded, "no interval", {"color": HOLDS, "marker": "o", "ms": 5, "mfc": "none", "ls": "none"}),
         (known & table["usual"], "the study's own settings", own),
         (pd.Series(np.isfinite(published)), "published", {"color": style.LEVELS[2], "lw": 0.9, "ls": "--"}),
         (~known, "no result", {"color": HOLDS, "marker": "x", "ms": 5, "ls": "none"}),

@@ -3,13 +3,16 @@
 import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
+from test_multiverse import make_multiverse
 
 from reports import figures
 from reports.figures import style
@@ -19,11 +22,20 @@ ALL: dict[str, Callable[..., Figure]] = {
     "ablation": figures.ablation,
     "training_curves": figures.training_curves,
     "repairs": figures.repairs,
+    "specification": figures.specification,
 }
 
 
+@pytest.fixture(scope="session")
+def shown(frames: Frames) -> Callable[[str], Frames]:
+    """What each figure has something to show of."""
+    multiverse = make_multiverse()
+    return lambda name: multiverse if name == "specification" else frames
+
+
 @pytest.mark.parametrize("name", ALL)
-def test_a_figure_is_pure_and_repeatable(name: str, frames: Frames) -> None:
+def test_a_figure_is_pure_and_repeatable(name: str, shown: Callable[[str], Frames]) -> None:
+    frames = shown(name)
     settings = dict(matplotlib.rcParams)
     before = {f.name: getattr(frames, f.name).copy() for f in fields(frames)[1:]}
     first, second = (style.svg(ALL[name](frames, data="faces"), "x") for _ in range(2))
@@ -75,3 +87,28 @@ def test_colours_are_one_a_method(frames: Frames) -> None:
     renamed = replace(frames, study={**frames.study, "reference": "mine"})
     assert style.colour(renamed, "mine") == style.colour(frames, "proposed") == style.COLOURS["proposed"]
     assert style.colour(frames, "some variant") == style.colour(renamed, "some variant")
+
+
+@pytest.mark.parametrize(
+    ("levels", "design"),
+    [
+        ({"head": ["mean", "linear"]}, "product"),
+        ({"head": ["mean", "linear", "patch"], "a.very.long.key": ["short", "a level of more than forty characters"]},
+         "one_at_a_time"),
+        ({f"reading{n}": ["this", "that"] for n in range(6)}, "product"),
+    ],
+    ids=["2", "5", "64"],
+)  # fmt: skip
+def test_a_specification_curve_keeps_within_its_edges(levels: dict[str, list[str]], design: str) -> None:
+    drawn = figures.specification(
+        make_multiverse(levels, design, has={"proposed": set(levels), "glcic": set()}), data="faces"
+    )
+    with style.styled():
+        drawn.draw_without_rendering()
+        renderer = FigureCanvasAgg(drawn).get_renderer()
+    edge = drawn.bbox
+    labels = [tick.get_window_extent(renderer) for tick in drawn.axes[1].get_yticklabels()]
+    for box in [drawn.get_tightbbox(renderer).transformed(drawn.dpi_scale_trans), *labels]:
+        assert edge.x0 <= box.x0 and box.x1 <= edge.x1 and edge.y0 <= box.y0 and box.y1 <= edge.y1
+    for upper, lower in pairwise(labels):
+        assert lower.y1 <= upper.y0

@@ -10,11 +10,15 @@ import pandas as pd
 import pytest
 
 from reports import tables
-from reports.frames import Frames
+from reports.frames import COLUMNS, Frames
+from reports.naming import label
 from reports.render import duration, render
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
-SECTIONS = ["trouble", "results", "contrasts", "ablations", "training", "repairs", "cost", "readings", "provenance"]
+SECTIONS = [
+    "trouble", "claims", "results", "contrasts", "ablations", "readings-varied", "protocol", "training", "repairs",
+    "cost", "readings", "provenance",
+]  # fmt: skip
 
 
 class Page(HTMLParser):
@@ -80,7 +84,8 @@ def test_every_number_of_the_tables_is_the_frame_s(
     whole: tuple[Page, str, Path], frames: Frames, number: int, metric: str
 ) -> None:
     read, _, _ = whole
-    shown = read.values[next(i for i, text in enumerate(read.captions) if text.startswith(f"Table {number}."))]
+    of_table = [i for i, text in enumerate(read.captions) if text.startswith((f"Table {number}.", f"Table {number},"))]
+    shown = [value for i in of_table for value in read.values[i]]  # the first table and what is folded away
     scores = frames.scores[frames.scores["metric"] == metric]
     means = scores.groupby(["variant", "region"])["value"].mean()
     expected: list[float] = []
@@ -88,6 +93,66 @@ def test_every_number_of_the_tables_is_the_frame_s(
         expected += [] if pd.isna(row["published"]) else [row["published"]]
         expected += [means[row["variant"], "whole"], means[row["variant"], "hole"], row["seeds"], row["images"]]
     assert shown == pytest.approx(expected)
+
+
+UNIVERSES = (("proposed", "glcic"), ("multiscale=0,loss=wgan", "glcic"), ("single", "glcic"))
+
+
+def with_all(frames: Frames, **entry: str) -> Frames:
+    """The same with a multiverse, blended outputs and pictures, GIICA's departure, and the data set as in `entry`."""
+    universes = [
+        ("readings", number, base, variant, reading, level, number == 0, True)
+        for number, pair in enumerate(UNIVERSES)
+        for base, variant in zip(("proposed", "glcic"), pair, strict=True)
+        for reading, level in (("head", ("mean", "linear", "patch")[number]), ("mask", '{"kind": "center"}'))
+    ]
+    blended = frames.scores.assign(output="blended", value=frames.scores["value"] + 0.1)
+    kept = frames.pictures[frames.pictures["output"] == "composite"].assign(output="blended")
+    giica = ("giica", "loss.critic_steps", "1", "R14", "updates of the critics to one of the generator", True)
+    readings = pd.DataFrame([giica], columns=frames.readings.columns)
+    told = {"base": ["proposed", "glcic"], "contrasts": [["proposed", "glcic"]], "design": "one_at_a_time"}
+    return replace(
+        frames,
+        study={**frames.study, "multiverses": {"readings": told}, "data": [{**frames.study["data"][0], **entry}]},
+        universes=pd.DataFrame(universes, columns=list(COLUMNS["universes"])),
+        scores=pd.concat([frames.scores, blended], ignore_index=True),
+        pictures=pd.concat([frames.pictures, kept], ignore_index=True),
+        readings=pd.concat([readings, frames.readings], ignore_index=True),
+    )
+
+
+def test_the_page_shows_readings_blending_and_protocols(frames: Frames, tmp_path: Path) -> None:
+    read, text = page(with_all(frames, kind="folder", like="CelebA"), tmp_path)
+    for words in (
+        "Of 3 universes with a result", "tests nothing", "The universes of readings on faces: Proposed − GLCIC",
+        "Before and after Poisson blending on faces", "The same after Poisson blending",
+        "GIICA</dt><dd>loss.critic_steps", "All 3 published figures of PSNR are in reach under",
+        "worse than the biharmonic filler", "Not scored here: raw.",
+    ):  # fmt: skip
+        assert words in text, words
+    assert {"blending", "claims", "links", "protocols", "specification_readings_proposed_glcic"} <= {
+        path.stem for path in (tmp_path / "tables").iterdir()
+    }
+    assert any(name.startswith("specification-0-0-0-") for name in read.ids)
+    assert len(pd.read_csv(tmp_path / "tables" / "claims.csv")) == 15
+    assert set(pd.read_csv(tmp_path / "tables" / "links.csv")["id"]) == {f"C{n}" for n in range(1, 16)}
+
+
+def test_what_an_older_study_lacks_is_said(whole: tuple[Page, str, Path]) -> None:
+    _, text, folder = whole
+    for words in (
+        "The study has no multiverse.", "No blended output was scored on faces.",
+        "No blended repair of faces is stored.", "drawn portraits say nothing",
+    ):  # fmt: skip
+        assert words in text, words
+    assert not {"blending", "protocols"} & {path.stem for path in (folder / "tables").iterdir()}
+
+
+def test_other_variants_are_folded_away_and_none_is_lost(whole: tuple[Page, str, Path], frames: Frames) -> None:
+    read, text, _ = whole
+    assert "Table 6, PSNR (dB) on faces: 7 other variants, of the ablations and other readings." in read.captions
+    for variant in frames.runs["variant"].unique():
+        assert text.count(f'<th scope="row">{label(variant)}</th>') >= 2, variant  # in both tables
 
 
 def test_the_page_says_what_a_sceptic_asks(whole: tuple[Page, str, Path]) -> None:
@@ -119,8 +184,25 @@ def test_names_are_escaped(frames: Frames, tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>$x^{2$"
 
     def rename(table: pd.DataFrame) -> pd.DataFrame:
-        known = [column for column in ("variant", "data", "ablation", "factor", "why", "image") if column in table]
+        named = (
+            "variant",
+            "data",
+            "ablation",
+            "factor",
+            "why",
+            "image",
+            "multiverse",
+            "base",
+            "reading",
+            "level",
+            "key",
+        )
+        known = [column for column in named if column in table]
         new = {
+            "head": bad,
+            "linear": bad,
+            "readings": bad,
+            "loss.critic_steps": bad,
             "glcic": bad,
             "faces": bad,
             "critics_and_loss": bad,
@@ -130,12 +212,16 @@ def test_names_are_escaped(frames: Frames, tmp_path: Path) -> None:
         }
         return table.assign(**{column: table[column].replace(new) for column in known})
 
-    entry = {**frames.study["data"][0], "name": bad, "kind": bad}
+    frames = with_all(frames)
+    told = {bad: {"base": ["proposed", bad], "contrasts": [["proposed", bad]], "design": bad}}
+    entry = {**frames.study["data"][0], "name": bad, "kind": bad, "like": "CelebA"}
     renamed = {f.name: rename(getattr(frames, f.name)) for f in fields(frames)[1:]}
-    read, text = page(replace(frames, study={**frames.study, "name": bad, "data": [entry]}, **renamed), tmp_path)
+    study = {**frames.study, "name": bad, "data": [entry], "multiverses": told}
+    read, text = page(replace(frames, study=study, **renamed), tmp_path)
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert "script" not in read.loads
+    assert any(name.startswith("specification-0-0-0-") for name in read.ids)
 
 
 EMPTY = [f.name for f in fields(Frames)[1:]]

@@ -9,6 +9,7 @@ import pytest
 
 from reports import tables
 from reports.frames import Frames, NoDataError
+from reports.naming import group, level_label, ordered
 from reports.paper import counterpart, published, published_values
 
 
@@ -29,6 +30,11 @@ def test_a_data_set_stands_beside_its_like(study_of: Callable[..., Frames]) -> N
     unlike = study_of([0], "tiles", data=[{"name": "tiles", "kind": "folder"}, {"name": "more", "kind": "folder"}])
     assert [counterpart(unlike, name) for name in ("tiles", "more", "unknown")] == ["CelebA", None, None]
     assert published_values(study_of([0], "scenes", data=[{"name": "scenes"}]), "scenes", "psnr") == {"proposed": 19.21}
+    said = [{"name": "faces", "kind": "folder", "like": "Places2"}, {"name": "objects", "kind": "folder", "like": None}]
+    assert [counterpart(study_of([0], "faces", data=said), name) for name in ("faces", "objects")] == [
+        "Places2",
+        "ImageNet",
+    ]
 
 
 @pytest.mark.parametrize(("make", "metric"), [(tables.table_6, "psnr"), (tables.table_7, "ssim")])
@@ -77,6 +83,69 @@ def test_contrasts_stand_beside_the_paper_s(frames: Frames) -> None:
     assert table.loc[("proposed", "single"), "outcome"] == "unresolved"  # a seed failed
     with pytest.raises(NoDataError, match="No two variants"):
         tables.contrast_table(replace(frames, runs=frames.runs[frames.runs["variant"] == "ce"]), "faces")
+
+
+def blend(frames: Frames) -> Frames:
+    """With blended outputs that gain 0.1 dB and half the seam, and raw ones."""
+    blended = frames.scores.assign(output="blended")
+    gain = blended["metric"].map({"psnr": 0.1, "seam": 0.0}).fillna(0.0)
+    half = blended["metric"].map({"seam": 0.5}).fillna(1.0)
+    blended["value"] = blended["value"] * half + gain
+    return replace(frames, scores=pd.concat([frames.scores, blended, frames.scores.assign(output="raw")]))
+
+
+def test_blending_is_a_change_with_its_interval(frames: Frames) -> None:
+    table = tables.blending_table(blend(frames), "faces").set_index("variant")
+    plain = tables.table_6(frames, "faces").set_index("variant")
+    assert table.index.tolist() == plain.index.tolist()
+    assert table["psnr"].to_dict() == pytest.approx(plain["hole"].to_dict())
+    assert table["psnr_change"].to_list() == pytest.approx([0.1] * len(table))
+    assert table["psnr_low"].to_list() == pytest.approx([0.1] * len(table))  # each image and seed gains as much
+    assert table["seam_blended"].to_list() == pytest.approx(list(table["seam"] / 2))
+    assert (table["seam_low"] < table["seam_change"]).all() and (table["seam_high"] < 0).all()
+    assert table["seam_raw"].to_dict() == pytest.approx(table["seam"].to_dict())
+    assert table["sharpness"].isna().all()
+    assert table.loc["single", ["seeds", "images"]].tolist() == [2, 12]
+    with pytest.raises(NoDataError, match=r"^No blended output was scored on faces\.$"):
+        tables.blending_table(frames, "faces")
+
+
+def test_departures_are_of_the_paper_s_methods(frames: Frames) -> None:
+    steps = pd.DataFrame(
+        [("giica", "loss.critic_steps", "1", "R14", "updates of the critics to one of the generator", True)],
+        columns=frames.readings.columns,
+    )
+    known = replace(frames, readings=pd.concat([steps, frames.readings], ignore_index=True))
+    table = tables.departures_table(known)
+    assert table["variant"].tolist() == ["ce", "glcic", "giica", "proposed"]
+    assert table.loc[2, ["label", "reading", "key", "value"]].tolist() == ["GIICA", "R14", "loss.critic_steps", "1"]
+    assert tables.readings_table(known).loc[1, ["key", "departs", "variants"]].tolist() == [
+        "loss.critic_steps",
+        True,
+        "giica",
+    ]
+    assert tables.departures_table(replace(frames, readings=frames.readings.assign(departs=False))).empty
+    with pytest.raises(NoDataError, match="No reading"):
+        tables.departures_table(replace(frames, readings=frames.readings.iloc[:0]))
+
+
+def test_giica_is_one_of_the_paper_s(frames: Frames) -> None:
+    assert ordered(frames, ["mean", "proposed", "giica", "single", "glcic", "ce"]) == [
+        "ce", "glcic", "giica", "proposed", "single", "mean",
+    ]  # fmt: skip
+    assert group(frames, "giica") == "paper"
+
+
+@pytest.mark.parametrize(
+    ("level", "text"),
+    [
+        ("mean", "mean"), ("0.004", "0.004"), ("true", "true"), ("null", "null"), ("{", "{"), ("{}", "{}"),
+        ('{"kind": "center"}', "center"), ('{"kind": "free_form", "strokes": 4}', "free_form, strokes 4"),
+        ('{"local": 0.1, "global": 0.2}', "local 0.1, global 0.2"),
+    ],
+)  # fmt: skip
+def test_levels_are_read_as_a_reader_writes_them(level: str, text: str) -> None:
+    assert level_label(level) == text
 
 
 def test_an_ablation_widens_its_intervals(frames: Frames) -> None:

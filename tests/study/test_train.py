@@ -379,6 +379,7 @@ class TwoStage(nn.Module):
     """A toy: a coarse prediction, and a fine one that is made of it."""
 
     version = 1
+    windowed = False
 
     def __init__(self) -> None:
         super().__init__()
