@@ -6,6 +6,7 @@ asks. Holes are ``(count, side, side)`` booleans, true in the hole.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -26,10 +27,8 @@ class Center(Options):
     kind: Literal["center"] = "center"
 
     def draw(self, rng: np.random.Generator, count: int, side: int) -> Holes:
-        """The same square every time."""
-        holes = np.zeros((count, side, side), bool)
-        holes[:, *center_box(side).slices] = True
-        return holes
+        """The same square every time, and the same array."""
+        return _central(count, side)
 
 
 class RandomBox(Options):
@@ -122,6 +121,14 @@ class Files(Options):
 
 
 Mask = Annotated[Center | RandomBox | FreeForm | Files, Field(discriminator="kind")]
+
+
+@lru_cache(maxsize=4)
+def _central(count: int, side: int) -> Holes:
+    holes = np.zeros((count, side, side), bool)
+    holes[:, *center_box(side).slices] = True
+    holes.flags.writeable = False
+    return holes
 
 
 def _near(start: NDArray[np.float64], stop: NDArray[np.float64], side: int) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.masking import Box, bounding_box, window_of
+from models.masks import Holes
 from models.method import Fill
 from study.data.holes import Draw, as_mask
 from study.seeds import numpy_rng
@@ -66,6 +67,7 @@ class Batches:
         self._images = images
         self._kept = kept
         self._order = lru_cache(maxsize=2)(self._permutation)
+        self._last: tuple[Holes, Tensor, list[Box]] | None = None
 
     def at(self, number: int) -> Batch:
         """Batch `number` of the stream, from 0; images come in a new random order in each epoch."""
@@ -74,11 +76,16 @@ class Batches:
             flip = self._rng("flips", number).random(self._batch) < 0.5
             turned = torch.from_numpy(flip).to(self._device)[:, None, None, None]
             image = torch.where(turned, image.flip(-1), image)
-        holes = self._holes(self._rng("holes", number), self._batch)
-        windows = [window_of(bounding_box(hole), self._side) for hole in holes]
+        mask, windows = self._masked(self._holes(self._rng("holes", number), self._batch))
         mix = torch.from_numpy(self._rng("mix", number).random(self._batch, dtype=np.float32)).to(self._device)
-        mask = as_mask(holes, self._device)
         return Batch(image, mask, self._filling(number), windows, self._elsewhere(number), mix)
+
+    def _masked(self, holes: Holes) -> tuple[Tensor, list[Box]]:
+        """The mask and the windows of holes; of the same array as before, those of before."""
+        if self._last is None or self._last[0] is not holes:
+            windows = [window_of(bounding_box(hole), self._side) for hole in holes]
+            self._last = holes, as_mask(holes, self._device), windows
+        return self._last[1:]
 
     def _rng(self, what: str, number: int) -> np.random.Generator:
         return numpy_rng(self._seed, self._stream, what, number)

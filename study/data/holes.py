@@ -41,7 +41,7 @@ def drawn_holes(options: Mapping[str, Any], needs: Mapping[str, str], store: Sto
 
 def as_mask(holes: Holes, device: torch.device) -> Tensor:
     """Holes as a mask: (B, 1, side, side) float, 1 in the hole."""
-    return torch.from_numpy(np.ascontiguousarray(holes)).to(device, torch.float32)[:, None]
+    return torch.from_numpy(np.array(holes)).to(device, torch.float32)[:, None]
 
 
 def identity(files: Files, side: int) -> dict[str, Any]:
