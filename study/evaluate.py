@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from models.blending import blend
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from torch import Tensor
 
+from models.blending import blend
 from models.masking import composite, erase
 from models.masks import Holes
 from models.method import Fill
