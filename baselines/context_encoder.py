@@ -141,14 +141,12 @@ class ContextEncoderOptions(Trained):
     )
 
     def method(self, image_size: int) -> Method:
-        """Pathak 2016, section 3, and ``train.lua``. Raises ValueError for holes that it cannot repair.
+        """Pathak 2016, section 3, and ``train.lua``.
 
         The released loss is of images in -1..1: 0.999 there is 3.996 on 0..1. The released hole is smaller than
         what is predicted, by a band of 4 of 128 px that counts ten times; the protocol's hole is all that is
         predicted, so here the band lies just inside it.
         """
-        if self.mask.kind != "center":
-            raise ValueError("mask.kind: the Context Encoder predicts the central square only; choose center")
         network = {"kind": "context_encoder", "image_side": image_size, "width": self.width}
         critic = CriticDescription(
             network={**network, "norm": self.loss.norm}, recipe=self.loss, weight=self.weight, init_std=0.02

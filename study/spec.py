@@ -79,7 +79,7 @@ def load(
         faults = [*unread, *(fault for fault in faults if _place_of(fault) not in places)]
         raise BadInput(list(dict.fromkeys(faults)))
     study = _selected(study, only, seeds)
-    _evaluable(study, (tree.get("protocol") or tree).at(("mask", "kind")).place)
+    _repairable(study, tree)
     return study
 
 
@@ -128,17 +128,22 @@ def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) ->
     return Study(**{**vars(study), "variants": variants, "seeds": list(seeds or study.seeds)})
 
 
-def _evaluable(study: Study, place: Place) -> None:
-    """The protocol's holes have to be such as every chosen method can repair and every metric can score."""
-    kind = study.protocol.mask.kind
-    if kind == "center":
-        return
-    faults = [
-        place.fault(f"got {kind}; '{variant.name}' repairs the central square only; leave it out with --only")
-        for variant in study.variants.values()
-        if isinstance(variant.options, Trained) and variant.options.central_only
-    ]
+def _repairable(study: Study, tree: Node) -> None:
+    """The holes of training and test have to be such as every chosen method can repair and every metric can score."""
+    faults = []
+    place = (tree.get("protocol") or tree).at(("mask", "kind")).place
     mask = study.protocol.mask
+    for variant in study.variants.values():
+        if not isinstance(variant.options, Trained) or not variant.options.central_only:
+            continue
+        told = f"'{variant.name}' repairs the central square only; leave it out with --only"
+        if mask.kind != "center":
+            faults.append(place.fault(f"got {mask.kind}; {told}"))
+        if variant.options.mask.kind != "center":
+            where = (tree.get("variants") or tree).get(variant.reference or variant.name) or tree
+            faults.append(
+                (where.key or where.place).fault(f"its holes in training are {variant.options.mask.kind}; {told}")
+            )
     if isinstance(mask, RandomBox) and (pixels := round(mask.smallest * study.image_size)) < SMALLEST_HOLE:
         faults.append(
             place.fault(

@@ -286,8 +286,8 @@ BROKEN = {
     ),
     "a hole that a method cannot repair": (
         SMALL + "  ce: {method: ce, mask: {kind: random_box}}\n",
-        "runs.yaml:12:3: variants.ce: 'ce' cannot be built at image_size 64 (runs.yaml:2:13: image_size): "
-        "mask.kind: the Context Encoder predicts the central square only; choose center",
+        "runs.yaml:12:3: variants.ce: its holes in training are random_box; 'ce' repairs the central square only; "
+        "leave it out with --only",
     ),
     "betas for rmsprop": (
         changed("lr: 1.0e-4}", "lr: 1.0e-4, betas: [0.5, 0.9]}"),
@@ -537,6 +537,13 @@ def test_set_of_a_mapping_replaces_it(tmp_path: Path) -> None:
 def test_set_makes_what_is_not_there(tmp_path: Path) -> None:
     study = load(tmp_path, SMALL, settings=["variants.small.extends=proposed", "variants.small.width=0.5"])
     assert study.variants["small"].options.model_dump()["width"] == 0.5
+
+
+def test_a_method_that_is_left_out_need_not_repair_the_holes(tmp_path: Path) -> None:
+    text = SMALL + "  ce: {method: ce}\ndefaults: {mask: {kind: free_form}}\n"
+    assert list(load(tmp_path, text, only=["proposed"]).variants) == ["proposed"]
+    (fault,) = faults(tmp_path, text)
+    assert "variants.ce: its holes in training are free_form; 'ce' repairs the central square only; " in fault
 
 
 def test_only_knows_names_patterns_and_near_names(tmp_path: Path) -> None:
