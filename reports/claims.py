@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
@@ -19,7 +19,7 @@ import pandas as pd
 from reports.frames import Frames
 from reports.links import METRICS, OF_NETWORKS, QUANTITIES, Claim, Link, Metric, Spec, claims, pair
 from reports.paper import counterpart, paper, published
-from reports.statistics import ENOUGH_SEEDS, OF_RUN, Comparison, Outcome, compare, resolvable, select, shares
+from reports.statistics import ENOUGH_SEEDS, OF_RUN, Comparison, Outcome, compare, resolvable, shares
 
 EXACT = {"more": gt, "less": lt, "no less": ge, "no more": le, "equal": eq}
 UNDILATED = {"differs": {"dilated": False}}
@@ -66,7 +66,13 @@ def claims_table(frames: Frames) -> pd.DataFrame:
     interval), unit, n (of seeds or networks), counts (n in words) and why (a sentence) of the link that decides, the
     first with the claim's own outcome; beside, what the other links and the controls say, a list of sentences; links
     and controls, lists of `Finding`s as mappings. A number that is unknown or does not exist is NaN, in a mapping None.
+    It is made once and kept with the frames; what is handed out is a copy.
     """
+    kept: pd.DataFrame = frames.once("claims_table", lambda: _claims_table(frames))
+    return kept.copy()
+
+
+def _claims_table(frames: Frames) -> pd.DataFrame:
     study = _Study(frames)
     table = pd.DataFrame([_row(study, claim) for claim in claims()])
     return table.astype({"effect": float, "low": float, "high": float})
@@ -110,7 +116,6 @@ class _Study:
         self.runs = frames.runs
         self.completed = frames.runs[frames.runs["status"] == "completed"]
         self.named = frames.runs.drop_duplicates(["variant", "data"])
-        self.selected: dict[tuple[str, str], pd.DataFrame] = {}
 
     def scope(self, claim: Claim) -> str:
         """The study's; 'paper' if all is computed from networks that are, at the paper's size, what it prints."""
@@ -187,7 +192,7 @@ class _Study:
         a = self.variant(link.a, data[0])
         b = self.variant(link.b, data[1]) if isinstance(link.b, str | Mapping) else float(link.b)
         outputs = pair(link.output)
-        values = self.values(link, a, data[0])
+        values = self.values(link, a, data)
         self.recorded(link, values, a, data[0], outputs[0])
         self.recorded(link, values, b, data[1], outputs[1])
         found = compare(
@@ -241,32 +246,23 @@ class _Study:
         why = f"{told} ({_interval(low, high, 2)} of the difference); {rests}."
         return self.told(link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why)
 
-    def values(self, link: Link, a: str, data: str) -> pd.DataFrame:
+    def values(self, link: Link, a: str, data: tuple[str, str]) -> pd.DataFrame:
         """What a link is about, as scores: an image's, or with the image `OF_RUN` a run's."""
         if link.metric == "spread":
             rows = self.spreads
         elif link.metric == "seconds":
             rows = self.completed.assign(value=self.completed["seconds"], image=OF_RUN)
         elif link.metric == "worse_than_filler":
-            rows, filler = self.psnr(data), self.variant("filler", data)
-            theirs = rows[rows["variant"] == filler].groupby("image")["value"].mean()
-            rows = rows[(rows["variant"] == a) & rows["image"].isin(theirs.index)]
-            rows = rows.assign(value=(rows["value"] < rows["image"].map(theirs)).astype(float))
+            rows, filler = self.psnr(data[0]), self.variant("filler", data[0])
+            rows = worse_than(rows[rows["variant"] == a], rows[rows["variant"] == filler])
         else:
-            return self.scores(link.metric, str(link.of))
+            chosen = product(dict.fromkeys(pair(link.output)), dict.fromkeys(data))
+            return pd.concat([self.frames.select(link.metric, str(link.of), *each) for each in chosen])
         return rows.assign(metric=link.metric, region=link.of, output=link.output)
 
-    def scores(self, metric: str, region: str) -> pd.DataFrame:
-        """The completed runs' scores of a metric and region, selected once."""
-        if (metric, region) not in self.selected:
-            every = self.frames.scores
-            own = every[(every["metric"] == metric) & (every["region"] == region)]
-            self.selected[metric, region] = own[own["run"].isin(self.completed["run"])]
-        return self.selected[metric, region]
-
     def psnr(self, data: str) -> pd.DataFrame:
-        """The PSNR of the hole in the composite."""
-        return select(self.scores("psnr", "hole"), metric="psnr", region="hole", output="composite", data=data)
+        """The PSNR of the hole in the completed runs' composites."""
+        return hole_psnr(self.frames, data)
 
     @cached_property
     def spreads(self) -> pd.DataFrame:
@@ -377,17 +373,13 @@ class _Study:
         return None
 
     def filler(self, data: str) -> str | None:
-        """The better trivial filler by its mean PSNR, over the images that all of them have."""
-        own = self.completed[(self.completed["data"] == data) & self.completed["method"].isin(FILLERS)]
-        rows = self.psnr(data)
-        rows = rows[rows["run"].isin(own["run"])]
-        means = rows.pivot_table(index="image", columns="variant", values="value").dropna().mean()
-        return str(means.idxmax()) if len(means) else None
+        """The better trivial filler."""
+        return best_filler(self.frames, data)
 
     def worst(self, variant: str, data: str) -> str:
         """The images with a variant's lowest PSNR of the hole, averaged over seeds, in words."""
         rows = self.psnr(data)
-        means = rows[rows["variant"] == variant].groupby("image")["value"].mean()
+        means = rows[rows["variant"] == variant].groupby("image", observed=True)["value"].mean()
         named = ", ".join(str(image) for image in means.nsmallest(WORST_SHOWN).index)
         return f", and the lowest PSNR of the hole, averaged over seeds, have {named}" if named else ""
 
@@ -418,6 +410,31 @@ class _Study:
             name = "_".join(f"{key}_{_plain(value)}" for key, value in changed.items())
             options = f"extends: {reference}, {_listed(changed, ': ')}"
         return f"; to have one, put this under variants in runs.yaml: {name}: {{{options}}}"
+
+
+def hole_psnr(frames: Frames, data: str) -> pd.DataFrame:
+    """The scores of the completed runs' PSNR of the hole, in the composite."""
+    rows = frames.select("psnr", "hole", "composite", data)
+    return rows[rows["run"].isin(frames.runs.loc[frames.runs["status"] == "completed", "run"])]
+
+
+def best_filler(frames: Frames, data: str) -> str | None:
+    """The trivial filler with the best mean PSNR of the hole, over the images that all of them have; None without."""
+    runs = frames.runs[(frames.runs["data"] == data) & frames.runs["method"].isin(FILLERS)]
+    rows = hole_psnr(frames, data)
+    rows = rows[rows["run"].isin(runs["run"])]
+    means = rows.groupby(["image", "variant"], observed=True)["value"].mean().unstack().dropna().mean()
+    return str(means.idxmax()) if len(means) else None
+
+
+def worse_than(rows: pd.DataFrame, filler: pd.DataFrame) -> pd.DataFrame:
+    """Scores, as 1 where they are below the filler's of the same image (averaged over its seeds), else 0.
+
+    Images that the filler did not repair are left out.
+    """
+    theirs = filler.groupby("image", observed=True)["value"].mean()
+    rows = rows[rows["image"].isin(theirs.index)]
+    return rows.assign(value=(rows["value"].to_numpy() < theirs.loc[rows["image"]].to_numpy()).astype(float))
 
 
 def published_of(link: Link) -> tuple[float, float] | None:

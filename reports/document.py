@@ -203,7 +203,7 @@ def duration(seconds: Any) -> str:
 def number(value: Any, digits: int = 0, below: str = "", sign: str = "", *, strong: bool = False) -> Cell:
     """A number rounded to `digits`, with its exact value; a dash where there is none. `sign` '+' shows a plus."""
     if value is None or pd.isna(value):
-        return Cell(NONE)
+        return Cell(NONE, kind="number")
     return Cell(f"{value:{sign},.{digits}f}".replace("-", "−"), float(value), below, "number", strong)
 
 

@@ -1,22 +1,22 @@
 """What a report is made from: plain facts about the study and tidy tables."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
-    "configs", "networks",
+    "configs", "networks", "protocol",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "runs": (
         "run", "variant", "data", "seed", "method", "status", "why", "diverged_at", "updates", "parameters",
-        "critic_parameters", "seconds", "start", "record",
+        "critic_parameters", "seconds", "start", "record", "step_ms", "memory_mib",
     ),
     "scores": ("run", "variant", "data", "seed", "image", "region", "output", "metric", "value"),
     "curves": ("run", "variant", "data", "seed", "stage", "network", "term", "step", "value"),
@@ -25,7 +25,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "readings": ("variant", "key", "value", "reading", "meaning", "departs"),
     "stages": ("key", "kind", "runs", "steps", "seconds", "device", "torch"),
     "pictures": ("run", "variant", "data", "seed", "image", "output", "pixels"),
+    "worst": ("run", "variant", "data", "seed", "image", "output", "pixels"),
 }  # fmt: skip
+
+T = TypeVar("T")
 
 
 class NoDataError(ValueError):
@@ -49,12 +52,14 @@ class Frames:
         reference: the proposed model's variant; control: the variant trained with the reconstruction loss
         alone, or None; sharing {shared, unshared}: multiply-accumulates as made, and had each run made its own;
         multiverses {name: {base: [variant], contrasts: [[a, b]] of bases, design: 'one_at_a_time' or 'product'}};
-        configs {variant: {method, options}}; networks {variant: facts of what is built}.
+        configs {variant: {method, options}}; networks {variant: facts of what is built}; protocol: a mapping of how
+        all are evaluated, with its seed and mask.
 
     `runs`, a row a run: run ('proposed/faces/0'), variant, data, seed, method ('proposed', 'ce', 'glcic', ...),
         status ('completed', 'diverged', 'failed', 'interrupted', 'missing'), why (text), diverged_at (step or NA),
         updates (of the generator), parameters (of the generator), critic_parameters, seconds, start (key of the
-        first trained stage, equal where two runs share it; '' for fillers, which train nothing), record (Sacred id).
+        first trained stage, equal where two runs share it; '' for fillers, which train nothing), record (Sacred id),
+        step_ms (a step of joint training), memory_mib (the most that one of its stages took); NaN where unknown.
     `scores`, a row a value: run, variant, data, seed, image, region ('hole', 'whole', 'boundary'), output
         ('composite', 'raw', 'blended'), metric (`naming.METRICS` names unit and direction), value. An optional
         column `group` names images that belong together (a photograph's tiles, a person's pictures).
@@ -68,7 +73,10 @@ class Frames:
     `readings`, a row a setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the literal text).
     `stages`, a row a stage made: key, kind, runs (how many use it), steps, seconds, device, torch (version).
     `pictures`, a row an image: run, variant, data, seed, image, output ('truth', 'masked', 'composite', 'raw',
-        'blended'), pixels ((H, W, 3) uint8).
+        'blended'), pixels ((H, W, 3) uint8), of the test images that the protocol's seed drew.
+    `worst`, the same of the test images whose hole a run's composite repaired with the least PSNR, the worst first.
+
+    Text may be categories, which `scores` and `curves` need where they are long.
 
     Raises ValueError where a table lacks columns.
     """
@@ -82,6 +90,7 @@ class Frames:
     readings: pd.DataFrame = field(default_factory=partial(_empty, "readings"))
     stages: pd.DataFrame = field(default_factory=partial(_empty, "stages"))
     pictures: pd.DataFrame = field(default_factory=partial(_empty, "pictures"))
+    worst: pd.DataFrame = field(default_factory=partial(_empty, "worst"))
 
     def __post_init__(self) -> None:
         for table in fields(self)[1:]:
@@ -94,3 +103,18 @@ class Frames:
         """Names of the data sets, the study's order first, then those that only the runs know."""
         named = [str(entry["name"]) for entry in self.study["data"] or []]
         return list(dict.fromkeys([*named, *self.runs["data"].tolist()]))
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` makes, made once and kept with these frames under `key`; not to be changed by who asks for it."""
+        kept: dict[Hashable, Any] = self.__dict__.setdefault("_kept", {})
+        if key not in kept:
+            kept[key] = make()
+        found: T = kept[key]
+        return found
+
+    def select(self, metric: str, region: str, output: str, data: str) -> pd.DataFrame:
+        """The scores of one metric, region, output and data set; all of them are sorted out once. Not to be changed."""
+        by = ["metric", "region", "output", "data"]
+        parts = self.once("select", lambda: dict(tuple(self.scores.groupby(by, observed=True, sort=False))))
+        found: pd.DataFrame = parts.get((metric, region, output, data), self.scores.iloc[:0])
+        return found

@@ -13,7 +13,7 @@ import pandas as pd
 from reports.frames import Frames, NoDataError
 from reports.naming import label
 from reports.paper import published_values
-from reports.statistics import ENOUGH_SEEDS, compare, select
+from reports.statistics import ENOUGH_SEEDS, compare
 
 FIXED = (
     "universe", "merged", "usual", "a", "b", "difference", "low", "high", "n_seeds", "n_images", "paired",
@@ -63,7 +63,7 @@ def specification_table(
     if not runs["variant"].isin(own.loc[own["base"].isin([a, b]), "variant"]).any():
         raise NoDataError(f"No universe of the multiverse {multiverse} ran on {data}.")
 
-    chosen = select(frames.scores, metric=metric, region=region, output=output, data=data)
+    chosen = frames.select(metric, region, output, data)
     scores = dict(tuple(chosen.groupby("variant", sort=False, observed=True)))
     nothing = chosen.iloc[:0]
     rows: dict[tuple[str, str], dict[str, Any]] = {}

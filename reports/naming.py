@@ -70,6 +70,8 @@ def level_label(level: str) -> str:
         told = json.loads(level)
     except ValueError:
         return level
+    if told is None:
+        return "not set"
     if not isinstance(told, dict) or not told:
         return level
     parts = [f"{key} {value}" for key, value in told.items() if key != "kind"]

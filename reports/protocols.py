@@ -15,7 +15,6 @@ import pandas as pd
 from reports.frames import Frames, NoDataError
 from reports.naming import label, metric_of, role
 from reports.paper import counterpart, published_values
-from reports.statistics import select
 
 OUTPUTS = ("composite", "raw", "blended")
 WINDOWS = {"ssim": "Gaussian window", "ssim_global": "one window"}
@@ -43,16 +42,15 @@ def protocol_table(frames: Frames, headroom: Mapping[str, float] = HEADROOM) -> 
             "photographs; run it on a folder of images to see this."
         )
     completed = frames.runs[frames.runs["status"] == "completed"]
-    scores = frames.scores[frames.scores["run"].isin(completed["run"])]
     untrained = set(completed.loc[completed["start"] == "", "variant"])
     rows = []
     for data, (metric, regions) in product(photographs, REGIONS.items()):
         values = published_values(frames, data, metric.partition("_")[0])
         for region, output in product(regions, OUTPUTS):
-            means = _means(scores, metric, region, output, data)
+            means = _means(frames, metric, region, output, data)
             copies = pd.Series(False, index=means.index)
             if (region, output) == ("whole", "raw"):
-                pasted = _means(scores, metric, region, "composite", data).reindex(means.index)
+                pasted = _means(frames, metric, region, "composite", data).reindex(means.index)
                 copies = pd.Series(np.isclose(means, pasted), index=means.index)
             for method, value in values.items():
                 peers = means[copies == copies.get(method, False)]
@@ -120,11 +118,12 @@ def protocol_words(summary: pd.DataFrame) -> str:
     return " ".join(parts)
 
 
-def _means(scores: pd.DataFrame, metric: str, region: str, output: str, data: str) -> pd.Series:
-    """Each variant's mean over seeds and images."""
-    chosen = select(scores, metric=metric, region=region, output=output, data=data)
-    finite = chosen[np.isfinite(chosen["value"].astype(float))]
-    return finite.groupby("variant", observed=True)["value"].mean()
+def _means(frames: Frames, metric: str, region: str, output: str, data: str) -> pd.Series:
+    """Each variant's mean over the images and seeds of its completed runs."""
+    completed = frames.runs.loc[frames.runs["status"] == "completed", "run"]
+    chosen = frames.select(metric, region, output, data)
+    finite = chosen[chosen["run"].isin(completed) & np.isfinite(chosen["value"].astype(float))]
+    return finite.groupby("variant", observed=True)["value"].mean().rename(index=str)
 
 
 def _protocols(rows: pd.DataFrame, names: list[str]) -> str:

@@ -18,12 +18,12 @@ is held against the margin in place of zero, and "equal" is two such claims at o
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from reports.naming import metric_of
 
@@ -49,8 +49,8 @@ class Estimate:
     def half_width(self, level: float = 0.95) -> float:
         """Half the interval's width at that level; NaN where a source of chance cannot be estimated."""
         quantile = (1 + level) / 2
-        t = stats.t.ppf(quantile, self.degrees)
-        z = stats.norm.ppf(quantile)
+        z = special.ndtri(quantile)
+        t = z if self.degrees == np.inf else special.stdtrit(self.degrees, quantile)
         return float(np.sqrt(t**2 * self.seeds_variance + z**2 * self.images_variance))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
@@ -237,12 +237,12 @@ def mean_interval(
     images = sample.finite()
     found = sample.estimate(images)
     low, high = found.interval(level)
-    by_seed = sample.values.loc[:, images].mean(axis=1)
+    by_seed = sample.values[images].to_numpy().mean(axis=1) if len(images) else ()
     return MeanInterval(
         mean=found.mean,
         low=low,
         high=high,
-        by_seed=dict(zip(by_seed.index.tolist(), by_seed.tolist(), strict=True)) if len(images) else {},
+        by_seed={int(seed): float(mean) for seed, mean in zip(sample.values.index, by_seed, strict=False)},
         n_images=len(images),
         diverged=sample.diverged,
         level=level,
@@ -319,7 +319,7 @@ def compare(
         high90=high90,
         n_seeds=(len(left.values), len(right.values) if isinstance(b, str) else 0),
         n_images=sum(len(own.drop(OF_RUN, errors="ignore")) for own in images),
-        n_groups=sum(len(set(side.groups(own))) for side, own in zip((left, right), images, strict=False)),
+        n_groups=sum(len(np.unique(side.groups(own))) for side, own in zip((left, right), images, strict=False)),
         images_left_out=sum(map(len, every)) - sum(map(len, images)),
         paired=paired,
         level=level,
@@ -405,6 +405,8 @@ class _Sample:
 
     def groups(self, images: pd.Index) -> npt.NDArray[np.int64]:
         """The cluster of each image, numbered; its own where none is known."""
+        if not self.clusters:
+            return np.arange(len(images))
         names = [("cluster", self.clusters[image]) if image in self.clusters else ("", image) for image in images]
         numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
         return np.array([numbers[name] for name in names], dtype=np.int64)
@@ -427,7 +429,7 @@ class _Sample:
     def array(self, images: pd.Index) -> Floats:
         """(seeds, images), or (seeds,) where the values are of runs."""
         values = self.values[images].to_numpy()
-        return values[:, 0] if list(images) == [OF_RUN] else values
+        return values[:, 0] if len(images) == 1 and images[0] == OF_RUN else values
 
     def estimate(self, images: pd.Index, other: "_Sample | None" = None, *, paired: bool = False) -> Estimate:
         """The mean over these images, or of the difference from `other`; UNKNOWN where there are no values."""
@@ -445,20 +447,51 @@ class _Sample:
 def _sample(
     runs: pd.DataFrame, scores: pd.DataFrame, variant: str, *, metric: str, region: str, output: str, data: str
 ) -> _Sample:
-    own = runs[(runs["variant"] == variant) & (runs["data"] == data)]
-    completed = own[own["status"] == "completed"]
-    rows = select(scores, metric=metric, region=region, output=output, data=data)
-    rows = rows[rows["run"].isin(completed["run"])]
+    own = _places(runs, variant=variant, data=data)
+    status, seeds = (_values(runs, name, own) for name in ("status", "seed"))
+    completed = status == "completed"
+    chosen = _places(scores, variant=variant, metric=metric, region=region, output=output, data=data)
+    chosen = chosen[np.isin(_values(scores, "seed", chosen), seeds[completed])]
     clusters: Mapping[Hashable, str] = {}
-    if "group" in rows.columns:
-        clusters = rows.dropna(subset="group").drop_duplicates("image").set_index("image")["group"].to_dict()
+    if "group" in scores.columns:
+        named = scores[["image", "group"]].iloc[chosen].dropna(subset="group").drop_duplicates("image")
+        clusters = dict(zip(named["image"].tolist(), named["group"].tolist(), strict=True))
     return _Sample(
         variant=variant,
-        values=rows.pivot(index="seed", columns="image", values="value").astype(float),
-        starts=completed.set_index("seed")["start"],
+        values=_wide(*(scores[name].iloc[chosen] for name in ("seed", "image", "value"))),
+        starts=pd.Series(_values(runs, "start", own)[completed], index=seeds[completed], dtype=object),
         clusters=clusters,
-        diverged=int((own["status"] == "diverged").sum()),
+        diverged=int((status == "diverged").sum()),
     )
+
+
+def _places(table: pd.DataFrame, **wanted: str) -> npt.NDArray[np.intp]:
+    """The places of the rows that have these values, one column after the other: each looks at what is left."""
+    (first, value), *others = wanted.items()
+    places = np.flatnonzero(table[first] == value)
+    for column, value in others:
+        places = places[np.asarray(table[column].array[places] == value, dtype=bool)]
+    return places
+
+
+def _values(table: pd.DataFrame, column: str, places: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    return np.asarray(table[column].array[places])
+
+
+def _wide(seed: pd.Series, image: pd.Series, value: pd.Series) -> pd.DataFrame:
+    """Values as (seeds, images), in order; NaN where a seed lacks an image.
+
+    Does what `pivot` does, many times faster. Raises ValueError where a seed has two values of an image.
+    """
+    seeds, row = np.unique(seed.to_numpy(), return_inverse=True)
+    column, images = pd.factorize(image, sort=True)
+    place = row * len(images) + column
+    if len(place) and np.bincount(place).max() > 1:
+        raise ValueError("scores: a run has two values of one image, metric, region and output")
+    values = np.full(len(seeds) * len(images), np.nan)
+    values[place] = value.to_numpy(dtype=float)
+    names = images.astype(images.categories.dtype) if isinstance(images, pd.CategoricalIndex) else pd.Index(images)
+    return pd.DataFrame(values.reshape(len(seeds), len(images)), index=pd.Index(seeds, name="seed"), columns=names)
 
 
 def _one_data_set(runs: pd.DataFrame, variants: list[str], data: str | None) -> str:

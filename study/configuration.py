@@ -17,11 +17,15 @@ from study.source import Node
 
 
 class Protocol(Options):
-    """How every method is evaluated alike: the test's holes, and which images the figures show."""
+    """How every method is evaluated alike: the test's holes, and how many images the figures show.
+
+    ``pictures``: drawn by ``seed``, the same for every method; ``worst``: those that a run repaired worst.
+    """
 
     mask: Mask = Center()
     seed: Annotated[int, Field(ge=0)] = 2020
     pictures: Annotated[int, Field(ge=0, le=64)] = 6
+    worst: Annotated[int, Field(ge=0, le=64)] = 3
 
 
 class Numerics(Options):

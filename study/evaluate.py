@@ -1,8 +1,9 @@
 """Evaluation: every test image under the protocol's hole, scored in one wide array, and the images that figures need.
 
 scores.safetensors     "scores" float64 (images, columns)
-evaluation.json        columns [output, region, metric], names of the images and of the pictures
+evaluation.json        columns [output, region, metric], names of the images, of the pictures and of the worst
 pictures.safetensors   uint8 (pictures, H, W, 3): truth, masked, raw, composite, blended
+worst.safetensors      the same of the images whose hole has the least PSNR in the composite, the worst first
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from study.train import refuse_diverged
 
 BATCH = 50
 PICTURES = ("truth", "masked", "raw", "composite", "blended")
+JUDGED = ("composite", "hole", "psnr")
+"""By which score a repair is the worst."""
+
 Repair = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -56,6 +60,7 @@ def evaluate(
     columns: list[tuple[str, str, str]] = []
     rows: list[NDArray[np.float64]] = []
     pictures: dict[int, dict[str, NDArray[np.uint8]]] = {}
+    worst: list[tuple[float, int, dict[str, NDArray[np.uint8]]]] = []
     repair = _repairer(stage, store, device)
     filling = _filling(stage.options.get("fill", "zero"), packed, protocol["seed"], device)
     started = time.monotonic()
@@ -77,22 +82,30 @@ def evaluate(
         }
         columns = list(scores)
         rows.append(np.stack([values.double().cpu().numpy() for values in scores.values()], axis=1))
-        for place, index in enumerate(indices.tolist()):
-            if index in shown:
-                each = {"truth": image, "masked": masked_image, **outputs}
-                pictures[index] = {kind: _pixels(tensor[place]) for kind, tensor in each.items()}
+        tensors = {"truth": image, "masked": masked_image, **outputs}
+        judged = scores[JUDGED].tolist()
+        last = sorted([psnr for psnr, *_ in worst] + judged)[: protocol["worst"]]
+        for place, (index, psnr) in enumerate(zip(indices.tolist(), judged, strict=True)):
+            if index in shown or psnr in last:
+                each = {kind: _pixels(tensor[place]) for kind, tensor in tensors.items()}
+                if index in shown:
+                    pictures[index] = each
+                worst.append((psnr, index, each))
+        worst = sorted(worst, key=lambda one: one[:2])[: protocol["worst"]]
 
     folder = store.workspace(stage.key) / "files"
     shown = [index for index in shown if index in pictures]
     save_file({"scores": np.concatenate(rows)}, folder / "scores.safetensors")
-    if shown:
-        stacked = {kind: np.stack([pictures[i][kind] for i in shown]) for kind in PICTURES}
-        save_file(stacked, folder / "pictures.safetensors")
+    for name, kept in (("pictures", [pictures[i] for i in shown]), ("worst", [each for *_, each in worst])):
+        if kept:
+            stacked = {kind: np.stack([each[kind] for each in kept]) for kind in PICTURES}
+            save_file(stacked, folder / f"{name}.safetensors")
     facts = {
         "columns": columns,
         "images": [names[index] for index in chosen],
         "of": len(images),
         "pictures": [names[index] for index in shown],
+        "worst": [names[index] for _, index, _ in worst],
     }
     write_atomically(folder / "evaluation.json", json.dumps(facts, sort_keys=True) + "\n")
     seconds = round(time.monotonic() - started, 3)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from safetensors import SafetensorError
+from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from reports.frames import COLUMNS, Frames
 from reports.statistics import Comparison, compare
 from study.errors import BadInput, unknown
 from study.plan import Plan, Run
-from study.store import Damaged, RunState, Store
+from study.store import Damaged, RunState, Store, read_json
 
 
 class Results(Frames):
@@ -47,23 +48,19 @@ def load(out: str | Path) -> Results:
     return Results(
         study=_facts(plan, store),
         runs=_frame("runs", runs),
-        scores=_joined("scores", (_scores(run, store) for run in there)),
-        curves=_joined("curves", (_curves(run, store) for run in plan.runs)),
+        scores=_scores(there, store),
+        curves=_curves(plan.runs, store),
         factors=_frame("factors", _factors(plan)),
         universes=_frame("universes", _universes(plan)),
         readings=_frame("readings", plan.study["readings"]),
         stages=_frame("stages", _stages(plan, store)),
-        pictures=_frame("pictures", [row for run in there for row in _pictures(run, store)]),
+        pictures=_frame("pictures", [row for run in there for row in _pictures(run, store, "pictures")]),
+        worst=_frame("worst", [row for run in there for row in _pictures(run, store, "worst")]),
     )
 
 
 def _frame(name: str, rows: Any) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=list(COLUMNS[name]))
-
-
-def _joined(name: str, parts: Iterator[pd.DataFrame | None]) -> pd.DataFrame:
-    found = [part for part in parts if part is not None and len(part)]
-    return pd.concat(found, ignore_index=True) if found else _frame(name, [])
 
 
 def _of(run: Run) -> dict[str, Any]:
@@ -86,7 +83,9 @@ def _run(run: Run, plan: Plan, store: Store) -> dict[str, Any]:
         why = "; ".join(dict.fromkeys(filter(None, [why, *warned])))
     outcome = store.outcome(last)
     trained = [key for role, key in run.stages.items() if not role.startswith("data")]
-    seconds = [store.made(key).get("seconds", 0.0) for key in trained]
+    made = [store.made(key) for key in trained]
+    joint = store.made(run.stages["joint"]) if "joint" in run.stages else {}
+    memory = [facts["peak_memory_mib"] for facts in made if "peak_memory_mib" in facts]
     return {
         **_of(run),
         "method": run.method,
@@ -96,45 +95,67 @@ def _run(run: Run, plan: Plan, store: Store) -> dict[str, Any]:
         "updates": run.updates,
         "parameters": run.parameters,
         "critic_parameters": run.critic_parameters,
-        "seconds": sum(seconds),
+        "seconds": sum(facts.get("seconds", 0.0) for facts in made),
         "start": run.start,
         "record": state.get("record", ""),
+        "step_ms": 1000 * joint["seconds"] / joint["steps"] if joint.get("steps") else np.nan,
+        "memory_mib": max(memory, default=np.nan),
     }
 
 
-def _scores(run: Run, store: Store) -> pd.DataFrame | None:
-    folder = store.folder(run.stages["evaluate"])
-    try:
+class _Long:
+    """A long frame, built from parts: its text as categories, so that millions of rows are small and quick."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.known: dict[str, dict[str, int]] = {}
+        self.parts: dict[str, list[Any]] = {column: [] for column in COLUMNS[name]}
+
+    def add(self, run: Run, rows: int, **columns: Any) -> None:
+        """``rows`` rows of a run. A column is one text for all of them, an array, or texts and their places."""
+        for column, value in {**_of(run), **columns}.items():
+            if column in ("value", "step", "seed"):
+                self.parts[column].append(np.broadcast_to(np.asarray(value), rows))
+                continue
+            texts, places = ([value], np.zeros(rows, int)) if isinstance(value, str) else value
+            known = self.known.setdefault(column, {})
+            codes = np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
+            self.parts[column].append(codes[places])
+
+    def frame(self) -> pd.DataFrame:
+        """All of it."""
+        if not self.known:
+            return _frame(self.name, [])
+        whole: dict[str, Any] = {column: np.concatenate(parts) for column, parts in self.parts.items()}
+        for column, known in self.known.items():
+            names = pd.Index(list(known), dtype="str")
+            whole[column] = pd.Categorical.from_codes(whole[column], names)
+        return pd.DataFrame(whole, copy=False)
+
+
+def _scores(runs: list[Run], store: Store) -> pd.DataFrame:
+    found = _Long("scores")
+    for run in runs:
+        folder = store.folder(run.stages["evaluate"])
         facts = json.loads((folder / "evaluation.json").read_text())
         wide = load_file(folder / "scores.safetensors")["scores"]
-    except (OSError, ValueError, KeyError, SafetensorError):
-        return None
-    images, columns = facts["images"], facts["columns"]
-    outputs, regions, metrics = (np.tile(names, len(images)) for names in zip(*columns, strict=True))
-    return pd.DataFrame(
-        {
-            **_of(run),
-            "image": np.repeat(images, len(columns)),
-            "region": regions,
-            "output": outputs,
-            "metric": metrics,
-            "value": wide.ravel(),
-        }
-    )
+        image, column = (places.ravel() for places in np.indices(wide.shape))
+        names = zip(("output", "region", "metric"), zip(*facts["columns"], strict=True), strict=True)
+        texts = {name: (values, column) for name, values in names}
+        found.add(run, wide.size, image=(facts["images"], image), value=wide.ravel(), **texts)
+    return found.frame()
 
 
-def _curves(run: Run, store: Store) -> pd.DataFrame | None:
-    parts = []
-    for role, key in run.stages.items():
-        try:
-            series = json.loads((store.folder(key) / "series.json").read_text())
-        except (OSError, ValueError):
-            continue
-        for name, values in series["terms"].items():
-            network, _, term = name.partition(".")
-            facts = {"stage": role.partition(".")[0], "network": network, "term": term}
-            parts.append(pd.DataFrame({**_of(run), **facts, "step": series["step"], "value": values}))
-    return pd.concat(parts, ignore_index=True).dropna(subset="value") if parts else None
+def _curves(runs: list[Run], store: Store) -> pd.DataFrame:
+    found = _Long("curves")
+    for run in runs:
+        for role, key in run.stages.items():
+            series = read_json(store.folder(key) / "series.json") or {"terms": {}}
+            for name, values in series["terms"].items():
+                network, _, term = name.partition(".")
+                facts = {"stage": role.partition(".")[0], "network": network, "term": term}
+                found.add(run, len(values), **facts, step=series["step"], value=np.array(values, float))
+    return found.frame().dropna(subset="value", ignore_index=True)
 
 
 def _asked(plan: Plan) -> dict[str, str]:
@@ -171,16 +192,23 @@ def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
             yield {"key": key, "kind": stage.kind, "runs": len(users[key]), "steps": stage.steps, **facts}
 
 
-def _pictures(run: Run, store: Store) -> Iterator[dict[str, Any]]:
+def _pictures(run: Run, store: Store, kind: str) -> Iterator[dict[str, Any]]:
+    """Of the ``kind`` 'pictures' or 'worst'."""
     folder = store.folder(run.stages["evaluate"])
-    try:
-        names = json.loads((folder / "evaluation.json").read_text())["pictures"]
-        pictures = load_file(folder / "pictures.safetensors") if names else {}
-    except (OSError, ValueError, SafetensorError):
-        return
-    for output, stack in pictures.items():
+    names: list[str] = (read_json(folder / "evaluation.json") or {}).get(kind) or []
+    for output, stack in _mapped(folder / f"{kind}.safetensors").items() if names else ():
         for image, pixels in zip(names, stack, strict=True):
             yield {**_of(run), "image": image, "output": output, "pixels": pixels}
+
+
+def _mapped(file: Path) -> dict[str, NDArray[np.uint8]]:
+    """The uint8 arrays of a safetensors file, mapped and not read: of hundreds of runs, few pictures are looked at."""
+    with file.open("rb") as stream:
+        (size,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(size))
+    data = np.memmap(file, np.uint8, mode="r", offset=8 + size)
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    return {name: data[slice(*entry["data_offsets"])].reshape(entry["shape"]) for name, entry in entries.items()}
 
 
 def _facts(plan: Plan, store: Store) -> dict[str, Any]:
@@ -210,6 +238,7 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
         "seconds": sum(facts.get("seconds", 0.0) for facts in made),
         "made": max((facts.get("made", "") for facts in made), default=""),
         "numerics": study["numerics"],
+        "protocol": study.get("protocol"),
         "aliases": {alias: run.variant for run in plan.runs for alias in run.aliases},
         "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
         "networks": study.get("networks"),

@@ -1,8 +1,23 @@
-"""Figures: frame in, matplotlib Figure out. No pyplot, no files. NoDataError says why there is nothing to show."""
+"""Figures: frame in, matplotlib figure out. Nothing is read from disk, no pyplot state."""
 
-from reports.figures.ablation import ablation
+from reports.figures.ablation import ablation, forest
+from reports.figures.architecture import generator, network
+from reports.figures.contrasts import forest_of_contrasts
 from reports.figures.curves import training_curves
-from reports.figures.repairs import repairs
+from reports.figures.mechanism import mechanism, sharpness
+from reports.figures.repairs import repairs, worst
 from reports.figures.specification import specification
 
-__all__ = ["ablation", "repairs", "specification", "training_curves"]
+__all__ = [
+    "ablation",
+    "forest",
+    "forest_of_contrasts",
+    "generator",
+    "mechanism",
+    "network",
+    "repairs",
+    "sharpness",
+    "specification",
+    "training_curves",
+    "worst",
+]

@@ -1,16 +1,21 @@
-"""An ablation's grid: every seed a dot, its mean with an interval, its difference from the reference."""
+"""An ablation: every seed a dot, means with intervals, how the factors act together, differences from the reference."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.figures import style
-from reports.frames import Frames
-from reports.naming import metric_of
+from reports.figures.contrasts import WIDTH, Row, axis_label, draw_forest, legend, margin_of, wrapped
+from reports.frames import Frames, NoDataError
+from reports.naming import label, level_label, metric_of
 from reports.tables import ablation_table, levels
+
+ALL = "all factors"
 
 
 def ablation(
@@ -23,53 +28,115 @@ def ablation(
     output: str = "composite",
     level: float = 0.95,
 ) -> Figure:
-    """Left the means, right the differences from the reference, which chance blurs less since images are paired.
+    """Left every seed and the means with intervals; right the means joined over the first factor, on the seeds' scale.
 
-    The first factor lies along x, the second is the colour; of three or more, all levels lie along x. Dots are seeds,
-    bars are intervals that hold together at `level` (Bonferroni) in each panel, a cross at the foot is a diverged
-    seed. Raises NoDataError where the study has no such ablation or none of it was run on `data`.
+    The first factor lies along x, the second is the colour; of three or more, all levels lie along x, and nothing is
+    joined. Dots are seeds, bars are intervals that hold together at `level` (Bonferroni), a cross at the foot is a
+    diverged seed; a thin line joins what one seed has at each level, where none of the variant's is missing. Raises
+    NoDataError where the study has no such ablation or none of it was run on `data`.
     """
     table = ablation_table(frames, ablation, data, metric=metric, region=region, output=output, level=level)
-    factors = [str(name) for name in levels(frames, ablation).columns[1:]]
-    if len(factors) > 2:
-        table["all factors"] = table[factors].astype(str).agg("\n".join, axis=1)
-        factors = ["all factors"]
-    along, by = factors[0], (factors[1] if len(factors) == 2 else None)
-    places = _levels(table[along].astype(str).tolist())
-    hues = _levels(table[by].astype(str).tolist()) if by else [""]
-    named = metric_of(metric)
-    unit = f" ({named.unit})" if named.unit else ""
-    reference = frames.study["reference"]
-    panels = 2 if table["difference"].notna().any() else 1
+    along, by = _factors(frames, ablation, table)
+    places = ordered_levels(table[along].tolist())
+    hues = ordered_levels(table[by].tolist()) if by else [""]
+    joined = along != ALL and len(places) > 1 and table["mean"].notna().any()
 
     with style.styled():
-        drawn = style.figure(panels * max(3.6, 1.2 + 0.8 * len(places)), 3.3)
-        means, *differences = drawn.subplots(1, panels, squeeze=False).ravel()
+        upright = along == ALL and len(places) > 3
+        drawn = style.figure(WIDTH if joined or len(places) > 5 else 5.6, 5.4 if upright else 3.7)
+        dots, *lines = drawn.subplots(1, 2 if joined else 1, squeeze=False).ravel()
         for row in table.to_dict("records"):
-            hue = hues.index(str(row[by])) if by else 0
+            hue = hues.index(row[by]) if by else 0
             shade = style.LEVELS[hue % len(style.LEVELS)]
-            x = places.index(str(row[along])) + 0.24 * (hue - (len(hues) - 1) / 2)
-            dots = np.asarray(row["by_seed"], dtype=float)
-            means.scatter(np.full(len(dots), x - 0.07), dots, s=16, color=shade, alpha=0.55, linewidths=0)
-            _bar(means, x + 0.04, row["mean"], row["low"], row["high"], shade)
+            x = places.index(row[along]) + 0.7 / len(hues) * (hue - (len(hues) - 1) / 2)
+            own = np.asarray(row["by_seed"], dtype=float)
+            dots.scatter(np.full(len(own), x - 0.07), own, s=16, color=shade, alpha=0.7, linewidths=0)
+            _bar(dots, x + 0.04, row["mean"], row["low"], row["high"], shade)
             crosses = x + 0.07 * (np.arange(row["diverged"]) - (row["diverged"] - 1) / 2)
             foot = np.full(len(crosses), 0.03)
-            means.plot(crosses, foot, marker="x", color=shade, ls="none", transform=means.get_xaxis_transform())
-            for axes in differences:
-                _bar(axes, x, row["difference"], row["difference_low"], row["difference_high"], shade)
-                if row["variant"] == reference:
-                    axes.plot(x, 0, marker="D", ms=5, color=shade, mfc="none")
-        means.set_title(f"{named.label}, {region}{unit}")
-        for axes in differences:
-            axes.axhline(0, color=style.MUTED, lw=0.8)
-            axes.set_title(f"difference from {reference}{unit}")
-        for axes in (means, *differences):
-            axes.set_xlabel(along)
-            axes.set_xticks(range(len(places)), places)
+            dots.plot(crosses, foot, marker="x", color=shade, ls="none", transform=dots.get_xaxis_transform())
+        for axes in lines:
+            for hue, told in enumerate(hues):
+                own_rows = table[table[by] == told] if by else table
+                _joined(axes, frames, data, own_rows, along, places, style.LEVELS[hue % len(style.LEVELS)], hue)
+            axes.set_title("The same means joined; thin: one seed")
+        dots.set_title(f"Every seed; means, whose {level:.0%} intervals hold together")
+        for axes in (dots, *lines):
+            axes.set_ylabel(wrapped(axis_label(metric, region), 42))
+            axes.set_xlabel(wrapped(along, 50, 1))
+            signs = 34 if upright else max(8, 56 // len(places))
+            names = [wrapped(place, signs, 2 if upright else 3) for place in places]
+            axes.set_xticks(range(len(places)), names, rotation=90 if upright else 0, fontsize=8)
             axes.set_xlim(-0.6, len(places) - 0.4)
             axes.grid(axis="y")
-        drawn.legend(handles=_keys(by, hues), loc="outside lower center", ncols=5, fontsize=8)
+        legend(drawn, _keys(by, hues, table))
     return drawn
+
+
+def forest(
+    frames: Frames,
+    ablation: str = "critics_and_loss",
+    *,
+    data: str,
+    metric: str = "psnr",
+    region: str = "hole",
+    output: str = "composite",
+    level: float = 0.95,
+) -> Figure:
+    """Each cell's difference from the study's reference, a row each, with intervals that hold together at `level`.
+
+    The band about zero is the paper's own gain over GLCIC, where it prints the metric. Colours are the second
+    factor's levels, as in `ablation`. Images are paired always, seeds where the words at the right say so. Raises
+    NoDataError as `ablation`, and where no difference from the reference is known.
+    """
+    table = ablation_table(frames, ablation, data, metric=metric, region=region, output=output, level=level)
+    reference = frames.study["reference"]
+    if not np.isfinite(table["difference"].astype(float)).any():
+        raise NoDataError(f"No variant of the ablation {ablation} was scored beside the reference on {data}.")
+    _, by = _factors(frames, ablation, table)
+    named = metric_of(metric)
+    factors = [str(name) for name in levels(frames, ablation).columns[1:]]
+    hues = ordered_levels(table[by].tolist()) if by else [""]
+    colours = {hue: style.LEVELS[place % len(style.LEVELS)] for place, hue in enumerate(hues)}
+    rows = [
+        Row(
+            name=wrapped(_cell(row, factors), 34, 3),
+            difference=row["difference"],
+            low=row["difference_low"],
+            high=row["difference_high"],
+            n=_n(row, row["variant"] == reference),
+            colour=colours[row[by] if by else ""],
+            zero=row["variant"] == reference,
+        )
+        for row in table.to_dict("records")
+    ]
+    return draw_forest(
+        rows,
+        title=f"Differences from {wrapped(label(str(reference)), 60, 1)} on {data}; "
+        f"the {level:.0%} intervals hold together",
+        xlabel=axis_label(metric, region, of="Difference in "),
+        digits=named.digits + 1,
+        margin=margin_of(metric),
+        keys=_hue_keys(by, hues),
+    )
+
+
+def _factors(frames: Frames, ablation: str, table: pd.DataFrame) -> tuple[str, str | None]:
+    """Which column lies along x and which is the colour, if one is; the factors' levels become text for the reader.
+
+    Of three or more factors a column ALL is added to `table`, which is the caller's own.
+    """
+    factors = [str(name) for name in levels(frames, ablation).columns[1:]]
+    for factor in factors:
+        table[factor] = table[factor].astype(str).map(level_label)
+    if len(factors) > 2:
+        table[ALL] = [_cell(row, factors) for row in table.to_dict("records")]
+        return ALL, None
+    return factors[0], (factors[1] if len(factors) == 2 else None)
+
+
+def _cell(row: Mapping[Any, Any], factors: list[str]) -> str:
+    return ", ".join(f"{factor} {row[factor]}" for factor in factors)
 
 
 def _bar(axes: Axes, x: float, middle: float, low: float, high: float, shade: str) -> None:
@@ -78,22 +145,57 @@ def _bar(axes: Axes, x: float, middle: float, low: float, high: float, shade: st
     axes.plot(x, middle, marker="D", ms=5, color=shade)
 
 
-def _keys(by: str | None, hues: list[str]) -> list[Line2D]:
-    muted: dict[str, Any] = {"color": style.MUTED}
+def _joined(
+    axes: Axes, frames: Frames, data: str, own: pd.DataFrame, along: str, places: list[str], shade: str, hue: int
+) -> None:
+    """The means of one level of the second factor over the first, and each seed's own."""
+    means = own.drop_duplicates(along).set_index(along)["mean"].reindex(places).astype(float)
+    known = {row[along]: _by_seed(frames, data, row["variant"], row["by_seed"]) for row in own.to_dict("records")}
+    seeds = pd.DataFrame(known, dtype=float).reindex(columns=places)
+    x = np.arange(len(places))
+    for _, values in seeds.iterrows():
+        axes.plot(x, values, color=shade, lw=0.8, alpha=0.75, zorder=1)
+    dashes = ("-", "--", ":", "-.")[hue % 4]  # lines that lie on each other both show
+    axes.plot(x, means, color=shade, marker="D", ms=5, lw=1.8, ls=dashes, zorder=3)
+
+
+def _by_seed(frames: Frames, data: str, variant: str, values: tuple[float, ...]) -> pd.Series:
+    """Each completed seed's mean, by seed; empty where a completed run is not scored, so that it is not known whose."""
+    runs = frames.runs[(frames.runs["data"] == data) & (frames.runs["variant"] == variant)]
+    seeds = sorted(runs.loc[runs["status"] == "completed", "seed"].tolist())
+    whose = seeds if len(seeds) == len(values) else []
+    return pd.Series(dict(zip(whose, values, strict=False)), dtype=float)
+
+
+def _n(row: dict[Any, Any], reference: bool) -> str:
+    """How many seeds a row has, in words."""
+    seeds = f"{row['seeds']} seed{'s' * (row['seeds'] != 1)}"
+    paired = "" if reference else ", paired" if row["paired"] else ", not paired"
+    lost = f", {row['diverged']} diverged" if row["diverged"] else ""
+    return f"{seeds}{paired}{lost}"
+
+
+def _hue_keys(by: str | None, hues: list[str]) -> list[Line2D]:
     colours = [style.LEVELS[place % len(style.LEVELS)] for place in range(len(hues))]
     return [
-        *(
-            Line2D([], [], color=colour, lw=3, label=f"{by} {hue}")
-            for colour, hue in zip(colours, hues, strict=True)
-            if by
-        ),
-        Line2D([], [], marker="o", ms=4, ls="none", label="one seed", **muted),
-        Line2D([], [], marker="D", ms=5, label="mean and interval", **muted),
-        Line2D([], [], marker="x", ms=5, ls="none", label="diverged seed", **muted),
+        Line2D([], [], color=colour, lw=3, label=wrapped(f"{by} {hue}", 40, 1))
+        for colour, hue in zip(colours, hues, strict=True)
+        if by
     ]
 
 
-def _levels(found: list[str]) -> list[str]:
+def _keys(by: str | None, hues: list[str], table: pd.DataFrame) -> list[Line2D]:
+    muted: dict[str, Any] = {"color": style.MUTED}
+    lost = [Line2D([], [], marker="x", ms=5, ls="none", label="diverged seed", **muted)]
+    return [
+        *_hue_keys(by, hues),
+        Line2D([], [], marker="o", ms=4, ls="none", label="one seed", **muted),
+        Line2D([], [], marker="D", ms=5, label="mean and interval", **muted),
+        *(lost if table["diverged"].any() else []),
+    ]
+
+
+def ordered_levels(found: list[str]) -> list[str]:
     """Each level once: by number where all are numbers, else by appearance."""
     once = list(dict.fromkeys(found))
     try:

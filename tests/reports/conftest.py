@@ -1,6 +1,7 @@
 """A made-up study: plausible numbers, one diverged run, one that failed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,8 @@ def _runs(seeds: list[int], data: str) -> pd.DataFrame:
                 "seconds": 0.4 if variant in FILLERS else 140.0 + 3 * seed,
                 "start": start,
                 "record": str(number + 1),
+                "step_ms": float("nan") if variant in FILLERS else 25.0 + seed,
+                "memory_mib": 300.0 + number,
             }
         )
     return pd.DataFrame(rows)
@@ -198,3 +201,15 @@ def frames() -> Frames:
 def study_of() -> Callable[..., Frames]:
     """`make_frames`, for studies of other seeds, data and facts."""
     return make_frames
+
+
+@pytest.fixture(scope="session")
+def as_categories() -> Callable[[Frames], Frames]:
+    """The same frames with the text of scores and curves as categories, in an order that is not the alphabet's."""
+
+    def convert(table: pd.DataFrame) -> pd.DataFrame:
+        text = [column for column in table.columns if column not in ("seed", "step", "value")]
+        kinds = {column: pd.CategoricalDtype([*table[column].unique()[::-1], "of no row"]) for column in text}
+        return table.astype(kinds)
+
+    return lambda frames: replace(frames, scores=convert(frames.scores), curves=convert(frames.curves))

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -128,7 +128,7 @@ def made(
                             value = (level or [usual])[-1] + chances + 10 * chance * image
                             told = {"image": f"i{number}", "region": region, "output": output, "metric": metric}
                             scores.append({**run, **told, "value": value})
-    columns = ("why", "diverged_at", "updates", "parameters", "critic_parameters", "record")
+    columns = ("why", "diverged_at", "updates", "parameters", "critic_parameters", "record", "step_ms", "memory_mib")
     configs = {
         name: {"method": method, "options": {**OPTIONS, **CHANGED.get(name, {})}} for name, method in variants.items()
     }
@@ -564,3 +564,19 @@ def test_the_command_prints_sentences_and_for_programs_json(agreeing: Frames, mo
 def test_the_command_says_where_no_study_is(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "study", "claims", str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 2 and "there is no study here" in done.stderr
+
+
+def test_claims_are_decided_once_and_what_is_handed_out_is_one_s_own(
+    monkeypatch: pytest.MonkeyPatch, agreeing: Frames
+) -> None:
+    frames = replace(agreeing)
+    first = claims_table(frames)
+    expected = first["outcome"].tolist()
+    first["outcome"] = "unresolved"
+    monkeypatch.setattr(module, "_Study", None)
+    assert claims_table(frames)["outcome"].tolist() == expected
+
+
+def test_claims_hold_for_text_that_is_categories(agreeing: Frames, as_categories: Callable[[Frames], Frames]) -> None:
+    plain, other = claims_table(agreeing), claims_table(as_categories(agreeing))
+    assert other[["outcome", "counts", "why", "beside"]].equals(plain[["outcome", "counts", "why", "beside"]])

@@ -53,11 +53,11 @@ def test_a_figure_says_why_it_is_empty(name: str, frames: Frames) -> None:
 
 
 def test_every_seed_is_a_dot_and_a_lost_one_a_cross(frames: Frames) -> None:
-    means, differences = figures.ablation(frames, data="faces").axes
+    means, joined = figures.ablation(frames, data="faces").axes
     dots = sum(len(drawn.get_offsets()) for drawn in means.collections if isinstance(drawn, PathCollection))
     crosses = sum(len(line.get_xdata()) for line in means.lines if line.get_marker() == "x")
-    bars = len(means.containers), len(differences.containers)
-    assert (dots, crosses, bars) == (8 * 3 - 1, 1, (8, 7))
+    lines = sum(line.get_marker() == "D" for line in joined.lines)
+    assert (dots, crosses, len(means.containers), lines) == (8 * 3 - 1, 1, 8, 2)
 
 
 def test_curves_show_mean_and_range(frames: Frames) -> None:
@@ -72,14 +72,12 @@ def test_curves_show_mean_and_range(frames: Frames) -> None:
 
 def test_the_grid_shows_the_same_images_of_one_seed(frames: Frames) -> None:
     drawn = figures.repairs(frames, data="faces", variants=["glcic", "proposed"], limit=2)
-    shown = [axes.images[0].get_array() for axes in drawn.axes]
+    shown = [picture.get_array() for picture in drawn.axes[0].images]
     assert len(shown) == 2 * 4
     pictures = frames.pictures.query("variant == 'proposed' and image == 'face-01' and output == 'composite'")
     assert np.array_equal(np.asarray(shown[-1]), pictures["pixels"].iloc[0])
     gap = replace(frames, pictures=frames.pictures[frames.pictures["run"] != "glcic/faces/0"])
-    texts = [
-        t.get_text() for axes in figures.repairs(gap, data="faces", variants=["glcic", "ce"]).axes for t in axes.texts
-    ]
+    texts = [text.get_text() for text in figures.repairs(gap, data="faces", variants=["glcic", "ce"]).axes[0].texts]
     assert texts == ["no picture"] * 4
 
 

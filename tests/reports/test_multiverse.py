@@ -1,6 +1,6 @@
 """A contrast under every reading: the right runs, told once, and nothing dropped in silence."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import product
 
@@ -205,3 +205,7 @@ def test_the_curve_has_a_dot_for_every_effect_and_level(levels: Mapping[str, lis
     assert sum(line.get_marker() == "D" for line in marks) == 1
     assert sum(len(line.get_xdata()) for line in below.lines) == len(table) * len(readings(table))
     assert 0.16 in [round(line.get_ydata()[0], 2) for line in above.lines if line.get_linestyle() == "--"]
+
+
+def test_text_may_be_categories(frames: Frames, as_categories: Callable[[Frames], Frames]) -> None:
+    pd.testing.assert_frame_equal(table_of(as_categories(frames)), table_of(frames))

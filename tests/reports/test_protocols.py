@@ -1,6 +1,6 @@
 """What numbers on photographs say of the protocol behind the published ones."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -173,3 +173,7 @@ def test_without_a_trained_method_there_is_nothing(frames: Frames) -> None:
     fillers = frames.runs[frames.runs["variant"].isin(FILLERS)]
     with pytest.raises(NoDataError, match=r"^No method was trained .*\.$"):
         protocol_summary(replace(frames, runs=fillers))
+
+
+def test_text_may_be_categories(frames: Frames, as_categories: Callable[[Frames], Frames]) -> None:
+    pd.testing.assert_frame_equal(protocol_table(as_categories(frames)), protocol_table(frames))

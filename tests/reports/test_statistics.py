@@ -1,5 +1,6 @@
 """The rule for few seeds, held by simulation and by closed forms."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,11 +14,13 @@ from reports.statistics import (
     OF_RUN,
     Direction,
     Floats,
+    _wide,
     apart,
     compare,
     estimate,
     mean_interval,
     resolvable,
+    select,
     shares,
     simultaneous,
     verdict,
@@ -331,3 +334,38 @@ def test_shares_are_newcombe_s() -> None:
     assert shares((10, 10), (0, 20)) == pytest.approx((0.6791, 1.0), abs=5e-5)  # example (g)
     low, high = shares((0, 3), (0, 3))
     assert low == -high and high == pytest.approx(0.5615, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["str", "category"])
+def test_values_are_those_of_a_pivot_where_a_seed_lacks_an_image(kind: str) -> None:
+    rows = study(planted(0.4))["scores"].query("variant == 'a' and metric == 'psnr'").sample(frac=0.7, random_state=3)
+    wide = rows.pivot(index="seed", columns="image", values="value")
+    assert wide.isna().any().any()
+    found = _wide(rows["seed"], rows["image"].astype(kind), rows["value"])
+    pd.testing.assert_frame_equal(found, wide, check_names=False, check_column_type=False)
+
+
+def test_an_image_that_a_run_scored_twice_is_refused() -> None:
+    frames = study(planted(0.4))
+    twice = pd.concat([frames["scores"], frames["scores"].iloc[:1]])
+    with pytest.raises(ValueError, match="two values of one image"):
+        mean_interval(frames["runs"], twice, "a")
+
+
+def test_text_may_be_categories(frames: Frames, as_categories: Callable[[Frames], Frames]) -> None:
+    other = as_categories(frames)
+    for variant in ("glcic", "single", "biharmonic"):
+        found = [mean_interval(each.runs, each.scores, variant, data="faces") for each in (frames, other)]
+        assert found[0].mean == pytest.approx(found[1].mean, rel=1e-12)
+        assert found[0].by_seed == pytest.approx(found[1].by_seed, rel=1e-12)
+        compared = [compare(each.runs, each.scores, "proposed", variant) for each in (frames, other)]
+        assert (compared[0].low, compared[0].high) == pytest.approx((compared[1].low, compared[1].high), rel=1e-9)
+        assert compared[0].n_images == compared[1].n_images and compared[0].paired == compared[1].paired
+
+
+def test_a_selection_is_the_frames_own(frames: Frames) -> None:
+    own = select(frames.scores, metric="ssim", region="hole", output="composite", data="faces")
+    assert len(own) and set(own["metric"]) == {"ssim"} and set(own["region"]) == {"hole"}
+    pd.testing.assert_frame_equal(own, frames.select("ssim", "hole", "composite", "faces"))
+    assert select(frames.scores, metric="ssim", region="hole", output="composite").equals(own)
+    assert frames.select("ssim", "hole", "raw", "faces").empty

@@ -1,0 +1,100 @@
+"""The ablations: every seed's dot, the interaction of the factors, and differences from the reference."""
+
+from reports import figures, tables
+from reports.document import (
+    Block,
+    Cell,
+    FigureView,
+    Heading,
+    Note,
+    Section,
+    TableView,
+    each,
+    interval,
+    number,
+    text,
+    there,
+)
+from reports.frames import Frames
+from reports.naming import label, level_label, metric_of
+from reports.sections.common import NO_DATA_SET, records, slug
+
+WHY = (
+    "Each ablation changes stated factors of the proposed model and nothing else. Its intervals hold together at 95% "
+    "(Bonferroni), so they are wider than those of the tables above; a grid gets no verdicts."
+)
+
+
+def names(frames: Frames) -> list[str]:
+    """The ablations' names, in the study's order."""
+    return [str(name) for name in frames.factors["ablation"].unique()]
+
+
+def ablations(frames: Frames) -> Section:
+    """Each ablation on each data set."""
+    blocks: list[Block] = [Note(WHY)]
+    data_sets = frames.data_sets()
+    for name in names(frames):
+        for data in data_sets:
+            blocks.append(Heading(f"{name}, {data}" if len(data_sets) > 1 else name))
+            shown = there(dots, frames, name, data)
+            blocks.append(shown)
+            if not isinstance(shown, Note):
+                blocks += [there(forest, frames, name, data), there(cells, frames, name, data)]
+    if not data_sets:
+        blocks.append(NO_DATA_SET)
+    elif not names(frames):
+        blocks.append(Note("The study has no ablation.", "nothing"))
+    return Section(id="ablations", title="Ablations", blocks=blocks)
+
+
+def dots(frames: Frames, ablation: str, data: str) -> FigureView:
+    """An ablation's seeds and means."""
+    return FigureView(
+        name=slug("ablation", ablation, data),
+        drawn=figures.ablation(frames, ablation, data=data),
+        alt=f"PSNR of the hole for each variant of the ablation {ablation}, by its factors; the next table holds the "
+        "values.",
+        caption=f"Ablation {ablation} on {data}: PSNR of the hole. Left, every seed is a dot, and bars are intervals "
+        "of the mean that hold together at 95%; right, the same means joined, with a thin line for each seed.",
+    )
+
+
+def forest(frames: Frames, ablation: str, data: str) -> FigureView:
+    """An ablation's differences from the reference."""
+    return FigureView(
+        name=slug("forest", ablation, data),
+        drawn=figures.forest(frames, ablation, data=data),
+        alt=f"A row a variant of the ablation {ablation}: its difference from the reference with its interval, beside "
+        "zero; the next table holds the values.",
+        caption=f"Ablation {ablation} on {data}: differences from the reference in PSNR of the hole, with intervals "
+        "that hold together at 95%. Differences are of paired images, and of paired seeds where the start is shared.",
+    )
+
+
+def cells(frames: Frames, ablation: str, data: str) -> TableView:
+    """An ablation's values."""
+    table = tables.ablation_table(frames, ablation, data)
+    factors = [str(name) for name in tables.levels(frames, ablation).columns[1:]]
+    digits = metric_of("psnr").digits
+    rows = []
+    for row in records(table):
+        told = interval(row["difference_low"], row["difference_high"], digits + 1, "+")
+        rows.append(
+            [
+                Cell(label(row["variant"])),
+                *(text(level_label(str(row[factor]))) for factor in factors),
+                number(row["mean"], digits, interval(row["low"], row["high"], digits)),
+                each(row["by_seed"], digits),
+                number(row["difference"], digits + 1, told, "+"),
+                number(row["seeds"]),
+                number(row["diverged"]),
+            ]
+        )
+    return TableView(
+        name=slug("ablation", ablation, data),
+        caption=f"Ablation {ablation} on {data}: PSNR of the hole (dB, ↑). The intervals hold together at 95%.",
+        headings=["Variant", *factors, "Mean", "each seed", "Difference from the reference", "Seeds", "Diverged"],
+        rows=rows,
+        frame=table,
+    )

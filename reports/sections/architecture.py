@@ -1,0 +1,156 @@
+"""The networks as they are built, beside Figures 2 and 3 and Tables 1 to 5, and the schedule as it ran."""
+
+from typing import Any
+
+import pandas as pd
+
+from reports import figures, tables
+from reports.document import NONE, Block, Cell, FigureView, Note, Section, TableView, folded, number, text, there
+from reports.frames import Frames
+from reports.naming import group, label
+from reports.paper import paper
+from reports.sections.common import records
+
+WHY = (
+    "All of this is read from the networks that were built, and not from their settings. A layer agrees with the "
+    "paper's row if every cell of the row is as built; narrower networks agree in all but the number of their outputs."
+)
+GEOMETRY = ("kernel", "dilation", "stride", "outputs")
+
+
+def architecture(frames: Frames) -> Section:
+    """Figures 2 and 3, Tables 1 to 5."""
+    blocks: list[Block] = [Note(WHY), there(generator, frames), there(network, frames)]
+    blocks += [there(layers, frames, table["table"]) for table in paper()["architecture"]]
+    return Section(id="architecture", title="Architecture: Figures 2 and 3, Tables 1 to 5", blocks=blocks)
+
+
+def schedule(frames: Frames) -> Section:
+    """What was trained, for how long, and how."""
+    return Section(id="schedule", title="The schedule as it ran", blocks=[there(schedules, frames)])
+
+
+def generator(frames: Frames) -> FigureView:
+    """Table 1, drawn."""
+    return FigureView(
+        name="generator",
+        drawn=figures.generator(frames),
+        alt="The generator's layers from left to right, as high as their maps; the next table holds them.",
+        caption=f"The generator of {_reference(frames)} as built (the paper's Table 1, drawn).",
+    )
+
+
+def network(frames: Frames) -> FigureView:
+    """As Figures 2 and 3."""
+    return FigureView(
+        name="network",
+        drawn=figures.network(frames),
+        alt="The masked image goes through the generator; each critic looks at its view of the repaired image and "
+        "gives its loss; the reconstruction loss stands beside them.",
+        caption=f"The whole network of {_reference(frames)} as built (the paper's Figures 2 and 3).",
+    )
+
+
+def _reference(frames: Frames) -> str:
+    return label(str(frames.study["reference"] or "the proposed model"))
+
+
+def layers(frames: Frames, printed: int) -> TableView:
+    """One of Tables 1 to 5, printed and built."""
+    table = tables.architecture_table(frames, printed)
+    entry = next(entry for entry in paper()["architecture"] if entry["table"] == printed)
+    rows = []
+    for row in records(table):
+        cells = [Cell(row["layer"] or row["built_layer"], below="" if row["layer"] else f"{row['name']}: not printed")]
+        for name in GEOMETRY:
+            told, built = (_plain(row[key]) for key in (name, f"built_{name}"))
+            if name in entry["layers"][0]:
+                cells.append(
+                    Cell(built if told == built or row["layer"] is None else f"{told} → {built}", kind="number")
+                )
+        size = row["size"]
+        cells += [
+            number(size) if isinstance(size, int) else text(size),
+            number(row["parameters"]),
+            number(row["macs"] / 1e6 if row["macs"] is not None else None, 2),
+            number(row["receptive_field"]) if isinstance(row["receptive_field"], int) else text(row["receptive_field"]),
+            Cell(_agreement(row)),
+        ]
+        rows.append(cells)
+    whole = all(row["agrees"] for row in records(table) if row["layer"] is not None)
+    why = next((row["why"] for row in records(table) if row["why"]), "")
+    agreement = "Every printed cell is as built." if whole else f"Printed → built where they differ. {why}"
+    return TableView(
+        name=f"table-{printed}",
+        caption=f"{entry['caption']} (the paper's Table {printed}), as built for images of "
+        f"{frames.study['image_size']} px. {agreement.strip()} MMAC: million multiply-accumulates for one image. Sees: "
+        "receptive field in pixels of the image.",
+        headings=[
+            "Layer", *(name.capitalize() for name in GEOMETRY if name in entry["layers"][0]), "Size", "Parameters",
+            "MMAC", "Sees", "Agrees",
+        ],
+        rows=rows,
+        frame=table,
+        folded=printed > 1,
+    )  # fmt: skip
+
+
+def _agreement(row: dict[str, Any]) -> str:
+    if row["layer"] is None:
+        return NONE
+    if row["agrees"]:
+        return "yes"
+    differing = [name for name in GEOMETRY if row[name] is not None and row[name] != row[f"built_{name}"]]
+    return f"but for {', '.join(differing)}" if row["name"] else "not built"
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def schedules(frames: Frames) -> TableView:
+    """The schedule of each trained variant."""
+    table = tables.schedule_table(frames)
+    rows = []
+    for row in records(table):
+        told = {"form": row["form"], "clip": row["clip"], "penalty": row["penalty"], "norm": row["norm"]}
+        loss = ", ".join(f"{name} {_plain(value)}" for name, value in told.items() if value != "" and pd.notna(value))
+        critic = ", ".join(part for part in (row["critic_optimizer"], row["critic_betas"]) if part)
+        rows.append(
+            [
+                Cell(row["label"], below=row["note"]),
+                *(number(row[name]) for name in ("pretrain", "critic", "joint")),
+                number(row["batch"]),
+                Cell(row["loss"] or NONE, below=loss),
+                number(row["critic_steps"]),
+                Cell(row["weights"] or NONE),
+                Cell(
+                    ", ".join(part for part in (row["optimizer"], row["betas"]) if part) or NONE,
+                    below=" then ".join(
+                        _rate(row[name]) for name in ("rate_pretrain", "rate_joint") if pd.notna(row[name])
+                    )
+                    + (f"; {row['drop']}" if row["drop"] else ""),
+                ),
+                Cell(critic or NONE, below=_rate(row["critic_rate"])),
+            ]
+        )
+    whole = TableView(
+        name="schedule",
+        caption="What was trained, for how many steps and how, beside what the paper says of itself: updates of the "
+        "generator alone, steps of the critics alone, updates of all together; the critics' loss, how often they step "
+        "for one step of the generator, and their weights; optimisers, and below them the learning rates.",
+        headings=[
+            "Variant", "Alone", "Critics", "Together", "Batch", "Loss", "Critic steps", "Weights",
+            "Generator's optimiser", "Critics' optimiser",
+        ],
+        rows=rows,
+        frame=table,
+        groups=["paper", *(group(frames, name) for name in table["variant"][1:])],
+    )  # fmt: skip
+    return folded(whole, "The schedule")
+
+
+def _rate(value: float) -> str:
+    return "" if pd.isna(value) else f"{value:g}"

@@ -1,0 +1,46 @@
+"""What several sections need."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from reports.document import Block, Heading, Note, there
+from reports.frames import Frames
+from reports.naming import metric_of
+
+REGION = {"whole": "whole image", "hole": "hole", "boundary": "boundary"}
+NO_DATA_SET = Note("The study has no data set.", "nothing")
+
+
+def slug(*parts: Any) -> str:
+    """A name for files and anchors: lower-case words joined by hyphens."""
+    return "-".join(re.sub(r"[^a-z0-9]+", "-", str(part).lower()).strip("-") or "x" for part in parts)
+
+
+def unit(metric: str, region: str = "") -> str:
+    """A metric in words, with its region, unit and direction: "PSNR, hole (dB, ↑)"."""
+    named = metric_of(metric)
+    arrow = "↑" if named.better > 0 else "↓"
+    inside = f"{named.unit}, {arrow}" if named.unit else arrow
+    return f"{named.label}{', ' + REGION[region] if region else ''} ({inside})"
+
+
+def each_data_set(
+    frames: Frames, *makes: Callable[[Frames, str], Block], before: Callable[[Frames, str], Block] | None = None
+) -> list[Block]:
+    """What the functions make of each data set, under its name where there are several; `before` once for each."""
+    names = frames.data_sets()
+    found: list[Block] = []
+    for name in names:
+        found += [Heading(name)] if len(names) > 1 else []
+        found += [before(frames, name)] if before else []
+        found += [there(make, frames, name) for make in makes]
+    return found or [NO_DATA_SET]
+
+
+def records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """A table's rows as mappings."""
+    for row in table.to_dict("records"):
+        yield {str(key): value for key, value in row.items()}

@@ -1,0 +1,187 @@
+"""Where the paper is open: the outcome under other readings, the protocol that it may have used, readings in force."""
+
+from reports import figures, multiverse, protocols, tables
+from reports.document import (
+    NONE,
+    Block,
+    Cell,
+    FigureView,
+    Heading,
+    Note,
+    Section,
+    TableView,
+    interval,
+    number,
+    text,
+    there,
+)
+from reports.frames import Frames
+from reports.naming import label, level_label, metric_of, role
+from reports.sections.common import NO_DATA_SET, REGION, records, slug
+
+OTHER = (
+    "Where the paper is open, another reading might give another outcome. Each point is a contrast under one set of "
+    "readings; below it stands which were in force. What runs share is trained once."
+)
+
+
+def other_readings(frames: Frames) -> Section:
+    """Specification curves."""
+    blocks: list[Block] = [Note(OTHER)]
+    data_sets = frames.data_sets()
+    asked = [(name, contrast) for name, pairs in multiverse.multiverses(frames).items() for contrast in pairs]
+    for data in data_sets:
+        blocks += [Heading(data)] if len(data_sets) > 1 and asked else []
+        for name, contrast in asked:
+            shown = there(curve, frames, name, contrast, data)
+            blocks.append(shown)
+            if not isinstance(shown, Note):
+                blocks.append(there(universes, frames, name, contrast, data))
+    if not data_sets:
+        blocks.append(NO_DATA_SET)
+    elif not asked:
+        blocks.append(Note("The study has no multiverse.", "nothing"))
+    return Section(id="other-readings", title="Under other readings of the paper", blocks=blocks)
+
+
+def curve(frames: Frames, name: str, contrast: tuple[str, str], data: str) -> FigureView:
+    """A specification curve."""
+    table = multiverse.specification_table(frames, name, data, contrast=contrast)
+    a, b = contrast
+    return FigureView(
+        name=slug("specification", name, a, b, data),
+        drawn=figures.specification(frames, name, data=data, contrast=contrast),
+        alt=f"The difference in PSNR of the hole between {label(a)} and {label(b)} in each universe, sorted, with its "
+        "interval, and below it the level of each reading; the next table holds the values.",
+        caption=f"Is the outcome one of how the paper is read? {label(a)} against {label(b)} under the readings of "
+        f"the multiverse {name}. {multiverse.specification_words(table)}",
+    )
+
+
+def universes(frames: Frames, name: str, contrast: tuple[str, str], data: str) -> TableView:
+    """The values of a specification curve."""
+    table = multiverse.specification_table(frames, name, data, contrast=contrast)
+    varied = multiverse.readings(table)
+    rows = [
+        [
+            Cell("the study's own" if row["usual"] else str(row["universe"])),
+            *(Cell(level_label(str(row[reading])) or NONE) for reading in varied),
+            number(row["difference"], 3, interval(row["low"], row["high"], 3, "+"), "+"),
+            Cell(f"{row['n_seeds'][0]} and {row['n_seeds'][1]} seeds", below=f"{row['n_images']:,} images"),
+            Cell(row["note"] or NONE, kind="notes"),
+        ]
+        for row in records(table)
+    ]
+    return TableView(
+        name=slug("specification", name, *contrast, data),
+        caption=f"The universes of {name} on {data}: {label(contrast[0])} − {label(contrast[1])}, PSNR of the hole "
+        "(dB), with 95% intervals, each by itself.",
+        headings=["Universe", *varied, "Difference", "n", "Note"],
+        rows=rows,
+        frame=table,
+        folded=True,
+    )
+
+
+def protocol(frames: Frames) -> Section:
+    """Which protocol the published numbers can be of."""
+    blocks = [there(in_reach, frames)]
+    if not isinstance(blocks[0], Note):
+        headroom = protocols.HEADROOM
+        blocks.insert(
+            0,
+            Note(
+                "The paper does not say of which region and output its numbers are, nor through which window its SSIM "
+                "(readings R23 to R25), but not every number can be had under every protocol. A published figure is in "
+                "reach if it lies between the best filler that is not trained, below which no trained method is "
+                f"credible, and the best method trained here plus {headroom['psnr']:g} dB or {headroom['ssim']:g} of "
+                "SSIM for longer training on more data. Of the raw output of the whole image, methods that copy the "
+                "surround (CE, a biharmonic fill) are held against each other, and those that paint it themselves "
+                "likewise."
+            ),
+        )
+    return Section(id="protocol", title="Which protocol did the paper use?", blocks=blocks)
+
+
+def in_reach(frames: Frames) -> TableView:
+    """How many published figures are in reach under each protocol, and what would have to be true of the others."""
+    summary = protocols.protocol_summary(frames)
+    rows = [
+        [
+            Cell(f"{REGION[row['region']]}, {row['output']}"),
+            Cell(row["window"]),
+            *(Cell(f"{row[metric]} of {row[f'{metric}_of']}", kind="number") for metric in ("psnr", "ssim")),
+            Cell(row["would_have_to"] or "nothing more", kind="notes"),
+        ]
+        for row in records(summary)
+    ]
+    return TableView(
+        name="protocols",
+        caption=f"The published figures of Tables 6 to 8 under each protocol. {protocols.protocol_words(summary)}",
+        headings=[
+            "Region and output",
+            "Window of SSIM",
+            "PSNR in reach",
+            "SSIM in reach",
+            "What would have to be true",
+        ],
+        rows=rows,
+        frame=summary,
+        more=_every_figure(frames),
+    )
+
+
+def _every_figure(frames: Frames) -> TableView:
+    table = protocols.protocol_table(frames)
+    rows = []
+    for row in records(table):
+        digits = metric_of(row["metric"]).digits
+        rows.append(
+            [
+                Cell(f"{metric_of(row['metric']).label}, {REGION[row['region']]}, {row['output']}"),
+                Cell(label(role(frames, row["method"])), below=row["counterpart"]),
+                number(row["published"], digits),
+                number(row["measured"], digits, f"on {row['data']}"),
+                number(row["floor"], digits, label(row["filler"])),
+                number(row["ceiling"], digits, f"{label(row['best'])} {row['best_mean']:.{digits}f}"),
+                Cell("in reach" if row["in_reach"] else "no"),
+            ]
+        )
+    return TableView(
+        name="protocols-each",
+        caption="Every published figure under every protocol: floor, ceiling, and what the method scored here.",
+        headings=["Protocol", "Method", "Published", "Measured", "Floor", "Ceiling", "In reach"],
+        rows=rows,
+        frame=table,
+        groups=(table["metric"] + table["region"] + table["output"]).tolist(),
+    )
+
+
+def in_force(frames: Frames) -> Section:
+    """The readings in force."""
+    return Section(
+        id="readings", title="Departures from the paper, and readings in force", blocks=[there(all_of, frames)]
+    )
+
+
+def all_of(frames: Frames) -> TableView:
+    """Every reading, those that depart from the paper's text first."""
+    table = tables.readings_table(frames)
+    return TableView(
+        name="readings",
+        caption="Where the paper leaves a choice open or contradicts itself, what was chosen. "
+        "Those that depart from its literal text, a baseline's from that of its own paper, come first.",
+        headings=["Reading", "Setting", "Value", "Meaning", "Departs", "Variants"],
+        rows=[
+            [
+                text(row["reading"]),
+                text(row["key"]),
+                text(level_label(str(row["value"]))),
+                Cell(row["meaning"] or NONE, kind="said"),
+                Cell("departs" if row["departs"] else "no"),
+                Cell(row["variants"] or NONE, kind="notes"),
+            ]
+            for row in records(table)
+        ],
+        frame=table,
+    )

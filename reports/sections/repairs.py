@@ -1,0 +1,138 @@
+"""Repaired images: Figures 4 to 6, before and after blending, and the worst."""
+
+from reports import figures, pictures, tables
+from reports.document import (
+    Block,
+    Cell,
+    FigureView,
+    Heading,
+    Note,
+    Section,
+    TableView,
+    folded,
+    interval,
+    number,
+    text,
+    there,
+)
+from reports.frames import Frames
+from reports.naming import label, metric_of
+from reports.paper import counterpart
+from reports.sections.common import each_data_set, records, slug
+
+FIGURES = {"CelebA": "Figure 4", "ImageNet": "Figure 5", "Places2": "Figure 6"}
+OTHER = ("ImageNet", "Places2")
+BLAMED = "Figure 4's text on its column (c) blames “the proposed method” for global inconsistency; GIICA must be meant."
+
+
+def repairs(frames: Frames) -> Section:
+    """As Figure 4."""
+    data_sets = [data for data in frames.data_sets() if counterpart(frames, data) not in OTHER]
+    blocks: list[Block] = [Note(BLAMED)]
+    for data in data_sets:
+        blocks += [Heading(data)] if len(data_sets) > 1 else []
+        blocks.append(there(grid, frames, data))
+    if not data_sets:
+        blocks.append(Note("The study has no data set like CelebA, of which Figure 4 is.", "nothing"))
+    return Section(id="repairs", title="Repairs, as in Figure 4", blocks=blocks)
+
+
+def other_data(frames: Frames) -> Section:
+    """As Figures 5 and 6."""
+    blocks: list[Block] = []
+    for theirs in OTHER:
+        data_sets = [data for data in frames.data_sets() if counterpart(frames, data) == theirs]
+        blocks += [there(grid, frames, data) for data in data_sets]
+        if not data_sets:
+            blocks.append(Note(f"The study has no data set like {theirs}, of which {FIGURES[theirs]} is.", "nothing"))
+    return Section(id="other-data", title="Other data, as in Figures 5 and 6", blocks=blocks)
+
+
+def blending(frames: Frames) -> Section:
+    """What Poisson blending changes."""
+    return Section(id="blending", title="Poisson blending", blocks=each_data_set(frames, blended))
+
+
+def worst(frames: Frames) -> Section:
+    """The worst repairs, by a rule."""
+    return Section(id="worst", title="The worst repairs", blocks=each_data_set(frames, worst_grid, worst_values))
+
+
+def grid(frames: Frames, data: str) -> FigureView:
+    """The grid of Figure 4."""
+    like = FIGURES.get(counterpart(frames, data) or "", "Figure 4")
+    protocol = frames.study.get("protocol") or {}
+    drawn_by = f", drawn by the protocol's seed {protocol['seed']}" if "seed" in protocol else ""
+    shown = pictures.sample(frames, data)
+    return FigureView(
+        name=slug("repairs", data),
+        drawn=figures.repairs(frames, data=data),
+        alt="Grid of test images: the original, the image with its hole, and each method's repair of it.",
+        caption=f"Repairs of {data} (as the paper's {like}): the same test images for all methods{drawn_by}, "
+        "none chosen by its look.",
+        pictures=shown,
+    )
+
+
+def blended(frames: Frames, data: str) -> TableView:
+    """Before and after Poisson blending."""
+    table = tables.blending_table(frames, data)
+    rows = []
+    for row in records(table):
+        cells = [Cell(row["label"])]
+        for metric in tables.BLENDED:
+            digits = metric_of(metric).digits
+            before, after = (number(row[name], digits).text for name in (metric, f"{metric}_blended"))
+            change = number(row[f"{metric}_change"], digits, sign="+").text
+            told = interval(row[f"{metric}_low"], row[f"{metric}_high"], digits, "+")
+            cells.append(Cell(f"{before} → {after}", below=f"{change} {told}", kind="number"))
+        raw = number(row["seam_raw"], metric_of("seam").digits)
+        rows.append([*cells, raw, number(row["seeds"]), number(row["images"])])
+    whole = TableView(
+        name=slug("blending", data),
+        caption=f"Before and after Poisson blending on {data} (reading R25): the hole's PSNR (dB, ↑), the seam error "
+        "at its boundary (↓), and its sharpness (1 is as sharp as the truth). Means over seeds and images; below, the "
+        "change with its 95% interval. Raw is the generator's own output.",
+        headings=["Method", *(metric_of(metric).label for metric in tables.BLENDED), "Seam, raw", "Seeds", "Images"],
+        rows=rows,
+        frame=table,
+        groups=table["group"].tolist(),
+    )
+    return folded(whole, f"Blending on {data}")
+
+
+def worst_grid(frames: Frames, data: str) -> FigureView:
+    """The reference's worst repairs."""
+    shown = pictures.worst(frames, data)
+    return FigureView(
+        name=slug("worst", data),
+        drawn=figures.worst(frames, data=data),
+        alt="What the proposed model repaired worst: the original, the image with its hole, the repair.",
+        caption=f"The worst repairs of {data} by the proposed model: the test images whose hole has the least PSNR, of "
+        "the first seed. The rule chose them, and nobody.",
+        pictures=shown,
+    )
+
+
+def worst_values(frames: Frames, data: str) -> TableView:
+    """Where the proposed model falls furthest behind a filler that is not trained."""
+    table = tables.worst_table(frames, data)
+    digits = metric_of("psnr").digits
+    first = next(records(table))
+    filler = label(first["filler_variant"])
+    return TableView(
+        name=slug("worst", data),
+        caption=tables.worst_words(table),
+        headings=["Image", "Proposed", filler, "Difference", "Worse in"],
+        rows=[
+            [
+                text(row["image"]),
+                number(row["reference"], digits),
+                number(row["filler"], digits),
+                number(row["difference"], digits, sign="+"),
+                Cell(f"{row['seeds_worse']} of {row['seeds']} seeds"),
+            ]
+            for row in records(table)
+        ],
+        frame=table,
+    )

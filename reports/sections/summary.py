@@ -1,0 +1,192 @@
+"""One screen: what was asked, of what, with what outcome, and what failed."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from reports import tables
+from reports.claims import claims_table
+from reports.document import (
+    NONE,
+    NOT_RECORDED,
+    Block,
+    Cell,
+    Facts,
+    Note,
+    Section,
+    TableView,
+    duration,
+    interval,
+    number,
+    text,
+    there,
+    words,
+)
+from reports.frames import Frames, NoDataError
+from reports.naming import label, metric_of
+from reports.paper import paper
+from reports.sections.common import records, unit
+
+RULE = (
+    "Supported: the interval lies beyond zero as claimed; opposed: on the other side; negligible: the 90% interval "
+    "lies within the margin, which is the paper's own gain over GLCIC; else unresolved, and under three seeds always. "
+    "What is computed from the networks is exact. A claim needs all of its links, and one of them decides."
+)
+
+
+def summary(frames: Frames) -> Section:
+    """What a reader has to know first."""
+    blocks: list[Block] = [Note(scope(frames), "scope")]
+    blocks += [Note(text, "scope") for text in [mixed(frames)] if text]
+    blocks += [
+        Facts(facts(frames)),
+        there(claims, frames),
+        Note(RULE),
+        there(resolvable, frames),
+        there(trouble, frames),
+    ]
+    return Section(id="summary", title="What was asked, and what came of it", blocks=blocks)
+
+
+def scope(frames: Frames) -> str:
+    """Of what the study may speak."""
+    study = frames.study
+    if "demo" in (study["profile"], study["scope"]):
+        kinds = {str(entry.get("kind") or entry["name"]) for entry in study["data"] or []}
+        named = sorted("procedural faces" if kind == "faces" else kind for kind in kinds)
+        return (
+            f"This is a demonstration on {words(named)}: small images and a short schedule in place of the paper's "
+            f"photographs and {paper()['cost']}. It shows how the paper is put to the test. It neither confirms nor "
+            "refutes the paper."
+        )
+    if study["scope"] == "paper":
+        return "Scope: paper. The data, the image size and the schedule are the paper's own."
+    return (
+        f"Scope: {words(study['scope'])}. The data, the image size or the schedule are not the paper's. An outcome "
+        "below speaks of this study alone; the paper's numbers stand beside ours for orientation."
+    )
+
+
+def mixed(frames: Frames) -> str:
+    """A warning where stages were made on unlike devices or versions of torch."""
+    parts = []
+    for column, name in (("device", "devices"), ("torch", "versions of torch")):
+        found = [str(each) for each in frames.stages[column].dropna().unique()]
+        if len(found) > 1:
+            parts.append(f"{name} ({', '.join(found)})")
+    return f"The stages were made on different {' and '.join(parts)}; bits are promised on one alone." if parts else ""
+
+
+def facts(frames: Frames) -> list[tuple[str, str]]:
+    """Data, sizes, budget, seeds, runs."""
+    study, runs = frames.study, frames.runs
+    given = paper()
+    size = study["image_size"]
+    data = [
+        f"{entry['name']} ({words(entry.get('kind'))}): {words(entry.get('train'))} train, "
+        f"{words(entry.get('validation'))} validation, {words(entry.get('test'))} test"
+        for entry in study["data"] or []
+    ]
+    counts = [f"{int(n):,} {status}" for status, n in runs["status"].value_counts().items()]
+    return [
+        ("Data", "; ".join(data) or NOT_RECORDED),
+        ("Image size", f"{size} px (the paper: {given['image_size']})" if size else NOT_RECORDED),
+        (
+            "Budget",
+            f"{words(study['generator_updates'])} updates of the generator, batch {words(study['batch'])} "
+            f"(the paper: {given['steps']['pretrain'] + given['steps']['joint']:,}, batch {given['batch']})",
+        ),
+        ("Seeds", words(study["seeds"])),
+        ("Runs", f"{len(runs):,} of {runs['variant'].nunique()} variants: {', '.join(counts) or 'none'}"),
+        ("Profile and scope", f"{words(study['profile'])}, {words(study['scope'])}"),
+        ("Machine time", duration(study["seconds"])),
+        ("Made", words(study["made"])),
+    ]
+
+
+def claims(frames: Frames) -> TableView:
+    """The paper's claims, each with its outcome; folded away, on what it rests."""
+    table = claims_table(frames)
+    rows, full = [], []
+    for row in records(table):
+        digits = 3 if row["unit"] == "" else 2
+        told = interval(row["low"], row["high"], digits, "+") if pd.notna(row["low"]) else ""
+        effect = number(row["effect"], digits, told, "+")
+        heading = Cell(f"{row['id']}. {row['claim']}", below=row["where"], kind="said")
+        outcome = Cell(row["outcome"], below=f"scope: {row['scope']}")
+        shown = replace(effect, text=f"{effect.text} {row['unit']}".rstrip() if effect.value is not None else NONE)
+        rows.append([heading, outcome, shown, Cell(row["counts"] or NONE)])
+        full.append([Cell(row["id"]), outcome, Cell(row["why"], below="\n".join(row["beside"]), kind="said")])
+    links = pd.DataFrame(
+        [{"id": row["id"], **found} for row in records(table) for found in row["links"] + row["controls"]]
+    )
+    return TableView(
+        name="claims",
+        caption="What the paper claims, and what this study says of it: the outcome, and the effect that decides it "
+        "with its 95% interval. Each outcome speaks within its scope.",
+        headings=["Claim", "Outcome", "Effect", "n"],
+        rows=rows,
+        frame=table.drop(columns=["beside", "links", "controls"]),
+        more=TableView(
+            name="links",
+            caption="On what each claim rests: the link that decides, then its other links and the controls, which "
+            "decide nothing.",
+            headings=["Claim", "Outcome", "In words"],
+            rows=full,
+            frame=links,
+        ),
+    )
+
+
+def resolvable(frames: Frames) -> TableView:
+    """What this many seeds and images could have told, beside what the paper claims."""
+    parts = []
+    for data in frames.data_sets():
+        try:
+            parts.append(tables.resolvable_table(frames, data).assign(data=data))
+        except NoDataError:
+            continue
+    if not parts:
+        raise NoDataError("No two variants that the paper contrasts ran, so that nothing could be resolved.")
+    table = pd.concat(parts, ignore_index=True)
+    rows = []
+    for row in records(table):
+        digits = metric_of(row["metric"]).digits
+        rows.append(
+            [
+                Cell(f"{label(row['a'])} − {label(row['b'])}"),
+                text(row["data"]),
+                Cell(unit(row["metric"], row["region"])),
+                number(row["published"], digits, sign="+"),
+                number(row["resolvable"], digits + 1),
+                Cell(f"{row['seeds_a']} and {row['seeds_b']} seeds", below=f"{row['images']:,} images"),
+            ]
+        )
+    return TableView(
+        name="resolvable",
+        caption="The smallest effect that this many seeds and images can tell from chance, beside the published "
+        "difference. A smaller effect is lost in chance here, whatever its outcome.",
+        headings=["Contrast", "Data", "Metric", "Published difference", "Resolvable here", "n"],
+        rows=rows,
+        frame=table,
+    )
+
+
+def trouble(frames: Frames) -> TableView:
+    """What did not complete, or warns."""
+    table = tables.trouble_table(frames)
+    if frames.runs.empty:
+        raise NoDataError("No run is recorded.")
+    if table.empty:
+        raise NoDataError("Every run completed, without a warning.")
+    return TableView(
+        name="trouble",
+        caption="Runs that did not complete, and what completed ones warn of. What did not complete enters no mean; "
+        "a run that diverged blocks its variant's claims.",
+        headings=["Run", "What", "at step", "Why"],
+        rows=[
+            [Cell(row["run"]), Cell(row["status"]), number(row["diverged_at"]), text(row["why"])]
+            for row in records(table)
+        ],
+        frame=table,
+    )

@@ -1,0 +1,195 @@
+"""How training went: whether the critics did anything, the curves, and what it cost."""
+
+from typing import Any
+
+import pandas as pd
+
+from reports import figures, tables
+from reports.document import (
+    Block,
+    Cell,
+    FigureView,
+    Note,
+    Section,
+    TableView,
+    duration,
+    folded,
+    interval,
+    number,
+    text,
+    there,
+)
+from reports.frames import Frames
+from reports.naming import group, metric_of
+from reports.sections.common import each_data_set, records, slug
+
+WHY = (
+    "A critic changes the repair only if its gradient reaches the generator. So beside the scores stand the norm of "
+    "the adversarial gradient over that of the reconstruction loss, both at the generator's output (far below 1 the "
+    "critics are mute), the gap between a critic's scores of real and of repaired images (at zero it tells nothing "
+    "apart), and the share of its weights that stand at the bound of the clip. What the critics then bought shows in "
+    "sharpness and at the seam."
+)
+
+
+def mechanism(frames: Frames) -> Section:
+    """Did the critics do anything?"""
+    blocks: list[Block] = [Note(WHY), *each_data_set(frames, series, sharpness, mechanism_values)]
+    return Section(id="mechanism", title="Did the critics do anything?", blocks=blocks)
+
+
+def curves(frames: Frames) -> Section:
+    """Training over steps."""
+    return Section(id="training", title="Training curves", blocks=each_data_set(frames, training_curves))
+
+
+def cost(frames: Frames) -> Section:
+    """What a run costs, and what sharing saved."""
+    blocks = [there(costs, frames), Note(sharing(frames)), there(stages, frames)]
+    return Section(id="cost", title="Cost, and what sharing saved", blocks=blocks)
+
+
+def series(frames: Frames, data: str) -> FigureView:
+    """The critics' gradients, gaps and saturation."""
+    return FigureView(
+        name=slug("mechanism", data),
+        drawn=figures.mechanism(frames, data),
+        alt="Line plots over the steps of joint training: the ratio of the two gradients, each critic's gap, and the "
+        "share of its weights at the clip's bound; the next table holds their last values.",
+        caption=f"What the critics did in joint training on {data}. The gap of each critic has an axis of its own.",
+    )
+
+
+def sharpness(frames: Frames, data: str) -> FigureView:
+    """Sharpness and seam against PSNR."""
+    return FigureView(
+        name=slug("sharpness", data),
+        drawn=figures.sharpness(frames, data),
+        alt="Scatter plots: PSNR of the hole against sharpness and against the seam error, a dot a seed, by method.",
+        caption=f"Perception against distortion on {data}: what a method gains in sharpness it may lose in PSNR. Every "
+        "seed is a small dot; the large marks are means; the truth has sharpness 1.",
+    )
+
+
+def mechanism_values(frames: Frames, data: str) -> TableView:
+    """What the critics did at the end of joint training."""
+    table = tables.mechanism_table(frames, data)
+
+    def span(row: dict[str, Any], term: str, scale: float = 1.0, digits: int = 2) -> Cell:
+        told = interval(row[f"{term}_least"] * scale, row[f"{term}_greatest"] * scale, digits)
+        return number(row[term] * scale, digits, told if pd.notna(row[term]) else "")
+
+    sharp, seam = metric_of("sharpness").digits, metric_of("seam").digits
+    rows = [
+        [
+            Cell(row["label"], below=row["critics"]),
+            span(row, "ratio"),
+            span(row, "gap", digits=4),
+            span(row, "at_bound", 100, 0),
+            span(row, "score_size", digits=3),
+            number(row["sharpness"], sharp, interval(row["sharpness_low"], row["sharpness_high"], sharp)),
+            number(
+                row["sharpness_difference"],
+                sharp,
+                interval(row["sharpness_difference_low"], row["sharpness_difference_high"], sharp, "+"),
+                "+",
+            ),
+            number(row["seam"], seam, interval(row["seam_low"], row["seam_high"], seam)),
+            number(row["seeds"]),
+            number(row["diverged"]),
+        ]
+        for row in records(table)
+    ]
+    whole = TableView(
+        name=slug("mechanism", data),
+        caption=f"What the critics did on {data}, in the last fifth of joint training: means over seeds, critics and "
+        "steps, below them the seeds' least and greatest; and what it came to in the composite, with 95% intervals. "
+        "Scores of unlike losses have no unit in common.",
+        headings=[
+            "Method", "Gradient, adversarial / reconstruction", "Gap of scores", "At the bound (%)", "Size of scores",
+            "Sharpness (1 = truth)", "less Reconstruction only", "Seam error (↓)", "Seeds", "Diverged",
+        ],
+        rows=rows,
+        frame=table,
+        groups=table["group"].tolist(),
+    )  # fmt: skip
+    return folded(whole, f"What the critics did on {data}")
+
+
+def training_curves(frames: Frames, data: str) -> FigureView:
+    """Training over steps."""
+    return FigureView(
+        name=slug("curves", data),
+        drawn=figures.training_curves(frames, data=data),
+        alt="Line plots over training steps: reconstruction loss, the critics' gap, and the adversarial gradient's "
+        "norm over the reconstruction's.",
+        caption=f"Training on {data}. Lines are means over seeds, bands their least and greatest value. With several "
+        "critics, the mean of theirs.",
+    )
+
+
+def costs(frames: Frames) -> TableView:
+    """What a run costs."""
+    table = tables.cost_table(frames)
+    whole = TableView(
+        name="cost",
+        caption="Cost of a run. MMAC: million multiply-accumulates for one image; a step is one of joint training; "
+        "time is the median of the runs'; device hours are of all runs, had each made its own stages.",
+        headings=[
+            "Variant", "Data", "Runs", "Generator's weights", "MMAC", "Critics' weights", "MMAC", "Updates",
+            "ms a step", "MiB", "Time of a run", "Device hours",
+        ],
+        rows=[
+            [
+                Cell(row["label"]),
+                text(row["data"]),
+                number(row["runs"]),
+                number(row["parameters"]),
+                number(row["macs"] / 1e6, 1),
+                number(row["critic_parameters"]),
+                number(row["critic_macs"] / 1e6, 1),
+                number(row["updates"]),
+                number(row["step_ms"], 1),
+                number(row["memory_mib"]),
+                Cell(duration(row["seconds"]), kind="number"),
+                number(row["device_hours"], 2),
+            ]
+            for row in records(table)
+        ],
+        frame=table,
+        groups=[group(frames, variant) for variant in table["variant"]],
+    )  # fmt: skip
+    return folded(whole, "Cost")
+
+
+def sharing(frames: Frames) -> str:
+    """What sharing saved, in a sentence."""
+    known = frames.study["sharing"] or {}
+    shared, unshared = known.get("shared"), known.get("unshared")
+    if not shared or not unshared:
+        return "What sharing saved is not recorded."
+    return (
+        f"Runs that need the same stage share it. That took {shared:.3g} multiply-accumulates in place of "
+        f"{unshared:.3g}: {1 - shared / unshared:.0%} saved."
+    )
+
+
+def stages(frames: Frames) -> TableView:
+    """What sharing saved, by kind of stage."""
+    table = tables.stage_table(frames)
+    return TableView(
+        name="stages",
+        caption="Stages made, and how often they were used. Unshared: had each run made its own.",
+        headings=["Stage", "Made", "Uses", "Time", "Unshared"],
+        rows=[
+            [
+                text(row["kind"]),
+                number(row["stages"]),
+                number(row["uses"]),
+                Cell(duration(row["seconds"]), kind="number"),
+                Cell(duration(row["seconds_unshared"]), kind="number"),
+            ]
+            for row in records(table)
+        ],
+        frame=table,
+    )

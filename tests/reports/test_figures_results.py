@@ -1,0 +1,406 @@
+"""The figures of results: marks are the tables' numbers, words can be read, and what is empty says why."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from reports import tables
+from reports.figures import style
+from reports.figures.ablation import ablation, forest
+from reports.figures.contrasts import WIDTH, axis_label, forest_of_contrasts, margin_of, wrapped
+from reports.figures.curves import MOST, recorded, thinned, training_curves
+from reports.figures.mechanism import mechanism, sharpness
+from reports.figures.repairs import repairs, worst
+from reports.frames import Frames, NoDataError
+from reports.statistics import mean_interval
+
+LONG = "proposed:multiscale=0,total_weight=0.004,head={kind: <b>linear</b>},$x_1$"
+CRITICS = ("local", "global", "half", "quarter")
+LOSS = {"proposed": "wgan", "single": "wgan", "giica": "wgan_gp", "glcic": "js", "ce": "js"}
+
+
+def with_mechanism(frames: Frames) -> Frames:
+    """The made-up study with sharpness, losses, every critic of the reference, and its worst repairs."""
+    random = np.random.default_rng(7)
+    psnr = frames.scores[(frames.scores["metric"] == "psnr") & (frames.scores["region"] == "hole")]
+    sharp = psnr.assign(metric="sharpness", value=0.04 * psnr["value"])
+    blended = psnr.assign(output="blended", value=psnr["value"] + 0.5)
+    run = frames.runs[(frames.runs["variant"] == frames.study["reference"]) & (frames.runs["status"] == "completed")]
+    rows = []
+    for row in run.to_dict("records"):
+        shared = {key: row[key] for key in ("run", "variant", "data", "seed")} | {"stage": "joint"}
+        for critic in CRITICS:
+            for step in range(25, 325, 25):
+                for term, value in (("gap", random.normal(0.3, 0.1)), ("at_bound", random.uniform(0.1, 0.4))):
+                    rows.append({**shared, "network": critic, "term": term, "step": step, "value": value})
+    first = frames.pictures["seed"] == 0
+    bad = frames.pictures[first & (frames.pictures["variant"] == frames.study["reference"])]
+    bad = pd.concat([bad, bad[bad["output"] == "composite"].assign(output="blended")])
+    pictures = [frames.pictures, frames.pictures[frames.pictures["output"] == "composite"].assign(output="blended")]
+    return replace(
+        frames,
+        study={**frames.study, "configs": {v: {"options": {"loss": {"kind": kind}}} for v, kind in LOSS.items()}},
+        scores=pd.concat([frames.scores, sharp, blended]),
+        curves=pd.concat([frames.curves[frames.curves["network"] != "local"], pd.DataFrame(rows), _locals(frames)]),
+        pictures=pd.concat(pictures),
+        worst=bad,
+    )
+
+
+def _locals(frames: Frames) -> pd.DataFrame:
+    """What the fixture has of local critics, less that of the reference's joint gap, which is ours."""
+    own = frames.curves[frames.curves["network"] == "local"]
+    ours = (own["variant"] == frames.study["reference"]) & (own["stage"] == "joint") & (own["term"] == "gap")
+    return own[~ours]
+
+
+def renamed(frames: Frames) -> Frames:
+    """The same study whose variants, data and images have long names with markup, a dollar and no place to break."""
+    names = {
+        "proposed": LONG,
+        "multiscale=3,loss=js": f"other_{LONG}",
+        "reconstruction_only": "without_any_critic_at_all_<i>of_the_paper</i>_or_of_others",
+    }
+    tables_of = ("runs", "scores", "curves", "factors", "pictures", "worst", "readings")
+    changed: dict[str, pd.DataFrame] = {}
+    for name in tables_of:
+        table = getattr(frames, name)
+        table = table.assign(variant=table["variant"].replace(names))
+        if "image" in table:
+            table = table.assign(image="n01440764_" + table["image"].astype(str) + "_of_a_long_folder.JPEG")
+        changed[name] = table
+    configs = {names.get(v, v): told for v, told in (frames.study["configs"] or {}).items()}
+    facts = {"reference": LONG, "control": names["reconstruction_only"], "configs": configs}
+    return replace(frames, study={**frames.study, **facts}, **changed)
+
+
+def other_ablations(frames: Frames) -> Frames:
+    """A study with ablations of a single factor, of three, and of eight cells."""
+    reference = frames.study["reference"]
+    rows = [
+        ("dilation", reference, "dilated", "true"),
+        ("dilation", "multiscale=0,loss=js", "dilated", "false"),
+        ("three", reference, "a", '{"kind": "wgan", "clip": 0.01}'),
+        ("three", reference, "b", "true"),
+        ("three", reference, "a.very.long.key", "short"),
+        ("three", "multiscale=1,loss=js", "a", '{"kind": "js"}'),
+        ("three", "multiscale=1,loss=js", "b", "false"),
+        ("three", "multiscale=1,loss=js", "a.very.long.key", "a level of more than forty characters, of words"),
+    ]
+    eight = [
+        reference,
+        *(f"multiscale={n},loss=js" for n in range(3)),
+        *(f"multiscale={n},loss=wgan" for n in (0, 1, 3)),
+    ]
+    for place, variant in enumerate([*eight, "glcic"]):
+        levels = {
+            "leave_out": "local" if place % 2 else "none",
+            "training.mask.kind": f"a {place // 2 % 2}",
+            "downsample": f"avgpool{place // 4}",
+        }
+        rows += [("eight", variant, factor, level) for factor, level in levels.items()]
+    return replace(frames, factors=pd.DataFrame(rows, columns=["ablation", "variant", "factor", "level"]))
+
+
+ALL: dict[str, Callable[[Frames], Figure]] = {
+    "ablation": lambda frames: ablation(frames, data="faces"),
+    "ablation, seam": lambda frames: ablation(frames, data="faces", metric="seam", region="boundary"),
+    "ablation, one factor": lambda frames: ablation(other_ablations(frames), "dilation", data="faces"),
+    "ablation, three factors": lambda frames: ablation(other_ablations(frames), "three", data="faces"),
+    "forest": lambda frames: forest(frames, data="faces"),
+    "forest, one factor": lambda frames: forest(other_ablations(frames), "dilation", data="faces"),
+    "forest, three factors": lambda frames: forest(other_ablations(frames), "three", data="faces"),
+    "ablation, eight cells": lambda frames: ablation(other_ablations(frames), "eight", data="faces"),
+    "forest, eight cells": lambda frames: forest(other_ablations(frames), "eight", data="faces"),
+    "contrasts": lambda frames: forest_of_contrasts(frames, "faces"),
+    "curves": lambda frames: training_curves(frames, data="faces"),
+    "mechanism": lambda frames: mechanism(frames, "faces"),
+    "sharpness": lambda frames: sharpness(frames, "faces"),
+    "repairs": lambda frames: repairs(frames, data="faces"),
+    "repairs, blended": lambda frames: repairs(frames, data="faces", output="blended"),
+    "worst": lambda frames: worst(frames, data="faces"),
+}
+
+
+@pytest.fixture(scope="session")
+def full(frames: Frames) -> Frames:
+    return with_mechanism(frames)
+
+
+def texts(drawn: Figure) -> Iterator[tuple[str, Any]]:
+    """Every text that shows, with its box in pixels."""
+    with style.styled():
+        drawn.draw_without_rendering()
+        renderer = FigureCanvasAgg(drawn).get_renderer()
+    found: list[Text] = [*drawn.texts, *(text for legend in drawn.legends for text in legend.get_texts())]
+    for axes in drawn.axes:
+        found += [*axes.texts, axes.title, axes._left_title, axes._right_title]
+        for axis in (axes.xaxis, axes.yaxis):
+            found += [axis.label, axis.offsetText]
+            found += [label for tick in axis._update_ticks() for label in (tick.label1, tick.label2)]
+    for text in found:
+        if text.get_visible() and text.get_text().strip():
+            yield text.get_text(), text.get_window_extent(renderer)
+
+
+@pytest.mark.parametrize("change", [lambda frames: frames, renamed], ids=["short names", "long names"])
+@pytest.mark.parametrize("name", ALL)
+def test_words_are_apart_and_within_the_figure(name: str, change: Callable[[Frames], Frames], full: Frames) -> None:
+    drawn = ALL[name](change(full))
+    assert drawn.get_figwidth() <= WIDTH + 1e-9
+    found = list(texts(drawn))
+    assert found
+    edge = drawn.bbox
+    for told, box in found:
+        assert edge.x0 - 1 <= box.x0 and box.x1 <= edge.x1 + 1 and edge.y0 - 1 <= box.y0 and box.y1 <= edge.y1 + 1, told
+    for (one, a), (other, b) in combinations(found, 2):
+        across, up = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert min(across, up) <= 1, (one, other)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_figure_repeats_to_the_byte_and_changes_nothing(name: str, full: Frames) -> None:
+    before = {table: getattr(full, table).copy() for table in ("runs", "scores", "curves", "factors", "pictures")}
+    first, second = (style.svg(ALL[name](full), "x") for _ in range(2))
+    assert first == second
+    for table, values in before.items():
+        pd.testing.assert_frame_equal(getattr(full, table), values)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda frames: forest(frames, data="faces"),
+        lambda frames: forest_of_contrasts(frames, "faces"),
+        lambda frames: mechanism(frames, "faces"),
+        lambda frames: sharpness(frames, "faces"),
+        lambda frames: repairs(frames, data="faces", output="raw"),
+        lambda frames: worst(frames, data="faces"),
+    ],
+)
+def test_a_figure_says_why_it_is_empty(make: Callable[[Frames], Figure], frames: Frames) -> None:
+    with pytest.raises(NoDataError, match=r"^(No|The study) .*\.$"):
+        make(Frames(study=frames.study))
+
+
+def test_what_was_not_scored_is_said(frames: Frames) -> None:
+    unscored = replace(frames, scores=frames.scores.iloc[:0])
+    for make in (lambda: forest(unscored, data="faces"), lambda: forest_of_contrasts(unscored, "faces")):
+        with pytest.raises(NoDataError, match=r"^No .* scored .*faces\.$"):
+            make()
+    with pytest.raises(NoDataError, match="No blended image of faces is stored"):
+        repairs(frames, data="faces", output="blended")
+    with pytest.raises(ValueError, match="output: 'mended' is unknown; choose composite, raw, blended"):
+        repairs(frames, data="faces", output="mended")
+
+
+def _differences(axes: Axes) -> dict[float, tuple[float, float, float]]:
+    """Row's place from the top down -> low, middle, high of each interval that is drawn."""
+    found = {}
+    for bar in axes.containers:
+        line, _, bars = bar.lines
+        (ends,) = bars[0].get_segments()
+        found[round(float(line.get_ydata()[0]), 6)] = (ends[0][0], float(line.get_xdata()[0]), ends[1][0])
+    return dict(sorted(found.items()))
+
+
+def test_a_forest_holds_the_tables_differences(frames: Frames) -> None:
+    plot, words, ns = forest(frames, data="faces").axes
+    table = tables.ablation_table(frames, "critics_and_loss", "faces")
+    bounded = table[table["difference_low"].notna()]
+    drawn = list(_differences(plot).values())
+    expected = bounded[["difference_low", "difference", "difference_high"]].to_numpy()
+    assert np.asarray(drawn) == pytest.approx(expected)
+    assert len(words.texts) == len(ns.texts) == len(table) == 8
+    reference = table["variant"].tolist().index("proposed")
+    assert words.texts[reference].get_text() == "the reference"
+    assert ns.texts[table["variant"].tolist().index("multiscale=0,loss=js")].get_text().endswith("1 diverged")
+    band = [patch for patch in plot.patches if patch.get_width() == pytest.approx(0.32)]
+    assert margin_of("psnr") == pytest.approx(0.16) and len(band) == 1
+    assert margin_of("ssim") == pytest.approx(0.006)
+
+
+def test_a_forest_without_a_margin_has_no_band(frames: Frames) -> None:
+    assert np.isnan(margin_of("seam"))
+    plot = forest(frames, data="faces", metric="seam", region="boundary").axes[0]
+    assert not plot.patches and plot.get_xlabel() == "Difference in seam error at the hole's boundary ↓ less is better"
+
+
+def test_one_seed_has_a_difference_and_no_interval(study_of: Callable[..., Frames]) -> None:
+    plot, words, _ = forest(study_of([0]), data="faces").axes
+    assert not plot.containers
+    assert sum(text.get_text().endswith("(no interval)") for text in words.texts) == 7
+
+
+def test_contrasts_hold_the_tables_and_the_papers_differences(frames: Frames) -> None:
+    plot = forest_of_contrasts(frames, "faces").axes[0]
+    table = tables.contrast_table(frames, "faces", of=(("psnr", "hole"),))
+    assert np.asarray(list(_differences(plot).values())) == pytest.approx(
+        table[["low", "difference", "high"]].to_numpy()
+    )
+    rings = [float(line.get_xdata()[0]) for line in plot.lines if line.get_marker() == "o"]
+    assert rings == pytest.approx(table["published"].dropna().tolist())
+    assert rings == pytest.approx([0.16, 0.84])
+
+
+def test_an_ablation_joins_means_and_seeds(frames: Frames) -> None:
+    dots, lines = ablation(frames, data="faces").axes
+    table = tables.ablation_table(frames, "critics_and_loss", "faces")
+    thick = [line for line in lines.lines if line.get_marker() == "D"]
+    for line, loss in zip(thick, ("wgan", "js"), strict=True):
+        assert np.asarray(line.get_ydata()) == pytest.approx(table.loc[table["loss"] == loss, "mean"].to_numpy())
+    thin = [line for line in lines.lines if line.get_marker() != "D"]
+    assert len(thin) == 2 * 3
+    lost = [line for line in thin if np.isnan(np.asarray(line.get_ydata(), dtype=float)).any()]
+    assert len(lost) == 1  # seed 2 of the variant of which it diverged
+    first = table.loc[table["variant"] == "multiscale=0", "by_seed"]
+    assert first.empty or len(first.iloc[0]) == 3
+    seeds = mean_interval(frames.runs, frames.scores, "multiscale=0,loss=wgan", data="faces").by_seed
+    assert [float(line.get_ydata()[0]) for line in thin[:3]] == pytest.approx(list(seeds.values()))
+    assert dots.get_ylabel() == "PSNR of the hole (dB) ↑ more is better"
+
+
+def test_curves_have_a_panel_for_each_kind_of_loss(full: Frames) -> None:
+    titles = [axes.get_title(loc="left") for axes in training_curves(full, data="faces").axes]
+    gaps = [title.split("\n")[1] for title in titles if "gap" in title]
+    assert gaps == [
+        "critic stage, WGAN scores", "critic stage, JS scores", "critic stage",
+        "joint stage, WGAN scores", "joint stage, JS scores", "joint stage",
+    ]  # fmt: skip
+    plain = training_curves(replace(full, study={**full.study, "configs": None}), data="faces").axes
+    assert sum("gap" in axes.get_title(loc="left") for axes in plain) == 2
+
+
+def test_thinning_keeps_the_extremes_and_the_mean() -> None:
+    random = np.random.default_rng(3)
+    steps = np.arange(10, 30_010, 10)
+    each = pd.DataFrame({"step": np.tile(steps, 4), "value": random.normal(size=4 * len(steps))})
+    thin = thinned(each)
+    assert len(thin) == MOST <= 300
+    assert thin["min"].min() == each["value"].min() and thin["max"].max() == each["value"].max()
+    assert thin["mean"].mean() == pytest.approx(each["value"].mean())
+    assert (thin["min"] <= thin["mean"]).all() and (thin["mean"] <= thin["max"]).all()
+    assert thin.index.is_monotonic_increasing and steps[0] <= thin.index[0] and thin.index[-1] <= steps[-1]
+    few = thinned(each[each["step"] <= 100])
+    assert few.index.tolist() == list(range(10, 110, 10))
+    assert few["mean"].tolist() == pytest.approx(each[each["step"] <= 100].groupby("step")["value"].mean().tolist())
+
+
+def test_lines_are_thinned(full: Frames) -> None:
+    curves = full.curves[full.curves["variant"] == "proposed"]
+    long = pd.concat([curves.assign(step=curves["step"] + 7 * shift) for shift in range(300)])
+    for axes in training_curves(replace(full, curves=long), data="faces").axes:
+        assert all(len(line.get_xdata()) <= MOST for line in axes.lines)
+
+
+def test_mechanism_shows_each_critic_of_the_reference(full: Frames) -> None:
+    ratio, *panels = mechanism(full, "faces").axes
+    assert [axes.get_title(loc="left") for axes in panels[:4]] == [f"Proposed\n{critic} critic" for critic in CRITICS]
+    assert len(panels) == 2 * 4 and ratio.get_yscale() == "log"
+    assert any(np.asarray(line.get_ydata()) == pytest.approx(1.0) for line in ratio.lines)
+    own = recorded(full, "faces", ["gap"], "joint").query("variant == 'proposed' and network == 'half'")
+    thick = next(line for line in panels[2].lines if line.get_linewidth() == 1.5)
+    assert np.asarray(thick.get_ydata()) == pytest.approx(own.groupby("step")["value"].mean().to_numpy())
+    assert sum(line.get_linewidth() == 0.8 and len(line.get_xdata()) > 2 for line in panels[2].lines) == 3
+
+
+def test_mute_critics_can_be_drawn(full: Frames) -> None:
+    """A gradient of zero has no place on a logarithmic axis: the line falls below its foot."""
+    ratios = full.curves["term"] == "ratio"
+    for some in (full.curves["step"] > 100, full.curves["step"] >= 0):
+        mute = full.curves.assign(value=full.curves["value"].where(~(ratios & some), 0.0))
+        drawn = mechanism(replace(full, curves=mute), "faces")
+        assert np.isfinite(drawn.axes[0].get_ylim()).all()
+        style.svg(drawn, "x")
+
+
+def test_a_reference_without_critics_leaves_the_ratio(full: Frames) -> None:
+    alone = full.curves[(full.curves["term"] == "ratio") & (full.curves["variant"] != "proposed")]
+    assert len(mechanism(replace(full, curves=alone), "faces").axes) == 1
+    unclipped = full.curves[full.curves["term"] != "at_bound"]
+    assert len(mechanism(replace(full, curves=unclipped), "faces").axes) == 1 + 4
+
+
+def test_sharpness_has_every_seed_and_the_truth(full: Frames) -> None:
+    sharp, seam = sharpness(full, "faces").axes
+    dots = np.concatenate([np.asarray(c.get_offsets()) for c in sharp.collections if isinstance(c, PathCollection)])
+    shown = ("ce", "glcic", "proposed", "reconstruction_only", "single", "mean", "biharmonic")
+    assert len(dots) == 7 * 3 - 1  # a run of the single critic failed
+    expected = []
+    for variant in shown:
+        values = [
+            mean_interval(full.runs, full.scores, variant, metric=metric, data="faces").by_seed.values()
+            for metric in ("psnr", "sharpness")
+        ]
+        expected += list(zip(*values, strict=True))
+    assert np.asarray(sorted(map(tuple, dots))) == pytest.approx(np.asarray(sorted(expected)))
+    means = {float(line.get_xdata()[0]) for line in sharp.lines if line.get_marker() not in ("None", "")}
+    table = tables.results_table(full, metric="psnr", data="faces").set_index("variant")["hole"]
+    assert sorted(means) == pytest.approx(sorted(table[list(shown)].tolist()))
+    assert any(list(line.get_ydata()) == [1, 1] for line in sharp.lines)
+    assert seam.get_title(loc="left").endswith("↓ less is better") and seam.get_ylim()[0] < 0
+    assert len(sharpness(replace(full, scores=full.scores[full.scores["metric"] != "seam"]), "faces").axes) == 1
+
+
+def test_the_worst_are_shown_with_their_psnr(full: Frames) -> None:
+    axes = worst(full, data="faces", limit=2).axes[0]
+    assert len(axes.images) == 2 * 4
+    notes = [text.get_text() for text in axes.texts]
+    own = full.scores.query(
+        "run == 'proposed/faces/0' and region == 'hole' and metric == 'psnr' and image == 'face-00'"
+    )
+    composite, blended = (own.loc[own["output"] == output, "value"].iloc[0] for output in ("composite", "blended"))
+    assert notes[:2] == [f"{composite:.2f} dB", f"{blended:.2f} dB"] and len(notes) == 4
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["face-00", "face-01"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "region", "of", "told"),
+    [
+        ("psnr", "hole", "", "PSNR of the hole (dB) ↑ more is better"),
+        ("ssim", "whole", "Difference in ", "Difference in SSIM of the whole image ↑ more is better"),
+        ("seam", "boundary", "", "Seam error at the hole's boundary ↓ less is better"),
+        ("sharpness", "hole", "", "Sharpness of the hole (1 = the truth's)"),
+        ("sharpness", "hole", "Difference in ", "Difference in sharpness of the hole ↑ more is sharper"),
+    ],
+)
+def test_a_metric_says_its_direction(metric: str, region: str, of: str, told: str) -> None:
+    assert axis_label(metric, region, of=of) == told
+
+
+def test_long_names_are_broken_and_cut() -> None:
+    assert wrapped("proposed") == "proposed"
+    assert wrapped("proposed:multiscale=0,total_weight=0.004", 22) == "proposed:multiscale=0,\ntotal_weight=0.004"
+    assert wrapped("x" * 50, 10) == "x" * 10 + "\n" + "x" * 9 + "…"
+    assert max(map(len, wrapped(LONG, 20, 3).split("\n"))) <= 20
+    assert wrapped("proposed:multiscale=0", 12, 1) == "proposed:mu…"
+    assert wrapped("") == ""
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_categories_are_drawn_as_text_is(name: str, full: Frames, as_categories: Callable[[Frames], Frames]) -> None:
+    parts = [
+        re.split(r"(\d+\.\d+)", style.svg(ALL[name](frames), "x")) for frames in (as_categories(full), full)
+    ]  # sums in another order differ in the last digit
+    assert parts[0][::2] == parts[1][::2]
+    assert [float(told) for told in parts[0][1::2]] == pytest.approx([float(told) for told in parts[1][1::2]], abs=1e-4)
+
+
+def test_a_diverged_run_ends_in_a_cross(full: Frames) -> None:
+    lost = "multiscale=0,loss=js"
+    first = training_curves(full, data="faces", variants=[lost]).axes[0]
+    (cross,) = [line for line in first.lines if line.get_marker() == "x"]
+    run = full.curves.query("run == @lost + '/faces/2' and stage == 'pretrain' and term == 'reconstruction'")
+    end = run.loc[run["step"].idxmax()]
+    assert (cross.get_xdata()[0], cross.get_ydata()[0]) == (end["step"], pytest.approx(end["value"]))

@@ -1,0 +1,186 @@
+"""The page: well formed, its numbers the document's, all names text, and nothing that it would load."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import fields, replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reports.document import Cell, Document, Facts, FigureView, Grid, Heading, Note, Section, TableView
+from reports.figures import style
+from reports.frames import Frames
+from reports.page import LOSSLESS, page
+from reports.sections import document
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+BAD = "<script>alert(1)</script>\"'&#$x^{2$ --"
+
+
+class Page(HTMLParser):
+    """Holds a page to matching tags; collects ids, what it would load, scripts, and the numbers of each table."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.loads: list[str] = []
+        self.files: list[str] = []
+        self.scripts: list[str] = []
+        self.values: dict[str, list[float]] = {}
+        self.texts: list[str] = []
+        self.policy = ""
+        self.table = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        given = {name: value or "" for name, value in attrs}
+        self.ids += [given["id"]] if "id" in given else []
+        if tag == "a":
+            self.files += [given["href"]] if "download" in given else []
+        else:
+            self.loads += [given[name] for name in ("src", "href", "xlink:href", "srcset", "data") if name in given]
+        if tag in ("iframe", "link", "object", "embed", "base", "form"):
+            self.loads.append(tag)
+        if tag == "script":
+            self.scripts.append("")
+        if given.get("id", "").startswith("table-"):
+            self.table = given["id"]
+            self.values[self.table] = []
+        if tag == "data":
+            self.values[self.table].append(float(given["value"]))
+        if given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given["content"]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            self.scripts[-1] += data
+        else:
+            self.texts.append(data)
+
+
+def read(told: Document) -> tuple[Page, str]:
+    """The page of a document, after what holds of every one."""
+    text = page(told)
+    found = Page(text)
+    assert len(set(found.ids)) == len(found.ids)
+    assert {section.id for section in told.sections} <= set(found.ids)
+    assert all(load.startswith(("#", "data:image/png;base64,", "data:image/webp;base64,")) for load in found.loads)
+    assert not re.search(r"url\((?!#)|@import", text)
+    (script,) = found.scripts
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert found.policy == (
+        f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    )
+    return found, text
+
+
+def made(*blocks: object) -> Document:
+    section = Section(id="one", title="One", blocks=list(blocks))  # type: ignore[arg-type]
+    whole = Document(title="A study", question="Why?", citation="A (2020).", doi="10.1/x", made="", sections=[section])
+    return whole.numbered()
+
+
+def test_every_number_of_every_table_is_the_document_s(frames: Frames) -> None:
+    told = document(frames)
+    found, _ = read(told)
+    for table in told.tables():
+        shown = [cell.value for row in table.rows for cell in row if cell.value is not None]
+        assert found.values[f"table-{table.number}"] == shown, table.caption
+    assert sum(map(len, found.values.values())) > 300
+
+
+def test_tables_and_figures_name_their_files(frames: Frames) -> None:
+    told = document(frames)
+    found, _ = read(told)
+    expected = {f"tables/{table.name}.{kind}" for table in told.tables() for kind in ("csv", "tex")}
+    expected |= {f"figures/{figure.name}.{kind}" for figure in told.figures() for kind in ("svg", "png")}
+    assert set(found.files) == expected
+
+
+def test_it_is_the_same_each_time(frames: Frames) -> None:
+    assert page(document(frames)) == page(document(frames))
+
+
+def test_all_text_is_text() -> None:
+    table = TableView(
+        name="bad", caption=BAD, headings=[BAD, "n"], rows=[[Cell(BAD, below=BAD), Cell("1", 1.0, BAD, "number", True)]]
+    )
+    folded = replace(table, name="folded", folded=True)
+    drawn = style.figure(2, 1)
+    with style.styled():
+        drawn.text(0.1, 0.5, BAD)
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    grid = Grid(columns=["Original", BAD], rows=[(BAD, [{"truth": pixels}, {}])], outputs=["composite"])
+    figure = FigureView(name="bad", drawn=drawn, alt=BAD, caption=BAD)
+    blocks = [Note(BAD), Note(BAD, "scope"), Heading(BAD), Facts([(BAD, BAD)]), table, folded, figure]
+    told = made(*blocks, replace(figure, name="grid", pictures=grid))
+    found, text = read(replace(told, title=BAD, question=BAD, citation=BAD))
+    assert text.count("<script") == 1
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 15
+    assert found.texts.count(BAD) >= 10
+
+
+def test_names_in_a_study_are_text(frames: Frames) -> None:
+    new = dict.fromkeys(
+        ["glcic", "faces", "critics_and_loss", "loss", "face-00", "the loss is not finite", "critic_head"], BAD
+    )
+
+    def rename(table: pd.DataFrame) -> pd.DataFrame:
+        columns = [c for c in ("variant", "data", "ablation", "factor", "why", "image", "key") if c in table]
+        return table.assign(**{column: table[column].replace(new) for column in columns})
+
+    renamed = {f.name: rename(getattr(frames, f.name)) for f in fields(frames)[1:]}
+    study = {**frames.study, "name": BAD, "data": [{**frames.study["data"][0], "name": BAD, "kind": BAD}]}
+    _, text = read(document(replace(frames, study=study, **renamed)))
+    assert text.count("<script") == 1
+    assert "&lt;script&gt;" in text
+
+
+def test_pictures_are_lossless_till_they_are_many() -> None:
+    drawn = style.figure(1, 1)
+
+    def grid(side: int, rows: int) -> Document:
+        pixels = np.zeros((side, side, 3), np.uint8)
+        cells = [{"truth": pixels}, {"masked": pixels}, {"composite": pixels, "raw": pixels}]
+        own = Grid(
+            columns=["Original", "Masked", "CE"], rows=[(str(i), cells) for i in range(rows)],
+            outputs=["composite", "raw"],
+        )  # fmt: skip
+        return made(FigureView(name="grid", drawn=drawn, alt="a", caption="c", pictures=own))
+
+    small, text = read(grid(16, 2))
+    assert len(small.loads) == 8
+    assert all(load.startswith("data:image/png") for load in small.loads)
+    assert text.count(" hidden") == 2
+    assert "compressed" not in text.split("<script>")[0].split("</style>")[1]
+    many, text = read(grid(512, LOSSLESS // (512 * 512 * 3 * 4) + 1))
+    assert all(load.startswith("data:image/webp") for load in many.loads)
+    assert "compressed" in text.split("</style>")[1]
+
+
+@pytest.mark.parametrize("facts", [{}, {"name": "x"}])
+def test_an_empty_study_has_a_page(facts: dict[str, str]) -> None:
+    found, _ = read(document(Frames(study=facts)))
+    assert "The study has no data set." in found.texts
+
+
+def test_many_variants_seeds_and_data_sets_stay_apart(study_of: Callable[..., Frames]) -> None:
+    found, _ = read(document(study_of([0, 1], "faces & <b>")))
+    assert any("faces & <b>" in text for text in found.texts)

@@ -1,0 +1,213 @@
+"""What the report says: right, whole, and there whatever the study lacks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+
+from reports import tables
+from reports.document import Cell, Document, Facts, FigureView, Heading, Note, TableView, duration
+from reports.frames import COLUMNS, Frames
+from reports.naming import label
+from reports.sections import SECTIONS, document
+
+UNIVERSES = (("proposed", "glcic"), ("multiscale=0,loss=wgan", "glcic"), ("single", "glcic"))
+
+
+def checked(frames: Frames) -> Document:
+    """The document, after what holds of every one."""
+    told = document(frames)
+    assert len(told.sections) == len(SECTIONS)
+    assert len({section.id for section in told.sections}) == len(SECTIONS)
+    for section in told.sections:
+        assert section.title and section.blocks
+        assert not any(isinstance(a, Heading) and isinstance(b, Heading) for a, b in pairwise(section.blocks))
+    for views in (list(told.tables()), list(told.figures())):
+        assert [view.number for view in views] == list(range(1, len(views) + 1))
+        assert len({view.name for view in views}) == len(views)
+        assert all(view.caption for view in views)
+    for table in told.tables():
+        assert all(len(row) == len(table.headings) for row in table.rows), table.name
+        assert not table.groups or len(table.groups) == len(table.rows)
+        assert table.rows
+    assert all(figure.alt for figure in told.figures())
+    return told
+
+
+def texts(told: Document) -> Iterator[str]:
+    """All that is said in it."""
+    for section in told.sections:
+        yield section.title
+        for block in section.blocks:
+            if isinstance(block, Note | Heading):
+                yield block.text
+            elif isinstance(block, Facts):
+                yield from (part for pair in block.pairs for part in pair)
+            elif isinstance(block, FigureView):
+                yield block.caption
+    for table in told.tables():
+        yield table.caption
+        yield from (part for row in table.rows for cell in row for part in (cell.text, cell.below))
+
+
+def table_of(told: Document, name: str) -> TableView:
+    return next(table for table in told.tables() if table.name == name)
+
+
+def values(rows: list[list[Cell]]) -> list[float]:
+    return [cell.value for row in rows for cell in row if cell.value is not None]
+
+
+def with_all(frames: Frames, **entry: str) -> Frames:
+    """The same with a multiverse, blended outputs and pictures, GIICA's departure, and the data set as in `entry`."""
+    universes = [
+        ("readings", number, base, variant, reading, level, number == 0, True)
+        for number, pair in enumerate(UNIVERSES)
+        for base, variant in zip(("proposed", "glcic"), pair, strict=True)
+        for reading, level in (("head", ("mean", "linear", "patch")[number]), ("mask", '{"kind": "center"}'))
+    ]
+    blended = frames.scores.assign(output="blended", value=frames.scores["value"] + 0.1)
+    kept = frames.pictures[frames.pictures["output"] == "composite"].assign(output="blended")
+    giica = ("giica", "loss.critic_steps", "1", "R14", "updates of the critics to one of the generator", True)
+    readings = pd.DataFrame([giica], columns=frames.readings.columns)
+    told = {"base": ["proposed", "glcic"], "contrasts": [["proposed", "glcic"]], "design": "one_at_a_time"}
+    return replace(
+        frames,
+        study={**frames.study, "multiverses": {"readings": told}, "data": [{**frames.study["data"][0], **entry}]},
+        universes=pd.DataFrame(universes, columns=list(COLUMNS["universes"])),
+        scores=pd.concat([frames.scores, blended], ignore_index=True),
+        pictures=pd.concat([frames.pictures, kept], ignore_index=True),
+        readings=pd.concat([readings, frames.readings], ignore_index=True),
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(frames: Frames) -> Document:
+    return checked(frames)
+
+
+@pytest.mark.parametrize("metric", ["psnr", "ssim"])
+def test_every_number_of_tables_6_and_7_is_the_frame_s(whole: Document, frames: Frames, metric: str) -> None:
+    shown = table_of(whole, f"results-{metric}-faces")
+    assert shown.more is not None
+    scores = frames.scores[frames.scores["metric"] == metric]
+    means = scores.groupby(["variant", "region"])["value"].mean()
+    expected: list[float] = []
+    for row in tables.results_table(frames, metric=metric, data="faces").to_dict("records"):
+        expected += [] if pd.isna(row["published"]) else [row["published"]]
+        expected += [means[row["variant"], "whole"], means[row["variant"], "hole"], row["seeds"], row["images"]]
+    assert values(shown.rows) + values(shown.more.rows) == pytest.approx(expected)
+
+
+def test_other_variants_are_folded_away_and_none_is_lost(whole: Document, frames: Frames) -> None:
+    for metric in ("psnr", "ssim"):
+        shown = table_of(whole, f"results-{metric}-faces")
+        assert shown.more is not None
+        assert shown.more.caption.endswith("on faces: 7 other variants, of the ablations and other readings.")
+        named = [row[0].text for row in shown.rows + shown.more.rows]
+        assert sorted(named) == sorted({label(v) for v in frames.runs["variant"]} | {"GIICA"} & set(named))
+
+
+def test_readings_blending_and_protocols_are_shown(frames: Frames) -> None:
+    told = checked(with_all(frames, kind="folder", like="CelebA"))
+    said = "\n".join(texts(told))
+    for words in (
+        "Of 3 universes with a result", "tests nothing", "The universes of readings on faces: Proposed − GLCIC",
+        "Before and after Poisson blending on faces", "loss.critic_steps",
+        "All 3 published figures of PSNR are in reach under", "worse than the biharmonic filler",
+        "Not scored here: raw.",
+    ):  # fmt: skip
+        assert words in said, words
+    names = {table.name for table in told.tables()}
+    assert {"blending-faces", "claims", "links", "protocols", "specification-readings-proposed-glcic-faces"} <= names
+    assert len(table_of(told, "claims").rows) == 15
+    links = table_of(told, "links").frame
+    assert links is not None
+    assert set(links["id"]) == {f"C{n}" for n in range(1, 16)}
+    grid = next(figure.pictures for figure in told.figures() if figure.name == "repairs-faces")
+    assert grid is not None
+    assert grid.outputs == ["composite", "blended"]
+
+
+def test_what_a_study_lacks_is_said_in_its_place(whole: Document) -> None:
+    said = "\n".join(texts(whole))
+    for words in (
+        "The study has no multiverse.", "No blended output was scored on faces.", "drawn portraits say nothing",
+        "The study has no data set like ImageNet, of which Figure 5 is.", "of which Figure 6 is",
+    ):  # fmt: skip
+        assert words in said, words
+
+
+def test_it_says_what_a_sceptic_asks(whole: Document) -> None:
+    said = "\n".join(texts(whole))
+    for words in (
+        "neither confirms nor refutes the paper", "40 completed", "the loss is not finite", "OSError: no space left",
+        "1 of 3 diverged (seed 2)", "59% saved", "R11", "9f3c", "torch 2.12.0",
+        "900 updates of the generator, batch 16",
+    ):  # fmt: skip
+        assert words in said, words
+
+
+EMPTY = [f.name for f in fields(Frames)[1:]]
+
+
+@pytest.mark.parametrize(
+    "without", [[name] for name in EMPTY] + [EMPTY, ["scores", "curves", "pictures"]], ids="+".join
+)
+def test_a_report_survives_what_is_missing(frames: Frames, without: list[str]) -> None:
+    empty = Frames(study={})
+    checked(replace(frames, **{name: getattr(empty, name) for name in without}))
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1], []])
+def test_a_report_survives_few_seeds(frames: Frames, seeds: list[int]) -> None:
+    kept = {f.name: getattr(frames, f.name) for f in fields(frames)[1:]}
+    kept = {name: table[table["seed"].isin(seeds)] if "seed" in table else table for name, table in kept.items()}
+    told = checked(replace(frames, **kept))
+    computed = {"C8", "C9", "C4"}
+    outcomes = {row[0].text.split(".")[0]: row[1].text for row in table_of(told, "claims").rows}
+    assert {outcome for claim, outcome in outcomes.items() if claim not in computed} == {"unresolved"}
+
+
+def test_a_report_survives_one_variant_no_facts_and_no_completed_run(frames: Frames) -> None:
+    kept = {f.name: getattr(frames, f.name) for f in fields(frames)[1:]}
+    one = {name: table[table["variant"] == "single"] if "variant" in table else table for name, table in kept.items()}
+    checked(replace(frames, **one))
+    said = "\n".join(texts(checked(Frames(study={}))))
+    assert "not recorded" in said
+    assert "The study has no data set." in said
+    checked(Frames(study={}, **kept))
+    lost = frames.runs.assign(status="failed", why="out of memory")
+    assert "3 of 3 failed (seed 0, 1, 2)" in "\n".join(texts(checked(replace(frames, runs=lost))))
+
+
+def test_several_data_sets_are_kept_apart(study_of: Callable[..., Frames]) -> None:
+    entries = [{"name": name, "kind": "folder"} for name in ("faces", "scenes")]
+    parts = [study_of([0, 1, 2], name, data=entries, profile="paper") for name in ("faces", "scenes")]
+    joined = {
+        f.name: pd.concat([getattr(part, f.name) for part in parts], ignore_index=True)
+        for f in fields(Frames)[1:]
+        if f.name not in ("factors", "readings")
+    }
+    told = checked(replace(parts[0], **joined))
+    said = "\n".join(texts(told))
+    assert "Published numbers are of Places2" in said
+    assert "neither confirms" not in said
+    assert {"repairs-faces", "repairs-scenes"} <= {figure.name for figure in told.figures()}
+    eight = table_of(told, "table-8")
+    assert {row[1].text for row in eight.rows if row[0].text == "Places2"} == {"scenes"}
+    assert {row[1].text for row in eight.rows if row[0].text == "ImageNet"} == {"not in this study"}
+
+
+def test_mixed_devices_are_told(frames: Frames) -> None:
+    mixed = frames.stages.assign(device=["cpu", "H100", "cpu"])
+    assert "different devices (cpu, H100)" in "\n".join(texts(checked(replace(frames, stages=mixed))))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "not recorded"), (3.21, "3.2 s"), (245, "4 min 5 s"), (7980, "2 h 13 min")]
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
