@@ -74,7 +74,7 @@ def level_label(level: str) -> str:
         return "not set"
     if not isinstance(told, dict) or not told:
         return level
-    parts = [f"{key} {value}" for key, value in told.items() if key != "kind"]
+    parts = [f"{key} {value}" for key, value in told.items() if key != "kind" and value is not None]
     return ", ".join([str(told["kind"]), *parts] if "kind" in told else parts)
 
 

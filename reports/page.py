@@ -3,13 +3,14 @@
 import base64
 import hashlib
 import io
+from collections.abc import Mapping
 from importlib import resources
 
 import jinja2
 from markupsafe import Markup
 from PIL import Image
 
-from reports.document import Document, FigureView, Pixels
+from reports.document import Document, Pixels
 from reports.figures import style
 
 LOSSLESS = 16_000_000
@@ -17,8 +18,8 @@ LOSSLESS = 16_000_000
 QUALITY = 90
 
 
-def page(document: Document) -> str:
-    """The page of a document: the same bytes each time.
+def page(document: Document, drawings: Mapping[str, str]) -> str:
+    """The page of a document: the same bytes each time. `drawings`: each figure's SVG by its name.
 
     Without its script it is a plain page to read; the script adds sorting, filters, enlarging and the theme's button.
     A policy in its head forbids it to load anything, and to run any script but that one.
@@ -34,15 +35,11 @@ def page(document: Document) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("report.html").render(
         document=document,
-        svg=_svg,
+        svg=lambda figure: Markup(style.inline(drawings[figure.name], f"f{figure.number}")),
         pictures=Pictures(document),
         script=Markup(script),
         policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
     )
-
-
-def _svg(figure: FigureView) -> Markup:
-    return Markup(style.svg(figure.drawn, f"f{figure.number}"))
 
 
 class Pictures:

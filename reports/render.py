@@ -1,28 +1,29 @@
 """The report of a study's frames: a page, a paper, and its tables and figures as files of their own."""
 
-import tempfile
 from pathlib import Path
 
+from reports.document import Document
+from reports.figures import style
+from reports.files import write, write_files
 from reports.frames import Frames
 from reports.page import page
+from reports.pdf import pdf
 from reports.sections import document
 
 
 def render(frames: Frames, folder: Path) -> Path:
-    """Write report.html into `folder`; return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return write(folder / "report.html", page(document(frames)))
+    """Write report.html, report.pdf, tables/ and figures/ into `folder`; return the page's path.
+
+    All are made from one document of the frames, and load nothing: no file but these, no network. What has no data
+    says why in its place. Each file is written aside and moved into place.
+    """
+    told = document(frames)
+    drawn = drawings(told)
+    write_files(told, drawn, folder)
+    write(folder / "report.pdf", pdf(told, drawn))
+    return write(folder / "report.html", page(told, drawn))
 
 
-def write(path: Path, text: str) -> Path:
-    """Write aside in the same folder, then move into place, so that a reader sees the old file or the new one."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False, newline="") as aside:
-        try:
-            aside.write(text)
-            aside.close()
-            Path(aside.name).chmod(0o644)
-            Path(aside.name).replace(path)
-        except BaseException:
-            Path(aside.name).unlink(missing_ok=True)
-            raise
-    return path
+def drawings(document: Document) -> dict[str, str]:
+    """Each figure's SVG by its name, drawn once for all that is written."""
+    return {figure.name: style.svg(figure.drawn) for figure in document.figures()}

@@ -78,13 +78,25 @@ def figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def svg(drawn: Figure, name: str) -> str:
-    """The figure as an SVG element for a page: the same bytes each time, ids begin with `name`, ink is the page's."""
+def svg(drawn: Figure) -> str:
+    """The figure as an SVG file that stands alone: the same bytes each time, its text text, its pictures in it."""
     buffer = io.StringIO()
     nothing: dict[str, Any] = {"Creator": None, "Date": None, "Format": None, "Type": None}
     with styled():
         drawn.savefig(buffer, format="svg", metadata=nothing)
-    text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
-    return text.replace(INK, "currentColor")
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", " ", buffer.getvalue())  # a name may hold what XML may not
+
+
+def inline(drawing: str, name: str) -> str:
+    """Such an SVG as an element of a page: its ids begin with `name`, and its ink is the page's."""
+    element = drawing[drawing.index("<svg") :]
+    element = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", element)
+    return element.replace(INK, "currentColor")
+
+
+def png(drawn: Figure, dots: int = 160) -> bytes:
+    """The figure as a PNG on white, `dots` to the inch."""
+    buffer = io.BytesIO()
+    with styled():
+        drawn.savefig(buffer, format="png", dpi=dots, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()

@@ -100,7 +100,7 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
         ("Runs", f"{len(runs):,} of {runs['variant'].nunique()} variants: {', '.join(counts) or 'none'}"),
         ("Profile and scope", f"{words(study['profile'])}, {words(study['scope'])}"),
         ("Machine time", duration(study["seconds"])),
-        ("Made", words(study["made"])),
+        ("Made", words(study["made"]).replace("T", " ").replace("+00:00", " UTC")),
     ]
 
 

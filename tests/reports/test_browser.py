@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from reports.frames import Frames
-from reports.page import page as write
+from reports.page import page
+from reports.render import drawings
 from reports.sections import document
 
 CHROMIUM = shutil.which("chromium")
@@ -31,7 +32,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def file(frames: Frames, tmp_path_factory: pytest.TempPathFactory) -> Path:
     written = tmp_path_factory.mktemp("page") / "report.html"
-    written.write_text(write(document(frames)), encoding="utf-8")
+    told = document(frames)
+    written.write_text(page(told, drawings(told)), encoding="utf-8")
     return written
 
 

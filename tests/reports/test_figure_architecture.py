@@ -227,7 +227,7 @@ def test_a_view_shows_that_part_of_the_picture(built: Callable[..., Frames]) -> 
 def test_figures_are_of_the_reference_and_repeatable(draw: Callable[..., Figure], built: Callable[..., Frames]) -> None:
     frames = built()
     before = deepcopy(frames.study)
-    first, again, named = (style.svg(draw(frames, *of), "x") for of in ((), (), ("proposed",)))
+    first, again, named = (style.inline(style.svg(draw(frames, *of)), "x") for of in ((), (), ("proposed",)))
     assert first == again == named
     assert frames.study == before
 
@@ -237,7 +237,7 @@ def test_figures_are_of_the_reference_and_repeatable(draw: Callable[..., Figure]
 def test_a_name_may_hold_anything(draw: Callable[..., Figure], name: str, built: Callable[..., Frames]) -> None:
     drawn = draw(built(64, glcic=name), name)
     check_apart(drawn)
-    assert "<script>" not in style.svg(drawn, "x")
+    assert "<script>" not in style.inline(style.svg(drawn), "x")
 
 
 @pytest.mark.parametrize("draw", [generator, network])

@@ -38,7 +38,7 @@ def test_a_figure_is_pure_and_repeatable(name: str, shown: Callable[[str], Frame
     frames = shown(name)
     settings = dict(matplotlib.rcParams)
     before = {f.name: getattr(frames, f.name).copy() for f in fields(frames)[1:]}
-    first, second = (style.svg(ALL[name](frames, data="faces"), "x") for _ in range(2))
+    first, second = (style.inline(style.svg(ALL[name](frames, data="faces")), "x") for _ in range(2))
     assert first == second
     assert dict(matplotlib.rcParams) == settings
     for table, values in before.items():

@@ -172,7 +172,7 @@ def test_words_are_apart_and_within_the_figure(name: str, change: Callable[[Fram
 @pytest.mark.parametrize("name", ALL)
 def test_a_figure_repeats_to_the_byte_and_changes_nothing(name: str, full: Frames) -> None:
     before = {table: getattr(full, table).copy() for table in ("runs", "scores", "curves", "factors", "pictures")}
-    first, second = (style.svg(ALL[name](full), "x") for _ in range(2))
+    first, second = (style.inline(style.svg(ALL[name](full)), "x") for _ in range(2))
     assert first == second
     for table, values in before.items():
         pd.testing.assert_frame_equal(getattr(full, table), values)
@@ -322,7 +322,7 @@ def test_mute_critics_can_be_drawn(full: Frames) -> None:
         mute = full.curves.assign(value=full.curves["value"].where(~(ratios & some), 0.0))
         drawn = mechanism(replace(full, curves=mute), "faces")
         assert np.isfinite(drawn.axes[0].get_ylim()).all()
-        style.svg(drawn, "x")
+        style.inline(style.svg(drawn), "x")
 
 
 def test_a_reference_without_critics_leaves_the_ratio(full: Frames) -> None:
@@ -391,7 +391,8 @@ def test_long_names_are_broken_and_cut() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_categories_are_drawn_as_text_is(name: str, full: Frames, as_categories: Callable[[Frames], Frames]) -> None:
     parts = [
-        re.split(r"(\d+\.\d+)", style.svg(ALL[name](frames), "x")) for frames in (as_categories(full), full)
+        re.split(r"(\d+\.\d+)", style.inline(style.svg(ALL[name](frames)), "x"))
+        for frames in (as_categories(full), full)
     ]  # sums in another order differ in the last digit
     assert parts[0][::2] == parts[1][::2]
     assert [float(told) for told in parts[0][1::2]] == pytest.approx([float(told) for told in parts[1][1::2]], abs=1e-4)
