@@ -56,9 +56,9 @@ def pdf(document: Document, drawings: Mapping[str, str]) -> bytes:
         main = Path(folder) / "report.typ"
         main.write_text(text, encoding="utf-8")
         fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-        made: Any = typst.compile(
-            main, root=folder, font_paths=[fonts], ignore_system_fonts=True, timestamp=_moment(document.made)
-        )
+        made = typst.Compiler(
+            main, root=folder, font_paths=[fonts], ignore_system_fonts=True
+        ).compile(timestamp=_moment(document.made))
     assert isinstance(made, bytes)
     return made
 
