@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from reports.statistics import Comparison, compare
 from study.errors import BadInput, unknown
 from study.plan import Plan, Run
 from study.store import Damaged, RunState, Store, read_json
+
+TRAINED = ("pretrain", "critic", "joint")
+"""The kinds of stages that are trained, and so have curves."""
 
 
 class Results(Frames):
@@ -37,19 +40,21 @@ class Results(Frames):
 
 
 def load(out: str | Path) -> Results:
-    """The frames of an output folder, whatever of its runs is there. Raises BadInput where there is no study."""
+    """The frames of an output folder, whatever of its runs is there; ``why`` of a run says what is missing or damaged.
+
+    Raises BadInput where there is no study, or no plan that can be read.
+    """
     out = Path(out)
-    plan = Plan.read(out / "plan.json")
-    if plan is None:
-        raise BadInput(f"{out}: there is no study here; make one with: python -m study run runs.yaml --out {out}")
+    plan = _plan(out / "plan.json")
     store = Store(out)
-    runs = [_run(run, plan, store) for run in plan.runs]
+    series = {key: _series(store, key) for key, stage in plan.stages.items() if stage.kind in TRAINED and store.has(key)}
+    runs = [_run(run, store, series) for run in plan.runs]
     there = [run for run, row in zip(plan.runs, runs, strict=True) if row["status"] == "completed"]
     return Results(
         study=_facts(plan, store),
         runs=_frame("runs", runs),
         scores=_scores(there, store),
-        curves=_curves(plan.runs, store),
+        curves=_curves(plan.runs, series),
         factors=_frame("factors", _factors(plan)),
         universes=_frame("universes", _universes(plan)),
         readings=_frame("readings", plan.study["readings"]),
@@ -57,6 +62,25 @@ def load(out: str | Path) -> Results:
         pictures=_frame("pictures", [row for run in there for row in _pictures(run, store, "pictures")]),
         worst=_frame("worst", [row for run in there for row in _pictures(run, store, "worst")]),
     )
+
+
+def _plan(file: Path) -> Plan:
+    """Raises BadInput."""
+    try:
+        plan = Plan.read(file)
+    except (KeyError, TypeError, AttributeError):
+        plan = None
+    if plan is not None:
+        return plan
+    again = f"python -m study run runs.yaml --out {file.parent}"
+    if file.exists():
+        raise BadInput(f"{file}: this file is damaged; write it anew, with all that is made kept, with: {again}")
+    raise BadInput(f"{file.parent}: there is no study here; make one with: {again}")
+
+
+def _series(store: Store, key: str) -> dict[str, Any] | None:
+    """What was recorded while a stage was trained: ``step`` and ``terms``. None where it is not what was published."""
+    return read_json(store.folder(key) / "series.json") if store.intact(key, "series.json") else None
 
 
 def _frame(name: str, rows: Any) -> pd.DataFrame:
@@ -67,20 +91,22 @@ def _of(run: Run) -> dict[str, Any]:
     return {"run": run.name, "variant": run.variant, "data": run.data, "seed": run.seed}
 
 
-def _run(run: Run, plan: Plan, store: Store) -> dict[str, Any]:
+def _run(run: Run, store: Store, series: Mapping[str, Any]) -> dict[str, Any]:
     state = RunState.of(store.out, run.name).read()
     last = run.stages["evaluate"]
     status, why = RunState.word(state, store.has(last), alive=True), state.get("why", "")
     if status == "missing" and state:
         why = f"its stage {last} is not there"
+    elif status == "missing" and store.has(last):
+        why = "how it ended is not recorded; the study's command records it"
     elif status == "completed":
         try:
             store.verified(last)
         except Damaged:
             status, why = "missing", f"its stage {last} is damaged; the study's command makes it again"
-    if status == "completed":  # with what its stages warned of
+    if status == "completed":  # with what its stages warned of, and lack
         warned = [warning for key in run.stages.values() for warning in store.outcome(key).get("warnings", [])]
-        why = "; ".join(dict.fromkeys(filter(None, [why, *warned])))
+        why = "; ".join(dict.fromkeys(filter(None, [why, *warned, *_lacking(run, store, series)])))
     outcome = store.outcome(last)
     trained = [key for role, key in run.stages.items() if not role.startswith("data")]
     made = [store.made(key) for key in trained]
@@ -101,6 +127,18 @@ def _run(run: Run, plan: Plan, store: Store) -> dict[str, Any]:
         "step_ms": 1000 * joint["seconds"] / joint["steps"] if joint.get("steps") else np.nan,
         "memory_mib": max(memory, default=np.nan),
     }
+
+
+def _lacking(run: Run, store: Store, series: Mapping[str, Any]) -> Iterator[str]:
+    """What a completed run's report has to do without."""
+    for role, key in run.stages.items():
+        if role.partition(".")[0] in TRAINED:
+            if not store.has(key):
+                yield f"its stage {key} is not there, and with it its curves"
+            elif series[key] is None:
+                yield f"its stage {key} is damaged, and its curves are left out"
+        if not store.made(key):
+            yield f"who made its stage {key} in what time is not recorded"
 
 
 class _Long:
@@ -146,15 +184,15 @@ def _scores(runs: list[Run], store: Store) -> pd.DataFrame:
     return found.frame()
 
 
-def _curves(runs: list[Run], store: Store) -> pd.DataFrame:
+def _curves(runs: list[Run], series: Mapping[str, Any]) -> pd.DataFrame:
     found = _Long("curves")
     for run in runs:
         for role, key in run.stages.items():
-            series = read_json(store.folder(key) / "series.json") or {"terms": {}}
-            for name, values in series["terms"].items():
+            recorded = series.get(key) or {"terms": {}}
+            for name, values in recorded["terms"].items():
                 network, _, term = name.partition(".")
                 facts = {"stage": role.partition(".")[0], "network": network, "term": term}
-                found.add(run, len(values), **facts, step=series["step"], value=np.array(values, float))
+                found.add(run, len(values), **facts, step=recorded["step"], value=np.array(values, float))
     return found.frame().dropna(subset="value", ignore_index=True)
 
 

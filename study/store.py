@@ -106,6 +106,12 @@ class Store:
             self._verified.add(key)
         return folder
 
+    def intact(self, key: str, name: str) -> bool:
+        """Whether this one file of a stage is what was published."""
+        manifest, file = self.manifest(key), self.folder(key) / name
+        sound = manifest.get("digest") == _digest_of_facts(manifest)
+        return sound and file.is_file() and digest_of(file) == (manifest.get("files") or {}).get(name)
+
     def set_aside(self, key: str) -> None:
         """Moves a damaged stage out of the way, to be looked at; it will be made again."""
         place = self.out / "damaged" / key

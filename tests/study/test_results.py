@@ -17,10 +17,11 @@ from scipy import stats
 
 import study
 from reports.frames import COLUMNS
+from reports.sections import document
 from study.errors import BadInput
 from study.plan import Plan
 from study.results import Results
-from study.store import Store
+from study.store import RunState, Store
 
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "glcic", "reconstruction_only", "mean")}
 WILD = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"}
@@ -124,6 +125,56 @@ def test_factors_and_universes_name_the_run_that_has_several_names(results: Resu
     assert set(mean["variant"]) == {"mean"} and mean["usual"].all() and not mean["applies"].any()
 
 
+@pytest.mark.parametrize("harm", ["removed", "truncated", "garbage", "flipped"])
+@pytest.mark.parametrize(
+    ("place", "status", "why"),
+    [
+        ("evaluate/scores.safetensors", "missing", "is damaged; the study's command makes it again"),
+        ("evaluate/pictures.safetensors", "missing", "is damaged; the study's command makes it again"),
+        ("evaluate/evaluation.json", "missing", "is damaged; the study's command makes it again"),
+        ("joint/series.json", "completed", "is damaged, and its curves are left out"),
+        ("joint/manifest.json", "completed", "joint-"),
+        ("made", "completed", "in what time is not recorded"),
+        ("state", "missing", "how it ended is not recorded; the study's command records it"),
+    ],
+)
+def test_what_is_damaged_is_named_and_all_else_is_there(
+    made: tuple[Plan, Store], tmp_path: Path, place: str, status: str, why: str, harm: str
+) -> None:
+    plan, store = made
+    out = shutil.copytree(store.out, tmp_path / "out")
+    run = tiny.run_of(plan, "glcic", 0)
+    role, _, name = place.partition("/")
+    if role == "made":
+        file = out / "made" / f"{run.stages['joint']}.json"
+    elif role == "state":
+        file = RunState.of(out, run.name).file
+    else:
+        file = out / "stages" / run.stages[role] / name
+    content = file.read_bytes()
+    if harm == "removed":
+        file.unlink()
+    elif harm == "flipped":
+        if file.suffix == ".json" and role != "joint" and name != "evaluation.json":
+            pytest.skip("a state and who made a stage have no checksum")
+        file.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    else:
+        file.write_bytes(content[: len(content) // 2] if harm == "truncated" else b"\x00\xff{")
+    found = study.load(out)
+    row = found.runs.set_index("run").loc[run.name]
+    assert (row["status"], why in row["why"]) == (status, True), row["why"]
+    others = found.runs[(found.runs["run"] != run.name) & (found.runs["variant"] != "wild")]
+    assert set(others["status"]) == {"completed"}
+    document(found)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"study": {}}', b'{"study": 1, "runs": [2], "stages": []}'])
+def test_a_damaged_plan_says_what_to_do(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "plan.json").write_bytes(content)
+    with pytest.raises(BadInput, match=r"plan\.json: this file is damaged; write it anew.*study run runs\.yaml --out"):
+        study.load(tmp_path)
+
+
 def test_pictures(results: Results) -> None:
     one = results.pictures.query("run == 'mean/faces/0'")
     assert set(one["output"]) == {"truth", "masked", "raw", "composite", "blended"} and one["image"].nunique() == 2
@@ -204,9 +255,6 @@ def test_no_study_is_bad_input(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "none"):
         with pytest.raises(BadInput, match="there is no study here; make one with: python -m study run"):
             study.load(place)
-    (tmp_path / "plan.json").write_text('{"study": ')
-    with pytest.raises(BadInput, match="there is no study here"):
-        study.load(tmp_path)
 
 
 def test_a_study_that_has_not_begun(tmp_path: Path) -> None:
