@@ -226,6 +226,22 @@ def claims(
     _show_claims(table.to_dict("records"), results.study)
 
 
+@app.command("diff")
+def show_diff(
+    a: Annotated[Path, typer.Argument(help="an output folder", metavar="OUT-A")],
+    b: Annotated[Path, typer.Argument(help="the one that it is compared with", metavar="OUT-B")],
+    as_json: AsJson = False,
+) -> None:
+    """Tell what changed from one output to another: configuration, code, data, stages, effects and claims."""
+    from study import diff
+
+    found = diff.diff(a, b)
+    if as_json:
+        print(json.dumps(found, indent=1, allow_nan=False))
+    else:
+        diff.show(found, Console(width=None if sys.stdout.isatty() else 120))
+
+
 @app.command()
 def report(out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out")) -> None:
     """Write the report again from what is stored."""

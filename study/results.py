@@ -47,7 +47,8 @@ def load(out: str | Path) -> Results:
     out = Path(out)
     plan = _plan(out / "plan.json")
     store = Store(out)
-    series = {key: _series(store, key) for key, stage in plan.stages.items() if stage.kind in TRAINED and store.has(key)}
+    trained = [key for key, stage in plan.stages.items() if stage.kind in TRAINED and store.has(key)]
+    series = {key: _series(store, key) for key in trained}
     runs = [_run(run, store, series) for run in plan.runs]
     there = [run for run, row in zip(plan.runs, runs, strict=True) if row["status"] == "completed"]
     return Results(

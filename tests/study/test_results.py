@@ -168,7 +168,10 @@ def test_what_is_damaged_is_named_and_all_else_is_there(
     document(found)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"study": {}}', b'{"study": 1, "runs": [2], "stages": []}'])
+DAMAGED = [b"", b"{", b"[]", b"{}", b'{"study": {}}', b'{"study": 1, "runs": [2], "stages": []}']
+
+
+@pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_plan_says_what_to_do(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "plan.json").write_bytes(content)
     with pytest.raises(BadInput, match=r"plan\.json: this file is damaged; write it anew.*study run runs\.yaml --out"):

@@ -1,0 +1,132 @@
+"""How long the report of a large study takes, and how large its page is.
+
+    python benchmarks/report.py [--variants 21] [--seeds 10] [--images 500] [--side 128] [--out FOLDER]
+
+A made-up output of 20 variants (21 names, of which two are one), 10 seeds, three data sets and 500 test images, in the
+real layout: the plan is that of runs.yaml, and what its stages hold is drawn at random. Nothing is trained.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+from safetensors.numpy import save_file
+
+from reports.render import render
+from study.evaluate import PICTURES
+from study.metrics import METRICS
+from study.plan import Plan, Stage
+from study.planner import make_plan
+from study.results import load
+from study.spec import load as read
+from study.store import RunState, Store
+
+ROOT = Path(__file__).resolve().parents[1]
+OUTPUTS = ("composite", "raw", "blended")
+POINTS = 200
+"""How often a stage's series are recorded."""
+
+
+def planned(variants: int, seeds: int, images: int, side: int) -> Plan:
+    """The demo's plan on three data sets, cut to so many variants."""
+    options = {"kind": "faces", "train": 3000, "validation": 100, "test": images}
+    data = {name: {**options, "seed": place} for place, name in enumerate(("faces", "objects", "scenes"))}
+    settings = [f"data={json.dumps(data)}", f"image_size={side}"]
+    asked = {"profile": "demo", "settings": settings, "seeds": range(seeds)}
+    names = list(read(ROOT / "runs.yaml", **asked).variants)  # type: ignore[arg-type]
+    return make_plan(read(ROOT / "runs.yaml", only=names[:variants], **asked))  # type: ignore[arg-type]
+
+
+def fill(plan: Plan, store: Store, random: Generator, images: int, side: int) -> None:
+    """Publishes every stage and ends every run."""
+    effects = {run.variant: random.normal(17, 1) for run in plan.runs}
+    of_image = random.normal(0, 1.5, images)
+    names = [f"test-{place:06d}" for place in range(images)]
+    series = {key: _terms(stage) for key, stage in plan.stages.items()}
+    for key, stage in plan.stages.items():
+        folder = store.workspace(key) / "files"
+        if stage.kind == "data":
+            facts = {"parts": {"train": [0, 3000], "test": [0, images]}, "digest": key, "left_out": [], "names": names}
+            (folder / "data.json").write_text(json.dumps(facts))
+        elif stage.kind != "evaluate":
+            steps = np.linspace(1, stage.steps, POINTS).astype(int).tolist()
+            terms = {name: random.lognormal(0, 1, POINTS).round(4).tolist() for name in series[key]}
+            (folder / "series.json").write_text(json.dumps({"step": steps, "terms": terms}))
+        else:
+            continue
+        _publish(store, key, stage)
+    columns = [(output, region, name) for output in OUTPUTS for name, m in METRICS.items() for region in m.regions]
+    shown = {kind: random.integers(0, 255, (6, side, side, 3), dtype=np.uint8) for kind in PICTURES}
+    for run in plan.runs:
+        key = run.stages["evaluate"]
+        if not store.has(key):
+            folder = store.workspace(key) / "files"
+            level = effects[run.variant] + of_image + random.normal(0, 0.2)
+            wide = level[:, None] + random.normal(0, 0.3, (images, len(columns)))
+            save_file({"scores": wide}, folder / "scores.safetensors")
+            save_file(shown, folder / "pictures.safetensors")
+            save_file({kind: pixels[:3] for kind, pixels in shown.items()}, folder / "worst.safetensors")
+            facts = {"columns": columns, "images": names, "of": images, "pictures": names[:6], "worst": names[6:9]}
+            (folder / "evaluation.json").write_text(json.dumps(facts))
+            _publish(store, key, plan.stages[key])
+        RunState.of(store.out, run.name).write(run=run.name, status="completed", record="1")
+    plan.save(store.out)
+
+
+def _terms(stage: Stage) -> list[str]:
+    """Names of what a stage records."""
+    if stage.kind == "critic":
+        critics = [stage.options["role"]]
+    else:
+        critics = list(stage.options.get("critics", {})) if stage.kind == "joint" else []
+    each = ("loss", "gap", "at_bound", "score_size", "gradient_norm")
+    terms = [f"{critic}.{term}" for critic in critics for term in each]
+    if stage.kind != "critic":
+        terms += ["generator.reconstruction", "generator.gradient_norm"]
+    return terms + (["generator.ratio", "generator.adversarial"] if stage.kind == "joint" and critics else [])
+
+
+def _publish(store: Store, key: str, stage: Stage) -> None:
+    facts = {"seconds": 30.0, "steps": stage.steps, "device": "none", "threads": 1, "torch": "none", "python": "none"}
+    store.publish(key, {"status": "finished"}, {"key": key, "made": "2020-09-23", "peak_memory_mib": 500, **facts})
+
+
+def timed(what: str, started: float) -> float:
+    """Says how long it took; returns now."""
+    now = time.monotonic()
+    print(f"{what}: {now - started:.1f} s", flush=True)
+    return now
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, usual in (("variants", 21), ("seeds", 10), ("images", 500), ("side", 128)):
+        parser.add_argument(f"--{name}", type=int, default=usual)
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        out = asked.out or Path(folder)
+        if not (out / "plan.json").exists():
+            started = time.monotonic()
+            plan = planned(asked.variants, asked.seeds, asked.images, asked.side)
+            fill(plan, Store(out), np.random.default_rng(0), asked.images, asked.side)
+            timed(f"made up {len(plan.runs)} runs", started)
+        started = time.monotonic()
+        results = load(out)
+        now = timed(f"loaded {len(results.scores):,} scores and {len(results.curves):,} points of curves", started)
+        page = render(results, out / "report")
+        timed("rendered", now)
+        files = [file for file in (out / "report").rglob("*") if file.is_file()]
+        sizes = {"page": page.stat().st_size, "whole report": sum(file.stat().st_size for file in files)}
+        print(f"in all: {time.monotonic() - started:.1f} s")
+        print(", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items()) + f", {len(files)} files")
+
+
+if __name__ == "__main__":
+    main()
