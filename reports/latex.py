@@ -1,55 +1,85 @@
-"""A table in LaTeX, with booktabs; every name in it comes out as text."""
+"""A table as LaTeX, to be read into a paper: rounded and worded as the report has it."""
 
 import re
+import unicodedata
 
 from reports.document import Cell, TableView
 
-SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
+WIDE = 40
+"""A column with a longer text than this many characters breaks its lines."""
+
+_PACKAGES = r"""% Needs \usepackage{array,booktabs,makecell,adjustbox}; with pdflatex \usepackage[T1]{fontenc}, too.
+"""
+
+_APART = "\u200c"
+"""Between two hyphens or commas, which would else be printed as one longer sign."""
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "#": r"\#", "$": r"\$", "%": r"\%", "&": r"\&", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
-    "-": "{-}",  # else two of them are a dash
-    "−": r"\ensuremath{-}", "–": r"\textendash{}", "—": r"\textemdash{}", "×": r"\ensuremath{\times}",
-    "·": r"\textperiodcentered{}", "±": r"\ensuremath{\pm}", "→": r"\ensuremath{\rightarrow}",
-    "↑": r"\ensuremath{\uparrow}", "↓": r"\ensuremath{\downarrow}", "≥": r"\ensuremath{\ge}",
-    "≤": r"\ensuremath{\le}", "λ": r"\ensuremath{\lambda}", "…": r"\dots{}", "“": r"\textquotedblleft{}",
-    "”": r"\textquotedblright{}", "’": r"\textquoteright{}", "‘": r"\textquoteleft{}", "√": r"\ensuremath{\surd}",
+    _APART: r"\kern0pt{}",
+    "[": "{[}", "]": "{]}", "*": "{*}",  # else an option of the line's end before them
+    "–": r"\textendash{}", "—": r"\textemdash{}", "‘": r"\textquoteleft{}", "’": r"\textquoteright{}",
+    "“": r"\textquotedblleft{}", "”": r"\textquotedblright{}", "…": r"\textellipsis{}", "•": r"\textbullet{}",
+    "‑": "-", "‐": "-", "\u200b": "", "€": r"\texteuro{}", "™": r"\texttrademark{}", "°": r"\textdegree{}",
+    "µ": r"\textmu{}",
 }  # fmt: skip
-WIDE = 38
-"""From how many letters on a column breaks its lines."""
+
+_MATHS = {
+    "−": "-", "×": r"\times", "·": r"\cdot", "÷": r"\div", "±": r"\pm", "∓": r"\mp", "¬": r"\neg", "√": r"\surd",
+    "≤": r"\le", "≥": r"\ge", "≠": r"\ne", "≈": r"\approx", "≡": r"\equiv", "∼": r"\sim", "∝": r"\propto",
+    "≪": r"\ll", "≫": r"\gg", "∞": r"\infty", "∈": r"\in", "∩": r"\cap", "∪": r"\cup", "∂": r"\partial",
+    "∇": r"\nabla", "∑": r"\sum", "∏": r"\prod", "∫": r"\int", "⊙": r"\odot", "⊗": r"\otimes", "⊕": r"\oplus",
+    "←": r"\leftarrow", "→": r"\rightarrow", "↑": r"\uparrow", "↓": r"\downarrow", "↔": r"\leftrightarrow",
+    "⇒": r"\Rightarrow", "⇔": r"\Leftrightarrow", "∘": r"\circ", "ℓ": r"\ell", "′": r"{}^{\prime}", "✓": r"\surd",
+    "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "ϵ": r"\epsilon", "ζ": r"\zeta",
+    "η": r"\eta", "θ": r"\theta", "ι": r"\iota", "κ": r"\kappa", "λ": r"\lambda", "μ": r"\mu", "ν": r"\nu", "ξ": r"\xi",
+    "ο": "o", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "ς": r"\varsigma", "τ": r"\tau", "υ": r"\upsilon",
+    "φ": r"\varphi", "ϕ": r"\phi", "χ": r"\chi", "ψ": r"\psi", "ω": r"\omega",
+    "Γ": r"\Gamma", "Δ": r"\Delta", "Θ": r"\Theta", "Λ": r"\Lambda", "Ξ": r"\Xi", "Π": r"\Pi", "Σ": r"\Sigma",
+    "Υ": r"\Upsilon", "Φ": r"\Phi", "Ψ": r"\Psi", "Ω": r"\Omega",
+    **{sign: f"{{}}^{{{plain}}}" for sign, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True)},
+    **{sign: f"{{}}_{{{plain}}}" for sign, plain in zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", strict=True)},
+}  # fmt: skip
 
 
 def latex(view: TableView) -> str:
-    """A whole `table`: caption, label, rules where the groups change. What stands below a value is small beneath it."""
-    widths = [max([len(cell.text) for cell in column] or [0]) for column in zip(*view.rows, strict=True)]
-    right = [any(cell.kind == "number" for cell in column) for column in zip(*view.rows, strict=True)]
-    columns = "".join(
-        "r" if number else "l" if width <= WIDE else f"p{{{min(width, 90) * 0.06:.1f}cm}}"
-        for width, number in zip(widths, right, strict=True)
-    )
-    rows = []
+    r"""The table as a float: caption, label `tab:NAME`, rules of booktabs, numbers to the right, resolved ones bold.
+
+    A rule is drawn where the group changes. It is scaled down where it is wider or higher than the page. The same text
+    compiles with pdflatex and lualatex, whatever the names hold; the packages are named on top.
+    """
+    columns = list(zip(*view.rows, strict=True)) if view.rows else [() for _ in view.headings]
+    numeric = [any(cell.kind == "number" for cell in column) for column in columns]
+    wide = [not right and _longest(column) > WIDE for right, column in zip(numeric, columns, strict=True)]
+    share = max(0.25, 1.2 / (sum(wide) + 1))
+    kinds = [
+        rf">{{\raggedright\arraybackslash}}p{{{share:.2f}\linewidth}}" if breaks else "r" if right else "l"
+        for right, breaks in zip(numeric, wide, strict=True)
+    ]
+    lines = []
     for place, row in enumerate(view.rows):
         if place and view.groups and view.groups[place] != view.groups[place - 1]:
-            rows.append(r"\midrule")
-        cells = [
-            _cell(cell, "r" if number else "l", width > WIDE)
-            for cell, number, width in zip(row, right, widths, strict=True)
-        ]
-        rows.append(" & ".join(cells) + r" \\")
+            lines.append(r"\midrule")
+        cells = (_cell(cell, right, breaks) for cell, right, breaks in zip(row, numeric, wide, strict=True))
+        lines.append(" & ".join(cells) + r" \\")
     return "\n".join(
         [
-            r"% needs \usepackage[T1]{fontenc}, \usepackage{textcomp,booktabs,makecell}",
-            r"\begin{table}",
-            r"\centering\small",
+            _PACKAGES + r"\begin{table}",
+            r"\centering",
             rf"\caption{{{escaped(view.caption)}}}",
-            rf"\label{{tab:{re.sub(r'[^A-Za-z0-9-]+', '-', view.name)}}}",
-            rf"\begin{{tabular}}{{{columns}}}",
+            rf"\label{{tab:{re.sub(r'[^A-Za-z0-9_-]', '-', view.name)}}}",
+            r"\medskip",
+            r"\begin{adjustbox}{max width=\linewidth, max totalheight=0.8\textheight}",
+            rf"\begin{{tabular}}{{@{{}}{''.join(kinds)}@{{}}}}",
             r"\toprule",
             " & ".join(map(escaped, view.headings)) + r" \\",
             r"\midrule",
-            *rows,
+            *lines,
             r"\bottomrule",
             r"\end{tabular}",
+            r"\end{adjustbox}",
             r"\end{table}",
             "",
         ]
@@ -57,23 +87,38 @@ def latex(view: TableView) -> str:
 
 
 def escaped(text: str) -> str:
-    """Any text as LaTeX that prints it; a sign that pdfLaTeX may lack is a question mark."""
-    return "".join(
-        SPECIAL.get(sign, sign if sign.isprintable() and ord(sign) < 0x180 else _other(sign)) for sign in text
-    )
+    """Any text as LaTeX that prints it, in pdflatex and lualatex, in one line.
+
+    A sign that pdflatex's usual fonts do not have is written by its number, as U+4E2D.
+    """
+    line = " ".join(unicodedata.normalize("NFC", text).split())
+    return "".join(map(_sign, re.sub(r"([-‑‐,])(?=[-‑‐,])", rf"\1{_APART}", line)))
 
 
-def _other(sign: str) -> str:
-    return " " if sign.isspace() else "?"
+def _sign(sign: str) -> str:
+    if sign in _SPECIAL:
+        return _SPECIAL[sign]
+    if sign in _MATHS:
+        return rf"\ensuremath{{{_MATHS[sign]}}}"
+    if " " <= sign <= "~" or _latin(sign):
+        return sign
+    return f"U+{ord(sign):04X}" if sign.isprintable() else ""
 
 
-def _cell(cell: Cell, side: str, breaks: bool) -> str:
-    text = escaped(cell.text)
+def _latin(sign: str) -> bool:
+    """Whether the T1 encoding has it: a letter of Latin-1 or Latin Extended-A, but for five."""
+    return sign in "¡¿§£" or ("À" <= sign <= "ž" and sign.isalpha() and sign not in "ĦħĿŀŉŦŧĸ")
+
+
+def _longest(column: tuple[Cell, ...]) -> int:
+    return max((len(line) for cell in column for line in (cell.text, *cell.below.splitlines())), default=0)
+
+
+def _cell(cell: Cell, right: bool, breaks: bool) -> str:
+    text, *below = (escaped(line) for line in (cell.text, *cell.below.splitlines()))
     text = rf"\textbf{{{text}}}" if cell.strong else text
-    if not cell.below:
-        return text
-    lines = [rf"{{\footnotesize {escaped(line)}}}" for line in cell.below.splitlines()]
-    if breaks:
-        return r" \newline ".join([text, *lines])
-    stacked = r" \\ ".join([text, *lines])
-    return rf"\makecell[{side}t]{{{stacked}}}"
+    lines = [text, *(rf"{{\footnotesize {line}}}" for line in below)]
+    if breaks:  # long names break behind the signs within them
+        return r" \newline ".join(re.sub(r"\\_|/|=|,(?! )", r"\g<0>\\allowbreak{}", line) for line in lines)
+    stacked = r" \\ ".join(lines)
+    return rf"\makecell[t{'r' if right else 'l'}]{{{stacked}}}" if below else text

@@ -91,9 +91,10 @@ def diff(out_a: str | Path, out_b: str | Path) -> dict[str, Any]:
         not known).
     ``stages``: ``kinds``, rows of kind, common, same, other, not_made (in one or both), only_a, only_b; ``other``:
         keys that have other checksums in a and b, which must not be.
-    ``effects``: a row for each variant, data set and metric: variant, data, metric, region, unit, a, b (means),
-        difference (b - a), low, high (95%), apart (the interval does not hold zero), n_seeds (of a and b), n_images,
-        paired, same_data, same_bits (every seed's evaluation is the same to the last bit), why (what it rests on).
+    ``effects``: a row for each variant, data set and metric: variant, data, metric, region, unit, a, b (means; where
+        seeds are paired, of these), difference (b - a), low, high (95%), apart (the interval does not hold zero),
+        n_seeds (of a and b), n_images, paired, same_data, same_bits (every seed's evaluation is the same to the last
+        bit), why (what it rests on).
     ``claims``: rows of id, claim, a, b (outcomes), scope_a, scope_b, changed.
 
     Raises BadInput where one of the folders holds no study; both are told at once.
@@ -416,9 +417,11 @@ def _scores(side: Side, runs: pd.DataFrame, data: str, metric: str, region: str)
 def _effect(runs: pd.DataFrame, scores: pd.DataFrame, a: str, b: str, metric: str, region: str) -> dict[str, Any]:
     sets = [str(runs.loc[runs["variant"] == variant, "data"].iloc[0]) for variant in (a, b)]
     asked: dict[str, Any] = {"metric": metric, "region": region, "output": OUTPUT}
-    means = [mean_interval(runs, scores, v, **asked, data=data) for v, data in zip((a, b), sets, strict=True)]
     same = sets[0] == sets[1]
     found = compare(runs, scores, b, a, **asked, data=sets[0] if same else (sets[1], sets[0]))
+    seeds = _seeds_of(runs, a) & _seeds_of(runs, b) if found.paired else _seeds_of(runs, a) | _seeds_of(runs, b)
+    entered = runs[runs["seed"].isin(seeds)]
+    means = [mean_interval(entered, scores, v, **asked, data=data) for v, data in zip((a, b), sets, strict=True)]
     counts = found.n_seeds[::-1]
     return {
         "metric": metric,
@@ -436,6 +439,11 @@ def _effect(runs: pd.DataFrame, scores: pd.DataFrame, a: str, b: str, metric: st
         "same_data": same,
         "why": _rests_on(runs, a, b, counts, found.n_images, found.paired, same),
     }
+
+
+def _seeds_of(runs: pd.DataFrame, variant: str) -> set[int]:
+    """The seeds that completed."""
+    return set(runs.loc[(runs["variant"] == variant) & (runs["status"] == "completed"), "seed"])
 
 
 def _rests_on(
@@ -670,7 +678,7 @@ def _in_words(row: Mapping[str, Any], digits: int) -> str:
     if row["low"] is None:
         return f"{row['difference']:+.{digits}f} (no interval)"
     half = (row["high"] - row["low"]) / 2
-    while digits < MOST_DIGITS and (round(half, digits) == 0 or (row["apart"] and 0 in _ends(row, digits))):
+    while half and digits < MOST_DIGITS and (round(half, digits) == 0 or (row["apart"] and 0 in _ends(row, digits))):
         digits += 1
     effect = f"{row['difference']:+.{digits}f}"
     return f"{effect} ({row['low']:+.{digits}f} to {row['high']:+.{digits}f}){' *' if row['apart'] else ''}"

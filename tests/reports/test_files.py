@@ -1,108 +1,125 @@
-"""Tables and figures as files of their own."""
+"""Files of their own: full precision, safe names, nothing that would be run, nothing of an earlier report."""
 
-import shutil
-import subprocess
+import io
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from by_hand import BAD, all_kinds, made, table
+from matplotlib.figure import Figure
 from PIL import Image
 
-from reports import tables
-from reports.document import Cell
-from reports.files import plain, write_files
-from reports.frames import Frames
-from reports.latex import escaped, latex
-from reports.render import drawings, render
-from reports.sections import document
+from reports.document import Document, FigureView, Section, TableView, number, text
+from reports.figures import style
+from reports.files import file_name, plain, write, write_files
 
 
-def test_every_table_and_figure_has_its_files(frames: Frames, tmp_path: Path) -> None:
-    told = document(frames)
-    render(frames, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["figures", "report.html", "report.pdf", "tables"]
-    expected = {f"{view.name}.tex" for view in told.tables()}
-    expected |= {f"{view.name}.csv" for view in told.tables() if view.frame is not None}
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == expected
-    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
-        f"{view.name}.{kind}" for view in told.figures() for kind in ("svg", "png")
-    }
-    written = pd.read_csv(tmp_path / "tables" / "results-psnr-faces.csv").set_index("variant")
-    assert written.loc["glcic", "hole"] == tables.table_6(frames, "faces").set_index("variant").loc["glcic", "hole"]
-    assert len(pd.read_csv(tmp_path / "tables" / "claims.csv")) == 15
+def _figure() -> Figure:
+    with style.styled():
+        drawn = style.figure(3, 2)
+        drawn.subplots().plot([0, 1], [1, 0])
+    return drawn
 
 
-def test_they_are_the_same_each_time(frames: Frames, tmp_path: Path) -> None:
-    def bytes_of() -> dict[str, bytes]:
-        render(frames, tmp_path)
-        return {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-
-    assert bytes_of() == bytes_of()
-
-
-def test_a_figure_stands_alone_on_white(tmp_path: Path) -> None:
-    told = all_kinds("name")
-    write_files(told, drawings(told), tmp_path)
-    svg = (tmp_path / "figures" / "drawn.svg").read_text("utf-8")
-    assert svg.startswith("<?xml") and "currentColor" not in svg
-    with Image.open(tmp_path / "figures" / "drawn.png") as png:
-        assert png.size == (480, 160)
-        assert png.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+def _document(*names: str, frame: pd.DataFrame | None = None) -> Document:
+    tables = [
+        TableView(name=name, caption="", headings=["a", "b"], rows=[[text("x"), number(1.25, 1)]], frame=frame)
+        for name in names
+    ]
+    figures = [FigureView(name=name, drawn=_figure(), alt="", caption="") for name in names]
+    section = Section(id="s", title="S", blocks=[*tables, *figures])
+    return Document(title="T", question="", citation="", doi="", made="", sections=[section]).numbered()
 
 
-def test_nothing_of_an_earlier_report_is_left(tmp_path: Path) -> None:
-    (tmp_path / "tables").mkdir()
-    for name in ("old.csv", "old.tex", "mine.txt"):
-        (tmp_path / "tables" / name).write_text("x")
-    write_files(made(table("new", "name")), {}, tmp_path)
-    assert {path.name for path in (tmp_path / "tables").iterdir()} == {"new.csv", "new.tex", "mine.txt"}
+def _written(folder: Path, document: Document) -> dict[str, bytes]:
+    write_files(document, {figure.name: style.svg(figure.drawn) for figure in document.figures()}, folder)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_a_csv_is_exact_and_no_text_in_it_is_a_formula() -> None:
-    table_of = pd.DataFrame(
-        {"=a": ["=1+1", "-x", "@b", "plain"], "n": [-1.5, 0.1 + 0.2, None, 3.0], "t": [(0.1, 2.0)] * 4}
+def _read(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(plain(frame).to_csv(index=False)), engine="python")
+
+
+def test_each_table_and_figure_has_its_files(tmp_path: Path) -> None:
+    made = _written(tmp_path, _document("one", "two", frame=pd.DataFrame({"a": [1]})))
+    files = [f"figures/{n}.{s}" for n in ("one", "two") for s in ("png", "svg")]
+    assert list(made) == files + [f"tables/{n}.{s}" for n in ("one", "two") for s in ("csv", "tex")]
+    assert ElementTree.fromstring(made["figures/one.svg"]).tag == "{http://www.w3.org/2000/svg}svg"
+    assert b"currentColor" not in made["figures/one.svg"]
+    picture = Image.open(io.BytesIO(made["figures/one.png"])).convert("RGBA")
+    assert picture.size == (480, 320)
+    assert picture.getpixel((0, 0)) == (255, 255, 255, 255)
+
+
+@pytest.mark.parametrize("frame", [None, pd.DataFrame({"a": []})])
+def test_a_table_without_a_frame_or_rows_has_no_csv(tmp_path: Path, frame: pd.DataFrame | None) -> None:
+    assert [name for name in _written(tmp_path, _document("one", frame=frame)) if "tables" in name] == [
+        "tables/one.tex"
+    ]
+
+
+def test_the_same_bytes_each_time(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [0.1]})
+    assert _written(tmp_path / "1", _document("x", frame=frame)) == _written(
+        tmp_path / "2", _document("x", frame=frame)
     )
-    found = plain(table_of)
-    assert found["=a"].tolist() == ["'=1+1", "'-x", "'@b", "plain"]
-    assert found["n"].tolist()[:2] == [-1.5, 0.1 + 0.2]
-    assert found["t"].tolist() == ["0.1 2.0"] * 4
 
 
-@pytest.mark.parametrize("text", [BAD, r"\input{x}", "#eval", "50 % & 3_4 ~ ^", "−1 → 2 ≥ λ × …", "漢", "a\nb", "--"])
-def test_latex_prints_any_text(text: str) -> None:
-    found = escaped(text)
-    assert found.isascii() or all(ord(sign) < 0x180 for sign in found)
-    for sign in "#$%&_":
-        assert found.count(sign) == found.count("\\" + sign)
-    assert "\\input" not in found and "--" not in found
+def test_an_earlier_reports_files_go_and_others_stay(tmp_path: Path) -> None:
+    _written(tmp_path, _document("old", "kept", frame=pd.DataFrame({"a": [1]})))
+    (tmp_path / "tables" / "mine.txt").write_text("notes")
+    (tmp_path / "other.csv").write_text("1")
+    made = _written(tmp_path, _document("kept"))
+    assert list(made) == ["figures/kept.png", "figures/kept.svg", "other.csv", "tables/kept.tex", "tables/mine.txt"]
 
 
-def test_a_latex_table_has_its_rules_and_its_bold() -> None:
-    view = table("one", "name", 3)
-    view.groups.extend(["a", "a", "b"])
-    found = latex(view)
-    assert found.count(r"\midrule") == 2
-    assert found.count(r"\textbf{1.5}") == 3
-    for words in (r"\toprule", r"\bottomrule", r"\label{tab:one}", r"\caption{name}", r"\begin{tabular}{lr}"):
-        assert words in found
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "a/b", "..", "", ".hidden", "a\0b", "CON:", "é" * 300, "a.b"])
+def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "report"
+    made = _written(folder, _document(name))
+    assert len(made) == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
-def test_a_latex_row_has_a_cell_a_heading() -> None:
-    view = table("one", "name", 2)
-    view.rows[0][0] = Cell("x" * 60, below="a\nb")
-    assert r"p{" in latex(view)
-    assert all(line.count(" & ") == 1 for line in latex(view).splitlines() if line.endswith(r"\\") and " & " in line)
+def test_file_names() -> None:
+    assert file_name("results-psnr-faces") == "results-psnr-faces"
+    assert len({file_name(name) for name in ("a b", "a-b", "A b", "a/b", "a_b")}) == 5
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(frames: Frames, tmp_path: Path) -> None:
-    views = [*document(frames).tables(), table()]
-    packages = r"\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,makecell}"
-    body = "\n".join(latex(view) + r"\clearpage" for view in views)
-    (tmp_path / "all.tex").write_text(
-        rf"\documentclass{{article}}{packages}\begin{{document}}{body}\end{{document}}", encoding="utf-8"
+def test_a_csv_reads_back_equal() -> None:
+    frame = pd.DataFrame(
+        {
+            "name": ["plain", 'a, "b"\nc', "proposed:loss=js"],
+            "value": [0.1 + 0.2, -1e-17, np.nan],
+            "count": [1, -2, 3],
+            "yes": [True, False, True],
+        }
     )
-    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, errors="replace")
-    assert done.returncode == 0, done.stdout[-3000:]
+    pd.testing.assert_frame_equal(_read(frame), frame, check_dtype=False, check_exact=True)
+
+
+def test_tuples_are_values_apart_by_spaces() -> None:
+    frame = pd.DataFrame({"each": [(0.1, -0.25), (np.float64(-0.5), np.float64(1.5)), (), ("a", "b")]})
+    assert plain(frame)["each"].tolist() == ["0.1 -0.25", "-0.5 1.5", "", "a b"]
+
+
+@pytest.mark.parametrize("bad", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", " =1", "\t=1", "\r=1", "\n=1"])
+def test_no_text_would_be_run_as_a_formula(bad: str) -> None:
+    made = plain(pd.DataFrame({bad: [bad], "n": [-1.5], "each": ["-0.5 +0.25"]}))
+    assert made.columns[0] == made.iloc[0, 0] == f"'{bad}"
+    assert made.iloc[0, 1:].tolist() == [-1.5, "-0.5 +0.25"]
+
+
+def test_a_file_is_moved_into_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a", "one\r\n")
+    assert (tmp_path / "a").read_bytes() == b"one\r\n"
+
+    def fails(*_: object) -> Callable[..., None]:
+        raise OSError("full")
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(OSError, match="full"):
+        write(tmp_path / "a", b"two")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"one\r\n")]

@@ -1,115 +1,199 @@
-"""The paper: what the document says, on its pages, as text; the same bytes each time."""
+"""The paper, read back: its captions and numbers, every name as text, all within the margins, the same bytes."""
 
-from dataclasses import replace
+import re
+import time
 
+import numpy as np
 import pytest
-from by_hand import BAD, all_kinds, made, table
 
-from reports.document import Document
+from reports.document import (
+    Block,
+    Cell,
+    Document,
+    Facts,
+    FigureView,
+    Heading,
+    Note,
+    Section,
+    TableView,
+    number,
+    text,
+)
+from reports.figures import style
 from reports.frames import Frames
-from reports.pdf import IN_FULL, layout, pdf, string
-from reports.render import drawings
+from reports.pdf import IN_FULL, literal, pdf
 from reports.sections import document
 
-pdfium = pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed: pip install '.[test]'")
+pypdfium2 = pytest.importorskip("pypdfium2")
+
+A4 = (595.28, 841.89)
+MARGIN = 2 / 2.54 * 72
+BAD = '#eval("1+1") \\input{x} *b* _i_ $x$ @ref <label> // /* `raw` <<name>> <% if %> <script> [c] ~ -- 1. = + \\u{41}'
 
 
-def read(told: Document) -> tuple[bytes, list[str]]:
-    """The PDF, and the text of each of its pages, after what holds of every one."""
-    written = pdf(told, drawings(told))
-    found = pdfium.PdfDocument(written)
-    texts = []
-    for leaf in found:
-        width, height = leaf.get_size()
-        assert (round(width), round(height)) == (595, 842)
-        text = leaf.get_textpage()
-        for place in range(text.count_chars()):
-            left, bottom, right, top = text.get_charbox(place)
-            assert 0 <= left <= right <= width - 20 and 0 <= bottom <= top <= height
-        texts.append(text.get_text_bounded().replace("\r\n", "\n"))
-    return written, texts
+def _document(*blocks: Block, made: str = "2026-02-03T04:05:06+00:00", title: str = "A title") -> Document:
+    section = Section(id="one", title="One section", blocks=list(blocks))
+    return Document(
+        title=title, question="Why?", citation="A. Author (2020).", doi="10.1/x", made=made, sections=[section]
+    ).numbered()
 
 
-def flat(texts: list[str]) -> str:
-    """All text without white space, for lines break anywhere."""
-    return "".join("".join(texts).split()).replace("\ufffe", "").replace("\u200b", "")
+def _made(told: Document) -> bytes:
+    return pdf(told, {figure.name: style.svg(figure.drawn) for figure in told.figures()})
 
 
-@pytest.fixture(scope="module")
-def whole(frames: Frames) -> tuple[Document, bytes, list[str]]:
+def _pages(made: bytes) -> list[str]:
+    return [page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(made)]
+
+
+def _squeezed(words: str) -> str:
+    """Without spaces, and without the signs at which a line was broken."""
+    return re.sub(r"[\s\u200b\ufffe\x02]+", "", words)
+
+
+def _outside(made: bytes) -> list[tuple[int, str, float, float]]:
+    """The signs that lie beyond the margins; a full stop or comma may hang by a point or two."""
+    found = []
+    for place, page in enumerate(pypdfium2.PdfDocument(made)):
+        words = page.get_textpage()
+        for index in range(words.count_chars()):
+            left, bottom, right, top = words.get_charbox(index)
+            if (
+                left < right
+                and words.get_text_range(index, 1).strip()
+                and (
+                    left < MARGIN - 3
+                    or right > A4[0] - MARGIN + 3
+                    or bottom < 0.7 * MARGIN / 2
+                    or top > A4[1] - MARGIN / 2
+                )
+            ):
+                found.append((place + 1, words.get_text_range(index, 1), left, right))
+    return found
+
+
+def _table(rows: int, columns: int = 3, name: str = "t", caption: str = "A caption.") -> TableView:
+    values = [[text(f"row-{row}"), *(number(row + 0.25, 2) for _ in range(columns - 1))] for row in range(rows)]
+    return TableView(name=name, caption=caption, headings=[f"Head{place}" for place in range(columns)], rows=values)
+
+
+def _figure(name: str = "f", width: float = 9.2, height: float = 3.0) -> FigureView:
+    with style.styled():
+        drawn = style.figure(width, height)
+        axes = drawn.subplots()
+        axes.set_title("Words in the drawing")
+        axes.imshow(np.zeros((4, 4, 3), np.uint8))
+    return FigureView(name=name, drawn=drawn, alt="What it shows", caption="What is drawn.")
+
+
+def test_a_studys_paper_holds_every_caption_and_stays_within_its_margins(frames: Frames) -> None:
     told = document(frames)
-    return told, *read(told)
+    drawings = {figure.name: style.svg(figure.drawn) for figure in told.figures()}
+    begin = time.perf_counter()
+    made = pdf(told, drawings)
+    assert time.perf_counter() - begin < 10
+    assert made == pdf(told, drawings)
+    read = _squeezed("".join(_pages(made)))
+    for section in told.sections:
+        assert _squeezed(section.title) in read
+    for figure in told.figures():
+        assert _squeezed(f"Figure {figure.number}. {figure.caption}"[:40]) in read
+    for table in told.tables():
+        assert _squeezed(f"Table {table.number}. {table.caption}"[:40]) in read
+    assert _outside(made) == []
 
 
-def test_its_numbers_and_captions_are_the_document_s(whole: tuple[Document, bytes, list[str]]) -> None:
-    told, _, texts = whole
-    said = flat(texts)
-    for table_of in told.tables():
-        assert "".join(f"Table {table_of.number}. {table_of.caption}".split()) in said
-        for row in table_of.rows:
-            for cell in row:
-                assert cell.value is None or "".join(cell.text.split()) in said
-    for figure_of in told.figures():
-        assert "".join(f"Figure {figure_of.number}. {figure_of.caption}".split()) in said
-    headline = next(table_of for table_of in told.tables() if table_of.name == "results-psnr-faces")
-    for row in headline.rows:
-        line = "".join(cell.text for cell in (row[0], row[1], row[2]))
-        assert "".join(line.split()) in said
+def test_the_page_its_title_and_its_links() -> None:
+    made = _made(_document(Note("Words.")))
+    paper = pypdfium2.PdfDocument(made)
+    assert paper[0].get_size() == pytest.approx(A4, abs=0.1)
+    assert paper.get_metadata_dict()["Title"] == "A title"
+    assert paper.get_metadata_dict()["CreationDate"].startswith("D:20260203")
+    assert [entry.get_title() for entry in paper.get_toc()] == ["1 One section"]
+    for said in ("A title", "Why?", "A. Author (2020).", "doi:10.1/x", "3 February 2026", "1 One section", "Words."):
+        assert said in _pages(made)[0]
+    assert b"https://doi.org/10.1/x" in made
 
 
-def test_it_is_the_same_each_time(frames: Frames, whole: tuple[Document, bytes, list[str]]) -> None:
-    told = document(frames)
-    assert pdf(told, drawings(told)) == whole[1]
+def test_every_text_comes_out_as_text() -> None:
+    cells = [[text("a"), Cell(BAD, below=BAD)], [Cell(BAD, strong=True), Cell("1", 1.0, BAD, "number")]]
+    view = TableView(name=BAD, caption=f"{BAD} caption", headings=[BAD, "b"], rows=cells, groups=[BAD, "x"])
+    blocks = (view, Heading(BAD), Note(BAD), Note(BAD, "scope"), Note(BAD, "nothing"), Facts([(BAD, BAD)]))
+    read = _squeezed("".join(_pages(_made(_document(*blocks, title=BAD)))))
+    plain = _squeezed(BAD)
+    assert read.count(plain) >= 11
 
 
-def test_its_fonts_are_embedded(whole: tuple[Document, bytes, list[str]]) -> None:
-    written = whole[1]
-    assert written.count(b"/FontDescriptor") > 0
-    found = pdfium.PdfDocument(written)
-    assert found.get_metadata_value("Title").startswith("demo")
-    fonts = set()
-    for leaf in found:
-        for item in leaf.get_objects(filter=[pdfium.raw.FPDF_PAGEOBJ_TEXT], max_depth=4):
-            font = pdfium.raw.FPDFTextObj_GetFont(item.raw)
-            fonts.add(pdfium.raw.FPDFFont_GetIsEmbedded(font))
-    assert fonts == {1}
+def test_literals() -> None:
+    assert literal('a "b" \\c') == '"a \\"b\\" \\\\c"'
+    assert literal([1, 2.5, None, True, "x"]) == '(1, 2.5, none, true, "x", )'
+    assert literal({"a b": (), "c": {}}) == '("a b": (), "c": (:))'
+    assert literal("a\nb\x00\ud800") == '"a b  "'
 
 
-def test_any_text_is_text() -> None:
-    _, texts = read(all_kinds())
-    assert flat(texts).count("".join(BAD.split())) >= 9
+def test_a_long_table_runs_over_pages_with_its_headings() -> None:
+    pages = _pages(_made(_document(_table(300))))
+    assert len(pages) > 4
+    assert all("Head0" in page and "Head2" in page for page in pages)
+    read = "".join(pages)
+    assert [row for row in range(300) if f"row-{row}\r" not in read and f"row-{row} " not in read] == []
 
 
-@pytest.mark.parametrize("text", ["", "a\nb", '"', "\\", "\\u{41}", "#", "\x00\x07", "“é” −→λ 漢"])
-def test_a_string_is_a_literal(text: str) -> None:
-    literal = string(text)
-    assert literal[0] == literal[-1] == '"'
-    assert "\n" not in literal
-    read(all_kinds(text or "x"))
+@pytest.mark.parametrize("columns", [1, 10, 14, 24])
+def test_a_wide_table_stays_within_the_margins(columns: int) -> None:
+    wide = _table(4, columns)
+    for row in wide.rows:
+        row[0] = Cell("proposed:multiscale=2,loss=wgan_gp" * 3, below="said in a whole sentence, " * 5)
+        if columns > 1:
+            row[-1] = Cell("unbroken" * 20)
+    made = _made(_document(wide, Note("Words.")))
+    assert _outside(made) == []
+    assert _squeezed("proposed:multiscale=2,loss=wgan_gp") in _squeezed("".join(_pages(made)))
 
 
-def test_a_long_table_has_its_heading_on_every_page() -> None:
-    long = table("long", "name", rows=IN_FULL)
-    _, texts = read(made(replace(long, headings=["Who", "Number"])))
-    assert len(texts) > 3
-    assert all("Who" in text and "Number" in text for text in texts[1:])
+def test_a_figure_is_a_drawing_with_its_words() -> None:
+    made = _made(_document(_figure(), _figure("high", 3, 20)))
+    read = "".join(_pages(made))
+    assert "Figure 1. What is drawn." in read
+    assert "Figure 2. What is drawn." in read
+    assert "Words in the drawing" in read
+    assert _outside(made) == []
 
 
-def test_what_is_folded_away_stands_at_the_end_or_is_named() -> None:
-    short, long = (table(name, "name", rows) for name, rows in (("short", 3), ("long", IN_FULL + 1)))
-    _, texts = read(made(replace(table("first", "name"), more=replace(short, caption="Folded"))))
-    assert "Tables in full" in texts[-1] and "Folded" in texts[-1]
-    _, texts = read(made(replace(long, folded=True, caption="Folded")))
-    assert "tables/long.csv" in texts[-1] and "Folded" not in texts[-1]
+def test_fonts_are_embedded() -> None:
+    made = _made(_document(_figure(), Note("→ ≥ − λ ↑ é")))
+    fonts = {
+        found.get_font() and (found.get_font().get_base_name(), found.get_font().is_embedded)
+        for page in pypdfium2.PdfDocument(made)
+        for found in page.get_objects(filter=[pypdfium2.raw.FPDF_PAGEOBJ_TEXT])
+    }
+    assert {name for name, _ in fonts if "Libertinus" in name}
+    assert all(embedded for _, embedded in fonts)
 
 
-def test_an_empty_study_has_a_paper() -> None:
-    _, texts = read(document(Frames(study={})))
-    assert "The study has no data set." in " ".join(texts)
+def test_folded_tables_stand_at_the_end_unless_they_are_many() -> None:
+    more = _table(3, name="more", caption="The others. In two sentences.")
+    shown = TableView(name="t", caption="Shown.", headings=["a"], rows=[[text("x")]], more=more)
+    read = "".join(_pages(_made(_document(shown, _table(2, name="folded", caption="Folded away.")))))
+    assert "Tables in full" in read
+    assert read.index("Shown.") < read.rindex("Tables in full") < read.index("Table 2. The others.")
+    many = TableView(name="many", caption="Many.", headings=["a"], rows=[[text("x")]] * (IN_FULL + 1), folded=True)
+    read = "".join(_pages(_made(_document(many))))
+    assert "too long for print" in read
+    assert "Table 1, many" in read
 
 
-def test_wide_tables_are_set_smaller() -> None:
-    narrow = table("narrow", "name")
-    wide = replace(narrow, headings=["A heading"] * 14, rows=[row * 7 for row in table("wide", "n" * 30).rows])
-    assert layout(narrow)["size"] > layout(wide)["size"]
-    read(made(wide))
+@pytest.mark.parametrize("made", ["", "not a date", "2026-02-03"])
+def test_the_same_bytes_at_any_time(made: str) -> None:
+    told = _document(_table(3), _figure(), made=made)
+    first = _made(told)
+    time.sleep(1.1)
+    assert _made(_document(_table(3), _figure(), made=made)) == first
+
+
+def test_an_empty_document() -> None:
+    empty = Document(title="", question="", citation="", doi="", made="", sections=[])
+    assert len(_pages(pdf(empty, {}))) == 1
+    headless = TableView(name="t", caption="Nothing.", headings=[], rows=[])
+    rowless = TableView(name="u", caption="No rows.", headings=["a", "b"], rows=[])
+    assert "No rows." in _pages(_made(_document(headless, rowless)))[0]
