@@ -62,12 +62,13 @@ class Grid:
 
     `columns`: titles, "Original" and "Masked" first. `rows`: an image's name, then for each column its pictures by
     output ('truth', 'masked', 'composite', 'raw', 'blended'), an empty mapping where there is none.
-    `outputs`: which of them a reader can choose between, the first being shown.
+    `outputs`: which of them a reader can choose between, the first being shown. `seed`: of the runs that made them.
     """
 
     columns: list[str]
     rows: list[tuple[str, list[Mapping[str, Pixels]]]]
     outputs: list[str]
+    seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

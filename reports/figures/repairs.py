@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from reports import pictures
 from reports.figures import style
 from reports.figures.contrasts import WIDTH, wrapped
-from reports.frames import Frames, NoDataError
-from reports.naming import group, label, metric_of, ordered
+from reports.frames import Frames
+from reports.naming import metric_of
+from reports.pictures import OUTPUTS
 
-OUTPUTS = {"composite": "repaired", "raw": "raw", "blended": "blended"}
-"""What of a method is shown, and how a sentence calls it."""
 SIDE = 1.2
 """The most that a picture is wide, in inches."""
 
@@ -35,33 +35,10 @@ def repairs(
     """
     if output not in OUTPUTS:
         raise ValueError(f"output: {output!r} is unknown; choose {', '.join(OUTPUTS)}")
-    pictures = frames.pictures[frames.pictures["data"] == data]
-    repaired = pictures[pictures["output"] == output]
-    if repaired.empty:
-        raise NoDataError(f"No {OUTPUTS[output]} image of {data} is stored.")
-    present = ordered(frames, repaired["variant"].tolist())
-    if variants is None:
-        variants = [v for v in present if group(frames, v) != "other"] or present
-    repaired = repaired[repaired["variant"].isin(variants)]
-    if seed is None and not repaired.empty:
-        by_seed = repaired.groupby("seed")["variant"].nunique().sort_index()
-        seed = int(by_seed.index[int(by_seed.to_numpy().argmax())])
-    runs = frames.runs[frames.runs["data"] == data]
-    untrained = runs.loc[(runs["start"] == "") & (runs["status"] == "completed"), "variant"]
-    repaired = repaired[(repaired["seed"] == seed) | repaired["variant"].isin(untrained)]
-    images = sorted(repaired["image"].unique(), key=str)[:limit]
-    if not images:
-        chosen = f" with seed {seed}" if seed is not None else " by the chosen variants"
-        raise NoDataError(f"No {OUTPUTS[output]} image of {data}{chosen} is stored.")
-
-    columns = [
-        ("Original", pictures[pictures["output"] == "truth"]),
-        ("Masked", pictures[pictures["output"] == "masked"]),
-    ]
-    columns += [(label(v), repaired[repaired["variant"] == v]) for v in variants]
-    cells = [[own.loc[own["image"] == image, "pixels"].tolist()[:1] for _, own in columns] for image in images]
-    below = f"{data}, {OUTPUTS[output]}, seed {seed}"
-    return _grid(cells, [title for title, _ in columns], [str(image) for image in images], below, side=SIDE)
+    grid = pictures.sample(frames, data, variants=variants, seed=seed, limit=limit, outputs=(output,))
+    cells = [[list(own.values()) for own in row] for _, row in grid.rows]
+    below = f"{data}, {OUTPUTS[output]}, seed {grid.seed}"
+    return _grid(cells, grid.columns, [name for name, _ in grid.rows], below, side=SIDE)
 
 
 def worst(frames: Frames, *, data: str, limit: int = 3) -> Figure:
@@ -69,31 +46,25 @@ def worst(frames: Frames, *, data: str, limit: int = 3) -> Figure:
 
     Of the first seed that has any, in the table's order; `limit`: how many. Raises NoDataError where none is stored.
     """
-    reference = frames.study["reference"]
-    own = frames.worst[(frames.worst["data"] == data) & (frames.worst["variant"] == reference)]
-    if own.empty:
-        raise NoDataError(f"No worst repair of {label(str(reference))} on {data} is stored.")
-    own = own[own["seed"] == own["seed"].min()]
-    images = own["image"].drop_duplicates().tolist()[:limit]
+    grid = pictures.worst(frames, data, limit=limit)
+    images = [name for name, _ in grid.rows]
+    own = frames.worst[(frames.worst["data"] == data) & (frames.worst["variant"] == frames.study["reference"])]
+    runs = own.loc[own["seed"] == grid.seed, "run"]
     psnr: dict[tuple[str, str], float] = {}
     for output in OUTPUTS:
         scores = frames.select("psnr", "hole", output, data)
-        scores = scores[scores["run"].isin(own["run"]) & scores["image"].isin(images)]
-        psnr |= {(image, output): value for image, value in zip(scores["image"], scores["value"], strict=True)}
+        scores = scores[scores["run"].isin(runs) & scores["image"].isin(images)]
+        psnr |= {(str(i), output): value for i, value in zip(scores["image"], scores["value"], strict=True)}
     named = metric_of("psnr")
-    columns = {"Original": "truth", "Masked": "masked", label(str(reference)): "composite", "Blended": "blended"}
-    shown = {
-        (row["image"], row["output"]): row["pixels"]
-        for row in own.drop_duplicates(["image", "output"]).to_dict("records")
-    }
+    columns = {"Original": "truth", "Masked": "masked", grid.columns[-1]: "composite", "Blended": "blended"}
     cells, notes = [], []
-    for image in images:
-        keys = [(image, output) for output in columns.values()]
-        cells.append([[shown[key]] if key in shown else [] for key in keys])
-        values = [psnr.get(key, np.nan) for key in keys]
+    for image, row in grid.rows:
+        shown = {kind: pixels for own in row for kind, pixels in own.items()}
+        cells.append([[shown[kind]] if kind in shown else [] for kind in columns.values()])
+        values = [psnr.get((image, kind), np.nan) for kind in columns.values()]
         notes.append([f"{value:.{named.digits}f} {named.unit}" if np.isfinite(value) else "" for value in values])
-    below = f"{data}, seed {own['seed'].iloc[0]}; below a repair the {named.label} of its hole, ↑ more is better"
-    return _grid(cells, list(columns), [str(image) for image in images], below, side=1.7, notes=notes)
+    below = f"{data}, seed {grid.seed}; below a repair the {named.label} of its hole, ↑ more is better"
+    return _grid(cells, list(columns), images, below, side=1.7, notes=notes)
 
 
 def _grid(
