@@ -10,7 +10,7 @@ import pandas as pd
 STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
-    "configs", "networks", "protocol",
+    "configs", "networks", "protocol", "file",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -44,7 +44,7 @@ class Frames:
     """A study's facts and results. A table left out is empty.
 
     `study`: plain facts, by the names in `STUDY`; what is missing shows as "not recorded".
-        name, profile ('demo', 'paper', ...), scope ('paper', 'reduced', 'other'), command, made (ISO date): text;
+        name, file, profile ('demo', 'paper', ...), scope ('paper', 'reduced', 'other'), command, made (ISO date): text;
         image_size (px), generator_updates, batch: int; seconds: the sum of the stages';
         data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images, and where the
             study says so `like`: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it stands beside;

@@ -260,6 +260,7 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
     config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
     return {
         "name": study["name"],
+        "file": study.get("file"),
         "profile": study["profile"],
         "image_size": study["image_size"],
         "command": study.get("command"),

@@ -8,6 +8,7 @@ from reports.paper import paper
 from reports.sections import (
     ablations,
     architecture,
+    glossary,
     provenance,
     readings,
     repairs,
@@ -34,6 +35,7 @@ SECTIONS: tuple[Callable[[Frames], Section], ...] = (
     readings.protocol,
     readings.in_force,
     provenance.provenance,
+    glossary.glossary,
 )
 
 QUESTION = (

@@ -11,6 +11,7 @@ def provenance(frames: Frames) -> Section:
     study = frames.study
     facts = [
         ("Command", words(study["command"])),
+        ("Study file", words(study["file"])),
         ("Versions", words(study["versions"])),
         ("Devices", words(study["devices"])),
         ("Numerics", words(study["numerics"])),

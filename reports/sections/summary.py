@@ -30,7 +30,8 @@ from reports.sections.common import records, unit
 RULE = (
     "Supported: the interval lies beyond zero as claimed; opposed: on the other side; negligible: the 90% interval "
     "lies within the margin, which is the paper's own gain over GLCIC; else unresolved, and under three seeds always. "
-    "What is computed from the networks is exact. A claim needs all of its links, and one of them decides."
+    "What is computed from the networks is exact. A claim needs all of its links, and one of them decides. "
+    "The last section explains the words."
 )
 
 
