@@ -92,7 +92,8 @@ def results_view(frames: Frames, data: str, metric: str) -> TableView:
     what = f"{unit(metric)} on {data}"
     whole = TableView(
         name=slug("results", metric, data),
-        caption=f"{what} (the paper's Table {theirs}), of the composite: published, and measured with 95% intervals over seeds and images.",
+        caption=f"{what} (the paper's Table {theirs}), of the composite: published, and measured with 95% intervals over "
+        "seeds and images.",
         headings=["Method", "Published", "Whole image", "each seed", "Hole", "each seed", "Seeds", "Images", "Notes"],
         rows=rows,
         frame=table,

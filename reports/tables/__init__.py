@@ -1,0 +1,65 @@
+"""Frame in, table out: pure functions, full precision; the report's sections round."""
+
+from reports.tables.ablations import ablation_table, levels
+from reports.tables.networks import GEOMETRY, architecture_table
+from reports.tables.results import (
+    BLENDED,
+    CONTRASTED,
+    REGIONS,
+    STATUSES,
+    WORST_SHOWN,
+    blending_table,
+    contrast_table,
+    contrasts,
+    resolvable_table,
+    results_table,
+    table_6,
+    table_7,
+    table_8,
+    worst_table,
+    worst_words,
+)
+from reports.tables.study import data_table, departures_table, provenance_table, readings_table, trouble_table
+from reports.tables.training import (
+    LAST,
+    OF_ALL_CRITICS,
+    OF_EACH_CRITIC,
+    cost_table,
+    mechanism_table,
+    schedule_table,
+    stage_table,
+)
+
+__all__ = [
+    "BLENDED",
+    "CONTRASTED",
+    "GEOMETRY",
+    "LAST",
+    "OF_ALL_CRITICS",
+    "OF_EACH_CRITIC",
+    "REGIONS",
+    "STATUSES",
+    "WORST_SHOWN",
+    "ablation_table",
+    "architecture_table",
+    "blending_table",
+    "contrast_table",
+    "contrasts",
+    "cost_table",
+    "data_table",
+    "departures_table",
+    "levels",
+    "mechanism_table",
+    "provenance_table",
+    "readings_table",
+    "resolvable_table",
+    "results_table",
+    "schedule_table",
+    "stage_table",
+    "table_6",
+    "table_7",
+    "table_8",
+    "trouble_table",
+    "worst_table",
+    "worst_words",
+]
