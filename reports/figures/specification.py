@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.figures import style
+from reports.figures.contrasts import axis_label
 from reports.frames import Frames
 from reports.multiverse import multiverses, published_difference, readings, specification_table
-from reports.naming import label, level_label, metric_of
+from reports.naming import label, level_label
 
 APART, HOLDS, OTHER = style.LEVELS[0], style.MUTED, style.LEVELS[1]
 ROW, GAP = 0.17, 0.45
@@ -44,7 +45,6 @@ def specification(
     )
     a, b = contrast or multiverses(frames)[multiverse][0]
     published = published_difference(frames, data, a, b, metric)
-    named = metric_of(metric)
     rows = _rows(table)
     height = ROW * (rows["y"].max() + 1 if len(rows) else 1)
     width = min(9.2, max(5.4, 2.6 + 0.34 * len(table)))
@@ -62,8 +62,8 @@ def specification(
         above.axhline(0, color=style.INK, lw=0.8)
         if np.isfinite(published):
             above.axhline(published, color=style.LEVELS[2], lw=0.9, ls="--")
-        unit = f" ({named.unit})" if named.unit else ""
-        title = f"{label(a)} − {label(b)}\n{named.label}{unit}, {region}, {output}, on {data}"
+        of = axis_label(metric, region, of="Difference in ")
+        title = f"{label(a)} − {label(b)}, {output}, on {data}\n{of}"
         drawn.suptitle(title, x=0.01, ha="left", fontsize=9)
         above.grid(axis="y")
         above.tick_params(bottom=False)

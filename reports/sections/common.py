@@ -1,14 +1,15 @@
 """What several sections need."""
 
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from reports.document import Block, Heading, Note, there
 from reports.frames import Frames
-from reports.naming import metric_of
+from reports.naming import level_label, metric_of
 
 REGION = {"whole": "whole image", "hole": "hole", "boundary": "boundary"}
 NO_DATA_SET = Note("The study has no data set.", "nothing")
@@ -25,6 +26,15 @@ def unit(metric: str, region: str = "") -> str:
     arrow = "↑" if named.better > 0 else "↓"
     inside = f"{named.unit}, {arrow}" if named.unit else arrow
     return f"{named.label}{', ' + REGION[region] if region else ''} ({inside})"
+
+
+def protocol(frames: Frames, data: str) -> str:
+    """How all are tested, in a sentence."""
+    told = frames.study["protocol"] or {}
+    entry: Mapping[str, Any] = next((one for one in frames.study["data"] or [] if one["name"] == data), {})
+    images = f"{entry['test']:,} test images" if entry.get("test") else "the test images"
+    hole = f" with holes {level_label(json.dumps(told['mask']))}" if told.get("mask") else ""
+    return f"Protocol: {images} of {data}{hole}; the mean of the images' own values, over all channels."
 
 
 def each_data_set(

@@ -24,7 +24,7 @@ from reports.document import (
 from reports.frames import Frames, NoDataError
 from reports.naming import label, level_label, metric_of
 from reports.paper import counterpart, paper
-from reports.sections.common import each_data_set, records, slug, unit
+from reports.sections.common import each_data_set, protocol, records, slug, unit
 
 REGIONS_WHY = (
     "The paper does not say whether its numbers are of the whole image or of the hole (reading R23), so both stand "
@@ -92,8 +92,8 @@ def results_view(frames: Frames, data: str, metric: str) -> TableView:
     what = f"{unit(metric)} on {data}"
     whole = TableView(
         name=slug("results", metric, data),
-        caption=f"{what} (the paper's Table {theirs}), of the composite: published, and measured with 95% intervals over "
-        "seeds and images.",
+        caption=f"{what} (the paper's Table {theirs}), of the composite: published, and measured with 95% intervals "
+        f"over seeds and images. {protocol(frames, data)}",
         headings=["Method", "Published", "Whole image", "each seed", "Hole", "each seed", "Seeds", "Images", "Notes"],
         rows=rows,
         frame=table,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -99,6 +100,25 @@ def test_every_number_of_tables_6_and_7_is_the_frame_s(whole: Document, frames: 
         expected += [] if pd.isna(row["published"]) else [row["published"]]
         expected += [means[row["variant"], "whole"], means[row["variant"], "hole"], row["seeds"], row["images"]]
     assert values(shown.rows) + values(shown.more.rows) == pytest.approx(expected)
+
+
+def test_every_number_of_every_table_is_in_its_frame(whole: Document, frames: Frames) -> None:
+    """As it is, in hundredths (shares as percents) or in millions (multiply-accumulates)."""
+    held = 0
+    for told in (whole, checked(with_all(frames, kind="folder", like="CelebA"))):
+        for table in told.tables():
+            if table.frame is None:
+                continue
+            numbers = table.frame.select_dtypes("number").to_numpy(dtype=float).ravel()
+            objects = table.frame.select_dtypes("object").to_numpy().ravel()
+            flat = [one for cell in objects for one in (cell if isinstance(cell, tuple) else (cell,))]
+            plain = [float(one) for one in flat if isinstance(one, int | float) and not isinstance(one, bool)]
+            known = np.concatenate([numbers, np.array(plain, float)])
+            every = np.concatenate([known, known * 100, known / 1e6])
+            for value in values(table.rows):
+                assert np.isclose(every, value, rtol=1e-12, atol=0).any(), (table.name, value)
+                held += 1
+    assert held > 500
 
 
 def test_other_variants_are_folded_away_and_none_is_lost(whole: Document, frames: Frames) -> None:
