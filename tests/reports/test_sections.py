@@ -110,7 +110,7 @@ def test_every_number_of_every_table_is_in_its_frame(whole: Document, frames: Fr
             if table.frame is None:
                 continue
             numbers = table.frame.select_dtypes("number").to_numpy(dtype=float).ravel()
-            objects = table.frame.select_dtypes("object").to_numpy().ravel()
+            objects = table.frame.select_dtypes(exclude="number").to_numpy(dtype=object).ravel()
             flat = [one for cell in objects for one in (cell if isinstance(cell, tuple) else (cell,))]
             plain = [float(one) for one in flat if isinstance(one, int | float) and not isinstance(one, bool)]
             known = np.concatenate([numbers, np.array(plain, float)])
