@@ -61,7 +61,8 @@ def plain(table: pd.DataFrame) -> pd.DataFrame:
     """The table as a CSV holds it: tuples and lists as their values apart by spaces, and nothing that would be run.
 
     A text that a spreadsheet would run as a formula, its first sign being = + - or @, is led by an apostrophe. Numbers
-    are left as they are, and so are texts of nothing but numbers. The rest reads back equal with pandas.
+    are left as they are, and so are texts of nothing but numbers. The rest reads back equal with pandas, but that a
+    carriage return is a line's end.
     """
     return table.map(_plain).rename(columns=_plain)
 
@@ -69,9 +70,10 @@ def plain(table: pd.DataFrame) -> pd.DataFrame:
 def _plain(cell: Any) -> Any:
     if isinstance(cell, tuple | list):
         cell = " ".join(str(value.item() if hasattr(value, "item") else value) for value in cell)
-    if isinstance(cell, str) and _FORMULA.match(cell) and not _NUMBERS.fullmatch(cell):
-        return f"'{cell}"
-    return cell
+    if not isinstance(cell, str):
+        return cell
+    cell = re.sub(r"\r\n?", "\n", cell)  # a CSV's writer does not put quotes around it, and its reader ends the row
+    return f"'{cell}" if _FORMULA.match(cell) and not _NUMBERS.fullmatch(cell) else cell
 
 
 def write(path: Path, content: str | bytes) -> Path:

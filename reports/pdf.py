@@ -16,6 +16,8 @@ IN_FULL = 300
 """The most rows of folded tables that the paper holds in its appendix."""
 WHOLE = 26
 """A table of no more lines than this stands on one page."""
+LONG = 1200
+"""A row with a cell of more letters than this may run over pages."""
 
 
 def pdf(document: Document, drawings: Mapping[str, str]) -> bytes:
@@ -90,17 +92,19 @@ def table(view: TableView) -> dict[str, Any]:
         words = [*heading.split(), *(word for line in lines for word in line.split())]
         measured.append({"right": right, "lines": _longest([heading, *lines]), "words": _longest([*whole, *words])})
     lines_of = [max(1 + len(cell.below.splitlines()) for cell in row) for row in view.rows]
+    long = [any(len(cell.text) + len(cell.below) > LONG for cell in row) for row in view.rows]
     apart = [place for place, of in enumerate(view.groups) if place and of != view.groups[place - 1]]
     return {
         "number": str(view.number),
         "caption": view.caption,
-        "whole": sum(lines_of) <= WHOLE,
+        "whole": sum(lines_of) <= WHOLE and not any(long),
         "columns": measured,
         "headings": view.headings,
         "rows": [
             [{"text": cell.text, "below": cell.below.splitlines(), "strong": cell.strong} for cell in row]
             for row in view.rows
         ],
+        "long": long,
         "apart": apart,
     }
 

@@ -105,11 +105,15 @@ def test_tuples_are_values_apart_by_spaces() -> None:
     assert plain(frame)["each"].tolist() == ["0.1 -0.25", "-0.5 1.5", "", "a b"]
 
 
-@pytest.mark.parametrize("bad", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", " =1", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("bad", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", " =1", "\t=1", "\n=1"])
 def test_no_text_would_be_run_as_a_formula(bad: str) -> None:
     made = plain(pd.DataFrame({bad: [bad], "n": [-1.5], "each": ["-0.5 +0.25"]}))
     assert made.columns[0] == made.iloc[0, 0] == f"'{bad}"
     assert made.iloc[0, 1:].tolist() == [-1.5, "-0.5 +0.25"]
+
+
+def test_a_carriage_return_ends_no_row() -> None:
+    assert _read(pd.DataFrame({"a": ["b\rc\r\nd", "\r=1"]}))["a"].tolist() == ["b\nc\nd", "'\n=1"]
 
 
 def test_a_file_is_moved_into_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

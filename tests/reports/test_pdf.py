@@ -139,6 +139,30 @@ def test_a_long_table_runs_over_pages_with_its_headings() -> None:
     assert [row for row in range(300) if f"row-{row}\r" not in read and f"row-{row} " not in read] == []
 
 
+def test_a_row_that_is_higher_than_a_page_runs_on() -> None:
+    words = [f"word{place}" for place in range(2500)]
+    view = TableView(name="t", caption="C.", headings=["a", "b"], rows=[[text("x"), text(" ".join(words))]])
+    made = _made(_document(view, Note("After it.")))
+    assert _outside(made) == []
+    read = "".join(_pages(made)).split()
+    assert set(words) <= set(read)
+
+
+def test_a_long_table_begins_where_it_has_room() -> None:
+    line = "A line of words that is as wide as the page is, and so one of many that fill it but for a few."
+    for fill in range(26, 44):
+        pages = _pages(_made(_document(*[Note(line)] * fill, _table(60))))
+        begun = next(page for page in pages if "A caption." in page)
+        assert "row-3" in begun, fill
+
+
+def test_words_wider_than_the_line_are_broken() -> None:
+    word = "w" * 150
+    made = _made(_document(Heading(word), Note(word), Note(word, "scope"), Facts([("n" * 60, word)])))
+    assert _outside(made) == []
+    assert _squeezed("".join(_pages(made))).count(word) == 4
+
+
 @pytest.mark.parametrize("columns", [1, 10, 14, 24])
 def test_a_wide_table_stays_within_the_margins(columns: int) -> None:
     wide = _table(4, columns)
@@ -176,10 +200,12 @@ def test_folded_tables_stand_at_the_end_unless_they_are_many() -> None:
     shown = TableView(name="t", caption="Shown.", headings=["a"], rows=[[text("x")]], more=more)
     read = "".join(_pages(_made(_document(shown, _table(2, name="folded", caption="Folded away.")))))
     assert "Tables in full" in read
+    assert "Table 2 stands at the end: The others." in read
     assert read.index("Shown.") < read.rindex("Tables in full") < read.index("Table 2. The others.")
     many = TableView(name="many", caption="Many.", headings=["a"], rows=[[text("x")]] * (IN_FULL + 1), folded=True)
     read = "".join(_pages(_made(_document(many))))
     assert "too long for print" in read
+    assert "Table 1 is in the folder tables: Many." in read
     assert "Table 1, many" in read
 
 
