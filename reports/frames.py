@@ -10,7 +10,7 @@ import pandas as pd
 STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
-    "configs", "networks", "protocol", "file",
+    "configs", "networks", "protocol", "file", "searches",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -24,6 +24,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "universes": ("multiverse", "universe", "base", "variant", "reading", "level", "usual", "applies"),
     "readings": ("variant", "key", "value", "reading", "meaning", "departs"),
     "stages": ("key", "kind", "runs", "steps", "seconds", "device", "torch"),
+    "trials": (
+        "variant", "number", "state", "value", "seeds", "seconds", "settings", "usual", "steps", "record", "why",
+    ),
     "pictures": ("run", "variant", "data", "seed", "image", "output", "pixels"),
     "worst": ("run", "variant", "data", "seed", "image", "output", "pixels"),
 }  # fmt: skip
@@ -53,7 +56,8 @@ class Frames:
         alone, or None; sharing {shared, unshared}: multiply-accumulates as made, and had each run made its own;
         multiverses {name: {base: [variant], contrasts: [[a, b]] of bases, design: 'one_at_a_time' or 'product'}};
         configs {variant: {method, options}}; networks {variant: facts of what is built}; protocol: a mapping of how
-        all are evaluated, with its seed and mask.
+        all are evaluated, with its seed and mask; searches {variant: {data, seeds, of (trials wanted), sampler, pruner,
+        profile, space: [{key, low, high, log or choices}], importance {key: share, 0..1}}}, of what was tuned.
 
     `runs`, a row a run: run ('proposed/faces/0'), variant, data, seed, method ('proposed', 'ce', 'glcic', ...),
         status ('completed', 'diverged', 'failed', 'interrupted', 'missing'), why (text), diverged_at (step or NA),
@@ -72,6 +76,11 @@ class Frames:
         base's method has this option).
     `readings`, a row a setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the literal text).
     `stages`, a row a stage made: key, kind, runs (how many use it), steps, seconds, device, torch (version).
+    `trials`, a row a trial of a search: variant (that which was searched), number (Optuna's), state ('completed',
+        'pruned', 'diverged', 'failed', 'running'), value (mean PSNR of the hole over validation images and the search's
+        seeds, dB; of a pruned trial when it was pruned; NaN where there is none), seeds (how many), seconds (from asking
+        to telling), settings (JSON: option -> value), usual (bool: the setting of the study file), steps (of the joint
+        stage, when it was last judged), record (Sacred ids), why (of a failure).
     `pictures`, a row an image: run, variant, data, seed, image, output ('truth', 'masked', 'composite', 'raw',
         'blended'), pixels ((H, W, 3) uint8), of the test images that the protocol's seed drew.
     `worst`, the same of the test images whose hole a run's composite repaired with the least PSNR, the worst first.
@@ -89,6 +98,7 @@ class Frames:
     universes: pd.DataFrame = field(default_factory=partial(_empty, "universes"))
     readings: pd.DataFrame = field(default_factory=partial(_empty, "readings"))
     stages: pd.DataFrame = field(default_factory=partial(_empty, "stages"))
+    trials: pd.DataFrame = field(default_factory=partial(_empty, "trials"))
     pictures: pd.DataFrame = field(default_factory=partial(_empty, "pictures"))
     worst: pd.DataFrame = field(default_factory=partial(_empty, "worst"))
 

@@ -168,8 +168,8 @@ def _by_seed(frames: Frames, data: str, variant: str, values: tuple[float, ...])
 
 
 def _n(row: dict[Any, Any], reference: bool) -> str:
-    """How many seeds a row has, in words."""
-    seeds = f"{row['seeds']} seed{'s' * (row['seeds'] != 1)}"
+    """How many seeds a row's difference rests on, in words."""
+    seeds = f"{row['difference_seeds']} seed{'s' * (row['difference_seeds'] != 1)}"
     paired = "" if reference else ", paired" if row["paired"] else ", not paired"
     lost = f", {row['diverged']} diverged" if row["diverged"] else ""
     return f"{seeds}{paired}{lost}"

@@ -37,7 +37,7 @@ def ablation_table(
 
     Columns: variant, one a factor, mean, low, high, by_seed (tuple of each seed's mean), seeds, diverged;
     difference, difference_low, difference_high (from the study's reference; NaN for itself, or where it
-    is not among them), paired. Raises NoDataError where there is no such ablation, or none of its
+    is not among them), paired, difference_seeds (how many entered it: the fewer of the two sides'). Raises NoDataError where there is no such ablation, or none of its
     variants ran on `data`.
     """
     wide = levels(frames, ablation)
@@ -56,6 +56,7 @@ def ablation_table(
         row |= {"mean": own.mean, "low": own.low, "high": own.high, "by_seed": tuple(own.by_seed.values())}
         row |= {"seeds": own.n_seeds, "diverged": own.diverged}
         row |= {"difference": np.nan, "difference_low": np.nan, "difference_high": np.nan, "paired": False}
+        row["difference_seeds"] = own.n_seeds
         if variant != reference and (wide["variant"] == reference).any():
             found = compare(
                 runs,
@@ -73,6 +74,6 @@ def ablation_table(
                 "difference_low": found.low,
                 "difference_high": found.high,
             }
-            row["paired"] = found.paired
+            row |= {"paired": found.paired, "difference_seeds": min(found.n_seeds)}
         rows.append(row)
     return pd.DataFrame(rows)
