@@ -130,6 +130,10 @@ class Folder(DataSet):
     def _pictures(self, names: list[str], side: int) -> Iterator[packed.Picture | packed.LeftOut]:
         root = self._root()
         for name in names:
+            text = name.encode(errors="backslashreplace").decode()
+            if text != name:
+                yield packed.LeftOut(text, "its name is not UTF-8")
+                continue
             try:
                 yield packed.Picture(name, square(root / name, side))
             except Exception as error:  # whatever a damaged file makes the decoder raise

@@ -142,6 +142,12 @@ def test_what_does_not_decode_is_left_out_by_name(root: Path, tmp_path: Path) ->
     assert len(names) == 17 and not set(bad) & set(names)
 
 
+def test_a_name_that_is_no_text_is_left_out(root: Path, tmp_path: Path) -> None:
+    os.rename(bytes(root / "a" / "00.png"), bytes(root / "a") + b"/\xff.png")
+    (entry,) = packed(root, tmp_path / "packed").left_out
+    assert (entry.name, entry.why) == ("a/\\udcff.png", "its name is not UTF-8")
+
+
 def test_a_part_without_an_image_is_an_error_that_says_why(root: Path, tmp_path: Path) -> None:
     for name in Folder(root=str(root)).split()["test"]:
         (root / name).write_bytes(b"nothing")
