@@ -143,7 +143,7 @@ def test_what_does_not_decode_is_left_out_by_name(root: Path, tmp_path: Path) ->
 
 
 def test_a_name_that_is_no_text_is_left_out(root: Path, tmp_path: Path) -> None:
-    os.rename(bytes(root / "a" / "00.png"), bytes(root / "a") + b"/\xff.png")
+    (root / "a" / "00.png").rename(os.fsdecode(bytes(root / "a") + b"/\xff.png"))
     (entry,) = packed(root, tmp_path / "packed").left_out
     assert (entry.name, entry.why) == ("a/\\udcff.png", "its name is not UTF-8")
 
