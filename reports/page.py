@@ -12,6 +12,7 @@ from PIL import Image
 
 from reports.document import Document, Pixels
 from reports.figures import style
+from reports.files import file_name
 
 LOSSLESS = 16_000_000
 """The most bytes of pixels that a page holds as they are; above, its pictures are compressed."""
@@ -35,6 +36,7 @@ def page(document: Document, drawings: Mapping[str, str]) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("report.html").render(
         document=document,
+        file_name=file_name,
         svg=lambda figure: Markup(style.inline(drawings[figure.name], f"f{figure.number}")),
         pictures=Pictures(document),
         script=Markup(script),

@@ -43,7 +43,8 @@ function sortable(table) {
   const key = (row, column) => {
     const cell = row.cells[column];
     const number = cell.querySelector("data");
-    return number ? Number(number.value) : cell.firstChild?.textContent.trim() ?? "";
+    const value = Number(number?.value ?? NaN);
+    return Number.isNaN(value) ? cell.firstChild?.textContent.trim() ?? "" : value;
   };
   const compare = (a, b) => {
     const missing = (value) => typeof value === "string" && (value === "–" || value === "");
@@ -78,11 +79,14 @@ function sortable(table) {
 function filterable(table, box) {
   const rows = [...table.tBodies[0].rows];
   if (rows.length <= LONG) return;
+  // The digits of numbers would match nearly any digit that is asked for.
+  const worded = (row) => [...row.cells].filter((cell) => !cell.matches(".number, .each")).map((cell) => cell.textContent);
+  const texts = rows.map((row) => worded(row).join(" ").toLowerCase());
   const input = make("input", { type: "search" });
   const told = make("span", { role: "status" });
   input.addEventListener("input", () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    rows.forEach((row) => { row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word)); });
+    rows.forEach((row, place) => { row.hidden = !words.every((word) => texts[place].includes(word)); });
     const shown = rows.filter((row) => !row.hidden).length;
     told.textContent = words.length ? `${shown} of ${rows.length} rows` : "";
   });
@@ -218,7 +222,10 @@ let unfolded = [];
 addEventListener("beforeprint", () => { unfolded = folded(); unfolded.forEach((one) => { one.open = true; }); });
 addEventListener("afterprint", () => unfolded.forEach((one) => { one.open = false; }));
 const boxes = new ResizeObserver((entries) => entries.forEach(({ target }) => {
-  target.classList.toggle("overflows", target.scrollWidth > target.clientWidth + 1);
+  const wide = target.scrollWidth > target.clientWidth + 1;
+  target.classList.toggle("overflows", wide);
+  if (wide || target.scrollHeight > target.clientHeight + 1) target.tabIndex = 0;
+  else target.removeAttribute("tabindex"); // what does not scroll is no stop for Tab
 }));
 document.querySelectorAll(".scroll").forEach((box) => boxes.observe(box));
 addEventListener("hashchange", unfold);

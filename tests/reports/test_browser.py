@@ -2,11 +2,15 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from by_hand import figure, made
 
+from reports.document import Grid
 from reports.frames import Frames
 from reports.page import page
 from reports.render import drawings
@@ -19,6 +23,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: pip install '.[test]'")
 
 SORTED = "table => [...table.tBodies[0].rows].map(row => row.cells[COLUMN].querySelector('data')?.value ?? '')"
+SCROLLS = "box => box.scrollWidth > box.clientWidth + 1 || box.scrollHeight > box.clientHeight + 1"
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +197,31 @@ def test_without_its_script_all_can_be_read(visit: Any) -> None:
     assert found.get_by_role("button").count() == 0
     assert found.locator("#table-1 tbody tr").count() == 15
     assert found.locator("figure.pictures img").first.is_visible()
+
+
+def test_without_its_script_every_output_is_shown(browser: Any, tmp_path: Path) -> None:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    outputs = ["composite", "raw"]
+    grid = Grid(columns=["CE"], rows=[("one", [dict.fromkeys(outputs, pixels)])], outputs=outputs)
+    told = made(replace(figure(pictures=True), pictures=grid))
+    (tmp_path / "page.html").write_text(page(told, drawings(told)), encoding="utf-8")
+    context = browser.new_context(java_script_enabled=False)
+    found = context.new_page()
+    found.goto((tmp_path / "page.html").as_uri())
+    assert [image.is_visible() for image in found.locator(".grid img").all()] == [True, True]
+    assert found.locator("figure noscript p").is_visible()
+    context.close()
+
+
+def test_only_what_scrolls_is_a_stop_for_the_tab_key(visit: Any) -> None:
+    found = visit(1440)
+    boxes = found.locator(".scroll:visible").all()
+    stops = [box.get_attribute("tabindex") == "0" for box in boxes]
+    assert stops == [box.evaluate(SCROLLS) for box in boxes]
+    assert not all(stops)
+    found.set_viewport_size({"width": 390, "height": 900})
+    found.wait_for_timeout(200)
+    assert [box.get_attribute("tabindex") == "0" for box in boxes] == [box.evaluate(SCROLLS) for box in boxes]
 
 
 def test_it_prints_whole(visit: Any, tmp_path: Path) -> None:

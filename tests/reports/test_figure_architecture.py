@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -44,12 +45,18 @@ CRITICS = dict.fromkeys(VARIANTS, 1) | {
 HOSTILE = "<script>alert('$x^2$')</script> # & \\alpha {}\n" * 4
 
 
+@cache
+def described(name: str, side: int) -> dict[str, Any]:
+    """A variant's networks; to look at, not to change."""
+    return describe(VARIANTS[name], side)
+
+
 @pytest.fixture(scope="module")
 def built(frames: Frames) -> Callable[..., Frames]:
     """The made-up study with all variants' networks, for images of so many pixels; `renamed` is one more name."""
 
     def of(side: int = 64, **renamed: str) -> Frames:
-        networks = {name: describe(options, side) for name, options in VARIANTS.items()}
+        networks = {name: described(name, side) for name in VARIANTS}
         configs = {
             name: {"method": name, "options": json.loads(options.model_dump_json(by_alias=True))}
             for name, options in VARIANTS.items()

@@ -6,14 +6,18 @@ import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
 import pytest
-from by_hand import BAD, all_kinds, made
+from by_hand import BAD, all_kinds, figure, made
+from by_hand import table as by_hand_table
 
 from reports.document import Document, FigureView, Grid
 from reports.figures import style
+from reports.files import write_files
 from reports.frames import Frames
 from reports.page import LOSSLESS, page
 from reports.render import drawings
@@ -105,9 +109,20 @@ def test_tables_and_figures_name_their_files(frames: Frames) -> None:
     told = document(frames)
     found, _ = read(told)
     expected = {f"tables/{table.name}.tex" for table in told.tables()}
-    expected |= {f"tables/{table.name}.csv" for table in told.tables() if table.frame is not None}
+    full = [table for table in told.tables() if table.frame is not None and len(table.frame)]
+    expected |= {f"tables/{table.name}.csv" for table in full}
     expected |= {f"figures/{figure.name}.{kind}" for figure in told.figures() for kind in ("svg", "png")}
     assert set(found.files) == expected
+
+
+def test_each_link_to_a_file_leads_to_one(tmp_path: Path) -> None:
+    odd = by_hand_table("C# & 100%: a/b")
+    empty = replace(by_hand_table("empty"), frame=pd.DataFrame({"name": []}))
+    told = made(odd, empty, figure("What? ../x"))
+    write_files(told, drawings(told), tmp_path)
+    found, _ = read(told)
+    assert len(found.files) == 5
+    assert all((tmp_path / unquote(name)).is_file() for name in found.files)
 
 
 def test_it_is_the_same_each_time(frames: Frames) -> None:
@@ -153,10 +168,10 @@ def test_pictures_are_lossless_till_they_are_many() -> None:
     assert len(small.loads) == 8
     assert all(load.startswith("data:image/png") for load in small.loads)
     assert text.count(" hidden") == 2
-    assert "compressed" not in text.split("<script>")[0].split("</style>")[1]
+    assert "compressed" not in text.split("<script>")[0].split("<body>")[1]
     many, text = read(grid(512, LOSSLESS // (512 * 512 * 3 * 4) + 1))
     assert all(load.startswith("data:image/webp") for load in many.loads)
-    assert "compressed" in text.split("</style>")[1]
+    assert "compressed" in text.split("<script>")[0].split("<body>")[1]
 
 
 @pytest.mark.parametrize("facts", [{}, {"name": "x"}])

@@ -165,7 +165,8 @@ def test_what_is_damaged_is_named_and_all_else_is_there(
     assert (row["status"], why in row["why"]) == (status, True), row["why"]
     others = found.runs[(found.runs["run"] != run.name) & (found.runs["variant"] != "wild")]
     assert set(others["status"]) == {"completed"}
-    document(found)
+    if harm == "garbage":  # each place once, for it takes seconds
+        document(found)
 
 
 DAMAGED = [b"", b"{", b"[]", b"{}", b'{"study": {}}', b'{"study": 1, "runs": [2], "stages": []}']
