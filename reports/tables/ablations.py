@@ -37,8 +37,8 @@ def ablation_table(
 
     Columns: variant, one a factor, mean, low, high, by_seed (tuple of each seed's mean), seeds, diverged;
     difference, difference_low, difference_high (from the study's reference; NaN for itself, or where it
-    is not among them), paired, difference_seeds (how many entered it: the fewer of the two sides'). Raises NoDataError where there is no such ablation, or none of its
-    variants ran on `data`.
+    is not among them), paired, difference_seeds (how many entered it: the fewer of the two sides'). Raises
+    NoDataError where there is no such ablation, or none of its variants ran on `data`.
     """
     wide = levels(frames, ablation)
     runs = frames.runs[frames.runs["data"] == data]
