@@ -78,9 +78,9 @@ class Frames:
     `stages`, a row a stage made: key, kind, runs (how many use it), steps, seconds, device, torch (version).
     `trials`, a row a trial of a search: variant (that which was searched), number (Optuna's), state ('completed',
         'pruned', 'diverged', 'failed', 'running'), value (mean PSNR of the hole over validation images and the search's
-        seeds, dB; of a pruned trial when it was pruned; NaN where there is none), seeds (how many), seconds (from asking
-        to telling), settings (JSON: option -> value), usual (bool: the setting of the study file), steps (of the joint
-        stage, when it was last judged), record (Sacred ids), why (of a failure).
+        seeds, dB; of a pruned trial when it was pruned; NaN where there is none), seeds (how many), seconds (from its
+        asking to its telling), settings (JSON: option -> value), usual (bool: the study file's own setting), steps (of
+        the joint stage, when it was last judged), record (Sacred ids), why (of a failure).
     `pictures`, a row an image: run, variant, data, seed, image, output ('truth', 'masked', 'composite', 'raw',
         'blended'), pixels ((H, W, 3) uint8), of the test images that the protocol's seed drew.
     `worst`, the same of the test images whose hole a run's composite repaired with the least PSNR, the worst first.

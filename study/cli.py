@@ -23,6 +23,7 @@ from rich.text import Text
 from study.errors import BadInput, Interrupted, StudyError, unknown
 
 if TYPE_CHECKING:
+    from study.configuration import Variant
     from study.plan import Plan
     from study.spec import Study
     from study.store import Store
@@ -113,6 +114,45 @@ def run(
         raise typer.Exit(3)
 
 
+@app.command()
+def tune(
+    file: File,
+    variant: Annotated[list[str] | None, typer.Option("--variant", help="what to tune; may be repeated")] = None,
+    every: Annotated[bool, typer.Option("--all", help="tune each trained method, with equally many trials")] = False,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help="how many in all, for each variant; else the study file says")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option("--sampler", help="tpe, random, qmc, gp or cmaes")] = None,
+    pruner: Annotated[str | None, typer.Option("--pruner", help="median, halving, hyperband or none")] = None,
+    storage: Annotated[
+        str | None, typer.Option("--storage", help="a database's URL, for many machines; else a file in the output")
+    ] = None,
+    out: Out = Path("out"),
+    profile: Profile = None,
+    settings: Settings = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+) -> None:
+    """Search the settings that the paper set by hand, on the validation images; several at once share a search."""
+    from study import search, spec
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    chosen = [f"search.{key}={value}" for key, value in (("sampler", sampler), ("pruner", pruner)) if value]
+    study = spec.load(file, profile=profile, settings=[*(settings or ()), *chosen])
+    console = Console()
+    variants, left_out = search.candidates(study) if every else ([], [])
+    for name in variant or ():
+        if name not in study.variants:
+            raise BadInput(f"--variant {name}: {unknown(name, study.variants, 'no variant of this study')}")
+        variants += [study.variants[name]] if study.variants[name] not in variants else []
+    if not variants:
+        raise BadInput("; ".join(left_out) or "name what to tune: --variant proposed, or --all")
+    for why in left_out:
+        console.print(f"left out: {why}", highlight=False, soft_wrap=True)
+    kind, store = _device(device), _store(out)
+    _tuned(study, variants, store, kind, jobs or _jobs(kind), trials or study.search.trials, storage, console)
+
+
 @app.command("plan")
 def show_plan(
     file: File,
@@ -169,14 +209,23 @@ def status(
     from study import progress
     from study.plan import Plan
     from study.store import RunState, Store
+    from study.trials import brief, states, workers
 
     plan = Plan.read(out / "plan.json")
+    searches = {state["variant"]: brief(state) for state in states(out)}
+    searching = len(workers(out))
+    if plan is None and searches and not as_json:
+        _show_searches(Console(), searches, searching)
+        return
+    if plan is None and searches:
+        print(json.dumps({"running": False, "searching": searching, "searches": searches}, indent=1))
+        return
     if plan is None:
         raise BadInput(f"{out}: there is no study here; start one with: python -m study run runs.yaml --out {out}")
     store, live = Store(out), progress.read(out)
-    states = {run.name: RunState.of(out, run.name).read() for run in plan.runs}
+    known = {run.name: RunState.of(out, run.name).read() for run in plan.runs}
     running = bool(live) and not live["over"] and _alive(live["pid"])
-    words = {run.name: RunState.word(states[run.name], store.has(run.stages["evaluate"]), running) for run in plan.runs}
+    words = {run.name: RunState.word(known[run.name], store.has(run.stages["evaluate"]), running) for run in plan.runs}
     counts = Counter(words.values())
     made = sum(store.has(key) for key in plan.stages)
     facts = {
@@ -186,15 +235,17 @@ def status(
         "done": live.get("done") if running else None,
         "left_s": live.get("left_s") if running else None,
         "now": live.get("running", []) if running else [],
-        "failed": {name: state.get("why", "") for name, state in states.items() if state.get("status") == "failed"},
-        "diverged": {name: state.get("why", "") for name, state in states.items() if state.get("status") == "diverged"},
+        "failed": {name: state.get("why", "") for name, state in known.items() if state.get("status") == "failed"},
+        "diverged": {name: state.get("why", "") for name, state in known.items() if state.get("status") == "diverged"},
+        "searching": searching,
+        "searches": searches,
     }
     if as_json:
         print(json.dumps(facts, indent=1))
         return
     console = Console()
     table = Table("run", "status", "why", "record", box=None)
-    for name, state in states.items():
+    for name, state in known.items():
         table.add_row(name, words[name], state.get("why", ""), state.get("record", ""))
     console.print(table)
     text = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
@@ -207,6 +258,8 @@ def status(
             console.print(f"  {name}", highlight=False)
     else:
         console.print("nothing is running here", highlight=False)
+    if searches:
+        _show_searches(console, searches, searching)
 
 
 @app.command()
@@ -294,6 +347,69 @@ def _planned(
     study = spec.load(file, profile=profile, settings=settings or (), only=_split(only), seeds=_seeds(seeds))
     kind = _device(device)
     return study, planner.make_plan(study, device=kind, share=not no_share), kind
+
+
+def _tuned(
+    study: Study,
+    variants: list[Variant],
+    store: Store,
+    kind: str,
+    jobs: int,
+    trials: int,
+    storage: str | None,
+    console: Console,
+) -> None:
+    """One search after another, with one set of workers; exits with 3 or 130 where one did not come to its end."""
+    from study import tune as tuning
+    from study.executors import Local
+
+    executor = tuning.Kept(Local(store.out, store.out / "plan.json", jobs=jobs, device=kind), jobs)
+    parallel = max(1, jobs // len(study.search.seeds))
+    with tuning.searching(store.out) as worker:
+        try:
+            for variant in variants:
+                tuner = tuning.Tuner(
+                    study, variant, store, worker=worker, device=kind, trials=trials, parallel=parallel, storage=storage
+                )
+                done = min(trials, tuner.finished())
+                space = ", ".join(tuner.space)
+                text = f"{variant.name}, on {kind}: {done} of {trials} trials are there; searched: {space}"
+                console.print(text, highlight=False, soft_wrap=True)
+                display = tuning.Display(console, variant.name, done, trials)
+                tuner.told = display.told
+                try:
+                    found = tuner.run(executor)
+                finally:
+                    display.close()
+                if found.interrupted or found.failed:
+                    why = "interrupted" if found.interrupted else f"[red]failed[/]: {found.failed}"
+                    again = f"{_python()} -m study {shlex.join(sys.argv[1:])}"
+                    text = f"{why}; nothing is lost. Go on with:  {again}"
+                    console.print(text, highlight=False, soft_wrap=True)
+                    raise typer.Exit(130 if found.interrupted else 3)
+                if found.best is None:
+                    console.print(f"{variant.name}: no trial was completed", highlight=False)
+                    continue
+                usual = ", the usual setting" if found.best["usual"] else ""
+                console.print(
+                    f"best of {variant.name}: trial {found.best['number']}{usual}, {found.best['value']:.2f} dB on "
+                    f"the validation images; to run it with fresh seeds: include {found.file}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+        finally:
+            executor.end()
+
+
+def _show_searches(console: Console, searches: Mapping[str, Mapping[str, Any]], searching: int) -> None:
+    """Each search in a line."""
+    for name, facts in searches.items():
+        best = facts["best"]
+        told = f"best {best['validation_psnr_db']:.2f} dB, trial {best['trial']}" if best else "none completed yet"
+        states = ", ".join(f"{facts[word]} {word}" for word in ("pruned", "diverged", "running", "failed"))
+        text = f"search of {name}: {facts['ended']} of {facts['of']} trials ({states}); {told}"
+        console.print(text, highlight=False, soft_wrap=True)
+    console.print(f"processes that search here: {searching or 'none'}", highlight=False)
 
 
 def _python() -> str:

@@ -28,6 +28,81 @@ class Protocol(Options):
     worst: Annotated[int, Field(ge=0, le=64)] = 3
 
 
+Number = Annotated[int | float, Field(allow_inf_nan=False)]
+
+
+class Range(Options):
+    """What a search may set an option to: a number from ``low`` to ``high``, or one of ``choices``.
+
+    Two whole numbers search whole numbers. ``log``: on a logarithmic scale, where factors count.
+    """
+
+    low: Number | None = None
+    high: Number | None = None
+    log: bool = False
+    choices: Annotated[list[bool | int | float | str], Field(min_length=2)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_the_two(self) -> Range:
+        if self.choices is not None:
+            if self.low is not None or self.high is not None or self.log:
+                raise ValueError("'choices' stand alone; a range is 'low', 'high' and maybe 'log'")
+            if len({repr(choice) for choice in self.choices}) < len(self.choices):
+                raise ValueError(f"got {self.choices}; a choice stands twice")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("write 'low' and 'high', or 'choices', a list")
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}; a range goes from low to high")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low is {self.low:g}; on a log scale it is above 0")
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is of whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
+    def ends(self) -> list[Any]:
+        """The values between which it lies, or its choices."""
+        return [self.low, self.high] if self.choices is None else list(self.choices)
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value can be found in it."""
+        if self.choices is not None:
+            return value in self.choices
+        assert self.low is not None and self.high is not None
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
+
+
+class Search(Options):
+    """How a variant is tuned: which options, by which sampler and pruner, judged by how many seeds.
+
+    ``space``: from options' dotted names; where it is empty, the weights of the variant's critics. ``seeds``: those of
+    the search alone, so that what is tuned can be run with the study's own as fresh ones. ``data``: the data set,
+    where it is not the first. ``rungs``: after which shares of the joint stage a trial may be pruned.
+    """
+
+    space: dict[str, Range] = Field(default={})
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)] = Field(default=[1000])
+    data: str | None = None
+    trials: Annotated[int, Field(ge=1, le=100_000)] = 50
+    sampler: Literal["tpe", "random", "qmc", "gp", "cmaes"] = "tpe"
+    pruner: Literal["median", "halving", "hyperband", "none"] = "median"
+    rungs: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default=[0.25, 0.5])
+
+
+class Tuned(Options):
+    """Where a tuned variant comes from: what a search's file says of it beside its settings."""
+
+    extends: str
+    seeds: list[int]
+    trials: int
+    trial: int
+    validation_psnr_db: float
+
+
 class Numerics(Options):
     """What changes the last bits: fixed before keys are computed, never by load."""
 
@@ -117,5 +192,7 @@ class Study:
     protocol: Protocol
     numerics: Numerics
     observers: list[Observer] = field(default_factory=list)
+    search: Search = Search()
+    tuned: dict[str, Tuned] = field(default_factory=dict)
     resolved: Mapping[str, Any] = field(default_factory=dict)
     data_nodes: Mapping[str, Node] = field(default_factory=dict, compare=False)

@@ -15,6 +15,7 @@ from study.plan import Plan
 from study.record import settle, settle_all
 from study.stages import complete
 from study.store import Damaged, RunState, Store, read_json, write_atomically, write_json
+from study.trials import workers
 
 TRIES = 2
 """How often a task is begun whose process dies: a kill from outside is forgiven once."""
@@ -33,22 +34,31 @@ class Summary:
 
 
 class OutputLock:
-    """Held by the one driver that works in an output folder."""
+    """Held by the one driver that works in an output folder, while no search does.
 
-    def __init__(self, out: Path) -> None:
-        self._out = out
+    ``searches``: it is a search that begins, beside which others may work; it holds the lock for that moment alone.
+    """
+
+    def __init__(self, out: Path, *, wait_s: float = 0.0, searches: bool = False) -> None:
+        self._out, self._wait_s, self._searches = out, wait_s, searches
         out.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(out / "driver.lock")
 
     def __enter__(self) -> None:
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=self._wait_s)
         except Timeout:
             pid = (read_json(self._out / "driver.json") or {}).get("pid", "unknown")
             raise StudyError(
                 f"{self._out}: another run works in this folder (process {pid}); "
                 f"look at it with: python -m study status {self._out}"
             ) from None
+        if not self._searches and workers(self._out):
+            self._lock.release()
+            raise StudyError(
+                f"{self._out}: a search works in this folder; wait for its end or stop it with Ctrl-C, which loses "
+                f"nothing; look at it with: python -m study status {self._out}"
+            )
         write_json(self._out / "driver.json", {"pid": os.getpid()})
 
     def __exit__(self, *_: object) -> None:
@@ -114,8 +124,11 @@ def drive(
     *,
     told: Callable[[Event], None],
     tick: Callable[[list[Task]], None] = lambda running: None,
+    more: Callable[[], Iterable[Task]] = tuple,
 ) -> Summary:
     """Makes tasks as they become ready. ``told`` hears every event, ``tick`` what is running, twice a second.
+
+    ``more`` is asked before each round for tasks that have come up since; what they name has to be in the plan by then.
 
     An interrupt (KeyboardInterrupt or Interrupted) ends it at once with what is under way written down.
     """
@@ -124,7 +137,10 @@ def drive(
     running: list[Task] = []
     tries: dict[Task, int] = {}
     try:
-        while queue or running:
+        while True:
+            queue += more()
+            if not (queue or running):
+                break
             for task in list(queue):
                 if executor.free <= 0:
                     break

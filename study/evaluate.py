@@ -1,5 +1,7 @@
 """Evaluation: every test image under the protocol's hole, scored in one wide array, and the images that figures need.
 
+For a search, the same of the validation images under holes of their own (``part``): the test set is not opened.
+
 scores.safetensors     "scores" float64 (images, columns)
 evaluation.json        columns [output, region, metric], names of the images, of the pictures and of the worst
 pictures.safetensors   uint8 (pictures, H, W, 3): truth, masked, raw, composite, blended
@@ -51,7 +53,8 @@ def evaluate(
         return
     packed = Packed(store.verified(stage.needs["data"]))
     protocol = stage.options["protocol"]
-    images, names = packed.part("test"), packed.names("test")
+    part = stage.options.get("part", "test")
+    images, names = packed.part(part), packed.names(part)
     order = numpy_rng(protocol["seed"], "sample").permutation(len(images))
     chosen = np.sort(order[: stage.options.get("images") or len(images)])
     shown = [int(index) for index in order[: protocol["pictures"]]]
@@ -62,7 +65,7 @@ def evaluate(
     pictures: dict[int, dict[str, NDArray[np.uint8]]] = {}
     worst: list[tuple[float, int, dict[str, NDArray[np.uint8]]]] = []
     repair = _repairer(stage, store, device)
-    filling = _filling(stage.options.get("fill", "zero"), packed, protocol["seed"], device)
+    filling = _filling(stage.options.get("fill", "zero"), packed, protocol["seed"], part, device)
     started = time.monotonic()
     for start in range(0, len(chosen), BATCH):
         watch.progress(stage.key, start, len(chosen))
@@ -70,7 +73,7 @@ def evaluate(
             raise Interrupted
         indices = chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
-        mask = as_mask(holes_of(draw, protocol["seed"], indices), device)
+        mask = as_mask(holes_of(draw, protocol["seed"], indices, part), device)
         masked_image = erase(image, mask, filling(indices))
         with torch.inference_mode():
             raw = repair(masked_image, mask).clamp(0, 1)
@@ -112,9 +115,9 @@ def evaluate(
     store.publish(stage.key, {"status": "finished"}, {"key": stage.key, "seconds": seconds, **made()})
 
 
-def holes_of(draw: Draw, seed: int, indices: NDArray[np.int64]) -> Holes:
-    """The holes of the test images with these indices: each a function of the protocol and the image alone."""
-    return np.concatenate([draw(numpy_rng(seed, "test holes", index), 1) for index in indices.tolist()])
+def holes_of(draw: Draw, seed: int, indices: NDArray[np.int64], part: str = "test") -> Holes:
+    """The holes of a part's images with these indices: each a function of the protocol and the image alone."""
+    return np.concatenate([draw(numpy_rng(seed, f"{part} holes", index), 1) for index in indices.tolist()])
 
 
 def _repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
@@ -127,15 +130,15 @@ def _repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
     return lambda masked_image, mask: predict(network, masked_image, mask)[-1]
 
 
-def _filling(fill: Fill, packed: Packed, seed: int, device: torch.device) -> Callable[[Any], Tensor | float]:
-    """What stands in the holes of the test images with these indices: noise is a function of the image."""
+def _filling(fill: Fill, packed: Packed, seed: int, part: str, device: torch.device) -> Callable[[Any], Tensor | float]:
+    """What stands in the holes of a part's images with these indices: noise is a function of the image."""
     if fill != "noise":
         one = colour(fill, packed.mean, device)
         return lambda _: one
     shape = (3, packed.image_size, packed.image_size)
 
     def noise(indices: NDArray[np.int64]) -> Tensor:
-        planes = [numpy_rng(seed, "test noise", index).random(shape, dtype=np.float32) for index in indices.tolist()]
+        planes = [numpy_rng(seed, f"{part} noise", index).random(shape, dtype=np.float32) for index in indices.tolist()]
         return torch.from_numpy(np.stack(planes)).to(device)
 
     return noise

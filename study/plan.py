@@ -113,8 +113,11 @@ class Plan:
             alone += max((stage.forward for stage in stages), default=0)
         return {"shared": once, "unshared": alone}
 
-    def save(self, out: Path) -> Path:
-        """Writes the plan beside the stages, under its own digest for workers and as ``plan.json`` for readers."""
+    def save(self, out: Path, *, asked: bool = True) -> Path:
+        """Writes the plan beside the stages, under its own digest for workers and as ``plan.json`` for readers.
+
+        ``asked`` false: for workers alone, as a trial of a search is planned, which no report shows.
+        """
         value = {
             "study": self.study,
             "runs": [asdict(run) for run in self.runs],
@@ -123,7 +126,8 @@ class Plan:
         file = out / "plans" / f"{digest_of(value)}.json"
         text = json.dumps(value, indent=1)  # in order: a run's stages are made as they stand
         write_atomically(file, text)
-        write_atomically(out / "plan.json", text)
+        if asked:
+            write_atomically(out / "plan.json", text)
         return file
 
     @staticmethod

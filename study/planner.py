@@ -26,8 +26,11 @@ VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "evaluate": 2}
 """A number for each kind of stage, raised when the same options come to mean other numbers."""
 
 
-def make_plan(study: Study, *, device: str = "cpu", share: bool = True) -> Plan:
-    """The graph of a study for a kind of device. Raises BadInput where a data set is not what the study says."""
+def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: str = "test", joint: float = 1.0) -> Plan:
+    """The graph of a study for a kind of device. Raises BadInput where a data set is not what the study says.
+
+    A search evaluates on another ``part``, 'validation', and maybe after a share of the ``joint`` stage alone.
+    """
     numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
     packed, masks = _packed(study), _masks(study)
     stages: dict[str, Stage] = {stage.key: stage for stage in packed.values()}
@@ -36,7 +39,7 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True) -> Plan:
         for variant in study.variants.values():
             for seed in study.seeds:
                 name = f"{variant.name}/{data_name}/{seed}"
-                planner = _Planner(study, numerics, data, masks, seed, "" if share else name)
+                planner = _Planner(study, numerics, data, masks, seed, "" if share else name, part, joint)
                 roles = planner.run(variant)
                 identity = (data_name, seed, variant.method, *roles.values())
                 if share and identity in runs:  # one run under two names
@@ -202,8 +205,11 @@ class _Planner:
         masks: Mapping[str, Stage],
         seed: int,
         salt: str,
+        part: str,
+        joint: float,
     ) -> None:
         self.study, self.data, self.masks, self.seed, self.salt = study, data, masks, seed, salt
+        self.part, self.joint = part, joint
         self.numerics = numerics
         self.stages: dict[str, Stage] = {}
 
@@ -234,7 +240,7 @@ class _Planner:
         last = list(roles)[-1]
         evaluated = {"generator": method.generator, "fill": method.fill, "versions": _versions(method.generator, {})}
         size = self.study.image_size
-        test = self.data.options["dataset"].get("test", 0)
+        test = self.data.options["dataset"].get(self.part, 0)
         images = test if isinstance(test, int) else 0
         forward = images * work.generator_cost(method.generator, size)[1]
         return roles | self.evaluated(evaluated, {"model": roles[last]}, seed=self.seed, work=forward)
@@ -245,6 +251,8 @@ class _Planner:
         protocol = {**self.study.protocol.model_dump(mode="json"), "mask": mask}
         metrics = {name: metric.version for name, metric in catalog.METRICS.items()} | {"blended": blending.VERSION}
         options = {**model, "protocol": protocol, "metrics": metrics}
+        if self.part != "test":
+            options["part"] = self.part
         packed = {f"data.test_{name}": key for name, key in masks.items()}
         return packed | {"evaluate": self.add("evaluate", options, {**needs, **masks}, **more)}
 
@@ -319,6 +327,7 @@ class _Planner:
         macs = (2 + rounds) * forward(method.critics.values()) + sum(
             (_update(c) * c.recipe.critic_steps + 2) * critic[name] for name, c in method.critics.items()
         )
+        last = _shortened(steps.generator - updates, self.joint, options.log_every)
         roles["joint"] = self.add(
             "joint",
             {
@@ -327,15 +336,20 @@ class _Planner:
                 "critics": {name: c.model_dump(mode="json") for name, c in method.critics.items()},
                 "critic_steps": rounds,
                 "rate": rate("joint"),
-                "steps": steps.generator - updates,
+                "steps": last,
                 "first_update": updates,
                 "versions": _versions(method.generator, method.critics),
             },
             needs,
             seed=self.seed,
-            work=macs * batch * (steps.generator - updates),
+            work=macs * batch * last,
         )
         return roles
+
+
+def _shortened(steps: int, share: float, every: int) -> int:
+    """A share of so many steps, in whole intervals of the log, so that a longer stage can go on from it."""
+    return steps if share >= 1 else min(steps, every * max(1, round(share * steps / every)))
 
 
 def _update(critic: Critic) -> int:

@@ -17,10 +17,21 @@ from reports.frames import COLUMNS, Frames
 from reports.statistics import Comparison, compare
 from study.errors import BadInput, unknown
 from study.plan import Plan, Run
-from study.store import Damaged, RunState, Store, read_json
+from study.store import Damaged, RunState, Store, read_facts
+from study.trials import states
 
 TRAINED = ("pretrain", "critic", "joint")
 """The kinds of stages that are trained, and so have curves."""
+
+TEXTS = ("device", "torch", "python", "made")
+NUMBERS = ("seconds", "threads", "peak_memory_mib")
+"""What is recorded of the making of every stage."""
+
+STATES = ("completed", "diverged", "failed", "interrupted", "running")
+"""What the state of a run may say."""
+
+TOLD = frozenset({"name", "profile", "image_size", "data", "seeds", "readings", "ablations", "numerics"})
+"""What every plan tells of its study."""
 
 
 class Results(Frames):
@@ -45,43 +56,66 @@ def load(out: str | Path) -> Results:
     Raises BadInput where there is no study, or no plan that can be read.
     """
     out = Path(out)
-    plan = _plan(out / "plan.json")
     store = Store(out)
-    trained = [key for key, stage in plan.stages.items() if stage.kind in TRAINED and store.has(key)]
-    series = {key: _series(store, key) for key in trained}
-    runs = [_run(run, store, series) for run in plan.runs]
+    plan, told = _plan(out / "plan.json")
+    records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
+    runs = [_run(run, store, records) for run in plan.runs]
     there = [run for run, row in zip(plan.runs, runs, strict=True) if row["status"] == "completed"]
     return Results(
+        **told,
         study=_facts(plan, store),
         runs=_frame("runs", runs),
         scores=_scores(there, store),
-        curves=_curves(plan.runs, series),
-        factors=_frame("factors", _factors(plan)),
-        universes=_frame("universes", _universes(plan)),
-        readings=_frame("readings", plan.study["readings"]),
+        curves=_curves(plan.runs, records),
         stages=_frame("stages", _stages(plan, store)),
+        trials=_trials(out),
         pictures=_frame("pictures", [row for run in there for row in _pictures(run, store, "pictures")]),
         worst=_frame("worst", [row for run in there for row in _pictures(run, store, "worst")]),
     )
 
 
-def _plan(file: Path) -> Plan:
-    """Raises BadInput."""
+def _plan(file: Path) -> tuple[Plan, dict[str, pd.DataFrame]]:
+    """The plan, and the frames that stand in it whole. Raises BadInput."""
+    again = f"python -m study run runs.yaml --out {file.parent}"
+    if not file.exists():
+        raise BadInput(f"{file.parent}: there is no study here; make one with: {again}")
     try:
         plan = Plan.read(file)
-    except (KeyError, TypeError, AttributeError):
-        plan = None
-    if plan is not None:
-        return plan
-    again = f"python -m study run runs.yaml --out {file.parent}"
-    if file.exists():
-        raise BadInput(f"{file}: this file is damaged; write it anew, with all that is made kept, with: {again}")
-    raise BadInput(f"{file.parent}: there is no study here; make one with: {again}")
+        if plan is None or not _whole(plan):
+            raise ValueError("this is no plan, or a part of one")
+        plan.work()
+        told = {"factors": _factors(plan), "universes": _universes(plan), "readings": plan.study["readings"]}
+        return plan, {name: _frame(name, rows) for name, rows in told.items()}
+    except (KeyError, TypeError, AttributeError, ValueError) as fault:
+        damaged = f"{file}: this file is damaged; write it anew, with all that is made kept, with: {again}"
+        raise BadInput(damaged) from fault
 
 
-def _series(store: Store, key: str) -> dict[str, Any] | None:
-    """What was recorded while a stage was trained: ``step`` and ``terms``. None where it is not what was published."""
-    return read_json(store.folder(key) / "series.json") if store.intact(key, "series.json") else None
+def _whole(plan: Plan) -> bool:
+    """Whether what is read of a plan is in it."""
+    return (
+        plan.study.keys() >= TOLD
+        and all(entry.keys() >= {"kind", "stage"} for entry in plan.study["data"].values())
+        and all(entry.keys() >= {"base", "contrasts", "design"} for entry in plan.study.get("multiverses", {}).values())
+        and all(plan.stages.keys() >= set(run.stages.values()) and "evaluate" in run.stages for run in plan.runs)
+    )
+
+
+def _record(store: Store, key: str, kind: str) -> dict[str, Any]:
+    """What was recorded as a stage was made: of training ``step`` and ``terms``, of data its parts.
+
+    Empty where it is not what was published.
+    """
+    name = "series.json" if kind in TRAINED else "data.json"
+    return read_facts(store.folder(key) / name) if store.intact(key, name) else {}
+
+
+def _made(store: Store, key: str) -> dict[str, Any]:
+    """Who made a stage in what time; empty where that is not recorded, or no longer what was."""
+    made = store.made(key)
+    sound = all(isinstance(made.get(name), str) for name in TEXTS)
+    sound = sound and all(isinstance(made.get(name), int | float) for name in NUMBERS)
+    return made if sound and isinstance(made.get("steps", 0), int) else {}
 
 
 def _frame(name: str, rows: Any) -> pd.DataFrame:
@@ -92,27 +126,27 @@ def _of(run: Run) -> dict[str, Any]:
     return {"run": run.name, "variant": run.variant, "data": run.data, "seed": run.seed}
 
 
-def _run(run: Run, store: Store, series: Mapping[str, Any]) -> dict[str, Any]:
+def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
     state = RunState.of(store.out, run.name).read()
+    state = state if state.get("status") in STATES else {}
     last = run.stages["evaluate"]
-    status, why = RunState.word(state, store.has(last), alive=True), state.get("why", "")
+    status, why = RunState.word(state, store.has(last), alive=True), str(state.get("why", ""))
     if status == "missing" and state:
         why = f"its stage {last} is not there"
     elif status == "missing" and store.has(last):
         why = "how it ended is not recorded; the study's command records it"
-    elif status == "completed":
+    elif status in ("completed", "diverged"):
         try:
             store.verified(last)
         except Damaged:
             status, why = "missing", f"its stage {last} is damaged; the study's command makes it again"
     if status == "completed":  # with what its stages warned of, and lack
         warned = [warning for key in run.stages.values() for warning in store.outcome(key).get("warnings", [])]
-        why = "; ".join(dict.fromkeys(filter(None, [why, *warned, *_lacking(run, store, series)])))
+        why = "; ".join(dict.fromkeys(filter(None, [why, *warned, *_lacking(run, store, records)])))
     outcome = store.outcome(last)
     trained = [key for role, key in run.stages.items() if not role.startswith("data")]
-    made = [store.made(key) for key in trained]
-    joint = store.made(run.stages["joint"]) if "joint" in run.stages else {}
-    memory = [facts["peak_memory_mib"] for facts in made if "peak_memory_mib" in facts]
+    made = [facts for key in trained if (facts := _made(store, key))]
+    joint = _made(store, run.stages["joint"]) if "joint" in run.stages else {}
     return {
         **_of(run),
         "method": run.method,
@@ -122,23 +156,24 @@ def _run(run: Run, store: Store, series: Mapping[str, Any]) -> dict[str, Any]:
         "updates": run.updates,
         "parameters": run.parameters,
         "critic_parameters": run.critic_parameters,
-        "seconds": sum(facts.get("seconds", 0.0) for facts in made),
+        "seconds": sum(facts["seconds"] for facts in made),
         "start": run.start,
         "record": state.get("record", ""),
         "step_ms": 1000 * joint["seconds"] / joint["steps"] if joint.get("steps") else np.nan,
-        "memory_mib": max(memory, default=np.nan),
+        "memory_mib": max((facts["peak_memory_mib"] for facts in made), default=np.nan),
     }
 
 
-def _lacking(run: Run, store: Store, series: Mapping[str, Any]) -> Iterator[str]:
+def _lacking(run: Run, store: Store, records: Mapping[str, Any]) -> Iterator[str]:
     """What a completed run's report has to do without."""
     for role, key in run.stages.items():
-        if role.partition(".")[0] in TRAINED:
-            if not store.has(key):
-                yield f"its stage {key} is not there, and with it its curves"
-            elif series[key] is None:
-                yield f"its stage {key} is damaged, and its curves are left out"
-        if not store.made(key):
+        lost = "the counts of its images" if role == "data" else ""
+        lost = "its curves" if role.partition(".")[0] in TRAINED else lost
+        if lost and not store.has(key):
+            yield f"its stage {key} is not there, and with it {lost}"
+        elif lost and not records.get(key):
+            yield f"its stage {key} is damaged, and {lost} are left out"
+        if not _made(store, key):
             yield f"who made its stage {key} in what time is not recorded"
 
 
@@ -185,12 +220,12 @@ def _scores(runs: list[Run], store: Store) -> pd.DataFrame:
     return found.frame()
 
 
-def _curves(runs: list[Run], series: Mapping[str, Any]) -> pd.DataFrame:
+def _curves(runs: list[Run], records: Mapping[str, Any]) -> pd.DataFrame:
     found = _Long("curves")
     for run in runs:
         for role, key in run.stages.items():
-            recorded = series.get(key) or {"terms": {}}
-            for name, values in recorded["terms"].items():
+            recorded = records.get(key, {})
+            for name, values in recorded.get("terms", {}).items():
                 network, _, term = name.partition(".")
                 facts = {"stage": role.partition(".")[0], "network": network, "term": term}
                 found.add(run, len(values), **facts, step=recorded["step"], value=np.array(values, float))
@@ -226,15 +261,27 @@ def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
     users = plan.users()
     for key, stage in plan.stages.items():
         if store.has(key):
-            made = store.made(key)
+            made = _made(store, key)
             facts = {name: made.get(name) for name in ("seconds", "device", "torch")}
             yield {"key": key, "kind": stage.kind, "runs": len(users[key]), "steps": stage.steps, **facts}
+
+
+def _trials(out: Path) -> pd.DataFrame:
+    """The trials of all searches in an output, each search's in their order, settings in the order of its space."""
+    rows = []
+    for state in states(out):
+        keys = [entry["key"] for entry in state["space"]]
+        for row in state["trials"]:
+            settings = {key: row["settings"][key] for key in keys if key in row["settings"]}
+            rows.append({**row, "variant": state["variant"], "settings": json.dumps(settings)})
+    found = _frame("trials", rows)
+    return found.assign(value=found["value"].astype(float), usual=found["usual"].astype(bool))
 
 
 def _pictures(run: Run, store: Store, kind: str) -> Iterator[dict[str, Any]]:
     """Of the ``kind`` 'pictures' or 'worst'."""
     folder = store.folder(run.stages["evaluate"])
-    names: list[str] = (read_json(folder / "evaluation.json") or {}).get(kind) or []
+    names: list[str] = read_facts(folder / "evaluation.json").get(kind) or []
     for output, stack in _mapped(folder / f"{kind}.safetensors").items() if names else ():
         for image, pixels in zip(names, stack, strict=True):
             yield {**_of(run), "image": image, "output": output, "pixels": pixels}
@@ -253,7 +300,7 @@ def _mapped(file: Path) -> dict[str, NDArray[np.uint8]]:
 def _facts(plan: Plan, store: Store) -> dict[str, Any]:
     """What the report says of the study as a whole."""
     study = plan.study
-    made = [store.made(key) for key in plan.stages if store.has(key)]
+    made = [facts for key in plan.stages if store.has(key) and (facts := _made(store, key))]
     proposed = next((run for run in plan.runs if run.variant == "proposed"), None)
     proposed = proposed or next((run for run in plan.runs if run.method == "proposed"), None)
     control = next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None)
@@ -269,19 +316,23 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
         "batch": config.get("batch"),
         "steps": config.get("steps"),
         "data": [_data(name, entry, store) for name, entry in study["data"].items()],
-        "versions": made[-1] and {name: made[-1].get(name) for name in ("torch", "python")} if made else {},
-        "devices": sorted({f"{facts['device']}, {facts['threads']} thread" for facts in made if "device" in facts}),
+        "versions": {name: made[-1][name] for name in ("torch", "python")} if made else {},
+        "devices": sorted({f"{facts['device']}, {facts['threads']} thread" for facts in made}),
         "seeds": study["seeds"],
         "reference": proposed.variant if proposed else None,
         "control": control,
         "sharing": plan.work(),
-        "seconds": sum(facts.get("seconds", 0.0) for facts in made),
-        "made": max((facts.get("made", "") for facts in made), default=""),
+        "seconds": sum(facts["seconds"] for facts in made),
+        "made": max((facts["made"] for facts in made), default=""),
         "numerics": study["numerics"],
         "protocol": study.get("protocol"),
         "aliases": {alias: run.variant for run in plan.runs for alias in run.aliases},
         "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
         "networks": study.get("networks"),
+        "searches": {
+            state["variant"]: {key: value for key, value in state.items() if key not in ("variant", "trials")}
+            for state in states(store.out)
+        },
         "multiverses": {
             name: {key: multiverse[key] for key in ("base", "contrasts", "design")}
             for name, multiverse in study.get("multiverses", {}).items()
@@ -291,9 +342,7 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
 
 def _data(name: str, entry: dict[str, Any], store: Store) -> dict[str, Any]:
     facts: dict[str, Any] = {"name": name, "kind": entry["kind"], "like": entry.get("like")}
-    try:
-        packed = json.loads((store.folder(entry["stage"]) / "data.json").read_text())
-    except (OSError, ValueError):
+    if not (packed := _record(store, entry["stage"], "data")):
         return facts
     counts = {part: stop - start for part, (start, stop) in packed["parts"].items()}
     return {**facts, **counts, "digest": packed["digest"], "left_out": len(packed["left_out"])}

@@ -20,8 +20,9 @@ from models.masks import RandomBox
 from models.method import Recipe, Trained
 from study import catalog
 from study.cells import Cells
-from study.configuration import Ablation, Multiverse, Numerics, Observer, Protocol, Study, Variant
+from study.configuration import Ablation, Multiverse, Numerics, Observer, Protocol, Search, Study, Tuned, Variant
 from study.errors import BadInput, near, shown, unknown
+from study.search import impossible
 from study.source import Node, Place, assign, known_keys, no_mapping, read
 from study.wording import fields, said
 
@@ -39,8 +40,14 @@ SECTIONS = (
     "protocol",
     "numerics",
     "observers",
+    "search",
+    "tuned",
+    "include",
 )
 """What a study file may say; ``profiles`` lays some of them over the rest."""
+
+INCLUDED = ("variants", "tuned")
+"""What a file may say that a study includes."""
 
 SMALLEST_HOLE = 6
 """The side, in pixels, of a box that holds the centre of one of SSIM's 11x11 windows wherever it lies."""
@@ -65,6 +72,7 @@ def load(
     root = read(file, unread)
     if not root.is_mapping:
         raise BadInput([*unread, root.place.fault("a study file is a mapping with 'data' and 'variants'")])
+    root = _with_included(root, file, faults, unread)
     profiles = _profiles(root, faults)
     chosen = _chosen_profile(root, profiles, profile, faults)
     for name, overlay in profiles.items():
@@ -80,11 +88,38 @@ def load(
         raise BadInput(list(dict.fromkeys(faults)))
     study = _selected(study, only, seeds)
     _repairable(study, tree)
+    _fresh(study)
     return study
 
 
 def _place_of(fault: str) -> tuple[str, ...]:
     return tuple(fault.split(": ", 2)[:2])
+
+
+def _with_included(root: Node, file: Path, faults: list[str], unread: list[str]) -> Node:
+    """The study's tree with the variants of the files that it includes, which are named from its own folder."""
+    section = root.get("include")
+    if section is None:
+        return root
+    names = section.value if isinstance(section.value, list) else [section]
+    for name in names:
+        if not name.text:
+            faults.append(name.place.fault(f"{shown(name.plain())} is no file; write [out/search/proposed_tuned.yaml]"))
+            continue
+        try:
+            tree = read(file.parent / name.text, unread)
+        except BadInput as error:
+            why = f"a search writes it at its end: python -m study tune {file.name} --variant NAME"
+            faults.append(name.place.fault(f"{error} ({why})"))
+            continue
+        tree = known_keys(tree, INCLUDED, faults)
+        for section_name, entries in tree.items():
+            own = root.get(section_name)
+            for key, entry in entries.items():
+                if own is not None and own.get(key) is not None:
+                    faults.append((entry.key or entry.place).fault(f"'{key}' stands in {file} too; rename one"))
+        root = tree.extending(root)
+    return root
 
 
 def _profiles(root: Node, faults: list[str]) -> dict[str, Node]:
@@ -94,7 +129,7 @@ def _profiles(root: Node, faults: list[str]) -> dict[str, Node]:
         return {}
     if not section.is_mapping:
         faults.append(section.place.fault(no_mapping(section, "profiles")))
-    keys = [key for key in SECTIONS if key not in ("study", "profile")]
+    keys = [key for key in SECTIONS if key not in ("study", "profile", "include")]
     return {name: known_keys(overlay, keys, faults) for name, overlay in section.items()}
 
 
@@ -155,6 +190,20 @@ def _repairable(study: Study, tree: Node) -> None:
         raise BadInput(faults)
 
 
+def _fresh(study: Study) -> None:
+    """A tuned variant is not run with the seeds by which it was found: its score there is the search's own."""
+    faults = []
+    for variant in study.variants.values():
+        tuned = study.tuned.get(variant.reference or variant.name)
+        if tuned and (seen := sorted({*tuned.seeds} & {*study.seeds})):
+            faults.append(
+                f"{study.file}: '{variant.name}' was found by a search with seed {', '.join(map(str, seen))}; run it "
+                "with fresh ones (--seeds or 'seeds'), or leave it out with --only"
+            )
+    if faults:
+        raise BadInput(faults)
+
+
 @cache
 def _build(what: str, part: str) -> None:
     """Builds a network without memory, once. Raises ValueError where it cannot be built."""
@@ -211,6 +260,8 @@ class _Reader:
         data = {name: self.dataset(node) for name, node in self.named("data")}
         if self.section("data").value == {}:
             self.fault(self.section("data").place, "a study needs at least one data set")
+        tuned = {name: self.model(Tuned, node) for name, node in self.named("tuned")}
+        search = self.search(found, list(data))
         study = Study(
             name=self.value("study", Annotated[str, Field(strict=True, min_length=1)], self.file.stem),
             file=self.file,
@@ -224,6 +275,8 @@ class _Reader:
             protocol=protocol,
             numerics=self.model(Numerics, self.section("numerics")) or Numerics(),
             observers=self.value("observers", list[Observer], []),
+            search=search,
+            tuned={name: entry for name, entry in tuned.items() if entry},
             resolved={key: node.plain() for key, node in self.tree.items() if key != "profiles"},
             data_nodes=dict(self.section("data").items()),
         )
@@ -235,6 +288,24 @@ class _Reader:
         if len(set(seeds)) < len(seeds):
             self.fault(self.section("seeds").place, f"got {seeds}; a seed stands twice")
         return seeds
+
+    def search(self, variants: Mapping[str, Variant], data: Sequence[str]) -> Search:
+        """How variants are tuned. What is searched has to be an option of some method, and its range possible."""
+        section = self.section("search")
+        search = self.model(Search, section)
+        if search is None:
+            return Search()
+        if search.data is not None and search.data not in data:
+            self.fault(section.at(("data",)).place, unknown(search.data, data, "no data set of this study"))
+        for name, values in (("seeds", search.seeds), ("rungs", search.rungs)):
+            if len(set(values)) < len(values):
+                self.fault(section.at((name,)).place, f"got {values}; one stands twice")
+        trained = [variant for variant in variants.values() if isinstance(variant.options, Trained)]
+        for key, within in search.space.items():
+            if why := impossible(key, within, trained):
+                node = section.at(("space", key))
+                self.fault(node.key or node.place, why)
+        return search
 
     # -- sections of named entries --------------------------------------------------------------------------
 

@@ -194,6 +194,8 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         **{key: plan.study[key] for key in ("name", "profile", "image_size", "protocol", "numerics")},
         "dataset": plan.study["data"][run.data],
     }
+    if "trial" in plan.study:  # of a search: its Optuna number and what it set
+        config["trial"] = plan.study["trial"]
     try:
         recorded = record(run.name, config, body, out=store.out, observers=observers, opened=opened)
     except (Exception, Interrupted) as error:

@@ -54,6 +54,12 @@ def read_json(file: Path) -> Any:
         return None
 
 
+def read_facts(file: Path) -> dict[str, Any]:
+    """Reads JSON that is facts by name; empty where there is no such file, or it is damaged or holds anything else."""
+    found = read_json(file)
+    return found if isinstance(found, dict) else {}
+
+
 def digest_of(file: Path) -> str:
     """The SHA-256 of a file, in hex."""
     with file.open("rb") as stream:
@@ -81,13 +87,13 @@ class Store:
         return (self.folder(key) / MANIFEST).is_file()
 
     def manifest(self, key: str) -> dict[str, Any]:
-        """``files``: checksum by name; ``outcome``: how the stage ended. Empty where the stage is not there."""
-        return read_json(self.folder(key) / MANIFEST) or {}
+        """``files``: checksum by name; ``outcome``: how the stage ended. Empty where there is none that can be read."""
+        return read_facts(self.folder(key) / MANIFEST)
 
     def outcome(self, key: str) -> dict[str, Any]:
         """How a published stage ended: ``{"status": "finished"}`` or ``diverged``, with the step."""
-        outcome: dict[str, Any] = self.manifest(key).get("outcome", {})
-        return outcome
+        outcome = self.manifest(key).get("outcome")
+        return outcome if isinstance(outcome, dict) else {}
 
     def verified(self, key: str) -> Path:
         """The folder of a stage whose every file has been read against its checksum (once in a process).
@@ -159,7 +165,7 @@ class Store:
 
     def made(self, key: str) -> dict[str, Any]:
         """Who made a stage: device, versions, seconds; empty where that is not known."""
-        return read_json(self.out / "made" / f"{key}.json") or {}
+        return read_facts(self.out / "made" / f"{key}.json")
 
 
 @dataclass(frozen=True)
@@ -176,7 +182,7 @@ class RunState:
 
     def read(self) -> dict[str, Any]:
         """``run``, ``status``, ``record``, ``stage``, ``why``, ``results``; empty where the run has not begun."""
-        return read_json(self.file) or {}
+        return read_facts(self.file)
 
     def write(self, **facts: Any) -> None:
         """Replaces the state, whole."""

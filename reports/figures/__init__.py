@@ -6,6 +6,7 @@ from reports.figures.contrasts import forest_of_contrasts
 from reports.figures.curves import training_curves
 from reports.figures.mechanism import mechanism, sharpness
 from reports.figures.repairs import repairs, worst
+from reports.figures.search import history, importances, slices
 from reports.figures.specification import specification
 
 __all__ = [
@@ -13,10 +14,13 @@ __all__ = [
     "forest",
     "forest_of_contrasts",
     "generator",
+    "history",
+    "importances",
     "mechanism",
     "network",
     "repairs",
     "sharpness",
+    "slices",
     "specification",
     "training_curves",
     "worst",

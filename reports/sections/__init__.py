@@ -13,6 +13,7 @@ from reports.sections import (
     readings,
     repairs,
     results,
+    search,
     summary,
     training,
 )
@@ -26,6 +27,7 @@ SECTIONS: tuple[Callable[[Frames], Section], ...] = (
     results.contrasts,
     repairs.other_data,
     ablations.ablations,
+    search.search,
     training.mechanism,
     training.curves,
     training.cost,

@@ -13,6 +13,7 @@ class Task:
     """Something to make: shared stages by their keys, or a run by its name.
 
     ``why``: the run is not made but recorded as failed, because of this. ``needs``: stages that must be there first.
+    ``plan``: the file of the plan that its names stand in, where that is not the executor's own.
     """
 
     keys: tuple[str, ...]
@@ -21,6 +22,7 @@ class Task:
     why: str = ""
     work: int = 0
     rank: int = 0
+    plan: str = ""
 
 
 @dataclass(frozen=True)

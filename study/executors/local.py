@@ -169,10 +169,7 @@ def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: in
 
     torch.set_num_interop_threads(1)
     device = prepare(device_kind, place)
-    plan, store = Plan.read(Path(plan_file)), Store(Path(out))
-    assert plan is not None
-    runs = {run.name: run for run in plan.runs}
-    observers = [Observer.model_validate(observer) for observer in plan.study["observers"]]
+    store, read = Store(Path(out)), ""
 
     while True:
         try:
@@ -183,6 +180,13 @@ def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: in
             return
         report.begin(task)
         try:
+            if read != (task.plan or plan_file):
+                read = task.plan or plan_file
+                found = Plan.read(Path(read))
+                assert found is not None, f"{read}: there is no plan"
+                plan = found
+                runs = {run.name: run for run in plan.runs}
+                observers = [Observer.model_validate(observer) for observer in plan.study["observers"]]
             if task.why:
                 run = runs[task.run]
                 config = {"run": run.name, "options": run.config}

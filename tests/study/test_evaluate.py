@@ -167,6 +167,23 @@ def test_a_filler_is_made_once_for_all_seeds(tmp_path: Path) -> None:
     assert len({run.stages["evaluate"] for run in plan.runs if run.variant == "proposed"}) == 3
 
 
+@pytest.mark.parametrize("batch", [1, 3, 50])
+def test_the_worst_repairs_are_kept_whatever_the_batch(
+    tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluation, "BATCH", batch)
+    data = {"faces": {"kind": "faces", "train": 4, "validation": 1, "test": 11}}
+    plan, store = tiny.planned(tmp_path, {"mean": {"method": "mean"}}, data=data, protocol={"pictures": 11})
+    facts, scores, pictures = evaluated((plan, tiny.made(plan, store)), "mean")
+    psnr = [score(facts, scores, name, "composite", "hole", "psnr") for name in facts["images"]]
+    assert facts["worst"] == [facts["images"][place] for place in np.argsort(psnr)[:3]]
+    worst = load_file(store.folder(tiny.run_of(plan, "mean").stages["evaluate"]) / "worst.safetensors")
+    assert set(worst) == set(pictures)
+    for place, name in enumerate(facts["worst"]):
+        for kind, stack in worst.items():
+            assert np.array_equal(stack[place], pictures[kind][facts["pictures"].index(name)])
+
+
 def test_an_evaluation_can_be_stopped(found: Found) -> None:
     plan, store = found
     stage = tiny.stage_of(plan, "evaluate", "proposed")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -53,7 +55,7 @@ def results(made: tuple[Plan, Store]) -> Results:
 def test_every_frame_has_its_columns(results: Results) -> None:
     for name, columns in COLUMNS.items():
         frame = getattr(results, name)
-        assert isinstance(frame, pd.DataFrame) and len(frame)
+        assert isinstance(frame, pd.DataFrame) and (len(frame) or name == "trials")  # nothing is searched here
         assert list(frame.columns) == list(columns), name
 
 
@@ -133,6 +135,7 @@ def test_factors_and_universes_name_the_run_that_has_several_names(results: Resu
         ("evaluate/pictures.safetensors", "missing", "is damaged; the study's command makes it again"),
         ("evaluate/evaluation.json", "missing", "is damaged; the study's command makes it again"),
         ("joint/series.json", "completed", "is damaged, and its curves are left out"),
+        ("data/data.json", "completed", "is damaged, and the counts of its images are left out"),
         ("joint/manifest.json", "completed", "joint-"),
         ("made", "completed", "in what time is not recorded"),
         ("state", "missing", "how it ended is not recorded; the study's command records it"),
@@ -155,7 +158,7 @@ def test_what_is_damaged_is_named_and_all_else_is_there(
     if harm == "removed":
         file.unlink()
     elif harm == "flipped":
-        if file.suffix == ".json" and role != "joint" and name != "evaluation.json":
+        if role in ("made", "state"):
             pytest.skip("a state and who made a stage have no checksum")
         file.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
     else:
@@ -169,6 +172,61 @@ def test_what_is_damaged_is_named_and_all_else_is_there(
         document(found)
 
 
+OTHER = [b"5", b"[1]", b'{"files": 1, "outcome": [1], "status": 5}', b'{"seconds": "x", "steps": 3, "device": "cpu"}']
+
+
+@pytest.mark.parametrize("content", OTHER)
+def test_json_that_says_something_else_is_damaged(made: tuple[Plan, Store], tmp_path: Path, content: bytes) -> None:
+    plan, store = made
+    run = tiny.run_of(plan, "glcic", 0)
+    joint, last, data = (run.stages[role] for role in ("joint", "evaluate", "data"))
+    damages = {
+        f"made/{joint}.json": f"who made its stage {joint} in what time is not recorded",
+        f"stages/{joint}/manifest.json": f"its stage {joint} is damaged, and its curves are left out",
+        f"stages/{last}/manifest.json": f"its stage {last} is damaged; the study's command makes it again",
+        f"stages/{data}/data.json": f"its stage {data} is damaged, and the counts of its images are left out",
+        RunState.of(Path(), run.name).file.as_posix(): "how it ended is not recorded; the study's command records it",
+    }
+    out = shutil.copytree(store.out, tmp_path / "out")
+    for name, why in damages.items():
+        whole = (out / name).read_bytes()
+        (out / name).write_bytes(content)
+        assert study.load(out).runs.set_index("run").loc[run.name, "why"] == why
+        (out / name).write_bytes(whole)
+
+
+def test_no_flipped_bit_hides_a_run(made: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, store = made
+    out, drawn = shutil.copytree(store.out, tmp_path / "out"), random.Random(0)
+    places = ("plan.json", "made/*.json", "runs/*.json", "stages/*/*.json", "stages/*/*.safetensors")
+    files = [sorted(out.glob(place)) for place in places]
+    for number in range(60):
+        file = drawn.choice(files[number % len(files)])
+        whole = file.read_bytes()
+        place = drawn.randrange(len(whole))
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << drawn.randrange(7)]) + whole[place + 1 :])
+        try:
+            assert len(study.load(out).runs) == len(plan.runs)
+        except BadInput:
+            assert file.name == "plan.json"
+        file.write_bytes(whole)
+
+
+def test_a_diverged_run_whose_end_is_damaged_is_missing(made: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, store = made
+    out = shutil.copytree(store.out, tmp_path / "out")
+    key = tiny.run_of(plan, "wild").stages["evaluate"]
+    file = out / "stages" / key / "manifest.json"
+    content = json.loads(file.read_text())
+    content["outcome"]["step"] += 1
+    file.write_text(json.dumps(content))
+    row = study.load(out).runs.set_index("run").loc["wild/faces/0"]
+    assert (
+        row["status"] == "missing" and row["why"] == f"its stage {key} is damaged; the study's command makes it again"
+    )
+    assert pd.isna(row["diverged_at"])
+
+
 DAMAGED = [b"", b"{", b"[]", b"{}", b'{"study": {}}', b'{"study": 1, "runs": [2], "stages": []}']
 
 
@@ -179,10 +237,71 @@ def test_a_damaged_plan_says_what_to_do(tmp_path: Path, content: bytes) -> None:
         study.load(tmp_path)
 
 
+@pytest.mark.parametrize("lost", ["stage", "evaluate", "study", "level"])
+def test_a_plan_in_which_something_is_lost_is_damaged(made: tuple[Plan, Store], tmp_path: Path, lost: str) -> None:
+    value = json.loads((made[1].out / "plan.json").read_text())
+    if lost == "stage":
+        del value["stages"][0]
+    elif lost == "evaluate":
+        del value["runs"][0]["stages"]["evaluate"]
+    elif lost == "study":
+        del value["study"]["readings"]
+    else:
+        del value["study"]["ablations"]["critics"]["cells"]
+    (tmp_path / "plan.json").write_text(json.dumps(value))
+    with pytest.raises(BadInput, match=r"plan\.json: this file is damaged"):
+        study.load(tmp_path)
+
+
 def test_pictures(results: Results) -> None:
     one = results.pictures.query("run == 'mean/faces/0'")
     assert set(one["output"]) == {"truth", "masked", "raw", "composite", "blended"} and one["image"].nunique() == 2
     assert all(pixels.shape == (32, 32, 3) and pixels.dtype == np.uint8 for pixels in one["pixels"])
+
+
+def test_worst_pictures_are_of_the_lowest_scores(results: Results) -> None:
+    scores = results.select("psnr", "hole", "composite", "faces")
+    assert set(results.worst["run"]) == set(scores["run"])
+    for run, shown in results.worst.groupby("run"):
+        lowest = scores[scores["run"] == run].sort_values("value")["image"].tolist()[:3]
+        assert shown["image"].unique().tolist() == lowest
+        assert set(shown["output"]) == {"truth", "masked", "raw", "composite", "blended"}
+
+
+def test_an_output_without_worst_pictures_is_read(made: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, store = made
+    copy = Store(shutil.copytree(store.out, tmp_path / "out"))
+    for key in {run.stages["evaluate"] for run in plan.runs if run.variant != "wild"}:
+        outcome, by = copy.outcome(key), copy.made(key)
+        files = copy.workspace(key) / "files"
+        shutil.copytree(copy.folder(key), files, dirs_exist_ok=True)
+        (files / "worst.safetensors").unlink()
+        facts = json.loads((files / "evaluation.json").read_text())
+        del facts["worst"]
+        (files / "evaluation.json").write_text(json.dumps(facts))
+        shutil.rmtree(copy.folder(key))
+        copy.publish(key, outcome, by)
+    found = study.load(copy.out)
+    assert found.worst.empty and list(found.worst.columns) == list(COLUMNS["worst"])
+    assert len(found.pictures) and set(found.runs["status"]) == {"completed", "diverged"}
+
+
+def test_long_text_is_categories_and_values_are_whole(results: Results) -> None:
+    text = [column for column in COLUMNS["scores"] if column not in ("seed", "value")]
+    assert all(isinstance(results.scores[column].dtype, pd.CategoricalDtype) for column in text)
+    assert (results.scores["seed"].dtype, results.scores["value"].dtype) == (np.int64, np.float64)
+    assert isinstance(results.curves["term"].dtype, pd.CategoricalDtype)
+
+
+def test_scores_are_sorted_out_once(results: Results) -> None:
+    asked = ("psnr", "hole", "composite", "faces")
+    one = results.select(*asked)
+    assert one is results.select(*asked) and (one["metric"] == "psnr").all() and (one["region"] == "hole").all()
+    none = results.select("psnr", "nowhere", "composite", "faces")
+    assert none.empty and list(none.columns) == list(results.scores.columns)
+    assert results.once("a key", list) is results.once("a key", list)
+    half = dataclasses.replace(results, scores=results.scores[results.scores["seed"] == 0])
+    assert set(half.select(*asked)["seed"]) == {0} and half.once("a key", list) is not results.once("a key", list)
 
 
 def test_facts(results: Results) -> None:

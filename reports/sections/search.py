@@ -1,0 +1,211 @@
+"""What tuning found and what it was worth: the weights that the paper set by hand, searched for."""
+
+from reports import figures, tables
+from reports.document import (
+    Block,
+    Cell,
+    FigureView,
+    Heading,
+    Note,
+    Section,
+    TableView,
+    duration,
+    interval,
+    number,
+    text,
+    there,
+)
+from reports.frames import Frames
+from reports.naming import label, metric_of
+from reports.sections.common import each_data_set, records, slug
+
+WHY = (
+    "The paper sets the weights of eq. (8) by hand (section 5). A method may win by its idea or by such tuning; so the "
+    "settings were searched, for each method here with its own number of trials, by the PSNR of the hole in the "
+    "validation images and with seeds of the search's own. No test image was repaired for it. The score of a search is "
+    "that of the luckiest of many trials and no result: what tuning bought is told by the tuned variant's runs "
+    "with fresh seeds."
+)
+STATES = {"completed": "", "pruned": "pruned", "diverged": "diverged", "failed": "failed", "running": "under way"}
+
+
+def search(frames: Frames) -> Section:
+    """The searches, and what they bought."""
+    blocks: list[Block] = []
+    if frames.trials.empty:
+        blocks.append(Note(tables.NO_SEARCH, "nothing"))
+    else:
+        blocks += [Note(WHY), there(searches, frames), *each_data_set(frames, bought)]
+        for variant in tables.searched(frames):
+            blocks += [Heading(label(variant)), Note(told(frames, variant))]
+            blocks += [there(make, frames, variant) for make in (history, slices, options, importances, trials)]
+    return Section(id="search", title="What tuning found, and what it was worth", blocks=blocks)
+
+
+def searches(frames: Frames) -> TableView:
+    """Each search in a row."""
+    table = tables.search_table(frames)
+    digits = metric_of("psnr").digits
+    return TableView(
+        name="searches",
+        caption="The searches: trials that ended, and mean PSNR of the hole (dB) in the validation images, of the "
+        "study's own setting and of the best that was found. Pruned: stopped early for a poor score.",
+        headings=["Method", "Trials", "Completed", "Pruned", "Diverged", "Own setting", "Best", "Gain", "Time"],
+        rows=[
+            [
+                Cell(row["label"]),
+                number(row["trials"]),
+                *(number(row[state]) for state in ("completed", "pruned", "diverged")),
+                number(row["usual"], digits),
+                number(row["best"], digits),
+                number(row["gain"], digits, sign="+"),
+                Cell(duration(row["seconds"]), kind="number"),
+            ]
+            for row in records(table)
+        ],
+        frame=table,
+    )
+
+
+def bought(frames: Frames, data: str) -> TableView:
+    """Untuned and tuned side by side."""
+    table = tables.bought_table(frames, data)
+    digits = metric_of("psnr").digits
+    rows = []
+    for row in records(table):
+        n = f"{row['seeds_tuned']} and {row['seeds_untuned']} seeds, {'paired' if row['paired'] else 'not paired'}"
+        difference = interval(row["low"], row["high"], digits + 1, "+")
+        rows.append(
+            [
+                Cell(row["label"]),
+                number(row["untuned"], digits, interval(row["untuned_low"], row["untuned_high"], digits)),
+                number(row["tuned"], digits, interval(row["tuned_low"], row["tuned_high"], digits)),
+                number(row["difference"], digits + 1, difference, "+"),
+                Cell(n, below=f"{row['images']:,} images"),
+                Cell(row["outcome"], below=row["why"], kind="said"),
+            ]
+        )
+    return TableView(
+        name=slug("tuned", data),
+        caption=f"What tuning bought on {data}: PSNR of the hole (dB, ↑) in the test images, of each method as the "
+        "study has it and as it was tuned, with 95% intervals over seeds and images. The claim: it is better tuned.",
+        headings=["Method", "Untuned", "Tuned", "Difference", "n", "Outcome"],
+        rows=rows,
+        frame=table,
+    )
+
+
+def told(frames: Frames, variant: str) -> str:
+    """A search in a few sentences."""
+    row = next(row for row in records(tables.search_table(frames)) if row["variant"] == variant)
+    facts = (frames.study["searches"] or {}).get(variant) or {}
+    lost = f", and {row['failed']} that failed and do not count" if row["failed"] else ""
+    ways = ", ".join(
+        f"{row[state]} {state}" for state in ("completed", "pruned", "diverged") if row[state] or state == "completed"
+    )
+    how = f"{row['trials']} trials of {row['seeds']} seed{'' if row['seeds'] == 1 else 's'} each ({ways}){lost}"
+    by = f", sampled by {facts['sampler']}, pruned by {facts['pruner']}" if facts.get("sampler") else ""
+    left = row["wanted"] - row["trials"]
+    still = f" {left:.0f} are still to be made." if left > 0 else ""
+    searched = f" Searched: {', '.join(tables.options(frames, variant))}."
+    if row["completed"] and row["gain"] == 0:
+        best = " None of them scored better than the study's own setting."
+    elif row["completed"]:
+        best = f" The best is trial {row['number']}, {row['best']:.2f} dB."
+    else:
+        best = ""
+    return f"{how}{by}.{still}{searched}{best}"
+
+
+def history(frames: Frames, variant: str) -> FigureView:
+    """The trials in their order."""
+    return FigureView(
+        name=slug("search", variant),
+        drawn=figures.history(frames, variant),
+        alt="A dot a trial: its validation PSNR against its number, with the best so far as a line and the study's own "
+        "setting marked; the table below holds the values.",
+        caption=f"The search of {label(variant)}, trial by trial. The broken line is at the study's own setting.",
+    )
+
+
+def options(frames: Frames, variant: str) -> TableView:
+    """What was searched, what was found, and which way the score goes."""
+    table = tables.option_table(frames, variant)
+    return TableView(
+        name=slug("options", variant),
+        caption=f"What was searched of {label(variant)}: the study's own value and the best trial's, and the rank "
+        "correlation of each option with the score over the completed trials (Spearman's; −1: the less the better).",
+        headings=["Option", "From", "To", "Own", "Best", "Rank correlation", "Trials"],
+        rows=[
+            [
+                Cell(row["option"]),
+                *(_setting(row[column]) for column in ("low", "high", "own", "best")),
+                number(row["correlation"], 2, sign="+"),
+                number(row["trials"]),
+            ]
+            for row in records(table)
+        ],
+        frame=table,
+    )
+
+
+def importances(frames: Frames, variant: str) -> FigureView:
+    """What mattered."""
+    return FigureView(
+        name=slug("importance", variant),
+        drawn=figures.importances(frames, variant),
+        alt="A bar an option: its share in what sets the best trials apart.",
+        caption=f"What mattered in the search of {label(variant)} (PED-ANOVA, Watanabe 2023): how far each option's "
+        "values in the best tenth of the completed trials differ from those in all of them. Of few trials it is a hint "
+        "at best.",
+    )
+
+
+def slices(frames: Frames, variant: str) -> FigureView:
+    """Each option against the score."""
+    return FigureView(
+        name=slug("slices", variant),
+        drawn=figures.slices(frames, variant),
+        alt="A panel an option: its value in each trial against the trial's validation PSNR; the table below holds "
+        "them.",
+        caption=f"The search of {label(variant)}, option by option; all others vary in each panel, too.",
+    )
+
+
+def trials(frames: Frames, variant: str) -> TableView:
+    """Every trial."""
+    table = tables.trials_table(frames, variant)
+    keys = tables.options(frames, variant)
+    digits = metric_of("psnr").digits
+    rows = []
+    for row in records(table):
+        mark = "the study's own setting" if row["usual"] else ""
+        known = ", ".join(filter(None, [STATES[row["state"]], mark, "the best" if row["best"] else ""]))
+        settings = [_setting(row.get(key)) for key in keys]
+        steps = number(row["steps"])
+        rows.append(
+            [
+                Cell(str(row["number"])),
+                number(row["value"], digits),
+                *settings,
+                steps,
+                Cell(duration(row["seconds"]), kind="number"),
+                text(row["record"]),
+                Cell(known, below=row["why"], kind="notes"),
+            ]
+        )
+    return TableView(
+        name=slug("trials", variant),
+        caption=f"Every trial of the search of {label(variant)}, the best first: validation PSNR of the hole (dB), the "
+        "settings, the steps of joint training after which it was judged, and its Sacred records.",
+        headings=["Trial", "PSNR", *keys, "Steps", "Time", "Record", "Notes"],
+        rows=rows,
+        frame=table,
+        folded=True,
+    )
+
+
+def _setting(value: object) -> Cell:
+    if isinstance(value, float):
+        return Cell("–", kind="number") if value != value else Cell(f"{value:.3g}", value, kind="number")
+    return text(value)

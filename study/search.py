@@ -1,0 +1,197 @@
+"""Searches, but for Optuna: what can be searched, what a trial is, and the file that the best setting becomes."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+
+from models.method import Filler, Trained
+from study.configuration import Range, Study, Variant
+from study.errors import BadInput, near, shown
+from study.store import write_atomically
+from study.trials import FOLDER, tuned_name
+from study.wording import fields, said
+
+AROUND = 100.0
+"""How far below and above the usual weight of a critic a search looks where the study file names no space."""
+
+
+# -- the space ---------------------------------------------------------------------------------------------
+
+
+def with_settings(variant: Variant, settings: Mapping[str, Any], name: str = "") -> Variant:
+    """The variant with options set, each by its dotted name. Raises pydantic's ValidationError."""
+    options = variant.options.model_dump(mode="json", by_alias=True)
+    for key, value in settings.items():
+        place = options
+        *parts, last = key.split(".")
+        for part in parts:
+            if not isinstance(place.get(part), dict):
+                place[part] = {}
+            place = place[part]
+        place[last] = value
+    return replace(variant, name=name or variant.name, options=type(variant.options).model_validate(options))
+
+
+def usual(variant: Variant, key: str) -> Any:
+    """A variant's own value of an option; None where it has none."""
+    value: Any = variant.options.model_dump(mode="json", by_alias=True)
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if value is None and key.startswith("rates.") and key.endswith(".lr") and isinstance(variant.options, Trained):
+        return usual(variant, "optimizer.lr")  # what a stage's rate is where it is not said
+    return value
+
+
+def impossible(key: str, within: Range, variants: Sequence[Variant]) -> str | None:
+    """Why none of the trained variants can have its option ``key`` set to the range's ends; None where one can."""
+    whys = []
+    known = dict.fromkeys(option for variant in variants for option in fields(type(variant.options)))
+    for variant in variants:
+        if key.split(".")[0] in fields(type(variant.options)):
+            why = _refused(variant, key, within)
+            if why is None:
+                return None
+            whys.append(why)
+    if whys:
+        return whys[0]
+    return (
+        f"{shown(key)} is no option of a method that is trained here{near(key, known)}; name options by their dotted "
+        "names, such as weights.local or loss.clip"
+    )
+
+
+def _refused(variant: Variant, key: str, within: Range) -> str | None:
+    for value in within.ends:
+        try:
+            with_settings(variant, {key: value})
+        except ValidationError as error:
+            fault = dict(error.errors()[0])
+            if fault["loc"] and fault["type"] == "extra_forbidden":
+                return said(fault, type(variant.options))
+            return f"{shown(value)} is impossible: {said(fault, type(variant.options))}"
+    return None
+
+
+def space_of(study: Study, variant: Variant) -> dict[str, Range]:
+    """What is searched of a variant, by the options' dotted names: what the study file names, of its method alone.
+
+    Where it names nothing, the weights of the variant's critics, on a log scale. Raises BadInput where there is nothing
+    to be searched.
+    """
+    options = variant.options
+    if isinstance(options, Filler):
+        raise BadInput(f"'{variant.name}' is not trained, so there is nothing to search; name a method that is")
+    views = list(options.method(study.image_size).critics)
+    named = study.search.space
+    if not named:
+        keys = [f"weights.{view}" for view in views] if "weights" in fields(type(options)) else []
+        keys = keys or (["weight"] if "weight" in fields(type(options)) else [])
+        found = {key: _around(usual(variant, key)) for key in keys if views}
+        why = "it has no critic, and so no weight; name other options in the study file under search.space"
+    else:
+        found = {
+            key: within
+            for key, within in named.items()
+            if key.split(".")[0] in fields(type(options))
+            and not (key.startswith("weights.") and key.split(".")[1] not in views)
+            and _refused(variant, key, within) is None
+        }
+        why = f"none of {', '.join(named)} is an option of {variant.method}; name one of its own under search.space"
+    if not found:
+        raise BadInput(f"'{variant.name}': {why}")
+    return found
+
+
+def _around(value: float) -> Range:
+    return Range(low=float(f"{value / AROUND:.6g}"), high=float(f"{value * AROUND:.6g}"), log=True)
+
+
+def candidates(study: Study) -> tuple[list[Variant], list[str]]:
+    """The trained variants that the study file names itself, and why others of them cannot be searched.
+
+    Cells of ablations, what was tuned already, and second names of one configuration are left out.
+    """
+    found: list[Variant] = []
+    left_out: list[str] = []
+    for variant in study.variants.values():
+        if variant.reference or variant.name in study.tuned or isinstance(variant.options, Filler):
+            continue
+        if any(variant.same_as(other) for other in found):
+            continue
+        try:
+            space_of(study, variant)
+            found.append(variant)
+        except BadInput as error:
+            left_out.append(str(error))
+    return found, left_out
+
+
+# -- trials ------------------------------------------------------------------------------------------------
+
+
+def data_of(study: Study) -> str:
+    """The data set whose validation part a search is judged by."""
+    return study.search.data or next(iter(study.data))
+
+
+def as_study(study: Study, variant: Variant) -> Study:
+    """The study that a trial is: one variant on one data set, with the search's seeds; no picture is kept."""
+    data = data_of(study)
+    return replace(
+        study,
+        variants={variant.name: variant},
+        seeds=list(study.search.seeds),
+        data={data: study.data[data]},
+        ablations={},
+        multiverses={},
+        protocol=study.protocol.model_copy(update={"pictures": 0, "worst": 0}),
+    )
+
+
+# -- what is left for readers ------------------------------------------------------------------------------
+
+
+def write_tuned(
+    out: Path, study: Study, variant: Variant, settings: Mapping[str, Any], told: Mapping[str, Any]
+) -> Path:
+    """Writes the best setting as a file of one variant that a study can include; returns it.
+
+    ``told``: ``trials``, ``trial`` and ``validation_psnr_db``.
+    """
+    name = tuned_name(variant.name)
+    tuned = with_settings(variant, settings).options.model_dump(mode="json", by_alias=True, exclude_none=True)
+    own: dict[str, Any] = {"extends": variant.name}
+    for key, value in settings.items():
+        first, *rest = key.split(".")
+        if first == "loss":  # whole, for the variant may name its recipe by one word
+            own["loss"] = tuned["loss"]
+            continue
+        place = own
+        for part in (first, *rest)[:-1]:
+            place = place.setdefault(part, {})
+        place[(first, *rest)[-1]] = value
+    facts = {"extends": variant.name, "seeds": list(study.search.seeds), **told}
+    file = out / FOLDER / f"{name}.yaml"
+    here = Path(os.path.relpath(file, study.file.parent)).as_posix()  # an include is named from its study file
+    text = (
+        f"# The best of {told['trials']} trials that searched '{variant.name}' of {study.file.name}, profile "
+        f"{study.profile or 'none'}.\n"
+        "# The score by which it was found is of the validation images and the search's own seeds: it is no result.\n"
+        "# To run it with fresh seeds, write into the study file:\n"
+        f"#     include: [{here}]\n"
+    )
+    stream = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.dump({"variants": {name: own}, "tuned": {name: facts}}, stream)
+    write_atomically(file, text + stream.getvalue())
+    return file
