@@ -10,7 +10,7 @@ import pandas as pd
 STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
-    "configs", "networks", "protocol", "file", "searches",
+    "configs", "networks", "protocol", "file", "aliases", "searches",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {

@@ -19,6 +19,9 @@ LABELS = {
     "mean": "Mean filler",
     "biharmonic": "Biharmonic filler",
 }
+TUNED = "_tuned"
+"""What a search adds to the name of a variant."""
+
 _ORDER: dict[str, tuple[int, Group]] = {
     "ce": (0, "paper"),
     "glcic": (1, "paper"),
@@ -61,7 +64,8 @@ def metric_of(name: str) -> Metric:
 
 def label(variant: str) -> str:
     """The reader's name of a variant; a name that we do not know stays as it is."""
-    return LABELS.get(variant, variant)
+    base = variant.removesuffix(TUNED)
+    return f"{LABELS[base]}, tuned" if base != variant and base in LABELS else LABELS.get(variant, variant)
 
 
 def level_label(level: str) -> str:
@@ -89,9 +93,16 @@ def role(frames: Frames, variant: str) -> str:
 
 def group(frames: Frames, variant: str) -> Group:
     """What a row is there for: the paper's own method, a control, a filler, or anything else."""
-    return _ORDER.get(role(frames, variant), (len(_ORDER), "other"))[1]
+    return _place(frames, variant)[1]
 
 
 def ordered(frames: Frames, variants: list[str]) -> list[str]:
     """The paper's rows first, then controls, fillers and the others; within a place by first appearance."""
-    return sorted(dict.fromkeys(variants), key=lambda variant: _ORDER.get(role(frames, variant), (len(_ORDER), ""))[0])
+    return sorted(dict.fromkeys(variants), key=lambda variant: _place(frames, variant)[0])
+
+
+def _place(frames: Frames, variant: str) -> tuple[float, Group]:
+    """A tuned variant stands behind the one that was tuned."""
+    base = variant.removesuffix(TUNED)
+    place, kind = _ORDER.get(role(frames, base), (len(_ORDER), "other"))
+    return place + 0.5 * (base != variant), kind

@@ -1,5 +1,7 @@
 """What tuning found and what it was worth: the weights that the paper set by hand, searched for."""
 
+from collections.abc import Callable
+
 from reports import figures, tables
 from reports.document import (
     Block,
@@ -38,7 +40,10 @@ def search(frames: Frames) -> Section:
         blocks += [Note(WHY), there(searches, frames), *each_data_set(frames, bought)]
         for variant in tables.searched(frames):
             blocks += [Heading(label(variant)), Note(told(frames, variant))]
-            blocks += [there(make, frames, variant) for make in (history, slices, options, importances, trials)]
+            makes: list[Callable[[Frames, str], Block]] = [history, slices, options, importances, trials]
+            if len(tables.options(frames, variant)) == 1:  # all that mattered is the one
+                makes.remove(importances)
+            blocks += [there(make, frames, variant) for make in makes]
     return Section(id="search", title="What tuning found, and what it was worth", blocks=blocks)
 
 
@@ -99,7 +104,7 @@ def told(frames: Frames, variant: str) -> str:
     """A search in a few sentences."""
     row = next(row for row in records(tables.search_table(frames)) if row["variant"] == variant)
     facts = (frames.study["searches"] or {}).get(variant) or {}
-    lost = f", and {row['failed']} that failed and do not count" if row["failed"] else ""
+    lost = f", {row['failed']} failed and not counted" if row["failed"] else ""
     ways = ", ".join(
         f"{row[state]} {state}" for state in ("completed", "pruned", "diverged") if row[state] or state == "completed"
     )

@@ -130,7 +130,7 @@ def test_the_section_shows_it_all(searched: Frames) -> None:
         "trials-proposed",
     ]  # fmt: skip
     texts = " ".join(block.text for block in section.blocks if isinstance(block, Note))
-    assert "8 trials of 2 seeds each (6 completed, 1 pruned, 1 diverged), and 1 that failed" in texts
+    assert "8 trials of 2 seeds each (6 completed, 1 pruned, 1 diverged), 1 failed and not counted" in texts
     assert "4 are still to be made" in texts and "The best is trial" in texts
 
 
