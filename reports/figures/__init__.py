@@ -1,10 +1,11 @@
 """Figures: frame in, matplotlib figure out. Nothing is read from disk, no pyplot state."""
 
 from reports.figures.ablation import ablation, forest
-from reports.figures.architecture import generator, network
 from reports.figures.contrasts import forest_of_contrasts
 from reports.figures.curves import training_curves
+from reports.figures.generator import generator
 from reports.figures.mechanism import mechanism, sharpness
+from reports.figures.network import network
 from reports.figures.repairs import repairs, worst
 from reports.figures.search import history, importances, slices
 from reports.figures.specification import specification

@@ -22,8 +22,7 @@ from baselines.glcic import GlcicOptions
 from baselines.single import Single
 from models.method import Trained
 from models.proposed import Proposed, ReconstructionOnly
-from reports.figures import style
-from reports.figures.architecture import generator, network
+from reports.figures import generator, network, style
 from reports.figures.contrasts import WIDTH
 from reports.frames import Frames, NoDataError
 from study.describe import describe

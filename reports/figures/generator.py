@@ -1,0 +1,299 @@
+"""The generator as it is built, layer by layer, beside what Table 1 prints."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon, Rectangle
+
+from reports.figures import style
+from reports.figures.contrasts import WIDTH
+from reports.figures.layers import (
+    PLAIN,
+    SMALL,
+    Layer,
+    colours_of,
+    description_of,
+    draw_legend,
+    fitted,
+    inputs_of,
+    lines_of,
+    look_of,
+    polyline,
+    sees_of,
+    sheet_of,
+    title_of,
+    totals_of,
+    written,
+)
+from reports.frames import Frames
+
+MOST = 22
+"""How many places a row of blocks has at most."""
+
+
+def generator(frames: Frames, variant: str | None = None) -> Figure:
+    """The generator of a variant (by default of the study's reference), a block a layer, with Table 1 below it.
+
+    Heights go by the root of the maps' side, thicknesses by the root of the number of outputs. What has no maps, as
+    attention, is as high as what stands before it. Below: what a position sees of the image, px along a side, as
+    numbers and as a line beside the image's own side, where what sees the whole image is at the top. A network of
+    several parts (GIICA's) takes several rows; that a layer reads a part other than the one before it is told by the
+    receptive fields and by the number of its inputs, and shown by a dashed copy of what it reads. Raises NoDataError
+    where no network is recorded.
+    """
+    name, described = description_of(frames, variant)
+    network = described["networks"][0]
+    side = int(described["image_size"])
+    rows = _rows(_columns(network["layers"], side))
+    widest = max(map(len, rows))
+    pitch = min(44.0, (WIDTH * 72 - _Row.gutter - 6) / widest)
+    width = max(_Row.gutter + 6 + pitch * widest, 390)
+    with style.styled():
+        title = title_of(name, f"generator, {totals_of(network)}", side, width)
+        keys = _keys(rows)
+        legend = lines_of(keys, width)
+        tall = 48.0 if len(rows) > 1 else 66.0
+        step = tall + _Row.below + 26
+        height = 22 + step * len(rows) + 12 * len(legend)
+        drawn, axes = sheet_of(width, height)
+        written(axes, 6, height - 13, title, 9, ha="left")
+        greatest = max(column.layer["outputs"] for row in rows for column in row)
+        sees = [sees_of(column.layer) for row in rows for column in row]
+        top = max([side, *(field for field in sees if np.isfinite(field))])
+        for place, row in enumerate(rows):
+            foot = height - 22 - step * (place + 1) + _Row.below
+            _Row(axes, row, foot, pitch, tall, side, greatest, top).draw()
+        draw_legend(axes, legend)
+    return drawn
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A place in a row: a layer, the input or the output.
+
+    `copy`: once more what was made elsewhere, which the next layer reads, alone or `beside` what stands before it.
+    """
+
+    layer: Layer
+    part: str
+    copy: Literal["", "alone", "beside"] = ""
+
+    @property
+    def outside(self) -> bool:
+        """Whether this is no layer of the network."""
+        return self.layer["kind"] in ("input", "output")
+
+    @property
+    def word(self) -> str:
+        """What it is called below its block: the kind of a layer; of what is a copy, the part that made it."""
+        if self.outside:
+            return str(self.layer["kind"])
+        return self.part if self.copy and "." in self.layer["name"] else look_of(self.layer["kind"])[1]
+
+
+def _columns(layers: Sequence[Layer], side: int) -> list[_Column]:
+    """The input, the layers in the order in which they run, and the output, with copies of what is read from afar.
+
+    A part begins, or an operation runs, that sees less than what ran before: so it reads something earlier, the end of
+    the part that sees most of those that see no more, or the input. What was left behind is read by the first attention
+    after it, or by the first convolution that has as many inputs more.
+    """
+    blank = dict.fromkeys(("kernel", "dilation", "stride", "parameters"))
+    first = {**blank, "name": "input", "kind": "input", "outputs": inputs_of(layers[0]) or 0, "size": side}
+    before = _Column({**first, "receptive_field": 1}, "input")
+    columns, ends, left = [before], [before], list[_Column]()
+    for layer in layers:
+        named = "." in str(layer["name"])  # an operation without weights belongs to the part that runs
+        part = str(layer["name"]).partition(".")[0] if named or len(columns) == 1 else before.part
+        if part != before.part and before not in ends:
+            ends.append(before)
+        if sees_of(layer) < sees_of(before.layer) and (part != before.part or not layer["parameters"]):
+            left.append(before)
+            before = max(
+                (end for end in ends if sees_of(end.layer) <= sees_of(layer)), key=lambda end: sees_of(end.layer)
+            )
+            part = part if named else columns[-1].part
+            columns.append(_Column(before.layer, before.part, copy="alone"))
+        if left and _joins(layer, before.layer, left[-1].layer):
+            behind = left.pop()
+            columns.append(_Column(behind.layer, behind.part, copy="beside"))
+        before = _Column(layer, part)
+        columns.append(before)
+    return [*columns, _Column({**before.layer, "kind": "output"}, before.part)]
+
+
+def _joins(layer: Layer, before: Layer, left: Layer) -> bool:
+    """Whether a layer reads what was left behind, too."""
+    return layer["kind"] == "attention" or inputs_of(layer) == before["outputs"] + left["outputs"]
+
+
+def _rows(columns: list[_Column]) -> list[list[_Column]]:
+    """The columns in rows of at most `MOST`, broken between parts where it can be; a row begins with what it reads."""
+    groups: list[list[_Column]] = []
+    for column in columns:
+        last = next((c.part for c in reversed(groups[-1]) if not c.copy), "") if groups else ""
+        opens = bool(column.copy) and not groups[-1][-1].copy
+        if not groups or (column.part != last and not groups[-1][-1].copy) or opens:
+            groups.append([])
+        groups[-1].append(column)
+    rows: list[list[_Column]] = [[]]
+    for group in groups:
+        pieces = -(-len(group) // (MOST - 1))
+        for piece in np.array_split(np.arange(len(group)), pieces):
+            if rows[-1] and len(rows[-1]) + len(piece) > MOST:
+                end = rows[-1][-1]
+                rows.append([] if group[piece[0]].copy == "alone" else [_Column(end.layer, end.part, copy="alone")])
+            rows[-1] += [group[i] for i in piece]
+    return rows
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One row of blocks, its table and its line, in points. `foot`: where the blocks stand; `tall`: their most.
+
+    `greatest`: the most outputs that a layer has; `top`: the widest receptive field, in pixels.
+    """
+
+    axes: Axes
+    columns: list[_Column]
+    foot: float
+    pitch: float
+    tall: float
+    side: int
+    greatest: int
+    top: float
+
+    gutter = 50.0
+    line = 9.2
+    strip = 22.0
+    below = 7 * line + strip + 24
+
+    def draw(self) -> None:
+        self._parts()
+        self._blocks()
+        self._table()
+        self._fields(self.foot - self.below + 12)
+
+    def _middle(self, place: float) -> float:
+        return self.gutter + self.pitch * (place + 0.5)
+
+    def _parts(self) -> None:
+        """Above the blocks, which layers are of which part."""
+        y = self.foot + self.tall + 14
+        for part, first, last in _runs(self.columns):
+            start, stop = self._middle(first) - 0.42 * self.pitch, self._middle(last) + 0.42 * self.pitch
+            polyline(self.axes, [(start, y - 4), (start, y), (stop, y), (stop, y - 4)])
+            written(self.axes, (start + stop) / 2, y + 6, fitted(part, stop - start, PLAIN), PLAIN)
+
+    def _blocks(self) -> None:
+        size = self.side
+        edges: list[tuple[float, float]] = []
+        middle = self.foot + self.tall / 2
+        for place, column in enumerate(self.columns):
+            size = column.layer["size"] or size
+            high = self.tall * 0.88 * min((size / self.side) ** 0.5, 1)
+            thick = max(0.5 * self.pitch * (column.layer["outputs"] / self.greatest) ** 0.5, 1.6)
+            back = 0.12 * high
+            left = self._middle(place) - (thick + back) / 2
+            _block(self.axes, left, middle - high / 2, thick, high, back, column)
+            edges.append((left, left + thick + back))
+        for column, (_, stop), (start, _) in zip(self.columns[1:], edges, edges[1:], strict=False):
+            if column.copy == "beside":
+                written(self.axes, (start + stop) / 2, middle, "+", 8)
+            elif not column.copy:
+                polyline(self.axes, [(stop + 1, middle), (start - 1, middle)])
+
+    def _table(self) -> None:
+        cells = [_cells(column) for column in self.columns]
+        size = PLAIN if self.pitch > 34 else SMALL
+        headings = ("layer", "kernel", "dilation", "stride", "outputs", "side, px", "sees, px")
+        for number, heading in enumerate(headings):
+            y = self.foot - 10 - self.line * number
+            written(self.axes, 6, y, heading, size, ha="left")
+            for place, column in enumerate(cells):
+                told = fitted(column[number], self.pitch - 2, size)
+                written(
+                    self.axes,
+                    self._middle(place),
+                    y,
+                    told,
+                    size,
+                    color=style.MUTED if self.columns[place].copy else style.INK,
+                )
+
+    def _fields(self, foot: float) -> None:
+        """The line of receptive fields, broken where the next block does not read the one before it."""
+        level = foot + self.strip * self.side / self.top
+        stop = self._middle(len(self.columns) - 0.5)
+        self.axes.plot([self.gutter, stop], [level, level], color=style.MUTED, lw=0.7, ls=(0, (3, 2)))
+        written(self.axes, 6, level, f"image {self.side}", SMALL, ha="left")
+        part: list[tuple[float, float]] = []
+        for place, column in enumerate(self.columns):
+            share = min(sees_of(column.layer), self.top) / self.top
+            if column.copy and part:
+                polyline(self.axes, part, style.INK, 0.9)
+                part = []
+            part.append((self._middle(place), foot + self.strip * share))
+            if not column.copy and not column.outside:
+                self.axes.plot(*part[-1], marker="o", ms=2.6, mew=0, color=look_of(column.layer["kind"])[0])
+        polyline(self.axes, part, style.INK, 0.9)
+
+
+def _runs(columns: list[_Column]) -> Iterator[tuple[str, int, int]]:
+    """Each part with its first and last place in a row; copies and the input are of none."""
+    found: tuple[str, int, int] | None = None
+    for place, column in enumerate(columns):
+        if column.copy or column.outside:
+            continue
+        if found and found[0] == column.part:
+            found = (found[0], found[1], place)
+            continue
+        if found:
+            yield found
+        found = (column.part, place, place)
+    if found:
+        yield found
+
+
+def _cells(column: _Column) -> list[str]:
+    """What stands below a block: kind, kernel, dilation, stride, outputs, side, receptive field."""
+    layer = column.layer
+    own = {"outputs": f"{layer['outputs'] or ''}", "size": f"{layer['size'] or ''}"}
+    if column.copy or column.outside:
+        return [column.word, "", "", "", *own.values(), ""]
+    kernel, stride = layer["kernel"], layer["stride"]
+    paces = "" if stride is None else f"{stride:g}" if stride >= 1 else f"1/{round(1 / stride)}"
+    sees = f"{sees_of(layer):.0f}" if np.isfinite(sees_of(layer)) else "whole"
+    square = f"{kernel}×{kernel}" if kernel else ""
+    return [column.word, square, f"{layer['dilation'] or ''}", paces, *own.values(), sees]
+
+
+def _block(axes: Axes, left: float, low: float, thick: float, high: float, back: float, column: _Column) -> None:
+    """A box seen from a little above: its face, its top, its side."""
+    layer, rise = column.layer, 0.6 * back
+    shade = look_of(layer["kind"])[0]
+    name = "copy" if column.copy else layer["kind"] if column.outside else "layer"
+    look: dict[str, Any] = {"edgecolor": shade, "linewidth": 0.8}
+    if column.copy:
+        look |= {"linestyle": (0, (2, 1.2))}
+    right, up = left + thick, low + high
+    top = [(left, up), (left + back, up + rise), (right + back, up + rise), (right, up)]
+    flank = [(right, low), (right + back, low + rise), (right + back, up + rise), (right, up)]
+    alphas = (0.0, 0.0, 0.0) if column.copy else (0.45, 0.2, 0.7)
+    for corners, alpha in ((top, alphas[1]), (flank, alphas[2])):
+        axes.add_patch(Polygon(corners, closed=True, facecolor=(shade, alpha), **look))
+    axes.add_patch(Rectangle((left, low), thick, high, facecolor=(shade, alphas[0]), label=name, **look))
+
+
+def _keys(rows: list[list[_Column]]) -> list[tuple[str | None, str]]:
+    """The colours that occur with their meaning, then, without a colour, what sizes mean."""
+    columns = [column for row in rows for column in row]
+    keys = [*colours_of(column.layer for column in columns if not column.outside)]
+    keys += [(None, "height: √side"), (None, "thickness: √outputs")]
+    if any(column.copy for column in columns):
+        keys.append((None, "dashed: made elsewhere, read here"))
+    return keys
