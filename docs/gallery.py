@@ -1,6 +1,6 @@
 """Makes docs/gallery, the sample report, and docs/repairs.png, the README's picture: python docs/gallery.py [out]
 
-Runs the demo study into `out` first; what is there already is not made again.
+Runs the demo study into `out` first; what is there already is not made again. Needs the extra `test` (pypdfium2).
 """
 
 import subprocess

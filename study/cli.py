@@ -286,13 +286,13 @@ def show_diff(
     as_json: AsJson = False,
 ) -> None:
     """Tell what changed from one output to another: configuration, code, data, stages, effects and claims."""
-    from study import diff
+    from study import diff, show_diff
 
     found = diff.diff(a, b)
     if as_json:
         print(json.dumps(found, indent=1, allow_nan=False))
     else:
-        diff.show(found, Console(width=None if sys.stdout.isatty() else 120))
+        show_diff.show(found, Console(width=None if sys.stdout.isatty() else 120))
 
 
 @app.command()
@@ -360,22 +360,24 @@ def _tuned(
     console: Console,
 ) -> None:
     """One search after another, with one set of workers; exits with 3 or 130 where one did not come to its end."""
-    from study import tune as tuning
-    from study.executors import Local
+    from study import driver
+    from study.executors import Kept, Local
+    from study.progress import SearchDisplay
+    from study.tune import Tuner
 
-    executor = tuning.Kept(Local(store.out, store.out / "plan.json", jobs=jobs, device=kind), jobs)
+    executor = Kept(Local(store.out, store.out / "plan.json", jobs=jobs, device=kind), jobs)
     parallel = max(1, jobs // len(study.search.seeds))
-    with tuning.searching(store.out) as worker:
+    with driver.searching(store.out) as worker:
         try:
             for variant in variants:
-                tuner = tuning.Tuner(
+                tuner = Tuner(
                     study, variant, store, worker=worker, device=kind, trials=trials, parallel=parallel, storage=storage
                 )
                 done = min(trials, tuner.finished())
                 space = ", ".join(tuner.space)
                 text = f"{variant.name}, on {kind}: {done} of {trials} trials are there; searched: {space}"
                 console.print(text, highlight=False, soft_wrap=True)
-                display = tuning.Display(console, variant.name, done, trials)
+                display = SearchDisplay(console, variant.name, done, trials)
                 tuner.told = display.told
                 try:
                     found = tuner.run(executor)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from study.plan import Plan
 from study.record import settle, settle_all
 from study.stages import complete
 from study.store import Damaged, RunState, Store, read_json, write_atomically, write_json
-from study.trials import workers
+from study.trials import worker, workers
 
 TRIES = 2
 """How often a task is begun whose process dies: a kill from outside is forgiven once."""
 
 POLL_S = 0.5
+BEGIN_S = 10.0
+"""How long a search waits for another that begins."""
+
 RANKS = {"data": 0, "pretrain": 1, "critic": 2, "joint": 3, "evaluate": 4}
 
 
@@ -63,6 +67,15 @@ class OutputLock:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+
+
+@contextmanager
+def searching(out: Path) -> Iterator[str]:
+    """This process's name among those that search in an output, in which no study is made meanwhile."""
+    with ExitStack() as stack:
+        with OutputLock(out, wait_s=BEGIN_S, searches=True):
+            name = stack.enter_context(worker(out))
+        yield name
 
 
 def settle_stale(out: Path) -> None:

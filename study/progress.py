@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from study.executors import Event, Task
 from study.plan import KINDS, Plan
 from study.store import Store, read_json, write_json
+from study.trials import ENDED, best_of
 
 LINE_EVERY_S = 30.0
 FILE = "progress.json"
@@ -167,6 +168,36 @@ class Display:
 
     def _say(self, text: str) -> None:
         (self._live.console if self._live is not None else self._console).print(text, highlight=False, soft_wrap=True)
+
+
+class SearchDisplay:
+    """How far a search is: a line for each trial that ends, and on a terminal a bar with the best value so far."""
+
+    def __init__(self, console: Console, variant: str, done: int, trials: int) -> None:
+        self._console, self._live = console, None
+        if console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=32), MofNCompleteColumn())
+            self._live = Progress(*columns, TextColumn("{task.fields[best]}"), TimeElapsedColumn(), console=console)
+            self._row: TaskID = self._live.add_task(variant, total=trials, completed=done, best="")
+            self._live.start()
+
+    def told(self, trial: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+        """Hears of a trial that ended."""
+        done = sum(row["state"] in ENDED for row in state["trials"])
+        best = best_of(state)
+        best_text = f"best so far {best['value']:.2f} dB, trial {best['number']}" if best else "none completed yet"
+        value = f" {trial['value']:.2f} dB" if trial["value"] is not None else ""
+        usual = ", the usual setting" if trial["usual"] else ""
+        why = f" ({trial['why']})" if trial["why"] else ""
+        what = f"{state['variant']}, trial {trial['number']}{usual}: {trial['state']}{value}{why}"
+        self._console.print(f"{what}; {best_text}; {done} of {state['of']}", highlight=False, soft_wrap=True)
+        if self._live is not None:
+            self._live.update(self._row, completed=done, best=best_text)
+
+    def close(self) -> None:
+        """Leaves the terminal as it was."""
+        if self._live is not None:
+            self._live.stop()
 
 
 def read(out: Path) -> dict[str, Any]:

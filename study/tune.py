@@ -14,8 +14,8 @@ import json
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -28,8 +28,6 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from safetensors.numpy import load_file
 
 from study import driver, search
@@ -43,8 +41,7 @@ from study.record import settle
 from study.seeds import seed_of
 from study.stages import complete
 from study.store import RunState, Store, write_json
-from study.trials import ENDED, FOLDER, best_of, lives, trial_name
-from study.trials import worker as registered
+from study.trials import FOLDER, best_of, lives, trial_name
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -54,7 +51,6 @@ STALE_S = 600.0
 """How long a process on another machine may be silent before its trial is taken for lost."""
 
 LOCKED_S = 60.0
-BEGIN_S = 10.0
 CLAIMED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
@@ -590,70 +586,3 @@ def _without_password(url: str) -> str:
 def _told(value: Any) -> str:
     text = json.dumps(value) if not isinstance(value, str) else value
     return text if len(text) <= 300 else text[:297] + "..."
-
-
-# -- the command ---------------------------------------------------------------------------------------------
-
-
-class Kept(Executor):
-    """An executor that outlives a drive in which all went well, so that one search after another has its workers."""
-
-    def __init__(self, inner: Executor, jobs: int) -> None:
-        self._inner, self._jobs = inner, jobs
-
-    @property
-    def free(self) -> int:
-        return self._inner.free
-
-    def submit(self, task: Task) -> None:
-        self._inner.submit(task)
-
-    def poll(self, timeout_s: float) -> list[Event]:
-        return self._inner.poll(timeout_s)
-
-    def close(self) -> None:
-        if self._inner.free < self._jobs:  # interrupted: what is under way is written down
-            self._inner.close()
-
-    def end(self) -> None:
-        """Ends all its processes."""
-        self._inner.close()
-
-
-class Display:
-    """How far a search is: a line for each trial that ends, and on a terminal a bar with the best value so far."""
-
-    def __init__(self, console: Console, variant: str, done: int, trials: int) -> None:
-        self._console, self._live = console, None
-        if console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(bar_width=32), MofNCompleteColumn())
-            self._live = Progress(*columns, TextColumn("{task.fields[best]}"), TimeElapsedColumn(), console=console)
-            self._row: TaskID = self._live.add_task(variant, total=trials, completed=done, best="")
-            self._live.start()
-
-    def told(self, trial: Mapping[str, Any], state: Mapping[str, Any]) -> None:
-        """Hears of a trial that ended."""
-        done = sum(row["state"] in ENDED for row in state["trials"])
-        best = best_of(state)
-        best_text = f"best so far {best['value']:.2f} dB, trial {best['number']}" if best else "none completed yet"
-        value = f" {trial['value']:.2f} dB" if trial["value"] is not None else ""
-        usual = ", the usual setting" if trial["usual"] else ""
-        why = f" ({trial['why']})" if trial["why"] else ""
-        what = f"{state['variant']}, trial {trial['number']}{usual}: {trial['state']}{value}{why}"
-        self._console.print(f"{what}; {best_text}; {done} of {state['of']}", highlight=False, soft_wrap=True)
-        if self._live is not None:
-            self._live.update(self._row, completed=done, best=best_text)
-
-    def close(self) -> None:
-        """Leaves the terminal as it was."""
-        if self._live is not None:
-            self._live.stop()
-
-
-@contextmanager
-def searching(out: Path) -> Iterator[str]:
-    """This process's name among those that search in an output, in which no study is made meanwhile."""
-    with ExitStack() as stack:
-        with driver.OutputLock(out, wait_s=BEGIN_S, searches=True):
-            name = stack.enter_context(registered(out))
-        yield name

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from study import tune
+from study import driver, tune
 from study.executors import Event, Executor, Task
 from study.plan import Plan, Stage
 from study.spec import load
@@ -97,7 +97,7 @@ class Planted(Executor):
 
 def main(file: Path, out: Path, trials: int) -> None:
     study, store = load(file), Store(out)
-    with tune.searching(out) as worker:
+    with driver.searching(out) as worker:
         tuner = tune.Tuner(study, study.variants["toy"], store, worker=worker, device="cpu", trials=trials)
         tuner.told = lambda trial, state: print(f"told {trial['number']}", flush=True)
         print("begun", flush=True)

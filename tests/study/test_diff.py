@@ -21,9 +21,10 @@ from scipy import stats
 import study
 from reports.claims import claims_table
 from study import planner
-from study.diff import diff, show
+from study.diff import diff
 from study.errors import BadInput
 from study.plan import Plan
+from study.show_diff import show
 from study.store import read_json, write_json
 
 ROOT = Path(study.__file__).parents[1]

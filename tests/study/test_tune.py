@@ -15,7 +15,7 @@ import pytest
 import tiny
 from planted import BEST, Planted, score
 
-from study import cli, search, spec, trials, tune
+from study import cli, driver, search, spec, trials, tune
 from study.configuration import Study
 from study.data import Packed
 from study.driver import OutputLock
@@ -39,7 +39,7 @@ def written(folder: Path, **changes: Any) -> Path:
 def searched(file: Path, out: Path, executor: Executor | None = None, variant: str = "toy", **more: Any) -> tune.Found:
     """A search in this process, to its end."""
     study, store = spec.load(file), Store(out)
-    with tune.searching(out) as worker:
+    with driver.searching(out) as worker:
         tuner = tune.Tuner(study, study.variants[variant], store, worker=worker, device="cpu", **more)
         return tuner.run(executor or Planted(store))
 
@@ -188,7 +188,7 @@ def test_an_interrupt_loses_nothing(tmp_path: Path) -> None:
 def test_a_trial_of_a_process_that_is_gone_is_settled(tmp_path: Path) -> None:
     file, out = written(tmp_path), tmp_path / "out"
     study, store = spec.load(file), Store(out)
-    with tune.searching(out) as worker:
+    with driver.searching(out) as worker:
         lost = tune.Tuner(study, study.variants["toy"], store, worker=worker, device="cpu", trials=2)
         assert lost._claimed() is not None
         state = RunState.of(out, "toy@0/faces/1000")
@@ -249,8 +249,8 @@ def test_a_database_holds_a_search_too(tmp_path: Path) -> None:
 
 def test_a_study_is_not_made_where_a_search_is_under_way(tmp_path: Path) -> None:
     with (
-        tune.searching(tmp_path),
-        tune.searching(tmp_path),
+        driver.searching(tmp_path),
+        driver.searching(tmp_path),
         pytest.raises(StudyError, match="a search works in this folder"),
         OutputLock(tmp_path),
     ):
