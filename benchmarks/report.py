@@ -19,11 +19,11 @@ from numpy.random import Generator
 from safetensors.numpy import save_file
 
 from reports.render import render
-from study.evaluate import PICTURES
 from study.metrics import METRICS
 from study.plan import Plan, Stage
 from study.planner import make_plan
 from study.results import load
+from study.scoring import PICTURES
 from study.spec import load as read
 from study.store import RunState, Store
 

@@ -25,10 +25,11 @@ from study import catalog
 from study.configuration import Observer
 from study.data import holes
 from study.errors import Interrupted, StudyError
-from study.evaluate import PICTURES, evaluate
+from study.evaluate import evaluate
 from study.making import Watch
 from study.plan import Plan, Run, Stage
 from study.record import Diverged, Log, Recorded, record
+from study.scoring import PICTURES
 from study.store import RunState, Store, read_json
 from study.train import train
 

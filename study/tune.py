@@ -33,11 +33,11 @@ from safetensors.numpy import load_file
 from study import driver, search
 from study.configuration import Range, Study, Variant
 from study.errors import BadInput
-from study.evaluate import JUDGED
 from study.executors import Event, Executor, Task
 from study.plan import Plan, digest_of
 from study.planner import make_plan
 from study.record import settle
+from study.scoring import JUDGED
 from study.seeds import seed_of
 from study.stages import complete
 from study.store import RunState, Store, write_json

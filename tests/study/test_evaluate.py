@@ -18,7 +18,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from models.blending import blend
 from models.masking import bounding_box, center_box
 from models.masks import Center, FreeForm, RandomBox
-from study import evaluate as evaluation
+from study import scoring
 from study.errors import Interrupted
 from study.plan import Plan
 from study.stages import make
@@ -33,7 +33,7 @@ KINDS = {"center": Center(), "random_box": RandomBox(), "free_form": FreeForm()}
 
 def holes_of(kind: str, seed: int, count: int, side: int = 32) -> np.ndarray:
     """The protocol's holes of the first images."""
-    return evaluation.holes_of(lambda rng, n: KINDS[kind].draw(rng, n, side), seed, np.arange(count))
+    return scoring.holes_of(lambda rng, n: KINDS[kind].draw(rng, n, side), seed, np.arange(count))
 
 
 @pytest.fixture(scope="module", params=["center", "random_box"])
@@ -83,8 +83,8 @@ def test_the_blended_is_the_raw_prediction_without_its_seam(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-    scored = evaluation.metrics.score
-    monkeypatch.setattr(evaluation.metrics, "score", lambda *of: kept.append(of) or scored(*of))
+    scored = scoring.metrics.score
+    monkeypatch.setattr(scoring.metrics, "score", lambda *of: kept.append(of) or scored(*of))
     plan, store = tiny.planned(tmp_path, {"mean": {"method": "mean"}}, protocol={"pictures": 2, "mask": {"kind": kind}})
     tiny.made(plan, store)
     (composite, image, mask), (raw, *_), (blended, *_) = kept
@@ -107,13 +107,13 @@ def test_the_blended_is_the_raw_prediction_without_its_seam(
 def test_scores_agree_with_scikit_image_to_five_digits(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
     plan, store = found
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
-    scored = evaluation.metrics.score
+    scored = scoring.metrics.score
 
     def noted(output: torch.Tensor, image: torch.Tensor, mask: torch.Tensor) -> Any:
         kept.append((output, image))
         return scored(output, image, mask)
 
-    monkeypatch.setattr(evaluation.metrics, "score", noted)
+    monkeypatch.setattr(scoring.metrics, "score", noted)
     stage = tiny.stage_of(plan, "evaluate", "proposed")
     again = Store(store.out.parent / "again")
     for need in stage.needs.values():
