@@ -36,6 +36,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+data_app = typer.Typer(help="Data sets: pack them, look at them, hand them out.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
 MOST_SEEDS = 1000
 
 File = Annotated[Path, typer.Argument(help="the study file, such as runs.yaml", metavar="STUDY")]

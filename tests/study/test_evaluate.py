@@ -18,6 +18,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from models.blending import blend
 from models.masking import bounding_box, center_box
 from models.masks import Center, FreeForm, RandomBox
+from study import evaluate as evaluation
 from study import scoring
 from study.errors import Interrupted
 from study.plan import Plan
