@@ -109,7 +109,7 @@ class LSGAN:
         return (fake_scores - 1).square().mean() / 2
 
 
-ADVERSARIAL: dict[str, type[JS] | type[WGAN] | type[LSGAN]] = {
+LOSSES: dict[str, type[JS] | type[WGAN] | type[LSGAN]] = {
     "js": JS,
     "wgan": WGAN,
     "wgan_gp": WGANGP,

@@ -7,11 +7,11 @@ asks. Holes are ``(count, side, side)`` booleans, true in the hole.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, ModelWrapValidatorHandler, SerializeAsAny, Tag, model_validator
 
 from models.masking import center_box
 from models.options import Options, Positive, Share
@@ -120,7 +120,46 @@ class Files(Options):
     hole: Literal["white", "black"]
 
 
-Mask = Annotated[Center | RandomBox | FreeForm | Files, Field(discriminator="kind")]
+MASKS: dict[str, type[Options]] = {"center": Center, "random_box": RandomBox, "free_form": FreeForm, "files": Files}
+_OURS = frozenset(MASKS)
+
+
+class PluginMask(Options):
+    """A kind that a plugin adds to ``MASKS``: options with a ``kind`` of their own and ``draw``, as those above."""
+
+    version: ClassVar[int] = 1
+    registry: ClassVar[dict[str, type[Options]]] = MASKS
+    kind: str
+
+    def draw(self, rng: np.random.Generator, count: int, side: int) -> Holes:
+        """Holes, ``(count, side, side)``, each with a hole and known pixels around it."""
+        raise AssertionError(f"{type(self).__name__} does not say how it draws")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _as_its_kind(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+        return handler(value) if cls is not PluginMask else MASKS[_kind_of(value)].model_validate(value)
+
+
+def _kind_of(value: Any) -> Any:
+    return value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+
+
+def _tag(value: Any) -> Any:
+    kind = _kind_of(value)
+    return "plugin" if kind in MASKS and kind not in _OURS else kind
+
+
+Mask = SerializeAsAny[
+    Annotated[
+        Annotated[Center, Tag("center")]
+        | Annotated[RandomBox, Tag("random_box")]
+        | Annotated[FreeForm, Tag("free_form")]
+        | Annotated[Files, Tag("files")]
+        | Annotated[PluginMask, Tag("plugin")],
+        Discriminator(_tag),
+    ]
+]
 
 
 @lru_cache(maxsize=4)

@@ -6,20 +6,26 @@ back), so that a stage of training can be named by what it reads. ``study.train`
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
-from pydantic import Field, model_validator
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+from torch import Tensor, nn
 
+from models.losses import LOSSES
 from models.masks import Center, Mask
 from models.options import Options, Positive, Share, reading
 
 Part = dict[str, Any]
 """A part is a name and its options: ``{"kind": "mo_zhou", "view": "local", "head": "mean"}``."""
 
-StageName = Literal["pretrain", "critic", "joint"]
+StageName = Literal["pretrain", "critic", "joint", "fit"]
 
 STAGES: tuple[StageName, ...] = ("pretrain", "critic", "joint")
-"""The three parts of the paper's training (section 4), in order."""
+"""The three parts of the paper's training (section 4), in order. What trains itself has one of its own, ``fit``."""
 
 
 class Optimizer(Options):
@@ -56,7 +62,7 @@ class Rate(Options):
 class Recipe(Options):
     """A loss with the norm, the optimiser and the bound that were proposed with it (READING R8, R14, R15)."""
 
-    kind: Literal["wgan", "wgan_gp", "js", "lsgan"] = reading(..., "R15", "the adversarial loss", paper="wgan")
+    kind: str = reading(..., "R15", "the adversarial loss, by its name in models.losses.LOSSES", paper="wgan")
     form: Literal["non_saturating", "saturating"] | None = reading(
         None, "R15", "what the generator minimises under the JS loss (non_saturating where nothing is said)"
     )
@@ -67,6 +73,14 @@ class Recipe(Options):
     critic_steps: Annotated[int, Field(ge=1, le=100)] = reading(
         1, "R14", "updates of the critics to one of the generator"
     )
+
+    @field_validator("kind")
+    @classmethod
+    def _is_a_loss(cls, kind: str) -> str:
+        if kind not in LOSSES:  # a loss of a plugin is listed only while its study is read
+            expected = ", ".join(f"'{name}'" for name in LOSSES)
+            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+        return kind
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Recipe:
@@ -173,6 +187,51 @@ class Trained(Options):
         Raises ValueError where they cannot go together.
         """
         raise AssertionError(f"{type(self).__name__} does not say what it trains")
+
+
+class Training(Protocol):
+    """What a method with a training of its own is given: the images, and the batches that every method gets."""
+
+    seed: int
+    image_size: int
+    images: NDArray[np.uint8]
+    """The training part, (N, H, W, 3)."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """One batch a step, as many steps as every method's generator has updates: images (B, 3, H, W) in 0..1, masks
+        (B, 1, H, W), 1 = hole, and masked images (B, 3, H, W), on the network's device."""
+
+    def log(self, **terms: Tensor | float) -> None:
+        """Notes a step's terms by name: the report draws them, and one that is not finite ends the run as diverged."""
+
+
+class Fitted(Trained):
+    """A method that does not fit the three stages: no critic, or a training of its own, which ``fit`` is.
+
+    ``generator`` names the network that it trains, a part of ``GENERATORS`` with its options.
+    """
+
+    version: ClassVar[int] = 1
+
+    def generator(self, image_size: int) -> Part:
+        """The network, for images of ``image_size`` pixels. Raises ValueError where it cannot be built for them."""
+        raise AssertionError(f"{type(self).__name__} does not say what it trains")
+
+    def fit(self, network: nn.Module, training: Training) -> None:
+        """Trains the network. Its first weights are drawn, torch's random numbers are seeded."""
+        raise AssertionError(f"{type(self).__name__} does not say how it trains")
+
+    def method(self, image_size: int) -> Method:
+        """The network, and one stage."""
+        return Method(
+            generator=self.generator(image_size),
+            optimizer=Optimizer(kind="adam", lr=1.0),  # fit has its own
+            rates={},
+            reconstruction=Reconstruction(),
+            fill="zero",
+            critics={},
+            stages=["fit"],
+        )
 
 
 class Filler(Options):

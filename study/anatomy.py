@@ -140,23 +140,23 @@ def trace(network: nn.Module, *inputs: Any) -> Anatomy:
 
 def of_generator(part: Part, side: int, window: Box | None = None) -> Anatomy:
     """The anatomy of the generator that a part describes (of its window alone, where one is named)."""
-    return _of_generator(json.dumps(part, sort_keys=True), side, window)
+    return _of_generator(json.dumps(part, sort_keys=True), catalog.version("GENERATORS", part["kind"]), side, window)
 
 
 def of_critic(part: Part, side: int) -> Anatomy:
     """The anatomy of the critic that a part describes, on images of ``side`` pixels with the central hole."""
-    return _of_critic(json.dumps(part, sort_keys=True), side)
+    return _of_critic(json.dumps(part, sort_keys=True), catalog.version("CRITICS", part["kind"]), side)
 
 
 @cache
-def _of_generator(part: str, side: int, window: Box | None) -> Anatomy:
+def _of_generator(part: str, version: int | str, side: int, window: Box | None) -> Anatomy:
     with torch.device("meta"):
         network = catalog.build(catalog.GENERATORS, json.loads(part)).eval()
         return trace(network, torch.empty(1, 3, side, side), torch.empty(1, 1, side, side), window)
 
 
 @cache
-def _of_critic(part: str, side: int) -> Anatomy:
+def _of_critic(part: str, version: int | str, side: int) -> Anatomy:
     with torch.device("meta"):
         network = catalog.build(catalog.CRITICS, json.loads(part)).eval()
         return trace(network, torch.empty(1, 3, side, side), [center_box(side)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -196,3 +197,12 @@ class Study:
     tuned: dict[str, Tuned] = field(default_factory=dict)
     resolved: Mapping[str, Any] = field(default_factory=dict)
     data_nodes: Mapping[str, Node] = field(default_factory=dict, compare=False)
+
+    def variants_on(self, data: str) -> list[Variant]:
+        """The variants that are run on a data set: those that it names itself, or all."""
+        named = getattr(self.data[data], "variants", None)
+        return [
+            variant
+            for variant in self.variants.values()
+            if named is None or any(fnmatchcase(variant.name, pattern) for pattern in named)
+        ]

@@ -25,7 +25,7 @@ POLL_S = 0.5
 BEGIN_S = 10.0
 """How long a search waits for another that begins."""
 
-RANKS = {"data": 0, "pretrain": 1, "critic": 2, "joint": 3, "evaluate": 4}
+RANKS = {"data": 0, "pretrain": 1, "critic": 2, "joint": 3, "fit": 3, "evaluate": 4}
 
 
 @dataclass

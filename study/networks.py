@@ -175,7 +175,7 @@ def _adversary(
     network = build(catalog.CRITICS, critic.network, device, options["numerics"])
     first_weights(network, seed, role, critic.init_std)
     form = {"form": critic.recipe.form} if critic.recipe.form else {}
-    loss = catalog.ADVERSARIAL[critic.recipe.kind](**form)
+    loss = catalog.LOSSES[critic.recipe.kind](**form)
     return Adversary(role, network, make_optimizer(critic.recipe.optimizer, network), critic, loss)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from study.store import read_json, write_atomically
 
-KINDS = ("data", "pretrain", "critic", "joint", "evaluate")
+KINDS = ("data", "pretrain", "critic", "joint", "fit", "evaluate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class Plan:
         return [key for key in dict.fromkeys(run.stages.values()) if len(users[key]) == 1 and self._ends(key)]
 
     def _ends(self, key: str) -> bool:
-        return self.stages[key].kind in ("joint", "evaluate")
+        return self.stages[key].kind in ("joint", "fit", "evaluate")
 
     def passes(self) -> list[list[str]]:
         """The critic stages that are made in one pass over one generator's outputs."""

@@ -14,15 +14,15 @@ from typing import Any
 from models import blending
 from models.masking import center_box
 from models.masks import Files, Mask
-from models.method import Critic, Filler, Method, Rate, Trained
-from study import catalog, work
+from models.method import Critic, Filler, Fitted, Method, Rate, Trained
+from study import catalog, plugins, work
 from study.configuration import Study, Variant
 from study.data import holes
 from study.describe import describe
 from study.errors import BadInput
 from study.plan import Plan, Run, Stage, digest_of
 
-VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "evaluate": 2}
+VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
 """A number for each kind of stage, raised when the same options come to mean other numbers."""
 
 
@@ -36,7 +36,7 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
     stages: dict[str, Stage] = {stage.key: stage for stage in packed.values()}
     runs: dict[tuple[Any, ...], Run] = {}
     for data_name, data in packed.items():
-        for variant in study.variants.values():
+        for variant in study.variants_on(data_name):
             for seed in study.seeds:
                 name = f"{variant.name}/{data_name}/{seed}"
                 planner = _Planner(study, numerics, data, masks, seed, "" if share else name, part, joint)
@@ -77,6 +77,12 @@ def _facts(study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], 
     return {
         "name": study.name,
         "file": study.file.name,
+        "plugins": [{"file": str(plugin.file), "digest": plugin.digest} for plugin in plugins.used()],
+        "metrics": {
+            name: {"title": metric.title, "unit": metric.unit, "better": metric.better}
+            for name, metric in catalog.METRICS.items()
+            if ("METRICS", name) in catalog.SOURCES
+        },
         "profile": study.profile,
         "seeds": study.seeds,
         "image_size": study.image_size,
@@ -155,7 +161,7 @@ def _packed(study: Study) -> dict[str, Stage]:
     stages, faults = {}, []
     for name, options in study.data.items():
         try:
-            dataset = {**options.identity(), "version": options.version}
+            dataset = {**options.identity(), "version": catalog.version("DATASETS", options.kind)}
         except ValueError as error:
             node, (option, _, why) = study.data_nodes[name], str(error).partition(": ")
             named = node.get(option)
@@ -216,7 +222,7 @@ class _Planner:
     def holes(self, mask: Mask) -> tuple[dict[str, Any], dict[str, str]]:
         """What a key says of holes: their options and version, or for masks from files the stage that packs them."""
         if not isinstance(mask, Files):
-            return {**mask.model_dump(mode="json"), "version": mask.version}, {}
+            return {**mask.model_dump(mode="json"), "version": catalog.version("MASKS", mask.kind)}, {}
         stage = self.masks[mask.model_dump_json()]
         self.stages[stage.key] = stage
         return {"kind": mask.kind}, {"masks": stage.key}
@@ -233,10 +239,10 @@ class _Planner:
         options = variant.options
         if isinstance(options, Filler):
             model: dict[str, Any] = {"filler": options.filler, "images": options.images}
-            model["versions"] = {options.filler: catalog.version(catalog.FILLERS, options.filler)}
+            model["versions"] = {options.filler: catalog.version("FILLERS", options.filler)}
             return self.evaluated(model, {})
         method = options.method(self.study.image_size)
-        roles = self.trained(options, method)
+        roles = self.fitted(variant, method) if "fit" in method.stages else self.trained(options, method)
         last = list(roles)[-1]
         evaluated = {"generator": method.generator, "fill": method.fill, "versions": _versions(method.generator, {})}
         size = self.study.image_size
@@ -249,12 +255,37 @@ class _Planner:
         """The last stage: a model under the protocol, by role; before it the mask files that the protocol names."""
         mask, masks = self.holes(self.study.protocol.mask)
         protocol = {**self.study.protocol.model_dump(mode="json"), "mask": mask}
-        metrics = {name: metric.version for name, metric in catalog.METRICS.items()} | {"blended": blending.VERSION}
+        metrics = {name: catalog.version("METRICS", name) for name in catalog.METRICS} | {"blended": blending.VERSION}
         options = {**model, "protocol": protocol, "metrics": metrics}
         if self.part != "test":
             options["part"] = self.part
         packed = {f"data.test_{name}": key for name, key in masks.items()}
         return packed | {"evaluate": self.add("evaluate", options, {**needs, **masks}, **more)}
+
+    def fitted(self, variant: Variant, method: Method) -> dict[str, str]:
+        """The one stage of a method with a training of its own, which may read all of its options."""
+        assert isinstance(variant.options, Fitted)
+        options, size = variant.options, self.study.image_size
+        mask, masks = self.holes(options.mask)
+        made = {
+            "method": variant.method,
+            "described": options.model_dump(mode="json", by_alias=True, exclude={"mask"}),  # holes come with batches
+            "mask": mask,
+            "generator": method.generator,
+            "batch": options.batch,
+            "flips": options.flips,
+            "fill": method.fill,
+            "log_every": options.log_every,
+            "steps": options.steps.generator,
+            "first_update": 0,
+            "versions": {
+                f"method.{variant.method}": catalog.version("METHODS", variant.method),
+                **_versions(method.generator, {}),
+            },
+        }
+        macs = 3 * work.generator_cost(method.generator, size)[1]
+        key = self.add("fit", made, masks, seed=self.seed, work=macs * options.batch * options.steps.generator)
+        return {**{f"data.{name}": key for name, key in masks.items()}, "fit": key}
 
     def trained(self, options: Trained, method: Method) -> dict[str, str]:
         """The stages in which a method is trained (section 4)."""
@@ -364,12 +395,12 @@ def _critic_alone(critic: Critic) -> dict[str, Any]:
     return value
 
 
-def _versions(generator: dict[str, Any], critics: Mapping[str, Critic]) -> dict[str, int]:
-    versions = {f"generator.{generator['kind']}": catalog.version(catalog.GENERATORS, generator["kind"])}
+def _versions(generator: dict[str, Any], critics: Mapping[str, Critic]) -> dict[str, int | str]:
+    versions = {f"generator.{generator['kind']}": catalog.version("GENERATORS", generator["kind"])}
     for critic in critics.values():
         kind, loss = critic.network["kind"], critic.recipe.kind
-        versions[f"critic.{kind}"] = catalog.version(catalog.CRITICS, kind)
-        versions[f"loss.{loss}"] = catalog.version(catalog.ADVERSARIAL, loss)
+        versions[f"critic.{kind}"] = catalog.version("CRITICS", kind)
+        versions[f"loss.{loss}"] = catalog.version("LOSSES", loss)
     return versions
 
 
@@ -399,7 +430,7 @@ def _stage(
         forward=forward,
     )
     rate = options.get("rate")
-    steps = options.get("steps", 0)
+    steps = options.get("steps", 0) if kind != "fit" else 0
     if steps and (rate is None or Rate.model_validate(rate).constant) and steps % options["log_every"] == 0:
         shorter = {**named, "options": {k: v for k, v in _lean(options).items() if k != "steps"}}
         stage = replace(stage, lineage=digest_of(shorter))

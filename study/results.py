@@ -20,7 +20,7 @@ from study.plan import Plan, Run
 from study.store import Damaged, RunState, Store, read_facts
 from study.trials import states
 
-TRAINED = ("pretrain", "critic", "joint")
+TRAINED = ("pretrain", "critic", "joint", "fit")
 """The kinds of stages that are trained, and so have curves."""
 
 TEXTS = ("device", "torch", "python", "made")
@@ -146,7 +146,8 @@ def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
     outcome = store.outcome(last)
     trained = [key for role, key in run.stages.items() if not role.startswith("data")]
     made = [facts for key in trained if (facts := _made(store, key))]
-    joint = _made(store, run.stages["joint"]) if "joint" in run.stages else {}
+    joined = run.stages.get("joint") or run.stages.get("fit")
+    joint = _made(store, joined) if joined else {}
     return {
         **_of(run),
         "method": run.method,

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from models.masks import RandomBox
 from models.method import Recipe, Trained
-from study import catalog
+from study import catalog, plugins
 from study.cells import Cells
 from study.configuration import Ablation, Multiverse, Numerics, Observer, Protocol, Search, Study, Tuned, Variant
 from study.errors import BadInput, near, shown, unknown
@@ -28,6 +28,7 @@ from study.wording import fields, said
 
 SECTIONS = (
     "study",
+    "plugins",
     "seeds",
     "profile",
     "image_size",
@@ -72,6 +73,7 @@ def load(
     root = read(file, unread)
     if not root.is_mapping:
         raise BadInput([*unread, root.place.fault("a study file is a mapping with 'data' and 'variants'")])
+    _use_plugins(root, file)
     root = _with_included(root, file, faults, unread)
     profiles = _profiles(root, faults)
     chosen = _chosen_profile(root, profiles, profile, faults)
@@ -94,6 +96,15 @@ def load(
 
 def _place_of(fault: str) -> tuple[str, ...]:
     return tuple(fault.split(": ", 2)[:2])
+
+
+def _use_plugins(root: Node, file: Path) -> None:
+    """Runs the study's plugins, which are named from its own folder: what follows may name their parts."""
+    section = root.get("plugins")
+    nodes = [] if section is None else section.value if isinstance(section.value, list) else [section]
+    if wrong := [node for node in nodes if not node.text.endswith(".py")]:
+        raise BadInput([node.place.fault(f"{shown(node.plain())} is no plugin; write [mine.py]") for node in wrong])
+    plugins.use([(file.parent / node.text).resolve() for node in nodes])
 
 
 def _with_included(root: Node, file: Path, faults: list[str], unread: list[str]) -> Node:
@@ -129,7 +140,7 @@ def _profiles(root: Node, faults: list[str]) -> dict[str, Node]:
         return {}
     if not section.is_mapping:
         faults.append(section.place.fault(no_mapping(section, "profiles")))
-    keys = [key for key in SECTIONS if key not in ("study", "profile", "include")]
+    keys = [key for key in SECTIONS if key not in ("study", "profile", "include", "plugins")]
     return {name: known_keys(overlay, keys, faults) for name, overlay in section.items()}
 
 
@@ -205,10 +216,10 @@ def _fresh(study: Study) -> None:
 
 
 @cache
-def _build(what: str, part: str) -> None:
+def _build(registry: str, part: str, version: int | str) -> None:
     """Builds a network without memory, once. Raises ValueError where it cannot be built."""
     with torch.device("meta"):
-        catalog.build(catalog.GENERATORS if what == "generator" else catalog.CRITICS, json.loads(part))
+        catalog.build(catalog.REGISTRIES[registry], json.loads(part))
 
 
 class _Reader:
@@ -261,6 +272,11 @@ class _Reader:
         if self.section("data").value == {}:
             self.fault(self.section("data").place, "a study needs at least one data set")
         tuned = {name: self.model(Tuned, node) for name, node in self.named("tuned")}
+        for name, options in data.items():
+            for place, pattern in enumerate(getattr(options, "variants", None) or ()):
+                if found and not fnmatch.filter(found, pattern):
+                    node = self.section("data").at((name, "variants", place))
+                    self.fault(node.place, unknown(pattern, found, "no variant of this study"))
         search = self.search(found, list(data))
         study = Study(
             name=self.value("study", Annotated[str, Field(strict=True, min_length=1)], self.file.stem),
@@ -418,9 +434,10 @@ class _Reader:
         node = self.section("variants").get(variant.reference or variant.name) or self.section("variants")
         try:
             method = variant.options.method(image_size)
-            _build("generator", json.dumps(method.generator))
-            for critic in method.critics.values():
-                _build("critic", json.dumps(critic.network))
+            parts = [("GENERATORS", method.generator)]
+            parts += [("CRITICS", critic.network) for critic in method.critics.values()]
+            for registry, part in parts:
+                _build(registry, json.dumps(part), catalog.version(registry, part["kind"]))
         except ValueError as error:
             place = self.section("image_size").place
             self.fault(

@@ -26,6 +26,7 @@ from study.configuration import Observer
 from study.data import holes
 from study.errors import Interrupted, StudyError
 from study.evaluate import evaluate
+from study.fitting import fit
 from study.making import Watch
 from study.plan import Plan, Run, Stage
 from study.record import Diverged, Log, Recorded, record
@@ -70,9 +71,11 @@ def make(keys: Sequence[str], plan: Plan, store: Store, watch: Watch, device: to
         if kind == "data":
             for stage in stages:
                 _pack(stage, store, watch)
-        elif kind == "evaluate":
+        elif kind in ("evaluate", "fit"):
             for stage in stages:
-                evaluate(stage, store, watch, device=device, made=lambda: machine(device))
+                (evaluate if kind == "evaluate" else fit)(
+                    stage, store, watch, device=device, made=lambda: machine(device)
+                )
         else:
             train(stages, store, watch, device=device, made=lambda: machine(device))
 
@@ -88,7 +91,8 @@ def _pack(stage: Stage, store: Store, watch: Watch) -> None:
         _publish_data(stage, store, started)
         return
     dataset = catalog.DATASETS[options["kind"]].model_validate(options)
-    _unchanged({**dataset.identity(), "version": dataset.version} == stage.options["dataset"], "images")
+    identity = {**dataset.identity(), "version": catalog.version("DATASETS", options["kind"])}
+    _unchanged(identity == stage.options["dataset"], "images")
 
     def report(done: int, total: int) -> None:
         watch.progress(stage.key, done, total)
@@ -194,6 +198,7 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         "options": run.config,
         **{key: plan.study[key] for key in ("name", "profile", "image_size", "protocol", "numerics")},
         "dataset": plan.study["data"][run.data],
+        "plugins": plan.study["plugins"],
     }
     if "trial" in plan.study:  # of a search: its Optuna number and what it set
         config["trial"] = plan.study["trial"]

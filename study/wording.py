@@ -45,10 +45,12 @@ def said(fault: dict[str, Any], kind: type[BaseModel] | None) -> str:
             wanted = f"a list of {context['min_length']} or more"
         case "too_long":
             wanted = f"a list of {context['max_length']} or less"
-        case "union_tag_invalid" | "union_tag_not_found":
-            kinds = [str(_kind_of(member)) for member in models_at(kind, location)]
-            tag = fault["input"].get("kind") if isinstance(fault["input"], dict) else fault["input"]
+        case "union_tag_invalid" | "union_tag_not_found" if isinstance(fault["input"], dict):
+            kinds = {name for member in models_at(kind, location) for name in _kinds_of(member)}
+            tag = fault["input"].get("kind")
             return unknown(tag or "kind", kinds, "" if tag else "missing")
+        case "union_tag_invalid" | "union_tag_not_found":
+            wanted = "a mapping, such as {key: value}"
         case "literal_error":
             return unknown(fault["input"], re.findall(r"'([^']*)'", context["expected"]))
         case "value_error":
@@ -74,6 +76,11 @@ def models_at(kind: type[BaseModel] | None, location: Sequence[str | int]) -> li
                 if part in (name, info.alias):
                     found = list(_models_in(info.annotation)) or found
     return found
+
+
+def _kinds_of(model: type[BaseModel]) -> list[str]:
+    """The kinds that a member of a union stands for: its own, or all that a registry holds which may grow."""
+    return list(getattr(model, "registry", None) or [str(_kind_of(model))])
 
 
 def _kind_of(model: type[BaseModel]) -> Any:

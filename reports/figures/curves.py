@@ -20,7 +20,7 @@ TERMS = {
     "gap": "Critics' gap, real − repaired",
 }
 LOSSES = {"wgan": "WGAN", "wgan_gp": "WGAN-GP", "js": "JS", "lsgan": "LSGAN"}
-STAGES = ("pretrain", "critic", "joint")
+STAGES = ("pretrain", "critic", "joint", "fit")
 LOGARITHMIC = ("reconstruction", "ratio")
 COLUMNS = 3
 MOST = 150

@@ -83,8 +83,8 @@ def schedule_table(frames: Frames) -> pd.DataFrame:
     rows = [_paper_schedule()]
     for variant in variants:
         own, start = options[variant], str(trained.loc[variant, "start"])
-        pretrained = kinds.get(start, start.partition("-")[0]) == "pretrain"
-        rows.append({"variant": variant, "label": label(variant), **_schedule(own, pretrained)})
+        begins = kinds.get(start, start.partition("-")[0])
+        rows.append({"variant": variant, "label": label(variant), **_schedule(own, begins)})
     text = ("loss", "form", "norm", "weights", "optimizer", "betas", "drop", "critic_optimizer", "critic_betas", "note")
     table = pd.DataFrame(rows)
     return table.fillna(dict.fromkeys(text, "")).astype({"clip": float, "penalty": float, "critic_rate": float})
@@ -117,13 +117,20 @@ def _paper_schedule() -> dict[str, Any]:
     }
 
 
-def _schedule(options: Mapping[str, Any], pretrained: bool) -> dict[str, Any]:
+NOTES = {
+    "joint": "joint from the start, for as many updates of the generator",
+    "fit": "a training of its own, for as many updates of the generator",
+}
+"""What is to be said of a variant by the kind of stage in which it begins."""
+
+
+def _schedule(options: Mapping[str, Any], begins: str) -> dict[str, Any]:
     """A variant's stages and settings. Updates of G in a stage that it lacks are made in the joint one."""
     steps, loss = options["steps"], options.get("loss") or {}
-    updates = steps["pretrain"] + steps["joint"]
-    optimizer, rates = options["optimizer"], options.get("rates") or {}
+    updates, pretrained = steps["pretrain"] + steps["joint"], begins == "pretrain"
+    optimizer, rates = options.get("optimizer") or {}, options.get("rates") or {}
     critics = loss.get("optimizer") or {}
-    first = {stage: rates.get(stage) or {"lr": optimizer["lr"]} for stage in ("pretrain", "joint")}
+    first = {stage: rates.get(stage) or {"lr": optimizer.get("lr", np.nan)} for stage in ("pretrain", "joint")}
     return {
         "pretrain": steps["pretrain"] if pretrained else 0,
         "critic": steps["critic"] if pretrained and loss else 0,
@@ -133,7 +140,7 @@ def _schedule(options: Mapping[str, Any], pretrained: bool) -> dict[str, Any]:
         **{name: loss.get(name) for name in ("form", "clip", "penalty", "critic_steps", "norm")},
         "loss": loss.get("kind"),
         "weights": _weights(options),
-        "optimizer": optimizer["kind"],
+        "optimizer": optimizer.get("kind", ""),
         "betas": _betas(optimizer),
         "rate_pretrain": first["pretrain"]["lr"] if pretrained else np.nan,
         "rate_joint": first["joint"]["lr"],
@@ -141,7 +148,7 @@ def _schedule(options: Mapping[str, Any], pretrained: bool) -> dict[str, Any]:
         "critic_optimizer": critics.get("kind"),
         "critic_betas": _betas(critics),
         "critic_rate": critics.get("lr"),
-        "note": "" if pretrained else "joint from the start, for as many updates of the generator",
+        "note": NOTES.get(begins, ""),
     }
 
 

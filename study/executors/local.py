@@ -161,7 +161,7 @@ def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: in
 
     import torch  # once in a worker's life, and not in the driver's way
 
-    from study import record
+    from study import plugins, record
     from study.configuration import Observer
     from study.plan import Plan
     from study.stages import make, make_run, prepare
@@ -185,6 +185,7 @@ def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: in
                 found = Plan.read(Path(read))
                 assert found is not None, f"{read}: there is no plan"
                 plan = found
+                plugins.use_planned(plan.study)
                 runs = {run.name: run for run in plan.runs}
                 observers = [Observer.model_validate(observer) for observer in plan.study["observers"]]
             if task.why:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from models.losses import (
-    ADVERSARIAL,
     JS,
+    LOSSES,
     LSGAN,
     WGAN,
     clip_,
@@ -64,10 +64,10 @@ def test_wgan_in_closed_form() -> None:
     assert WGAN().generator(fake) == -1.5
 
 
-@pytest.mark.parametrize("kind", ADVERSARIAL)
+@pytest.mark.parametrize("kind", LOSSES)
 @pytest.mark.parametrize("shape", [(4,), (4, 9)])
 def test_better_scores_make_smaller_losses(kind: str, shape: tuple[int, ...]) -> None:
-    loss = ADVERSARIAL[kind]()
+    loss = LOSSES[kind]()
     low, high = torch.zeros(shape), torch.ones(shape)
     assert loss.critic(high, low) < loss.critic(low, high)
     assert loss.generator(high) < loss.generator(low)

@@ -38,8 +38,8 @@ ablations:
     factors: {multiscale: [0, 2], loss: [wgan, js]}
 """
 SECTIONS = (
-    "ablations, data, defaults, image_size, include, multiverses, numerics, observers, profile, profiles, protocol, "
-    "recipes, search, seeds, study, tuned, variants"
+    "ablations, data, defaults, image_size, include, multiverses, numerics, observers, plugins, profile, profiles, "
+    "protocol, recipes, search, seeds, study, tuned, variants"
 )
 OPTIONS = (
     "batch, critic_input, critic_tables, dilated, downsample, fill, flips, head, leave_out, log_every, loss, mask, "
@@ -100,7 +100,7 @@ BROKEN = {
     "unknown key of a profile": (
         SMALL + "profiles:\n  demo: {image_siz: 32}\n",
         "runs.yaml:13:10: profiles.demo.image_siz: 'image_siz' is an unknown key; choose "
-        + ", ".join(name for name in FILE_SECTIONS if name not in ("include", "profile", "study"))
+        + ", ".join(name for name in FILE_SECTIONS if name not in ("include", "plugins", "profile", "study"))
         + " (did you mean 'image_size'?)",
     ),
     "unknown key of a data set": (

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from scipy.ndimage import distance_transform_cdt
 from torch import nn
 
-from models.losses import ADVERSARIAL, WGAN
+from models.losses import LOSSES, WGAN
 from models.masking import Box, center_box, composite, erase, known, mask_of
 from models.method import Critic, Method, Optimizer, Rate, Recipe, Reconstruction, Trained
 from study import catalog
@@ -580,7 +580,7 @@ def test_the_penalty_is_logged_and_drawn_anew_at_each_step(tmp_path: Path, monke
             assert f"{view}.at_bound" not in series
 
 
-@pytest.mark.parametrize("loss", ADVERSARIAL)
+@pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains_every_methods_critics(tmp_path: Path, loss: str) -> None:
     assert loss in tiny.RECIPES
     variants = {

@@ -88,7 +88,7 @@ def made(plan: Plan, store: Store, keys: Iterable[str] | None = None) -> Store:
     """Makes stages, all unless ``keys`` names them, in an order in which they can be; critics in their passes."""
     wanted = set(plan.stages if keys is None else keys)
     groups = [[key] for key, stage in plan.stages.items() if stage.kind != "critic"] + plan.passes()
-    ranks = ("data", "pretrain", "critic", "joint", "evaluate")
+    ranks = ("data", "pretrain", "critic", "joint", "fit", "evaluate")
     for group in sorted(groups, key=lambda group: ranks.index(plan.stages[group[0]].kind)):
         if chosen := [key for key in group if key in wanted]:
             make(chosen, plan, store, Onlooker(), CPU)
