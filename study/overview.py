@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -86,7 +87,8 @@ def show(plan: Plan, store: Store, measured: Mapping[str, Cost] | None, console:
             table.add_row(*row, _users(users[key]))
     console.print(table)
     console.print()
-    counts = {kind: sum(stage.kind == kind for stage in plan.stages.values()) for kind in KINDS}
+    kinds = Counter(stage.kind for stage in plan.stages.values())
+    counts = {kind: kinds[kind] for kind in KINDS if kinds[kind]}
     console.print(
         f"{len(plan.runs)} runs of {len({run.variant for run in plan.runs})} variants; stages: "
         + ", ".join(f"{count} {kind}" for kind, count in counts.items()),

@@ -1,0 +1,123 @@
+"""Makes docs/results.md of the study on photographs: python docs/results.py OUT
+
+It is the study's report as Markdown, less its pictures: numbers and curves alone. The study is docs/studies/photographs.yaml.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import study
+from reports.document import Block, Cell, Facts, FigureView, Heading, Note, TableView, there, words
+from reports.figures import style
+from reports.frames import Frames
+from reports.paper import paper
+from reports.sections import ablations, provenance, results, summary, training
+
+DOCS = Path(__file__).parent
+FIGURES = DOCS / "results"
+SECTIONS = (
+    summary.summary,
+    results.results,
+    results.contrasts,
+    ablations.ablations,
+    training.mechanism,
+    training.curves,
+    training.cost,
+)
+"""Those of the report that show no picture."""
+
+HEAD = """# What three sets of photographs say of the paper
+
+The study [`docs/studies/photographs.yaml`](studies/photographs.yaml), run on photographs that stand in for the paper's
+CelebA, ImageNet and Places2. This page is its report less the pictures, as `python docs/results.py OUT` made it: no
+photograph of these sets is kept or shown here.
+
+- `faces`: FairFace, adult near-frontal faces, CC BY 4.0; split by image, for identities are not known
+- `objects`: Caltech-101, CC BY 4.0, and TensorFlow's flower photographs, CC BY 2.0; square crops
+- `scenes`: Urban100, and CID22, CC BY-SA 4.0; whole photographs and tiles of them, and a photograph's are one group
+
+```sh
+{command}
+.venv/bin/python -m study claims {out}
+.venv/bin/python docs/results.py {out}
+```
+
+## What was spent
+
+{budget}
+
+"""
+
+
+def markdown(blocks: Iterable[Block]) -> Iterator[str]:
+    """Blocks as GitHub shows them, one after another."""
+    for block in blocks:
+        match block:
+            case TableView():
+                told = table(block)
+                yield f"<details><summary>{block.caption}</summary>\n\n{told}\n</details>" if block.folded else told
+                if block.more is not None:
+                    yield from markdown([block.more])
+            case FigureView():
+                FIGURES.mkdir(exist_ok=True)
+                (FIGURES / f"{block.name}.png").write_bytes(style.png(block.drawn))
+                yield f"![{plain(block.alt)}](results/{block.name}.png)\n\n*{plain(block.caption)}*"
+            case Heading():
+                yield f"### {plain(block.text)}"
+            case Facts():
+                yield "\n".join(f"- {plain(name)}: {plain(text)}" for name, text in block.pairs)
+            case Note():
+                yield plain(block.text)
+
+
+def table(view: TableView) -> str:
+    """A table under its caption."""
+    rows = [[plain(heading) for heading in view.headings], ["---"] * len(view.headings)]
+    rows += [[cell(one) for one in row] for row in view.rows]
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return lines if view.folded else f"*{plain(view.caption)}*\n\n{lines}"
+
+
+def cell(one: Cell) -> str:
+    """A cell in one line."""
+    text = f"**{plain(one.text)}**" if one.strong and one.text else plain(one.text)
+    return f"{text}<br>{plain(one.below)}" if one.below else text
+
+
+def plain(text: str) -> str:
+    """Text that is nothing but text in Markdown."""
+    for sign in "\\|<>*_`[]":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("\n", "<br>")
+
+
+def budget(frames: Frames) -> str:
+    """What was spent, as a share of the paper's."""
+    theirs, own = paper(), frames.study["configs"][frames.study["reference"]]["options"]
+    updates, batch, side = (frames.study[name] for name in ("generator_updates", "batch", "image_size"))
+    most = (theirs["steps"]["pretrain"] + theirs["steps"]["joint"]) * theirs["batch"]
+    return (
+        f"A run trains its generator with {updates:,} updates of batch {batch}: {updates * batch:,} images, "
+        f"{updates * batch / most:.2%} of the paper's {most:,}, at {side} px in place of {theirs['image_size']}, every "
+        f"layer with {own['width']:g} of its published outputs. All {len(frames.runs)} runs took "
+        f"{frames.study['seconds'] / 3600:.1f} hours of machine time ({words(frames.study['devices'])}); the paper "
+        f"tells of {theirs['cost']} for one."
+    )
+
+
+def main(out: Path) -> None:
+    """Writes docs/results.md, and the figures beside it, of the study in ``out``."""
+    frames = study.load(out)
+    for old in FIGURES.glob("*.png"):
+        old.unlink()
+    told = HEAD.format(command=frames.study["command"], out=out, budget=budget(frames))
+    sections = [(section(frames)) for section in SECTIONS]
+    parts = ["## The data", *markdown([there(provenance.data, frames)])]
+    for section in sections:
+        parts += [f"## {section.title}", *markdown(section.blocks)]
+    (DOCS / "results.md").write_text(told + "\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
