@@ -138,14 +138,15 @@ class PluginMask(Options):
     @model_validator(mode="wrap")
     @classmethod
     def _as_its_kind(cls, value: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
-        return handler(value) if cls is not PluginMask else MASKS[_kind_of(value)].model_validate(value)
+        return handler(value) if cls is not PluginMask else MASKS[value["kind"]].model_validate(value)
 
 
-def _kind_of(value: Any) -> Any:
-    return value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+def _kind_of(value: Any) -> str | None:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return kind if isinstance(kind, str) else None
 
 
-def _tag(value: Any) -> Any:
+def _tag(value: Any) -> str | None:
     kind = _kind_of(value)
     return "plugin" if kind in MASKS and kind not in _OURS else kind
 

@@ -29,6 +29,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "pictures": ("run", "variant", "data", "seed", "image", "output", "pixels"),
     "worst": ("run", "variant", "data", "seed", "image", "output", "pixels"),
+    "distances": ("run", "variant", "data", "seed", "output", "metric", "value", "spread", "images", "why"),
 }  # fmt: skip
 
 T = TypeVar("T")
@@ -84,6 +85,10 @@ class Frames:
     `pictures`, a row an image: run, variant, data, seed, image, output ('truth', 'masked', 'composite', 'raw',
         'blended'), pixels ((H, W, 3) uint8), of the test images that the protocol's seed drew.
     `worst`, the same of the test images whose hole a run's composite repaired with the least PSNR, the worst first.
+    `distances`, a row a run, output and perceptual distance of a whole set of images, where the study asks for any:
+        run, variant, data, seed, output, metric ('fid', 'kid'), value (NaN where there is none), spread (of KID the
+        standard deviation over its subsets), images (how many of outputs and of truths), why (there is no value: text).
+        A row of 'lpips' says why there is none; where there is, it is a score of each image.
 
     Text may be categories, which `scores` and `curves` need where they are long.
 
@@ -101,6 +106,7 @@ class Frames:
     trials: pd.DataFrame = field(default_factory=partial(_empty, "trials"))
     pictures: pd.DataFrame = field(default_factory=partial(_empty, "pictures"))
     worst: pd.DataFrame = field(default_factory=partial(_empty, "worst"))
+    distances: pd.DataFrame = field(default_factory=partial(_empty, "distances"))
 
     def __post_init__(self) -> None:
         for table in fields(self)[1:]:

@@ -52,7 +52,10 @@ METRICS = {
     "l1": Metric("L1", "", -1, 4),
     "seam": Metric("Seam error", "", -1, 4),
     "sharpness": Metric("Sharpness", "", 1, 3),  # share of the truth's gradient magnitude: 1 is as sharp as the truth
+    "lpips": Metric("LPIPS", "", -1, 4),
 }
+OF_SETS = {"fid": Metric("FID", "", -1, 1), "kid": Metric("KID", "", -1, 4)}
+"""Of a whole set of images: no image has a value of its own by which variants could be compared."""
 
 
 def metric_of(name: str) -> Metric:

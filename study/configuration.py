@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from models.masks import Center, Mask
 from models.method import Filler, Trained
 from models.options import Options
+from study.metrics.perceptual.options import Perceptual
 from study.source import Node
 
 
@@ -21,12 +22,18 @@ class Protocol(Options):
     """How every method is evaluated alike: the test's holes, and how many images the figures show.
 
     ``pictures``: drawn by ``seed``, the same for every method; ``worst``: those that a run repaired worst.
+    ``perceptual``: distances that need weights of their own, which the user has.
     """
 
     mask: Mask = Center()
     seed: Annotated[int, Field(ge=0)] = 2020
     pictures: Annotated[int, Field(ge=0, le=64)] = 6
     worst: Annotated[int, Field(ge=0, le=64)] = 3
+    perceptual: Perceptual | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """The protocol in plain values, less the perceptual distances, of which a key says more than a file does."""
+        return self.model_dump(mode="json", exclude={"perceptual"})
 
 
 Number = Annotated[int | float, Field(allow_inf_nan=False)]
@@ -200,7 +207,7 @@ class Study:
 
     def variants_on(self, data: str) -> list[Variant]:
         """The variants that are run on a data set: those that it names itself, or all."""
-        named = getattr(self.data[data], "variants", None)
+        named = self.data[data].variants
         return [
             variant
             for variant in self.variants.values()

@@ -22,6 +22,7 @@ from study.data.batches import colour
 from study.data.holes import as_mask, drawn_holes
 from study.errors import Interrupted
 from study.making import Watch, read_learner
+from study.metrics.perceptual import Gathering
 from study.networks import build, predict
 from study.plan import Stage
 from study.scoring import Scoring, holes_of
@@ -47,7 +48,7 @@ def evaluate(
     draw = drawn_holes(protocol["mask"], stage.needs, store, packed.image_size)
     repair = _repairer(stage, store, device)
     filling = _filling(stage.options.get("fill", "zero"), packed, protocol["seed"], part, device)
-    scoring = Scoring(protocol, packed.names(part), stage.options.get("images"))
+    scoring = Scoring(protocol, packed.names(part), stage.options.get("images"), _gathering(stage, part, device))
     started = time.monotonic()
     for start in range(0, len(scoring.chosen), BATCH):
         watch.progress(stage.key, start, len(scoring.chosen))
@@ -73,6 +74,14 @@ def _repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
     network.load_state_dict(read_learner(store.verified(stage.needs["model"]), "generator")[0])
     network.eval()
     return lambda masked_image, mask: predict(network, masked_image, mask)[-1]
+
+
+def _gathering(stage: Stage, part: str, device: torch.device) -> Gathering | None:
+    """What gathers the perceptual distances that the stage's key names; None where there are none."""
+    if not (wanted := stage.options.get("perceptual")):
+        return None
+    truths = (stage.needs["data"], part)
+    return Gathering(wanted, stage.hints["perceptual"], device, seed=stage.options["protocol"]["seed"], truths=truths)
 
 
 def _filling(fill: Fill, packed: Packed, seed: int, part: str, device: torch.device) -> Callable[[Any], Tensor | float]:

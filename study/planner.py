@@ -20,6 +20,7 @@ from study.configuration import Study, Variant
 from study.data import holes
 from study.describe import describe
 from study.errors import BadInput
+from study.metrics import perceptual
 from study.plan import Plan, Run, Stage, digest_of
 
 VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
@@ -33,13 +34,14 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
     """
     numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
     packed, masks = _packed(study), _masks(study)
+    distances = _perceptual(study) if part == "test" else perceptual.Found()
     stages: dict[str, Stage] = {stage.key: stage for stage in packed.values()}
     runs: dict[tuple[Any, ...], Run] = {}
     for data_name, data in packed.items():
         for variant in study.variants_on(data_name):
             for seed in study.seeds:
                 name = f"{variant.name}/{data_name}/{seed}"
-                planner = _Planner(study, numerics, data, masks, seed, "" if share else name, part, joint)
+                planner = _Planner(study, numerics, data, masks, distances, seed, "" if share else name, part, joint)
                 roles = planner.run(variant)
                 identity = (data_name, seed, variant.method, *roles.values())
                 if share and identity in runs:  # one run under two names
@@ -56,7 +58,7 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
                     config=variant.options.model_dump(mode="json", by_alias=True),
                     **_size(variant, study.image_size),  # type: ignore[arg-type]
                 )
-    facts = _facts(study, numerics, packed, share)
+    facts = _facts(study, numerics, packed, distances, share)
     return Plan(study=facts, runs=list(runs.values()), stages=stages)
 
 
@@ -73,7 +75,9 @@ def _size(variant: Variant, image_size: int) -> dict[str, int]:
     }
 
 
-def _facts(study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], share: bool) -> dict[str, Any]:
+def _facts(
+    study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], distances: perceptual.Found, share: bool
+) -> dict[str, Any]:
     return {
         "name": study.name,
         "file": study.file.name,
@@ -87,10 +91,14 @@ def _facts(study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], 
         "seeds": study.seeds,
         "image_size": study.image_size,
         "data": {
-            name: {**stage.options["dataset"], "stage": stage.key, "like": stage.hints["options"].get("like")}
+            name: {
+                **stage.options["dataset"],
+                "stage": stage.key,
+                **{about: stage.hints["options"].get(about) for about in ("like", "licence")},
+            }
             for name, stage in packed.items()
         },
-        "protocol": study.protocol.model_dump(mode="json"),
+        "protocol": study.protocol.plain() | ({"perceptual": distances.options} if distances.options else {}),
         "numerics": numerics,
         "shared": share,
         "observers": [observer.model_dump(mode="json") for observer in study.observers],
@@ -200,6 +208,15 @@ def _masks(study: Study) -> dict[str, Stage]:
     return stages
 
 
+def _perceptual(study: Study) -> perceptual.Found:
+    """The perceptual distances that the study wants, with their weights. Raises BadInput where a file does not fit."""
+    found, faults = perceptual.find(study.protocol.perceptual, study.image_size)
+    faults += [f"{name}: a metric of a plugin has this name too" for name in found.options if name in catalog.METRICS]
+    if faults:
+        raise BadInput([f"{study.file}: protocol.perceptual.{fault}" for fault in faults])
+    return found
+
+
 class _Planner:
     """Cuts one run into stages."""
 
@@ -209,13 +226,14 @@ class _Planner:
         numerics: dict[str, Any],
         data: Stage,
         masks: Mapping[str, Stage],
+        distances: perceptual.Found,
         seed: int,
         salt: str,
         part: str,
         joint: float,
     ) -> None:
         self.study, self.data, self.masks, self.seed, self.salt = study, data, masks, seed, salt
-        self.part, self.joint = part, joint
+        self.part, self.joint, self.distances = part, joint, distances
         self.numerics = numerics
         self.stages: dict[str, Stage] = {}
 
@@ -254,11 +272,15 @@ class _Planner:
     def evaluated(self, model: dict[str, Any], needs: dict[str, str], **more: Any) -> dict[str, str]:
         """The last stage: a model under the protocol, by role; before it the mask files that the protocol names."""
         mask, masks = self.holes(self.study.protocol.mask)
-        protocol = {**self.study.protocol.model_dump(mode="json"), "mask": mask}
+        protocol = {**self.study.protocol.plain(), "mask": mask}
         metrics = {name: catalog.version("METRICS", name) for name in catalog.METRICS} | {"blended": blending.VERSION}
         options = {**model, "protocol": protocol, "metrics": metrics}
         if self.part != "test":
             options["part"] = self.part
+        if self.distances.options:
+            options["perceptual"] = self.distances.options
+            options["metrics"] = metrics | {name: perceptual.VERSIONS[name] for name in self.distances.options}
+            more["hints"] = {"perceptual": self.distances.files}
         packed = {f"data.test_{name}": key for name, key in masks.items()}
         return packed | {"evaluate": self.add("evaluate", options, {**needs, **masks}, **more)}
 

@@ -122,7 +122,7 @@ class Display:
         """Seconds left, in all or for the stages of a kind, from the pace so far; None while nothing can be said."""
         elapsed = time.monotonic() - self._started
         made = sum(weight * (self._share.get(key, 0) - self._found.get(key, 0)) for key, weight in self._weight.items())
-        if elapsed < 3 or made < 0.01 * sum(self._weight.values()):
+        if elapsed < 3 or made <= 0.01 * sum(self._weight.values()):
             return None
         remaining = sum(
             weight * (1 - self._share.get(key, 0))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from reports.frames import COLUMNS, Frames
+from reports.paper import paper
 from reports.statistics import Comparison, compare
 from study.errors import BadInput, unknown
 from study.plan import Plan, Run
@@ -71,6 +72,7 @@ def load(out: str | Path) -> Results:
         trials=_trials(out),
         pictures=_frame("pictures", [row for run in there for row in _pictures(run, store, "pictures")]),
         worst=_frame("worst", [row for run in there for row in _pictures(run, store, "worst")]),
+        distances=_distances(there, store),
     )
 
 
@@ -221,6 +223,16 @@ def _scores(runs: list[Run], store: Store) -> pd.DataFrame:
     return found.frame()
 
 
+def _distances(runs: list[Run], store: Store) -> pd.DataFrame:
+    """The perceptual distances of whole sets of images, and what is lacking of those that were asked for."""
+    rows = [
+        {**_of(run), **row}
+        for run in runs
+        for row in read_facts(store.folder(run.stages["evaluate"]) / "evaluation.json").get("distances") or []
+    ]
+    return _frame("distances", rows).astype({"value": float, "spread": float})
+
+
 def _curves(runs: list[Run], records: Mapping[str, Any]) -> pd.DataFrame:
     found = _Long("curves")
     for run in runs:
@@ -312,7 +324,7 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
         "profile": study["profile"],
         "image_size": study["image_size"],
         "command": study.get("command"),
-        "scope": "reduced" if any(entry.get("like") for entry in study["data"].values()) else "other",
+        "scope": _scope(study, proposed or next((run for run in plan.runs if run.updates), None)),
         "generator_updates": max((run.updates for run in plan.runs), default=0),
         "batch": config.get("batch"),
         "steps": config.get("steps"),
@@ -339,6 +351,22 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
             for name, multiverse in study.get("multiverses", {}).items()
         },
     }
+
+
+def _scope(study: Mapping[str, Any], run: Run | None) -> str:
+    """'paper': its data, size and schedule; 'reduced': data that stand beside its own; else 'other'."""
+    theirs, entries = paper(), study["data"].values()
+    own = run.config if run else {}
+    sets = {kind.lower(): kind for kind in theirs["data"]}  # its sets, by the kinds that read them
+    as_printed = {"batch": theirs["batch"], "steps": theirs["steps"], "width": 1.0}
+    same = study["image_size"] == theirs["image_size"] and all(own.get(key) == of for key, of in as_printed.items())
+    whole = all(
+        entry["kind"] in sets and entry.get("train", 0) >= theirs["data"][sets[entry["kind"]]]["train"]
+        for entry in entries
+    )
+    if same and whole:
+        return "paper"
+    return "reduced" if any(entry.get("like") for entry in entries) else "other"
 
 
 def _data(name: str, entry: dict[str, Any], store: Store) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 What is scored may come from a model (``study.evaluate``) or from files of anybody's method (``study.score``):
 
 scores.safetensors     "scores" float64 (images, columns)
-evaluation.json        columns [output, region, metric], names of the images, of the pictures and of the worst
+evaluation.json        columns [output, region, metric], names of the images, of the pictures and of the worst; and
+                       where a study asks for perceptual distances, those of the whole set and what is lacking
 pictures.safetensors   uint8 (pictures, H, W, 3): truth, masked, raw, composite, blended
 worst.safetensors      the same of the images whose hole has the least PSNR in the composite, the worst first
 """
@@ -25,6 +26,7 @@ from models.masking import composite
 from models.masks import Holes
 from study import metrics
 from study.data.holes import Draw
+from study.metrics.perceptual import Gathering
 from study.seeds import numpy_rng
 from study.store import write_atomically
 
@@ -42,14 +44,22 @@ class Scoring:
         protocol: its ``seed`` draws which images are shown, ``pictures`` many; ``worst``: how many of the worst are.
         names: of all images of the part; ``chosen`` are the places of those to be scored, in order.
         limit: how many are scored, drawn by the same seed; all, where nothing is said.
+        perceptual: what gathers the distances that need weights of their own, where they are asked for.
     """
 
-    def __init__(self, protocol: Mapping[str, Any], names: Sequence[str], limit: int | None = None) -> None:
+    def __init__(
+        self,
+        protocol: Mapping[str, Any],
+        names: Sequence[str],
+        limit: int | None = None,
+        perceptual: Gathering | None = None,
+    ) -> None:
         order = numpy_rng(protocol["seed"], "sample").permutation(len(names))
         self.names = names
         self.chosen: NDArray[np.int64] = np.sort(order[: limit or len(names)])
         self._shown = [int(index) for index in order[: protocol["pictures"]]]
         self._keep = int(protocol["worst"])
+        self._perceptual = perceptual
         self._columns: list[tuple[str, str, str]] = []
         self._rows: list[NDArray[np.float64]] = []
         self._pictures: dict[int, Shown] = {}
@@ -63,6 +73,8 @@ class Scoring:
             for output, result in outputs.items()
             for (region, metric), values in metrics.score(result, image, mask).items()
         }
+        if self._perceptual is not None:
+            scores |= self._perceptual.add(indices, image, outputs)
         self._columns = list(scores)
         self._rows.append(np.stack([values.double().cpu().numpy() for values in scores.values()], axis=1))
         tensors = {"truth": image, "masked": masked_image, **outputs}
@@ -92,6 +104,8 @@ class Scoring:
             "pictures": [self.names[index] for index in shown],
             "worst": [self.names[index] for _, index, _ in self._worst],
         }
+        if self._perceptual is not None:
+            facts["distances"] = self._perceptual.distances()
         write_atomically(folder / "evaluation.json", json.dumps(facts, sort_keys=True) + "\n")
 
 

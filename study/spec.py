@@ -273,7 +273,7 @@ class _Reader:
             self.fault(self.section("data").place, "a study needs at least one data set")
         tuned = {name: self.model(Tuned, node) for name, node in self.named("tuned")}
         for name, options in data.items():
-            for place, pattern in enumerate(getattr(options, "variants", None) or ()):
+            for place, pattern in enumerate((options and options.variants) or ()):
                 if found and not fnmatch.filter(found, pattern):
                     node = self.section("data").at((name, "variants", place))
                     self.fault(node.place, unknown(pattern, found, "no variant of this study"))

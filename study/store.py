@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Damaged(StudyError):
 def write_atomically(file: Path, content: bytes | str) -> None:
     """Writes a file aside, flushes it to disk and renames it into place: readers see the old or the new, whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
     with aside.open("wb") as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
         stream.flush()

@@ -56,7 +56,7 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
 """What Optuna raises where a trial that is written to is over already; before 4.3 it had no name of its own."""
 
-FACTS = ("name", "profile", "image_size", "data", "protocol", "numerics", "observers")
+FACTS = ("name", "profile", "image_size", "data", "protocol", "numerics", "observers", "plugins")
 """What workers read of a plan's study."""
 
 ENOUGH = 20

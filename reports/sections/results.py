@@ -25,6 +25,7 @@ from reports.frames import Frames, NoDataError
 from reports.naming import label, level_label, metric_of
 from reports.paper import counterpart, paper
 from reports.sections.common import each_data_set, protocol, records, slug, unit
+from reports.sections.perceptual import perceptual
 
 REGIONS_WHY = (
     "The paper does not say whether its numbers are of the whole image or of the hole (reading R23), so both stand "
@@ -46,7 +47,7 @@ def results(frames: Frames) -> Section:
     """Tables 6 to 8."""
     blocks: list[Block] = [Note(REGIONS_WHY)]
     blocks += each_data_set(frames, _results("psnr"), _results("ssim"), before=beside)
-    blocks += [Heading("Other data: Table 8"), there(table_8, frames)]
+    blocks += [Heading("Other data: Table 8"), there(table_8, frames), *perceptual(frames)]
     if departures := _departures(frames):
         blocks += [Heading("Where a method departs from its own paper"), Note(DEPARTURES_WHY), Facts(departures)]
     return Section(id="results", title="Tables 6 to 8, published and measured", blocks=blocks)

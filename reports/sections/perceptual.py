@@ -1,0 +1,82 @@
+"""Perceptual distances, where a study asks for them: a part of the results."""
+
+from typing import Any
+
+from reports import tables
+from reports.document import Block, Cell, Heading, Note, TableView, folded, interval, number, there
+from reports.document import each as each_seed
+from reports.frames import Frames
+from reports.naming import OF_SETS, metric_of
+from reports.sections.common import records, slug
+
+WHY = (
+    "Where PSNR rewards a blur, these ask how alike two images look to a network that was trained on photographs; less "
+    "is better. LPIPS is of each image against its truth. FID and KID are of the set of outputs against the set of "
+    "truths, and have no interval over images: each seed's value stands there instead."
+)
+BIASED = (
+    "FID depends on how many images it is of, and is too high where they are few (Chong & Forsyth 2020): under 2,048 "
+    "images its covariances are singular. Only values of as many images can be put side by side, and no value here "
+    "beside one of another paper's that is of another number. KID has no such bias; it may fall below zero."
+)
+NETWORKS = {"alex": ", AlexNet", "vgg": ", VGG-16"}
+
+
+def perceptual(frames: Frames) -> list[Block]:
+    """The distances with what is to be known of them, and why some are lacking; nothing where none is asked for."""
+    asked = tables.distances_asked(frames)
+    if not asked:
+        return []
+    blocks: list[Block] = [Heading("Perceptual distances"), Note(WHY)]
+    blocks += [Note(BIASED)] if "fid" in asked else []
+    blocks += [Note(f"{reason}.", "nothing") for reason in tables.distances_lacking(frames)]
+    return [*blocks, *(there(distances, frames, data) for data in frames.data_sets())]
+
+
+def distances(frames: Frames, data: str) -> TableView:
+    """Each variant's distances."""
+    table = tables.perceptual_table(frames, data)
+    asked = tables.distances_asked(frames)
+    titles = {"lpips": _named(frames), **{name: metric.label for name, metric in OF_SETS.items()}}
+    cells = {"lpips": _lpips, "fid": _fid, "kid": _kid}
+    whole = TableView(
+        name=slug("perceptual", data),
+        caption=f"Perceptual distances on {data}, of the composite from the truth: LPIPS with 95% intervals over seeds "
+        "and images; FID and KID as means over seeds, n being the number of images that each is of.",
+        headings=["Method", *(text for name in asked for text in (f"{titles[name]} (↓)", "each seed")), "Seeds"],
+        rows=[
+            [Cell(row["label"]), *(cell for name in asked for cell in cells[name](row)), number(row["seeds"])]
+            for row in records(table)
+        ],
+        frame=table,
+        groups=table["group"].tolist(),
+    )
+    return folded(whole, f"Perceptual distances on {data}")
+
+
+def _named(frames: Frames) -> str:
+    """LPIPS with its network, by which alone it can be compared."""
+    options = ((frames.study["protocol"] or {}).get("perceptual") or {}).get("lpips") or {}
+    return f"LPIPS{NETWORKS.get(str(options.get('net')), '')}"
+
+
+def _lpips(row: dict[str, Any]) -> list[Cell]:
+    digits = metric_of("lpips").digits
+    told = f"{interval(row['lpips_low'], row['lpips_high'], digits)}, {_sample(row['lpips_images'])}"
+    return [number(row["lpips"], digits, told), each_seed(row["lpips_seeds"], digits)]
+
+
+def _fid(row: dict[str, Any]) -> list[Cell]:
+    digits = OF_SETS["fid"].digits
+    return [number(row["fid"], digits, _sample(row["fid_images"])), each_seed(row["fid_seeds"], digits)]
+
+
+def _kid(row: dict[str, Any]) -> list[Cell]:
+    digits = OF_SETS["kid"].digits
+    told = f"subsets ± {row['kid_spread']:.{digits}f}, {_sample(row['kid_images'])}"
+    return [number(row["kid"], digits, told), each_seed(row["kid_seeds"], digits)]
+
+
+def _sample(count: int | tuple[int, ...]) -> str:
+    """Of how many images; where the seeds differ, of each."""
+    return f"n = {count:,}" if isinstance(count, int) else f"n = {' and '.join(f'{each:,}' for each in count)}"

@@ -1,0 +1,219 @@
+"""What there is to know of a packed data set: counts, sizes, what was left out, duplicates, and a sheet to look at."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from study.data.images import processors
+from study.data.packed import PARTS, Packed
+
+NEAR = 4
+"""Two images are nearly the same where their difference hashes differ in so many of 64 bits at most."""
+
+COMPARED = (("train", "test"), ("validation", "test"))
+PAIRS_SHOWN = 5
+LEFT_OUT_SHOWN = 10
+CHUNK = 128  # images compared with all others at once
+SHEET = 8  # images a side
+THUMB = 128  # px at most
+GAP = 2  # px
+
+MEANING = (
+    "Exact: every packed pixel is equal. Near: their 64-bit difference hashes, of which pixels of a 9 x 8 grey "
+    f"thumbnail are brighter than their left neighbours, differ in {NEAR} bits at most. That is the same picture in "
+    "another size, compression or brightness, and now and then two plain pictures that are alike; look at the pairs."
+)
+
+Bits = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What images are compared by: the SHA-256 of each one's pixels, and its difference hash, (n,)."""
+
+    exact: Sequence[bytes]
+    near: Bits
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """All that `show` tells of a packed data set, fit for JSON."""
+    packed = Packed(folder)
+    marks = {part: _marks(packed.part(part)) for part in PARTS}
+    names = {part: packed.names(part) for part in PARTS}
+    return {
+        "image_size": packed.image_size,
+        "digest": packed.digest,
+        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
+        "images": {part: len(names[part]) for part in PARTS},
+        "groups": _groups(packed),
+        "short_sides": _sides(packed.short_sides),
+        "enlarged": packed.enlarged,
+        "left_out": {
+            "count": len(packed.left_out),
+            "why": dict(Counter(re.sub(r"\d[\d,.]*", "N", entry.why) for entry in packed.left_out).most_common()),
+            "first": [entry._asdict() for entry in packed.left_out[:LEFT_OUT_SHOWN]],
+        },
+        "notes": packed.notes,
+        "duplicates": [{"parts": [a, b], **duplicates(marks[a], marks[b], names[a], names[b])} for a, b in COMPARED],
+    }
+
+
+def _groups(packed: Packed) -> dict[str, Any] | None:
+    """How many groups each part has, and how many have images in two parts; None where none are known."""
+    found = {part: set(groups) for part in PARTS if (groups := packed.groups(part)) is not None}
+    if not found:
+        return None
+    counts = Counter(group for groups in found.values() for group in groups)
+    return {
+        **{part: len(groups) for part, groups in found.items()},
+        "in_two_parts": sum(n > 1 for n in counts.values()),
+    }
+
+
+def _sides(sides: Mapping[int, int]) -> dict[str, int] | None:
+    """The least, the middle and the greatest short side of the images as they came, px; None where none is known."""
+    if not sides:
+        return None
+    values = sorted(sides)
+    at = np.searchsorted(np.cumsum([sides[value] for value in values]), sum(sides.values()) / 2)
+    return {"least": values[0], "median": values[int(at)], "greatest": values[-1]}
+
+
+# -- duplicates --------------------------------------------------------------------------------------------
+
+
+def _marks(images: NDArray[np.uint8]) -> Marks:
+    with ThreadPoolExecutor(processors()) as pool:
+        found = list(pool.map(lambda place: _mark(images[place]), range(len(images)), chunksize=1))
+    return Marks([exact for exact, _ in found], np.array([near for _, near in found], np.uint64))
+
+
+def _mark(pixels: NDArray[np.uint8]) -> tuple[bytes, int]:
+    return hashlib.sha256(pixels.tobytes()).digest(), difference_hash(pixels)
+
+
+def difference_hash(pixels: NDArray[np.uint8]) -> int:
+    """64 bits of an image (H, W, 3): whether a pixel of a 9 x 8 grey thumbnail is brighter than its left neighbour."""
+    grey = Image.fromarray(pixels).convert("L").resize((9, 8), Image.Resampling.BOX)
+    values = np.asarray(grey, np.int16)
+    return int.from_bytes(np.packbits(values[:, 1:] > values[:, :-1]).tobytes(), "big")
+
+
+def duplicates(a: Marks, b: Marks, names_a: Sequence[str], names_b: Sequence[str]) -> dict[str, Any]:
+    """Pairs of an image of `a` and one of `b` that are equal, and others that are nearly so; the first of them by name.
+
+    `images`: how many images of `b` are in such a pair.
+    """
+    places: dict[bytes, list[int]] = defaultdict(list)
+    for place, mark in enumerate(a.exact):
+        places[mark].append(place)
+    same = [(place, other) for other, mark in enumerate(b.exact) for place in places.get(mark, ())]
+    return {
+        "exact": _told(len(same), {other for _, other in same}, same, names_a, names_b),
+        "near": _told(*_near(a, b), names_a, names_b),
+    }
+
+
+def _near(a: Marks, b: Marks) -> tuple[int, set[int], list[tuple[int, int]]]:
+    """Pairs that are near and not equal: how many, which of `b` they hold, and the first of them."""
+    count, images, first = 0, set[int](), list[tuple[int, int]]()
+    for start in range(0, len(b.near), CHUNK):
+        apart = distance(b.near[start : start + CHUNK, None], a.near[None])
+        rows, columns = np.nonzero(apart <= NEAR)
+        pairs = [
+            (place, start + row)
+            for row, place in zip(rows.tolist(), columns.tolist(), strict=True)
+            if a.exact[place] != b.exact[start + row]
+        ]
+        count += len(pairs)
+        images.update(other for _, other in pairs)
+        first += pairs[: PAIRS_SHOWN - len(first)]
+    return count, images, first
+
+
+def distance(a: Bits, b: Bits) -> NDArray[np.uint8]:
+    """In how many bits numbers differ."""
+    differ = a ^ b
+    if hasattr(np, "bitwise_count"):
+        return np.bitwise_count(differ)
+    counts = np.array([number.bit_count() for number in range(256)], np.uint8)
+    return counts[differ[..., None].view(np.uint8)].sum(-1, dtype=np.uint8)
+
+
+def _told(
+    count: int, images: set[int], pairs: Sequence[tuple[int, int]], names_a: Sequence[str], names_b: Sequence[str]
+) -> dict[str, Any]:
+    first = [[names_a[place], names_b[other]] for place, other in islice(pairs, PAIRS_SHOWN)]
+    return {"pairs": count, "images": len(images), "first": first}
+
+
+# -- a sheet, and a table ----------------------------------------------------------------------------------
+
+
+def sheet(folder: Path, file: Path) -> Path:
+    """Writes 8 x 8 test images, evenly spread over the part, as a PNG, and gives its place."""
+    images = Packed(folder).part("test")
+    places = np.unique(np.linspace(0, len(images) - 1, SHEET**2).round().astype(int)).tolist()
+    side = min(images.shape[1], THUMB)
+    pitch = side + GAP
+    rows = -(-len(places) // SHEET)
+    drawn = Image.new("RGB", (pitch * min(SHEET, len(places)) + GAP, pitch * rows + GAP), "white")
+    for number, place in enumerate(places):
+        image = Image.fromarray(images[place]).resize((side, side), Image.Resampling.LANCZOS)
+        drawn.paste(image, (GAP + pitch * (number % SHEET), GAP + pitch * (number // SHEET)))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    drawn.save(file)
+    return file
+
+
+def show(found: Mapping[str, Any], console: Console) -> None:
+    """Prints the facts of a data set. Names are text, not markup."""
+    table = Table(box=None, show_header=False)
+    for row in _rows(found):
+        table.add_row(Text(row[0]), Text(row[1]))
+    console.print(table)
+    console.print(Text(MEANING, style="dim"))
+
+
+def _rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    size = found["image_size"]
+    rows = [(key, str(found[key])) for key in ("name", "kind", "like", "licence") if found.get(key)]
+    rows.append(("images", ", ".join(f"{count:,} {part}" for part, count in found["images"].items())))
+    rows.append(("packed", f"{size} x {size} px, {found['bytes'] / 1e6:,.1f} MB, in {found['folder']}"))
+    if groups := found["groups"]:
+        counts = ", ".join(f"{groups[part]:,} {part}" for part in PARTS)
+        rows.append(("groups", f"{counts}; {groups['in_two_parts']:,} have images in two parts"))
+    if sides := found["short_sides"]:
+        text = f"{sides['least']:,} to {sides['greatest']:,} px, {sides['median']:,} in the middle"
+        rows.append(("short sides", f"{text}; {found['enlarged']:,} under {size} px, which are enlarged"))
+    left_out = found["left_out"]
+    rows.append(("left out", f"{left_out['count']:,}"))
+    rows += [("", f"{count:,}: {why}") for why, count in left_out["why"].items()] if left_out["count"] > 1 else []
+    rows += [("", f"{entry['name']}: {entry['why']}") for entry in left_out["first"]]
+    if left_out["count"] > len(left_out["first"]):
+        rows.append(("", f"and {left_out['count'] - len(left_out['first']):,} more, which data.json names"))
+    rows += [("note", note) for note in found["notes"]]
+    for entry in found["duplicates"]:
+        a, b = entry["parts"]
+        for kind in ("exact", "near"):
+            pairs = entry[kind]
+            text = f"of {found['images'][b]:,} {b} images in {a}: {pairs['images']:,} (pairs: {pairs['pairs']:,})"
+            rows.append((f"{kind} duplicates", text))
+            rows += [("", f"{a}: {one}   {b}: {other}") for one, other in pairs["first"]]
+    rows.append(("sheet", str(found["sheet"])))
+    return rows

@@ -1,0 +1,187 @@
+"""Which images are for training, for validation and for the test; and which of them belong together.
+
+A draw is seeded, and a function of the seed, the stream's name and the images' names alone.
+"""
+
+import csv
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from study.data.source import LeftOut, Source, is_image, printable, some
+from study.seeds import numpy_rng
+
+GROUPS = "groups.csv"
+HEADER = ["image", "group"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """The names of each part's images, in the order in which they are packed, and where they are read.
+
+    `groups`: what images belong to, by name; those that it lacks are each a group of their own. `left_out`: what is
+    there but cannot be used. `notes`: what else is to be told of the choice, in sentences.
+    """
+
+    parts: Mapping[str, Sequence[str]]
+    source: Source
+    groups: Mapping[str, str] = field(default_factory=dict)
+    left_out: Sequence[LeftOut] = ()
+    notes: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for part, names in self.parts.items():
+            if not names and self.groups:
+                raise ValueError(
+                    f"{self.source.place}: no group is left for the {part} part, as whole groups go into one part; "
+                    f"ask for another share or fewer images in the others"
+                )
+            if not names:
+                raise ValueError(f"{self.source.place}: too few images for the {part} part; at least three are needed")
+
+
+def shuffled(names: Sequence[str], *stream: str | int) -> list[str]:
+    """The names in the random order of a stream."""
+    return [names[place] for place in numpy_rng(*stream).permutation(len(names))]
+
+
+def cut(names: Sequence[str], count: int, groups: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """The first `count` of the names, and the rest; both in order.
+
+    Where images belong together, whole groups are taken in the order of their first images as long as they fit: so many
+    images at most. Where not one group fits, the smallest is taken.
+    """
+    if count <= 0 or not groups:
+        return list(names[:count]), list(names[count:])
+    members: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        members[groups.get(name, name)].append(name)
+    taken: set[str] = set()
+    left = count
+    for group, own in members.items():
+        if len(own) <= left:
+            taken.add(group)
+            left -= len(own)
+    if not taken and len(members) > 1:
+        taken = {min(members, key=lambda group: len(members[group]))}
+    return (
+        [name for name in names if groups.get(name, name) in taken],
+        [name for name in names if groups.get(name, name) not in taken],
+    )
+
+
+def counted(
+    names: Sequence[str], counts: Mapping[str, int], groups: Mapping[str, str], place: str
+) -> tuple[dict[str, list[str]], list[str]]:
+    """So many images for each part, from names in a random order; and notes on it.
+
+    Parts are drawn in the order of `counts`, so that what is drawn first does not depend on the counts that follow.
+    Where images belong together, whole groups are in one part, which may then hold a few images fewer.
+
+    Raises:
+        ValueError: there are fewer images; says how many, and what to set.
+    """
+    if sum(counts.values()) > len(names):
+        asked = ", ".join(f"{count:,} for {part}" for part, count in counts.items())
+        raise ValueError(
+            f"root: {sum(counts.values()):,} images are asked for ({asked}), and {place} has {len(names):,} to choose "
+            f"from; set {', '.join(counts)} to fewer"
+        )
+    found: dict[str, list[str]] = {}
+    notes: list[str] = []
+    rest = list(names)
+    for part, count in counts.items():
+        found[part], rest = cut(rest, count, groups)
+        if len(found[part]) != count:
+            notes.append(f"{len(found[part]):,} images for {part}, not {count:,}, so that no group is in two parts")
+    return found, notes
+
+
+def alike_but_for_case(names: Iterable[str]) -> list[str]:
+    """A note on names that differ only in case, if there are any."""
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        spellings[name.lower()].append(name)
+    pairs = [" and ".join(map(printable, found)) for found in spellings.values() if len(found) > 1]
+    if not pairs:
+        return []
+    return [
+        f"names that differ only in case are images of their own here: {some(pairs)}; a disk that does not tell case "
+        f"apart holds one of each"
+    ]
+
+
+# -- files that name images --------------------------------------------------------------------------------
+
+
+def listed(file: Path, shown: str, source: Source) -> list[str]:
+    """The images that a split file names, a relative path a line; '#' begins a comment.
+
+    Raises:
+        ValueError: the file cannot be read, or an entry is no image of the source or stands twice.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{shown}: the split file cannot be read ({error})") from error
+    names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    for number, name in enumerate(names, 1):
+        outside = name.startswith("/") or ".." in name.split("/")
+        if outside or not is_image(name) or not source.has(name):
+            hint = "" if outside else _other_case(name, source)
+            raise ValueError(f"{shown}: entry {number}, '{name}', is no image below {source.place}{hint}")
+    if len({posixpath.normpath(name) for name in names}) < len(names):
+        raise ValueError(f"{shown}: an image is named twice")
+    return names
+
+
+def _other_case(name: str, source: Source) -> str:
+    found = next((other for other in source.images if other.lower() == name.lower()), None)
+    return f"; there is '{printable(found)}', whose case differs" if found else ""
+
+
+def grouped(file: Path, shown: str, source: Source) -> dict[str, str]:
+    """The groups that a file of the columns image and group names, by image.
+
+    Raises:
+        ValueError: it cannot be read, or a line is not as it has to be; says which line and why.
+    """
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.reader(stream, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"groups: {shown}: it cannot be read ({error})") from error
+    if not rows or [cell.strip() for cell in rows[0]] != HEADER:
+        raise ValueError(f"groups: {shown}:1: the first line has to be '{','.join(HEADER)}'")
+    groups: dict[str, str] = {}
+    for number, row in enumerate(rows[1:], 2):
+        if not row:
+            continue
+        cells = [cell.strip() for cell in row]
+        if len(cells) != len(HEADER) or not all(cells):
+            raise ValueError(f"groups: {shown}:{number}: a line is an image and its group, got '{','.join(row)}'")
+        name, group = posixpath.normpath(cells[0]), cells[1]
+        if name in groups:
+            raise ValueError(f"groups: {shown}:{number}: the image {name} stands twice")
+        if cells[0].startswith("/") or ".." in name.split("/") or not source.has(name):
+            raise ValueError(
+                f"groups: {shown}:{number}: '{cells[0]}' is no image below {source.place}{_other_case(name, source)}"
+            )
+        groups[name] = group
+    return groups
+
+
+def parted_groups(parts: Mapping[str, Sequence[str]], groups: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """A group that has images in two parts, with one image of each; None where there is none."""
+    first: dict[str, tuple[str, str]] = {}
+    for part, names in parts.items():
+        for name in names:
+            group = groups.get(posixpath.normpath(name))
+            if group is None:
+                continue
+            there, other = first.setdefault(group, (part, name))
+            if there != part:
+                return group, other, name
+    return None

@@ -1,0 +1,110 @@
+"""LPIPS, Zhang 2018, version 0.1: how far two images are apart in the features of a network trained on ImageNet.
+
+Layers are numbered as torchvision numbers them, and the linear heads are named as the package lpips names them, so that
+their files of weights are read as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+"""What images of -1..1 are less and over, by channel, before they enter the network."""
+EPSILON = 1e-10
+
+Units = list[Tensor]
+"""The features of each layer, (B, C, H, W), scaled to length 1 at each place."""
+
+
+def _alexnet() -> Iterator[nn.Module]:
+    """AlexNet's convolutions, Krizhevsky 2014, up to the last rectifier."""
+    yield from (nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2))
+    yield from (nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2))
+    for inputs, outputs in ((192, 384), (384, 256), (256, 256)):
+        yield from (nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU())
+
+
+def _vgg16() -> Iterator[nn.Module]:
+    """VGG-16's convolutions, Simonyan 2015, configuration D, up to the last rectifier."""
+    inputs = 3
+    for block, (outputs, convolutions) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))):
+        if block:
+            yield nn.MaxPool2d(2)
+        for _ in range(convolutions):
+            yield from (nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU())
+            inputs = outputs
+
+
+LAYERS = {"alex": _alexnet, "vgg": _vgg16}
+READ = {"alex": {1: 64, 4: 192, 7: 384, 9: 256, 11: 256}, "vgg": {3: 64, 8: 128, 15: 256, 22: 512, 29: 512}}
+"""The layers whose features are compared, with their channels."""
+LEAST_SIDE = {"alex": 31, "vgg": 16}
+"""The side, in pixels, of the smallest images of which every layer has a feature."""
+
+
+class Features(nn.Module):
+    """The layers of a network with those that are read."""
+
+    def __init__(self, net: str) -> None:
+        super().__init__()
+        self.features = nn.Sequential(*LAYERS[net]())
+        self.read = READ[net]
+
+    def forward(self, image: Tensor) -> Units:
+        """Of (B, 3, H, W) in -1..1."""
+        shift, scale = (image.new_tensor(values)[:, None, None] for values in (SHIFT, SCALE))
+        found, units = (image - shift) / scale, []
+        for place, layer in enumerate(self.features):
+            found = layer(found)
+            if place in self.read:
+                units.append(found / (found.square().sum(1, keepdim=True).sqrt() + EPSILON))
+        return units
+
+
+class Head(nn.Module):
+    """One weight a channel. The dropout, which is for training, stands here for the numbers of the layers."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.model = nn.Sequential(nn.Dropout(), nn.Conv2d(channels, 1, 1, bias=False))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, 1, H, W)."""
+        found: Tensor = self.model(features)
+        return found
+
+
+class Heads(nn.Module):
+    """The weights of each layer's channels, which were fitted to what people see."""
+
+    def __init__(self, net: str) -> None:
+        super().__init__()
+        for layer, channels in enumerate(READ[net].values()):
+            self.add_module(f"lin{layer}", Head(channels))
+
+    def forward(self, a: Units, b: Units) -> Tensor:
+        """The distance of each pair, (B,)."""
+        layers = zip(self.children(), a, b, strict=True)
+        each = [head((one - other).square()).mean((1, 2, 3)) for head, one, other in layers]
+        return torch.stack(each).sum(0)
+
+
+class LPIPS(nn.Module):
+    """The distance of images from their truths."""
+
+    def __init__(self, features: Features, heads: Heads) -> None:
+        super().__init__()
+        self.features, self.heads = features, heads
+
+    def units(self, image: Tensor) -> Units:
+        """What is compared of images (B, 3, H, W) in 0..1: made of a truth once for all that it is compared with."""
+        found: Units = self.features(2 * image - 1)
+        return found
+
+    def forward(self, output: Tensor, truth: Units) -> Tensor:
+        """The distance of each output (B, 3, H, W) in 0..1 from the truth of these units: (B,), 0 for equal images."""
+        found: Tensor = self.heads(self.units(output), truth)
+        return found
