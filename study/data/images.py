@@ -78,10 +78,14 @@ class Grouped(Images):
         return splits.grouped(file, self.groups or f"{self.root}/{splits.GROUPS}", source)
 
     def beside(self, file: str) -> Path:
-        """The place of a file that is named relative to the root, or to the folder of an archive."""
+        """The place of a file that is named relative to the root, or to the folder of an archive.
+
+        What is not there, but where the command runs, is taken from there: a root may be read-only.
+        """
         root = Path(self.root).expanduser()
         folder = next((place for place in (root, *root.parents) if place.is_dir()), root)
-        return folder / file
+        here = Path(file).expanduser()
+        return here if here.is_file() and not (folder / file).is_file() else folder / file
 
 
 def content(chosen: splits.Split, files: Sequence[bytes] = ()) -> str:
