@@ -10,7 +10,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -304,6 +305,159 @@ def report(out: Annotated[Path, typer.Argument(help="the output folder")] = Path
     Console().print(f"report: {_report(out)}", highlight=False, soft_wrap=True)
 
 
+DataName = Annotated[str, typer.Argument(help="a data set of the study", metavar="NAME")]
+
+
+@data_app.command("pack")
+def pack_data(
+    file: File, name: DataName, out: Out = Path("out"), profile: Profile = None, settings: Settings = None
+) -> None:
+    """Read a data set's images once, into the form that training reads; `run` does it by itself."""
+    folder = _prepared(file, name, out, profile, settings, Console())[1]
+    Console().print(f"packed: {folder}", highlight=False, soft_wrap=True)
+
+
+@data_app.command("show")
+def show_data(
+    file: File,
+    name: DataName,
+    out: Out = Path("out"),
+    profile: Profile = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a data set: counts, sizes, what was left out and why, duplicates between its parts, and a contact sheet."""
+    from study.data import show
+
+    study, folder = _prepared(file, name, out, profile, settings, Console(stderr=as_json))
+    about = {key: getattr(study.data[name], key) for key in ("kind", "like", "licence")}
+    sheet = show.sheet(folder, out / "data" / f"{name}.png")
+    found = {"name": name, **about, "folder": str(folder), **show.facts(folder), "sheet": str(sheet)}
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        show.show(found, Console(width=None if sys.stdout.isatty() else 120))
+
+
+@data_app.command("write")
+def write_data(
+    out: Annotated[Path, typer.Argument(help="the output folder of a study", metavar="OUT")],
+    folder: Annotated[Path, typer.Argument(help="the folder to write, which is not there yet", metavar="DIR")],
+    data: Annotated[str | None, typer.Option("--data", help="a data set of the study, where it has several")] = None,
+) -> None:
+    """Write a study's test images with their holes as PNG, for a method that cannot be run here."""
+    from study.handout import hand_out
+
+    told = _teller()
+    with _heard() as heard:
+        name, names = hand_out(out, folder, data, heard=heard)
+    what = "truth, mask (white is the hole), masked (black there)"
+    told(f"written: {len(names)} test images of {name} in {folder}: {what}")
+    told(f"repair {folder / 'masked'} by {folder / 'mask'}, under the same names, in a folder of their own; then:")
+    command = ["score", "--output", "REPAIRED", "--into", str(out), "--as", "NAME", "--seed", "0", "--data", name]
+    told(f"  {_python()} -m study {shlex.join(command)}")
+
+
+@app.command("score")
+def score_images(
+    output: Annotated[Path, typer.Option("--output", help="the folder of what a method made")],
+    truth: Annotated[
+        Path | None, typer.Option("--truth", help="the folder of the true images, of the same names")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option("--mask", help="a folder of masks, or one mask for all images")] = None,
+    center: Annotated[bool, typer.Option("--center", help="the hole is the central square of half the side")] = False,
+    hole: Annotated[str | None, typer.Option("--hole", help="the masks' colour of the hole: white or black")] = None,
+    partial: Annotated[bool, typer.Option("--partial", help="score what is there, though not all is")] = False,
+    into: Annotated[Path | None, typer.Option("--into", help="the output folder of a study that the rows join")] = None,
+    named: Annotated[str | None, typer.Option("--as", help="the method's name in that study")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="which of its trainings; none for one set of weights")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help="a data set of that study, where it has several")] = None,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Score folders of images by every metric of the protocol, whoever made them; with --into beside a study's runs."""
+    from study.score import Asked, score
+
+    asked = Asked(output, truth, mask, center, hole, partial)
+    if into is None and any(value is not None for value in (named, seed, data)):
+        raise BadInput("--as, --seed and --data: they say as what the rows join a study; name it with --into OUT")
+    if into is not None and named is None:
+        raise BadInput("--into: say with --as NAME how the study is to call the method")
+    kind = _device(device)
+    with _heard() as heard:
+        if into is None or named is None:
+            found, last = score(asked, device=kind, heard=heard), ""
+        else:
+            from study.joining import Joining, score_into
+
+            found = score_into(asked, Joining(into, named, seed, data), device=kind, heard=heard)
+            what = "replaced" if found.about["replaced"] else "joined"
+            last = (
+                f"{what}: {found.about['run']} in {into}; the report shows it after: {_python()} -m study report {into}"
+            )
+    if as_json:
+        print(json.dumps(found.as_json(), indent=1, allow_nan=False))
+        return
+    found.show(Console(width=None if sys.stdout.isatty() else 120))
+    if last:
+        _teller()(last)
+
+
+RunName = Annotated[
+    str, typer.Argument(help="a completed run: VARIANT, or VARIANT/DATA/SEED in whole or part", metavar="RUN")
+]
+
+
+@app.command("inpaint")
+def inpaint_images(
+    named: RunName,
+    images: Annotated[list[Path], typer.Argument(help="pictures, of any size", metavar="IMAGE...")],
+    to: Annotated[Path, typer.Option("-o", "--to", help="the picture to write; of several, or into one, a folder")],
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="a black and white picture of the image's size, or a folder of them")
+    ] = None,
+    box: Annotated[
+        str | None, typer.Option("--box", help="x,y,w,h: a rectangle, in pixels from the upper left")
+    ] = None,
+    hole: Annotated[str | None, typer.Option("--hole", help="the mask's colour of the hole: white or black")] = None,
+    window: Annotated[
+        int | None, typer.Option("--window", min=8, help="px: see so much around a small hole, at the cost of detail")
+    ] = None,
+    no_blend: Annotated[bool, typer.Option("--no-blend", help="paste what was predicted, seam and all")] = False,
+    out: Out = Path("out"),
+    device: Device = "auto",
+) -> None:
+    """Repair pictures by what a run trained. Without --mask or --box the hole is what is transparent."""
+    from study.finished import Finished
+    from study.inpaint import repair_files, where
+
+    kind, told = _device(device), _teller()
+    finished = Finished.find(out, named)
+    told(f"{finished.run.name}, {finished.image_size} px, on {kind}")
+    repair_files(
+        finished, images, to, where(mask, box, hole), device=kind, told=told, blended=not no_blend, least=window
+    )
+
+
+@app.command("export")
+def export_model(
+    named: RunName,
+    folder: Annotated[Path, typer.Argument(help="the folder to write", metavar="DIR")],
+    out: Out = Path("out"),
+) -> None:
+    """Write a run's generator as safetensors, with a model card, and an example that loads it."""
+    from study.export import export
+    from study.finished import Finished
+
+    told = _teller()
+    finished = Finished.find(out, named)
+    told(f"{finished.run.name}, {finished.image_size} px")
+    for file in export(finished, folder):
+        told(f"written: {file}")
+
+
 def main() -> None:
     """Runs the command line; turns our errors into a sentence and an exit code. STUDY_TRACEBACK=1 shows the rest."""
     try:
@@ -350,6 +504,45 @@ def _planned(
     study = spec.load(file, profile=profile, settings=settings or (), only=_split(only), seeds=_seeds(seeds))
     kind = _device(device)
     return study, planner.make_plan(study, device=kind, share=not no_share), kind
+
+
+def _teller() -> Callable[[str], None]:
+    """What prints a sentence as it is."""
+    console = Console()
+    return lambda text: console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+@contextmanager
+def _heard() -> Iterator[Callable[[str, int, int], None]]:
+    """Shows on a terminal how many images are read, as long as that takes."""
+    from rich.progress import Progress, TaskID
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        rows: dict[str, TaskID] = {}
+
+        def heard(what: str, done: int, of: int) -> None:
+            if what not in rows:
+                rows[what] = progress.add_task(what, total=of)
+            progress.update(rows[what], completed=done)
+
+        yield heard
+
+
+def _prepared(
+    file: Path, name: str, out: Path, profile: str | None, settings: list[str] | None, console: Console
+) -> tuple[Study, Path]:
+    """A study, and the folder of the packed images of one of its data sets."""
+    from study import spec
+    from study.data.prepare import prepare
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    study = spec.load(file, profile=profile, settings=settings or ())
+    try:
+        return study, prepare(study, name, _store(out), console)
+    except (KeyboardInterrupt, Interrupted):
+        again = f"{_python()} -m study {shlex.join(sys.argv[1:])}"
+        console.print(f"interrupted; nothing is lost. Go on with:  {again}", highlight=False, soft_wrap=True)
+        raise typer.Exit(130) from None
 
 
 def _tuned(
