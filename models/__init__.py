@@ -1,7 +1,7 @@
 """The paper's networks and losses. Knows torch and nothing of the harness.
 
 A part is a name and its options: a network that is listed here is built by its name, called like the one
-beside it, and tested by the conformance suite in ``tests/baselines/test_networks.py``. Its ``version`` is
+beside it, and tested by the conformance suite, ``study.conformance``. Its ``version`` is
 raised when its numbers change.
 """
 
