@@ -10,7 +10,8 @@ import pandas as pd
 STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
-    "configs", "networks", "protocol", "file", "aliases", "searches",
+    "configs", "networks", "protocol", "file", "aliases", "searches", "external",
+    "metrics", "plugins",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -31,6 +32,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "worst": ("run", "variant", "data", "seed", "image", "output", "pixels"),
     "distances": ("run", "variant", "data", "seed", "output", "metric", "value", "spread", "images", "why"),
 }  # fmt: skip
+
+EXTERNAL = "external"
+"""The method of a run that was not made here: its outputs were scored from files."""
 
 T = TypeVar("T")
 
@@ -58,13 +62,19 @@ class Frames:
         multiverses {name: {base: [variant], contrasts: [[a, b]] of bases, design: 'one_at_a_time' or 'product'}};
         configs {variant: {method, options}}; networks {variant: facts of what is built}; protocol: a mapping of how
         all are evaluated, with its seed and mask; searches {variant: {data, seeds, of (trials wanted), sampler, pruner,
-        profile, space: [{key, low, high, log or choices}], importance {key: share, 0..1}}}, of what was tuned.
+        profile, space: [{key, low, high, log or choices}], importance {key: share, 0..1}}}, of what was tuned;
+        external: a list of {name, data, seed (None: it has none), kind ('raw', or 'composite': the files hold the known
+        pixels), images (scored), of (test images), scored (ISO time), digest (of the files), checksum (of the scores),
+        notes, why (it is not shown: text), joins (bool: it is among the runs)}, of what was scored from files;
+        plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}, of plugins.
 
     `runs`, a row a run: run ('proposed/faces/0'), variant, data, seed, method ('proposed', 'ce', 'glcic', ...),
         status ('completed', 'diverged', 'failed', 'interrupted', 'missing'), why (text), diverged_at (step or NA),
         updates (of the generator), parameters (of the generator), critic_parameters, seconds, start (key of the
         first trained stage, equal where two runs share it; '' for fillers, which train nothing), record (Sacred id),
         step_ms (a step of joint training), memory_mib (the most that one of its stages took); NaN where unknown.
+        A run whose outputs were scored from files has the method 'external', and of its training nothing is known:
+        updates, parameters and seconds are 0, start is a name of its own, or '' where the method has no seeds.
     `scores`, a row a value: run, variant, data, seed, image, region ('hole', 'whole', 'boundary'), output
         ('composite', 'raw', 'blended'), metric (`naming.METRICS` names unit and direction), value. An optional
         column `group` names images that belong together (a photograph's tiles, a person's pictures).
@@ -114,6 +124,14 @@ class Frames:
             if missing:
                 raise ValueError(f"frames.{table.name}: columns {missing} are missing; expected {COLUMNS[table.name]}")
         object.__setattr__(self, "study", {**dict.fromkeys(STUDY), **self.study})
+
+    def trained(self) -> pd.DataFrame:
+        """The rows of `runs` that were trained here: no fillers, and nothing that was scored from files."""
+        return self.runs[(self.runs["start"] != "") & (self.runs["method"] != EXTERNAL)]
+
+    def external(self) -> list[str]:
+        """The variants that were scored from files, in their order."""
+        return self.runs.loc[self.runs["method"] == EXTERNAL, "variant"].unique().tolist()
 
     def data_sets(self) -> list[str]:
         """Names of the data sets, the study's order first, then those that only the runs know."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from reports.frames import Frames
 
-Group = Literal["paper", "control", "filler", "other"]
+Group = Literal["paper", "control", "filler", "external", "other"]
 
 LABELS = {
     "proposed": "Proposed",
@@ -71,6 +71,11 @@ def label(variant: str) -> str:
     return f"{LABELS[base]}, tuned" if base != variant and base in LABELS else LABELS.get(variant, variant)
 
 
+def titled(frames: Frames, variant: str) -> str:
+    """The same, with a mark on what was not made here but scored from files."""
+    return f"{variant} (external)" if variant in frames.once("external", frames.external) else label(variant)
+
+
 def level_label(level: str) -> str:
     """A level as a reader writes it: of an option that is a mapping its kind, then what else it says."""
     try:
@@ -95,17 +100,20 @@ def role(frames: Frames, variant: str) -> str:
 
 
 def group(frames: Frames, variant: str) -> Group:
-    """What a row is there for: the paper's own method, a control, a filler, or anything else."""
+    """What a row is there for: the paper's own method, a control, a filler, another's method, or anything else."""
     return _place(frames, variant)[1]
 
 
 def ordered(frames: Frames, variants: list[str]) -> list[str]:
-    """The paper's rows first, then controls, fillers and the others; within a place by first appearance."""
+    """The paper's rows first, then controls, fillers, what was scored from files, and the others; within a place by
+    first appearance."""
     return sorted(dict.fromkeys(variants), key=lambda variant: _place(frames, variant)[0])
 
 
 def _place(frames: Frames, variant: str) -> tuple[float, Group]:
     """A tuned variant stands behind the one that was tuned."""
+    if variant in frames.once("external", frames.external):
+        return len(_ORDER) - 0.25, "external"
     base = variant.removesuffix(TUNED)
     place, kind = _ORDER.get(role(frames, base), (len(_ORDER), "other"))
     return place + 0.5 * (base != variant), kind

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from reports.document import Grid, Pixels
-from reports.frames import Frames, NoDataError
-from reports.naming import group, label, ordered
+from reports.frames import EXTERNAL, Frames, NoDataError
+from reports.naming import group, label, ordered, titled
 
 OUTPUTS = {"composite": "repaired", "raw": "raw", "blended": "blended"}
 """What of a method is shown, and how a sentence calls it."""
@@ -25,9 +25,10 @@ def sample(
 ) -> Grid:
     """The test images that the protocol's seed drew, as Figure 4 has them: original, masked, then a column a method.
 
-    `variants`: by default the paper's methods, the controls and the fillers. `seed`: by default that of which most of
-    them have pictures, the least of equals; fillers have none. `limit`: how many images, the first by name. A method
-    without a picture leaves its place empty. Raises NoDataError where no such picture is stored.
+    `variants`: by default the paper's methods, the controls, the fillers and what was scored from files. `seed`: by
+    default that of which most of them have pictures, the least of equals; fillers have none, and files that were scored
+    with other seeds alone are shown by their first. `limit`: how many images, the first by name. A method without a
+    picture leaves its place empty. Raises NoDataError where no such picture is stored.
     """
     called = OUTPUTS[outputs[0]]
     pictures = frames.pictures[frames.pictures["data"] == data]
@@ -43,7 +44,8 @@ def sample(
         seed = int(by_seed.index[int(by_seed.to_numpy().argmax())])
     runs = frames.runs[frames.runs["data"] == data]
     untrained = runs.loc[(runs["start"] == "") & (runs["status"] == "completed"), "variant"]
-    repaired = repaired[(repaired["seed"] == seed) | repaired["variant"].isin(untrained)]
+    theirs = repaired["seed"] == repaired["variant"].map(_seeds_of_files(runs, seed))
+    repaired = repaired[(repaired["seed"] == seed) | repaired["variant"].isin(untrained) | theirs]
     images = sorted(repaired["image"].unique(), key=str)[:limit]
     if not images:
         chosen = f" with seed {seed}" if seed is not None else " by the chosen variants"
@@ -56,7 +58,12 @@ def sample(
         around = [{kind: surround[image, kind]} if (image, kind) in surround else {} for kind in SURROUND]
         own = [{o: found[v, image, o] for o in stored if (v, image, o) in found} for v in variants]
         rows.append((image, [*around, *own]))
-    return Grid(columns=["Original", "Masked", *map(label, variants)], rows=rows, outputs=stored, seed=seed)
+    return Grid(
+        columns=["Original", "Masked", *(titled(frames, variant) for variant in variants)],
+        rows=rows,
+        outputs=stored,
+        seed=seed,
+    )
 
 
 def worst(frames: Frames, data: str, *, limit: int = 3) -> Grid:
@@ -77,6 +84,13 @@ def worst(frames: Frames, data: str, *, limit: int = 3) -> Grid:
         around = [{kind: found[image, kind]} if (image, kind) in found else {} for kind in SURROUND]
         rows.append((image, [*around, {o: found[image, o] for o in stored if (image, o) in found}]))
     return Grid(columns=["Original", "Masked", label(reference)], rows=rows, outputs=stored, seed=seed)
+
+
+def _seeds_of_files(runs: pd.DataFrame, seed: int | None) -> dict[str, int]:
+    """By variant the seed of which files are shown: this one where they have it, else their least."""
+    own = runs[(runs["method"] == EXTERNAL) & (runs["status"] == "completed")]
+    seeds = {str(variant): sorted(each) for variant, each in own.groupby("variant")["seed"]}
+    return {variant: seed if seed in each else int(each[0]) for variant, each in seeds.items()}  # type: ignore[misc]
 
 
 def _pixels(pictures: pd.DataFrame, by: list[str]) -> dict[Any, Pixels]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.frames import Frames, NoDataError
+from reports.frames import EXTERNAL, Frames, NoDataError
 from reports.naming import label, metric_of, role
 from reports.paper import counterpart, published_values
 
@@ -119,8 +119,9 @@ def protocol_words(summary: pd.DataFrame) -> str:
 
 
 def _means(frames: Frames, metric: str, region: str, output: str, data: str) -> pd.Series:
-    """Each variant's mean over the images and seeds of its completed runs."""
-    completed = frames.runs.loc[frames.runs["status"] == "completed", "run"]
+    """Each variant's mean over the images and seeds of its completed runs; not of what was scored from files."""
+    here = (frames.runs["status"] == "completed") & (frames.runs["method"] != EXTERNAL)
+    completed = frames.runs.loc[here, "run"]
     chosen = frames.select(metric, region, output, data)
     finite = chosen[chosen["run"].isin(completed) & np.isfinite(chosen["value"].astype(float))]
     return finite.groupby("variant", observed=True)["value"].mean().rename(index=str)

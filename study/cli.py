@@ -210,7 +210,7 @@ def status(
     out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: AsJson = False
 ) -> None:
     """Tell how far a study is, from another terminal or later."""
-    from study import progress
+    from study import external, progress
     from study.plan import Plan
     from study.store import RunState, Store
     from study.trials import brief, states, workers
@@ -232,6 +232,7 @@ def status(
     words = {run.name: RunState.word(known[run.name], store.has(run.stages["evaluate"]), running) for run in plan.runs}
     counts = Counter(words.values())
     made = sum(store.has(key) for key in plan.stages)
+    others = external.found(out, plan)
     facts = {
         "running": running,
         "stages": [made, len(plan.stages)],
@@ -241,6 +242,7 @@ def status(
         "now": live.get("running", []) if running else [],
         "failed": {name: state.get("why", "") for name, state in known.items() if state.get("status") == "failed"},
         "diverged": {name: state.get("why", "") for name, state in known.items() if state.get("status") == "diverged"},
+        "external": {one.run: one.why or "completed" for one in others},
         "searching": searching,
         "searches": searches,
     }
@@ -251,6 +253,8 @@ def status(
     table = Table("run", "status", "why", "record", box=None)
     for name, state in known.items():
         table.add_row(name, words[name], state.get("why", ""), state.get("record", ""))
+    for one in others:
+        table.add_row(one.run, "missing" if one.why else "completed", one.why or "scored from files", "")
     console.print(table)
     text = ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
     console.print(f"{made}/{len(plan.stages)} stages; runs: {text}", highlight=False)
@@ -299,6 +303,30 @@ def show_diff(
         show_diff.show(found, Console(width=None if sys.stdout.isatty() else 120))
 
 
+@app.command("check")
+def check_plugin(
+    file: Annotated[Path, typer.Argument(help="a plugin, such as my_method.py", metavar="PLUGIN")],
+    as_json: AsJson = False,
+) -> None:
+    """Run the conformance suite over a plugin's parts, and explain what fails."""
+    from dataclasses import asdict
+
+    from study import conformance
+
+    findings = conformance.plugin(file)
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        table = Table("part", "check", "", "why", box=None)
+        for found in findings:
+            style = {"fine": "green", "fault": "red"}.get(found.outcome, "dim")
+            part = f"{found.registry}['{found.part}']"
+            table.add_row(Text(part), found.check, Text(found.outcome, style=style), Text(found.why))
+        Console(width=None if sys.stdout.isatty() else 120).print(table)
+    if any(found.outcome == "fault" for found in findings):
+        raise typer.Exit(2)
+
+
 @app.command()
 def report(out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out")) -> None:
     """Write the report again from what is stored."""
@@ -332,7 +360,9 @@ def show_data(
     study, folder = _prepared(file, name, out, profile, settings, Console(stderr=as_json))
     about = {key: getattr(study.data[name], key) for key in ("kind", "like", "licence")}
     sheet = show.sheet(folder, out / "data" / f"{name}.png")
-    found = {"name": name, **about, "folder": str(folder), **show.facts(folder), "sheet": str(sheet)}
+    with Console(stderr=True).status("comparing the parts"):
+        facts = show.facts(folder)
+    found = {"name": name, **about, "folder": str(folder), **facts, "sheet": str(sheet)}
     if as_json:
         print(json.dumps(found, indent=1))
     else:

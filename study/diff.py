@@ -49,6 +49,11 @@ class Side:
         return {name: run.variant for run in self.plan.runs for name in (run.variant, *run.aliases)}
 
     @cached_property
+    def files(self) -> list[str]:
+        """The variants that were scored from files."""
+        return self.results.external()
+
+    @cached_property
     def settings(self) -> dict[str, dict[str, Any]]:
         """The options of each variant that was run, and its method, by dotted keys; what is not set is left out."""
         return {run.variant: _flat({"method": run.method, **run.config}) for run in self.plan.runs}
@@ -59,7 +64,11 @@ class Side:
         return {str(entry["name"]): entry.get("digest") for entry in self.results.study["data"]}
 
     def evaluations(self, variant: str, data: str) -> dict[int, str | None]:
-        """By seed the checksum of what a variant's evaluation published; None where there is none."""
+        """By seed the checksum of what a variant's evaluation published; None where there is none. Of files theirs."""
+        if variant in self.files:
+            entries = self.results.study["external"]
+            own = [entry for entry in entries if (entry["name"], entry["data"]) == (variant, data)]
+            return {entry["seed"] or 0: None if entry["why"] else entry["checksum"] for entry in own}
         own = [run for run in self.plan.runs if (run.variant, run.data) == (variant, data)]
         return {run.seed: self.store.manifest(run.stages["evaluate"]).get("digest") for run in own}
 
@@ -70,7 +79,8 @@ def diff(out_a: str | Path, out_b: str | Path) -> dict[str, Any]:
     ``a``, ``b``: out, name, profile, image_size, completed and runs (counts of runs).
     ``configuration``: ``changed``, rows of key, a, b (None: not set), variants (None for a key of the study), having
         (how many variants of both have this option) and reading ('R7' or None); ``only``, of variants, data, seeds,
-        ablations and multiverses those in a or b alone; ``readings``, rows of key, a, b and variants where the number
+        ablations and multiverses, and what was scored from files (``external``, where there is any), those in a or b
+        alone; ``readings``, rows of key, a, b and variants where the number
         of a reading or its departure from the text differs.
     ``code``: ``parts``, ``machine``: rows of name, a, b that differ; ``only``: {a: {part: version}, b: ...};
         ``stages``: kinds of stage whose own code differs; ``same_parts``: how many are equal; ``same_machine``.
@@ -132,7 +142,8 @@ def _configuration(a: Side, b: Side) -> dict[str, Any]:
     ]
     return {
         "changed": study + list(_variants(a, b)),
-        "only": {name: _apart(of(a), of(b)) for name, of in NAMED.items()},
+        "only": {name: _apart(of(a), of(b)) for name, of in NAMED.items()}
+        | ({"external": _apart(a.files, b.files)} if a.files or b.files else {}),
         "readings": list(_readings(a, b)),
     }
 
@@ -367,7 +378,7 @@ def _checksums(store: Store, key: str) -> tuple[Any, Any]:
 
 
 def _effects(a: Side, b: Side, same_data: Collection[str]) -> Iterator[dict[str, Any]]:
-    names = ordered(a.results, _common(a, b))
+    names = ordered(a.results, [*_common(a, b), *(name for name in a.files if name in b.files)])
     for data in a.digests:
         if data not in b.digests:
             continue
@@ -379,7 +390,7 @@ def _effects(a: Side, b: Side, same_data: Collection[str]) -> Iterator[dict[str,
                 ignore_index=True,
             )
             for name in names:
-                left, right = a.names[name], b.names[name]
+                left, right = a.names.get(name, name), b.names.get(name, name)
                 if {f"a: {left}", f"b: {right}"} <= set(runs["variant"]):
                     found = _effect(runs, scores, f"a: {left}", f"b: {right}", metric, region)
                     bits = a.evaluations(left, data), b.evaluations(right, data)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from safetensors.numpy import load_file
 from reports.frames import COLUMNS, Frames
 from reports.paper import paper
 from reports.statistics import Comparison, compare
+from study import external
 from study.errors import BadInput, unknown
+from study.external import External
 from study.plan import Plan, Run
 from study.store import Damaged, RunState, Store, read_facts
 from study.trials import states
@@ -48,6 +51,8 @@ class Results(Frames):
         for variant in (a, b):
             if variant not in set(self.runs["variant"]):
                 raise ValueError(unknown(variant, set(self.runs["variant"]), "no variant of this study"))
+        if own := (self.study["metrics"] or {}).get(metric):
+            more = {"direction": "more" if own["better"] == "higher" else "less", **more}
         return compare(self.runs, self.scores, a, b, metric=metric, region=region, **more)
 
 
@@ -61,18 +66,22 @@ def load(out: str | Path) -> Results:
     plan, told = _plan(out / "plan.json")
     records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
     runs = [_run(run, store, records) for run in plan.runs]
-    there = [run for run, row in zip(plan.runs, runs, strict=True) if row["status"] == "completed"]
+    made = zip(plan.runs, runs, strict=True)
+    there = [_Evaluated.of(run, store) for run, row in made if row["status"] == "completed"]
+    others = external.found(out, plan)
+    runs += [_external(one) for one in others if one.joins]
+    there += [_Evaluated.from_files(one) for one in others if one.joins and not one.why]
     return Results(
         **told,
-        study=_facts(plan, store),
+        study=_facts(plan, store, others),
         runs=_frame("runs", runs),
-        scores=_scores(there, store),
+        scores=_scores(there, _groups(plan, records)),
         curves=_curves(plan.runs, records),
         stages=_frame("stages", _stages(plan, store)),
         trials=_trials(out),
-        pictures=_frame("pictures", [row for run in there for row in _pictures(run, store, "pictures")]),
-        worst=_frame("worst", [row for run in there for row in _pictures(run, store, "worst")]),
-        distances=_distances(there, store),
+        pictures=_frame("pictures", [row for one in there for row in _pictures(one, "pictures")]),
+        worst=_frame("worst", [row for one in there for row in _pictures(one, "worst")]),
+        distances=_distances(there),
     )
 
 
@@ -126,6 +135,49 @@ def _frame(name: str, rows: Any) -> pd.DataFrame:
 
 def _of(run: Run) -> dict[str, Any]:
     return {"run": run.name, "variant": run.variant, "data": run.data, "seed": run.seed}
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """What was scored, of a run or from files. ``lacks``: an output that is written but is none of the method's."""
+
+    whose: Mapping[str, Any]
+    folder: Path
+    lacks: str = ""
+
+    @classmethod
+    def of(cls, run: Run, store: Store) -> _Evaluated:
+        """A completed run."""
+        return cls(_of(run), store.folder(run.stages["evaluate"]))
+
+    @classmethod
+    def from_files(cls, one: External) -> _Evaluated:
+        """Files of another's method."""
+        whose = {"run": one.run, "variant": one.name, "data": one.data, "seed": one.seed or 0}
+        return cls(whose, one.folder, "raw" if one.pasted else "")
+
+    def facts(self) -> dict[str, Any]:
+        """What stands beside the scores."""
+        return read_facts(self.folder / "evaluation.json")
+
+
+def _external(one: External) -> dict[str, Any]:
+    """The row of a run that was scored from files: of its training nothing is known here."""
+    return {
+        **_Evaluated.from_files(one).whose,
+        "method": external.METHOD,
+        "status": "missing" if one.why else "completed",
+        "why": one.why or "; ".join(one.warnings),
+        "diverged_at": pd.NA,
+        "updates": 0,
+        "parameters": 0,
+        "critic_parameters": 0,
+        "seconds": 0.0,
+        "start": one.start,
+        "record": "",
+        "step_ms": np.nan,
+        "memory_mib": np.nan,
+    }
 
 
 def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,14 +235,14 @@ def _lacking(run: Run, store: Store, records: Mapping[str, Any]) -> Iterator[str
 class _Long:
     """A long frame, built from parts: its text as categories, so that millions of rows are small and quick."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *more: str) -> None:
         self.name = name
         self.known: dict[str, dict[str, int]] = {}
-        self.parts: dict[str, list[Any]] = {column: [] for column in COLUMNS[name]}
+        self.parts: dict[str, list[Any]] = {column: [] for column in (*COLUMNS[name], *more)}
 
-    def add(self, run: Run, rows: int, **columns: Any) -> None:
+    def add(self, whose: Mapping[str, Any], rows: int, **columns: Any) -> None:
         """``rows`` rows of a run. A column is one text for all of them, an array, or texts and their places."""
-        for column, value in {**_of(run), **columns}.items():
+        for column, value in {**whose, **columns}.items():
             if column in ("value", "step", "seed"):
                 self.parts[column].append(np.broadcast_to(np.asarray(value), rows))
                 continue
@@ -210,25 +262,42 @@ class _Long:
         return pd.DataFrame(whole, copy=False)
 
 
-def _scores(runs: list[Run], store: Store) -> pd.DataFrame:
-    found = _Long("scores")
-    for run in runs:
-        folder = store.folder(run.stages["evaluate"])
-        facts = json.loads((folder / "evaluation.json").read_text())
-        wide = load_file(folder / "scores.safetensors")["scores"]
+def _scores(evaluated: list[_Evaluated], groups: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """All scores; where it is known of any data set what its images belong to, with that as ``group``."""
+    found = _Long("scores", *(["group"] if groups else []))
+    for one in evaluated:
+        facts = json.loads((one.folder / "evaluation.json").read_text())
+        wide = load_file(one.folder / "scores.safetensors")["scores"]
+        keep = [place for place, (output, *_) in enumerate(facts["columns"]) if output != one.lacks]
+        wide, columns = wide[:, keep], [facts["columns"][place] for place in keep]
         image, column = (places.ravel() for places in np.indices(wide.shape))
-        names = zip(("output", "region", "metric"), zip(*facts["columns"], strict=True), strict=True)
-        texts = {name: (values, column) for name, values in names}
-        found.add(run, wide.size, image=(facts["images"], image), value=wide.ravel(), **texts)
+        names = zip(("output", "region", "metric"), zip(*columns, strict=True), strict=True)
+        texts: dict[str, Any] = {name: (values, column) for name, values in names}
+        if groups:
+            known = groups.get(one.whose["data"], {})
+            texts["group"] = ([known.get(name, name) for name in facts["images"]], image)
+        found.add(one.whose, wide.size, image=(facts["images"], image), value=wide.ravel(), **texts)
     return found.frame()
 
 
-def _distances(runs: list[Run], store: Store) -> pd.DataFrame:
+def _groups(plan: Plan, records: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What the test images of each data set belong to, by name, of the sets of which that is known."""
+    found = {}
+    for data, entry in plan.study["data"].items():
+        packed = records.get(entry["stage"], {})
+        if groups := packed.get("groups"):
+            test = slice(*packed["parts"]["test"])
+            found[data] = dict(zip(packed["names"][test], groups[test], strict=True))
+    return found
+
+
+def _distances(evaluated: list[_Evaluated]) -> pd.DataFrame:
     """The perceptual distances of whole sets of images, and what is lacking of those that were asked for."""
     rows = [
-        {**_of(run), **row}
-        for run in runs
-        for row in read_facts(store.folder(run.stages["evaluate"]) / "evaluation.json").get("distances") or []
+        {**one.whose, **row}
+        for one in evaluated
+        for row in one.facts().get("distances") or []
+        if row["output"] != one.lacks
     ]
     return _frame("distances", rows).astype({"value": float, "spread": float})
 
@@ -241,7 +310,7 @@ def _curves(runs: list[Run], records: Mapping[str, Any]) -> pd.DataFrame:
             for name, values in recorded.get("terms", {}).items():
                 network, _, term = name.partition(".")
                 facts = {"stage": role.partition(".")[0], "network": network, "term": term}
-                found.add(run, len(values), **facts, step=recorded["step"], value=np.array(values, float))
+                found.add(_of(run), len(values), **facts, step=recorded["step"], value=np.array(values, float))
     return found.frame().dropna(subset="value", ignore_index=True)
 
 
@@ -291,13 +360,12 @@ def _trials(out: Path) -> pd.DataFrame:
     return found.assign(value=found["value"].astype(float), usual=found["usual"].astype(bool))
 
 
-def _pictures(run: Run, store: Store, kind: str) -> Iterator[dict[str, Any]]:
+def _pictures(one: _Evaluated, kind: str) -> Iterator[dict[str, Any]]:
     """Of the ``kind`` 'pictures' or 'worst'."""
-    folder = store.folder(run.stages["evaluate"])
-    names: list[str] = read_facts(folder / "evaluation.json").get(kind) or []
-    for output, stack in _mapped(folder / f"{kind}.safetensors").items() if names else ():
-        for image, pixels in zip(names, stack, strict=True):
-            yield {**_of(run), "image": image, "output": output, "pixels": pixels}
+    names: list[str] = one.facts().get(kind) or []
+    for output, stack in _mapped(one.folder / f"{kind}.safetensors").items() if names else ():
+        for image, pixels in zip(names, stack, strict=True) if output != one.lacks else ():
+            yield {**one.whose, "image": image, "output": output, "pixels": pixels}
 
 
 def _mapped(file: Path) -> dict[str, NDArray[np.uint8]]:
@@ -310,7 +378,7 @@ def _mapped(file: Path) -> dict[str, NDArray[np.uint8]]:
     return {name: data[slice(*entry["data_offsets"])].reshape(entry["shape"]) for name, entry in entries.items()}
 
 
-def _facts(plan: Plan, store: Store) -> dict[str, Any]:
+def _facts(plan: Plan, store: Store, others: Sequence[External]) -> dict[str, Any]:
     """What the report says of the study as a whole."""
     study = plan.study
     made = [facts for key in plan.stages if store.has(key) and (facts := _made(store, key))]
@@ -340,8 +408,11 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
         "numerics": study["numerics"],
         "protocol": study.get("protocol"),
         "aliases": {alias: run.variant for run in plan.runs for alias in run.aliases},
+        "external": [_told_of(one) for one in others],
         "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
         "networks": study.get("networks"),
+        "metrics": study.get("metrics") or {},
+        "plugins": {Path(entry["file"]).name: entry["digest"] for entry in study.get("plugins") or []},
         "searches": {
             state["variant"]: {key: value for key, value in state.items() if key not in ("variant", "trials")}
             for state in states(store.out)
@@ -351,6 +422,13 @@ def _facts(plan: Plan, store: Store) -> dict[str, Any]:
             for name, multiverse in study.get("multiverses", {}).items()
         },
     }
+
+
+def _told_of(one: External) -> dict[str, Any]:
+    """What the report says of files that were scored."""
+    told = {name: one.facts.get(name) for name in ("kind", "images", "of", "scored", "digest", "notes")}
+    told["checksum"] = (one.facts.get("files") or {}).get("scores.safetensors")
+    return {"name": one.name, "data": one.data, "seed": one.seed, **told, "why": one.why, "joins": one.joins}
 
 
 def _scope(study: Mapping[str, Any], run: Run | None) -> str:

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from reports.figures import style
 from reports.frames import Frames, NoDataError
-from reports.naming import label, metric_of
+from reports.naming import metric_of, titled
 from reports.paper import published
 from reports.tables import contrast_table
 
@@ -179,7 +179,7 @@ def forest_of_contrasts(frames: Frames, data: str, *, level: float = 0.95) -> Fi
         raise NoDataError(f"No two variants that the paper contrasts were scored on {data}.")
     rows = [
         Row(
-            name=_against(label(row["a"]), label(row["b"])),
+            name=_against(titled(frames, row["a"]), titled(frames, row["b"])),
             difference=row["difference"],
             low=row["low"],
             high=row["high"],

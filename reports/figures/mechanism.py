@@ -13,7 +13,7 @@ from reports.figures import style
 from reports.figures.contrasts import WIDTH, axis_label, legend, wrapped
 from reports.figures.curves import MOST, band, line_key, logarithmic, loss_of, recorded, thinned
 from reports.frames import Frames, NoDataError
-from reports.naming import group, label, ordered
+from reports.naming import group, label, ordered, titled
 from reports.statistics import mean_interval
 
 CRITICS = ("local", "global", "half", "quarter", "eighth")
@@ -82,8 +82,8 @@ def mechanism(frames: Frames, data: str) -> Figure:
 def sharpness(frames: Frames, data: str) -> Figure:
     """Perception against distortion: sharpness, then the seam, against PSNR of the hole; a dot a seed, a mean a method.
 
-    Of composites, of the paper's methods, the controls and the fillers; the truth has sharpness 1 and no seam error.
-    Raises NoDataError where no sharpness and no seam was scored beside PSNR.
+    Of composites, of the paper's methods, controls, fillers and what was scored from files; the truth has sharpness 1
+    and no seam error. Raises NoDataError where no sharpness and no seam was scored beside PSNR.
     """
     here = frames.runs[frames.runs["data"] == data]
     variants = [v for v in ordered(frames, here["variant"].unique().tolist()) if group(frames, v) != "other"]
@@ -118,7 +118,8 @@ def sharpness(frames: Frames, data: str) -> Figure:
             axes.set_title(axis_label(metric, region))
             axes.grid()
         keys = [
-            Line2D([], [], ls="none", label=wrapped(label(v), 40, 1), **_mean_look(frames, v, marks)) for v in shown
+            Line2D([], [], ls="none", label=wrapped(titled(frames, v), 40, 1), **_mean_look(frames, v, marks))
+            for v in shown
         ]
         keys.append(Line2D([], [], marker="o", ms=4, ls="none", color=style.MUTED, alpha=0.6, label="one seed"))
         if ("sharpness", "hole") in panels:
@@ -156,12 +157,11 @@ def _of_critic(axes: Axes, here: pd.DataFrame, shade: str) -> None:
 
 
 def _marks(frames: Frames, shown: list[str]) -> dict[str, str]:
-    """A mark for each method: the paper's, the controls', and one for each filler, since these share a colour."""
-    fillers = [v for v in shown if group(frames, v) == "filler"]
-    return {
-        v: "^v<>"[fillers.index(v) % 4] if v in fillers else {"paper": "o", "control": "s"}.get(group(frames, v), "D")
-        for v in shown
-    }
+    """A mark for each method: the paper's, the controls', and one for each of those that may share a colour."""
+    signs = {"paper": "o", "control": "s", "filler": "^v<>", "external": "PX*h", "other": "D"}
+    groups = {variant: group(frames, variant) for variant in shown}
+    places = {v: [other for other in shown if groups[other] == groups[v]].index(v) for v in shown}
+    return {v: signs[groups[v]][places[v] % len(signs[groups[v]])] for v in shown}
 
 
 def _mean_look(frames: Frames, variant: str, marks: dict[str, str]) -> dict[str, Any]:

@@ -51,6 +51,11 @@ WORDS = [
         "A variant that lacks what is claimed to help; a rule that fills the hole without training.",
     ),
     (
+        "external",
+        "A method that was not run here: its repairs of the same test images were scored from files, under the same "
+        "protocol. How it was trained, on what and for how long, is not known here.",
+    ),
+    (
         "seed",
         "The number that all chance of a run is drawn from: first weights, order of images, flips. Runs of "
         "one seed meet the same chance, and so are compared in pairs.",

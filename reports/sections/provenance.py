@@ -1,8 +1,10 @@
 """Where everything came from."""
 
+from typing import Any
+
 from reports import tables
-from reports.document import Cell, Facts, Section, TableView, number, text, there, words
-from reports.frames import Frames
+from reports.document import NONE, Block, Cell, Facts, Section, TableView, number, text, there, words
+from reports.frames import EXTERNAL, Frames
 from reports.sections.common import records
 
 
@@ -18,7 +20,12 @@ def provenance(frames: Frames) -> Section:
         ("Protocol", words(study.get("protocol"))),
         ("Seeds", words(study["seeds"])),
     ]
-    return Section(id="provenance", title="Provenance", blocks=[Facts(facts), there(data, frames), there(runs, frames)])
+    facts += [("Plugins", words(study["plugins"]))] if study["plugins"] else []
+    return Section(
+        id="provenance",
+        title="Provenance",
+        blocks=[Facts(facts), there(data, frames), there(runs, frames), *files(frames)],
+    )
 
 
 def data(frames: Frames) -> TableView:
@@ -43,6 +50,37 @@ def data(frames: Frames) -> TableView:
     )
 
 
+def _start(row: dict[str, Any]) -> str:
+    return "elsewhere (external)" if row["method"] == EXTERNAL else str(row["start"])
+
+
+def _when(scored: str | None) -> str:
+    return (scored or "").replace("T", " ").replace("+00:00", " UTC")
+
+
+def files(frames: Frames) -> list[Block]:
+    """What was scored from files; nothing where nothing was."""
+    if not frames.study["external"]:
+        return []
+    table = tables.external_table(frames)
+    rows = []
+    for row in records(table):
+        told = row["why"] or "; ".join(row["notes"].splitlines())
+        scored = [number(row["images"]), number(row["of"]), text(row["kind"]), text(_when(row["scored"]))]
+        named = f"{row['name']} (external)"
+        rows.append([Cell(named), text(row["data"]), text(row["seed"]), *scored, Cell(told or NONE, kind="said")])
+    return [
+        TableView(
+            name="external",
+            caption="What was scored from files. How these methods were trained is not known here. Kind: composite, "
+            "where the files hold the known pixels; raw, where they are as the method put them out.",
+            headings=["Method", "Data", "Seed", "Images", "of", "Kind", "Scored", "What there is to know"],
+            rows=rows,
+            frame=table,
+        )
+    ]
+
+
 def runs(frames: Frames) -> TableView:
     """Each run and its record."""
     table = tables.provenance_table(frames)
@@ -51,7 +89,7 @@ def runs(frames: Frames) -> TableView:
         caption="Each run, its record in Sacred, and the key of the stage that it starts from.",
         headings=["Run", "Status", "Sacred id", "Start"],
         rows=[
-            [text(row["run"]), text(row["status"]), text(row["record"]), text(row["start"])] for row in records(table)
+            [text(row["run"]), text(row["status"]), text(row["record"]), text(_start(row))] for row in records(table)
         ],
         frame=table,
         folded=True,

@@ -22,9 +22,10 @@ from reports.document import (
     words,
 )
 from reports.frames import Frames, NoDataError
-from reports.naming import label, level_label, metric_of
+from reports.naming import level_label, metric_of, titled
 from reports.paper import counterpart, paper
 from reports.sections.common import each_data_set, protocol, records, slug, unit
+from reports.sections.own import own_metrics
 from reports.sections.perceptual import perceptual
 
 REGIONS_WHY = (
@@ -36,7 +37,8 @@ REGIONS_WHY = (
 CONTRASTS_WHY = (
     "The paper's order, link by link, then the proposed model against what it must beat for its critics to be the "
     "reason: the same generator with the reconstruction loss alone, and with a single critic. Images are paired "
-    "always, seeds where two variants share their start. Under three seeds every outcome is unresolved."
+    "always, seeds where two variants share their start. Under three seeds every outcome is unresolved. Last stands "
+    "what was scored from files (external), if anything was: of its training nothing is known here."
 )
 DEPARTURES_WHY = (
     "A number of ours speaks of the method as it was trained here. Why each departs, the readings in force say."
@@ -47,7 +49,7 @@ def results(frames: Frames) -> Section:
     """Tables 6 to 8."""
     blocks: list[Block] = [Note(REGIONS_WHY)]
     blocks += each_data_set(frames, _results("psnr"), _results("ssim"), before=beside)
-    blocks += [Heading("Other data: Table 8"), there(table_8, frames), *perceptual(frames)]
+    blocks += [Heading("Other data: Table 8"), there(table_8, frames), *perceptual(frames), *own_metrics(frames)]
     if departures := _departures(frames):
         blocks += [Heading("Where a method departs from its own paper"), Note(DEPARTURES_WHY), Facts(departures)]
     return Section(id="results", title="Tables 6 to 8, published and measured", blocks=blocks)
@@ -147,7 +149,7 @@ def contrast_values(frames: Frames, data: str) -> TableView:
         n = f"{row['seeds_a']} and {row['seeds_b']} seeds, {'paired' if row['paired'] else 'not paired'}"
         rows.append(
             [
-                Cell(f"{label(row['a'])} − {label(row['b'])}"),
+                Cell(f"{titled(frames, row['a'])} − {titled(frames, row['b'])}"),
                 Cell(unit(row["metric"], row["region"])),
                 number(row["published"], named.digits, sign="+"),
                 number(row["difference"], digits, interval(row["low"], row["high"], digits, "+"), "+"),

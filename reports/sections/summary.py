@@ -1,5 +1,6 @@
 """One screen: what was asked, of what, with what outcome, and what failed."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pandas as pd
@@ -22,7 +23,7 @@ from reports.document import (
     there,
     words,
 )
-from reports.frames import Frames, NoDataError
+from reports.frames import EXTERNAL, Frames, NoDataError
 from reports.naming import label, metric_of
 from reports.paper import paper
 from reports.sections.common import records, unit
@@ -88,7 +89,10 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
         f"{words(entry.get('validation'))} validation, {words(entry.get('test'))} test"
         for entry in study["data"] or []
     ]
+    others = runs[runs["method"] == EXTERNAL]
+    runs = runs[runs["method"] != EXTERNAL]
     counts = [f"{int(n):,} {status}" for status, n in runs["status"].value_counts().items()]
+    files = ", ".join(_files(others))
     return [
         ("Data", "; ".join(data) or NOT_RECORDED),
         ("Image size", f"{size} px (the paper: {given['image_size']})" if size else NOT_RECORDED),
@@ -99,10 +103,18 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
         ),
         ("Seeds", words(study["seeds"])),
         ("Runs", f"{len(runs):,} of {runs['variant'].nunique()} variants: {', '.join(counts) or 'none'}"),
+        *([("Scored from files", f"{files}; external: not made here")] if files else []),
         ("Profile and scope", f"{words(study['profile'])}, {words(study['scope'])}"),
         ("Machine time", duration(study["seconds"])),
         ("Made", words(study["made"]).replace("T", " ").replace("+00:00", " UTC")),
     ]
+
+
+def _files(others: pd.DataFrame) -> Iterator[str]:
+    """What was scored from files, with its seeds."""
+    for variant, own in others.groupby("variant", sort=False):
+        seeds = "no seeds" if (own["start"] == "").all() else f"{len(own)} seed{'s' * (len(own) > 1)}"
+        yield f"{variant} ({seeds})"
 
 
 def claims(frames: Frames) -> TableView:

@@ -2,6 +2,7 @@
 
 from reports.tables.ablations import ablation_table, levels
 from reports.tables.networks import GEOMETRY, architecture_table
+from reports.tables.own import own_metrics, own_metrics_table
 from reports.tables.perceptual import distances_asked, distances_lacking, perceptual_table
 from reports.tables.results import (
     BLENDED,
@@ -30,7 +31,14 @@ from reports.tables.search import (
     trials_table,
     tuned_name,
 )
-from reports.tables.study import data_table, departures_table, provenance_table, readings_table, trouble_table
+from reports.tables.study import (
+    data_table,
+    departures_table,
+    external_table,
+    provenance_table,
+    readings_table,
+    trouble_table,
+)
 from reports.tables.training import (
     LAST,
     OF_ALL_CRITICS,
@@ -63,10 +71,13 @@ __all__ = [
     "departures_table",
     "distances_asked",
     "distances_lacking",
+    "external_table",
     "levels",
     "mechanism_table",
     "option_table",
     "options",
+    "own_metrics",
+    "own_metrics_table",
     "perceptual_table",
     "provenance_table",
     "readings_table",

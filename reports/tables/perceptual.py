@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reports.frames import Frames, NoDataError
-from reports.naming import OF_SETS, group, label, ordered
+from reports.naming import OF_SETS, group, ordered, titled
 from reports.statistics import mean_interval
 
 DISTANCES = ("lpips", *OF_SETS)
@@ -27,7 +27,7 @@ def distances_lacking(frames: Frames) -> list[str]:
     found = []
     for why, rows in lacking.groupby("why", sort=False):
         variants = rows["variant"].unique()
-        names = ", ".join(label(variant) for variant in ordered(frames, variants.tolist()))
+        names = ", ".join(titled(frames, variant) for variant in ordered(frames, variants.tolist()))
         found.append(f"{why} ({names})" if len(variants) < everyone else str(why))
     return found
 
@@ -52,7 +52,8 @@ def perceptual_table(frames: Frames, data: str, *, output: str = "composite", le
     scores = frames.select("lpips", "whole", output, data)
     rows = []
     for variant in ordered(frames, runs["variant"].tolist()):
-        row: dict[Hashable, Any] = {"variant": variant, "label": label(variant), "group": group(frames, variant)}
+        row: dict[Hashable, Any] = {"variant": variant, "label": titled(frames, variant)}
+        row["group"] = group(frames, variant)
         mine = own[own["variant"] == variant]
         found = mean_interval(
             runs, scores, variant, metric="lpips", region="whole", output=output, data=data, level=level

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from reports.claims import best_filler, hole_psnr, worse_than
-from reports.frames import Frames, NoDataError
-from reports.naming import group, label, metric_of, ordered
+from reports.frames import EXTERNAL, Frames, NoDataError
+from reports.naming import group, label, metric_of, ordered, titled
 from reports.paper import counterpart, published, published_values
 from reports.statistics import Comparison, compare, mean_interval, resolvable
 
@@ -35,7 +35,8 @@ def table_7(frames: Frames, data: str) -> pd.DataFrame:
 def results_table(
     frames: Frames, *, metric: str, data: str, output: str = "composite", level: float = 0.95
 ) -> pd.DataFrame:
-    """A row a variant: the paper's first, then controls, fillers and others; the paper's stay where we ran none.
+    """A row a variant: the paper's first, then controls, fillers, what was scored from files, and others; the paper's
+    stay where we ran none.
 
     Columns: variant, label, group, published (NaN where the paper has none); for each region r of whole
     and hole (reading R23: the paper does not say which it means) r, r_low, r_high and r_seeds (tuple of
@@ -55,7 +56,7 @@ def results_table(
     for variant in variants:
         row: dict[str, object] = {
             "variant": variant,
-            "label": label(variant),
+            "label": titled(frames, variant),
             "group": group(frames, variant),
             "published": values.get(variant, np.nan),
         }
@@ -99,7 +100,8 @@ def table_8(frames: Frames, *, level: float = 0.95) -> pd.DataFrame:
     has no such data set, `data` is empty and the published number stands alone.
     """
     reference = frames.study["reference"] or "proposed"
-    untrained = frames.runs.loc[frames.runs["start"] == "", ["data", "variant"]]
+    fixed = (frames.runs["start"] == "") & (frames.runs["method"] != EXTERNAL)
+    untrained = frames.runs.loc[fixed, ["data", "variant"]]
     printed = published()
     rows: list[Mapping[Any, Any]] = []
     for theirs in printed.loc[printed["table"] == 8, "data"].unique():
@@ -136,15 +138,20 @@ def _notes(runs: pd.DataFrame, variant: str, seeds: int, images: int, most: int)
         notes.append("completed, but not scored")
     if 0 < images < most:
         notes.append(f"a sample of {images} of {most} images")
-    if (own["start"] == "").all() and seeds:
+    if (own["method"] == EXTERNAL).all():
+        fixed = ", without seeds: its interval is over images alone" if (own["start"] == "").all() else ""
+        notes.append(f"scored from files{fixed}")
+    elif (own["start"] == "").all() and seeds:
         notes.append("not trained: all seeds are alike")
     return "; ".join(notes)
 
 
 def contrasts(frames: Frames) -> list[tuple[str, str]]:
-    """What is put against what: the paper's two links, then the proposed model against the controls."""
+    """What is put against what: the paper's two links, then the proposed model against the controls, and against what
+    was scored from files."""
     reference, control = frames.study["reference"], frames.study["control"]
     pairs = [(reference, "glcic"), ("glcic", "ce"), (reference, control), (reference, "single")]
+    pairs += [(reference, other) for other in frames.external()]
     return [(a, b) for a, b in pairs if a is not None and b is not None and a != b]
 
 
@@ -256,7 +263,8 @@ def blending_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.Data
     variants = runs.loc[runs["run"].isin(completed) & runs["run"].isin(scored), "variant"]
     rows = []
     for variant in ordered(frames, variants.tolist()):
-        row: dict[str, object] = {"variant": variant, "label": label(variant), "group": group(frames, variant)}
+        row: dict[str, object] = {"variant": variant, "label": titled(frames, variant)}
+        row["group"] = group(frames, variant)
         seeds = images = 0
         for metric, region in BLENDED.items():
             found = compare(

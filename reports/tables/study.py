@@ -72,13 +72,34 @@ def _among(names: list[str], every: list[str]) -> str:
 
 
 def provenance_table(frames: Frames) -> pd.DataFrame:
-    """A row a run. Columns: run, variant, data, seed, status, record (Sacred id), start.
+    """A row a run. Columns: run, variant, data, seed, method, status, record (Sacred id), start.
 
     Raises NoDataError where there is none.
     """
     if frames.runs.empty:
         raise NoDataError("No run is recorded.")
-    return frames.runs[["run", "variant", "data", "seed", "status", "record", "start"]].reset_index(drop=True)
+    return frames.runs[["run", "variant", "data", "seed", "method", "status", "record", "start"]].reset_index(drop=True)
+
+
+def external_table(frames: Frames) -> pd.DataFrame:
+    """What was scored from files, also what is not shown.
+
+    Columns: name, data, seed (text; empty where it has none), kind ('composite', 'raw'), images (scored), of (test
+    images), scored (ISO time), digest (of the files), notes (text, a line each), why (it is not shown; empty if it is).
+    Raises NoDataError where there is none.
+    """
+    if not frames.study["external"]:
+        raise NoDataError("Nothing was scored from files.")
+    columns = ["name", "data", "seed", "kind", "images", "of", "scored", "digest", "notes", "why"]
+    rows = [
+        {
+            **{column: entry.get(column) for column in columns},
+            "seed": "" if entry["seed"] is None else str(entry["seed"]),
+            "notes": "\n".join(entry.get("notes") or []),
+        }
+        for entry in frames.study["external"]
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def data_table(frames: Frames) -> pd.DataFrame:

@@ -29,7 +29,7 @@ def cost_table(frames: Frames) -> pd.DataFrame:
     the milliseconds of a step of the joint stage), memory_mib (greatest of the runs'), device_hours (of all runs,
     completed or not, had each made all of its stages itself). What is not recorded is NaN.
     """
-    trained = frames.runs[frames.runs["start"] != ""]
+    trained = frames.trained()
     completed = trained[trained["status"] == "completed"]
     if completed.empty:
         raise NoDataError("No trained run completed.")
@@ -74,7 +74,7 @@ def schedule_table(frames: Frames) -> pd.DataFrame:
     beginning), drop (when they fall, in words); critic_optimizer, critic_betas, critic_rate; note. What a variant does
     not have or the paper does not say is NaN, or as text empty. Raises NoDataError where no options are recorded.
     """
-    trained = frames.runs[frames.runs["start"] != ""].drop_duplicates("variant").set_index("variant")
+    trained = frames.trained().drop_duplicates("variant").set_index("variant")
     options = {name: config["options"] for name, config in (frames.study["configs"] or {}).items()}
     variants = [variant for variant in ordered(frames, trained.index.tolist()) if "steps" in options.get(variant, {})]
     if not variants:

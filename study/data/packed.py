@@ -16,7 +16,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
@@ -114,10 +113,11 @@ def write(
         ValueError: a part is left without an image.
     """
     names = [name for part in PARTS for name in parts[part]]
-    state = _State.found(folder, image_size, parts)
-    with (folder / "images.npy").open("r+b" if state.packed else "wb") as file:
+    state = _State(folder, image_size, parts)
+    packed = state.facts().packed
+    with (folder / "images.npy").open("r+b" if packed else "wb") as file:
         start = _write_header(file, (0, image_size, image_size, 3))
-        digest = _read_again(file, state.packed * 3 * image_size**2)
+        digest = _read_again(file, packed * 3 * image_size**2)
         with closing(_in_order(read, names[state.done :], threads)) as items:
             try:
                 for item in items:
@@ -133,12 +133,17 @@ def write(
             except BaseException:
                 state.note(file)
                 raise
+        facts = state.facts()
         file.seek(0)
         # NumPy pads its headers so that the first axis can grow in place.
-        assert _write_header(file, (state.packed, image_size, image_size, 3)) == start
+        assert _write_header(file, (facts.packed, image_size, image_size, 3)) == start
     report(len(names), len(names))
+    try:
+        _write_facts(folder, image_size, facts, parts, digest.hexdigest(), groups, left_out, notes)
+    except ValueError:
+        (folder / NOTE).unlink(missing_ok=True)  # what could not be read may be mended
+        raise
     (folder / NOTE).unlink(missing_ok=True)
-    _write_facts(folder, state, parts, digest.hexdigest(), groups, [*left_out, *state.left_out.values()], notes)
 
 
 def _in_order(read: Read, names: Sequence[str], threads: int) -> Generator[Picture | LeftOut, None, None]:
@@ -165,70 +170,95 @@ def _content(item: Picture, image_size: int) -> bytes:
     return item.pixels.tobytes()
 
 
-@dataclass
+class _Read(NamedTuple):
+    """What is kept of an image that was read: why it is left out, or its short side and its colours, if they count."""
+
+    left_out: LeftOut | None
+    short_side: int | None = None
+    sums: tuple[int, ...] = (0, 0, 0)  # over the pixels, of the training part
+
+
 class _State:
-    """How far a packing is. `done`: images read; `left_out`: those of them that could not be used, by their place."""
+    """How far a packing is: what an earlier one noted, and each image read since.
 
-    folder: Path
-    image_size: int
-    plan: str  # a digest of what is packed
-    done: int = 0
-    left_out: dict[int, LeftOut] = field(default_factory=dict)
-    sums: list[int] = field(default_factory=lambda: [0, 0, 0])  # of the training part's pixels; exact, as the mean is
-    short_sides: Counter[int] = field(default_factory=Counter)
-    noted: float = field(default_factory=monotonic)
+    An interrupt may come between any two steps of this program: an image counts from the one moment that adds it.
+    """
 
-    @classmethod
-    def found(cls, folder: Path, image_size: int, parts: Mapping[str, Sequence[str]]) -> "_State":
-        """Where an interrupted packing of the same images stopped; where there is none, the beginning."""
-        plan = hashlib.sha256(json.dumps([image_size, [list(parts[part]) for part in PARTS]]).encode()).hexdigest()
-        state = cls(folder, image_size, plan)
+    def __init__(self, folder: Path, image_size: int, parts: Mapping[str, Sequence[str]]) -> None:
+        named = json.dumps([image_size, [list(parts[part]) for part in PARTS]])
+        self.noted = monotonic()
+        self._folder, self._plan = folder, hashlib.sha256(named.encode()).hexdigest()
+        self._read: list[_Read] = []
+        self._before = _Facts(0, {}, [0, 0, 0], {})
         with suppress(OSError, ValueError, KeyError, TypeError):
             note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-            packed = note["done"] - len(note["left_out"])
-            if note["plan"] != plan or (folder / "images.npy").stat().st_size < packed * 3 * image_size**2:
-                return state
-            state.left_out = {place: LeftOut(name, why) for place, name, why in note["left_out"]}
-            state.short_sides = Counter({int(side): count for side, count in note["short_sides"].items()})
-            state.sums, state.done = note["sums"], note["done"]
-        return state
+            left_out = {place: LeftOut(name, why) for place, name, why in note["left_out"]}
+            sides = {int(side): count for side, count in note["short_sides"].items()}
+            before = _Facts(note["done"], left_out, note["sums"], sides)
+            there = (folder / "images.npy").stat().st_size
+            if note["plan"] == self._plan and there >= before.packed * 3 * image_size**2:
+                self._before = before
+
+    @property
+    def done(self) -> int:
+        """How many images were read."""
+        return self._before.done + len(self._read)
+
+    def add(self, item: Picture | LeftOut, *, training: bool) -> None:
+        """Counts the next image."""
+        if isinstance(item, LeftOut):
+            self._read.append(_Read(item))
+            return
+        side = None if item.size is None else min(item.size)
+        sums = item.pixels.sum(axis=(0, 1), dtype=np.uint64).tolist() if training else (0, 0, 0)
+        self._read.append(_Read(None, side, tuple(sums)))
+
+    def facts(self) -> "_Facts":
+        """What is known of all images so far."""
+        before, first = self._before, self._before.done
+        left_out = {first + place: read.left_out for place, read in enumerate(self._read) if read.left_out is not None}
+        sides = Counter(before.short_sides)
+        sides.update(read.short_side for read in self._read if read.short_side is not None)
+        sums = [before.sums[channel] + sum(read.sums[channel] for read in self._read) for channel in range(3)]
+        return _Facts(first + len(self._read), {**before.left_out, **left_out}, sums, sides)
+
+    def note(self, file: BinaryIO) -> None:
+        """Writes down how far it is, once the pixels are on the disk."""
+        facts = self.facts()
+        file.flush()
+        os.fsync(file.fileno())
+        note = {
+            "plan": self._plan,
+            "done": facts.done,
+            "left_out": [[place, *entry] for place, entry in facts.left_out.items()],
+            "sums": facts.sums,
+            "short_sides": facts.short_sides,
+        }
+        aside = self._folder / f"{NOTE}.new"
+        aside.write_text(json.dumps(note), encoding="utf-8")
+        aside.replace(self._folder / NOTE)
+        self.noted = monotonic()
+
+
+class _Facts(NamedTuple):
+    """Of so many images read: those that cannot be used by their place, the sums of the training part's pixels in each
+    channel, exact as the mean is to be, and how many images had each short side, px."""
+
+    done: int
+    left_out: Mapping[int, LeftOut]
+    sums: Sequence[int]
+    short_sides: Mapping[int, int]
 
     @property
     def packed(self) -> int:
         """How many images are in the file."""
         return self.done - len(self.left_out)
 
-    def add(self, item: Picture | LeftOut, *, training: bool) -> None:
-        """Counts the next image."""
-        if isinstance(item, LeftOut):
-            self.left_out[self.done] = item
-        elif item.size is not None:
-            self.short_sides[min(item.size)] += 1
-        if isinstance(item, Picture) and training:
-            sums = item.pixels.sum(axis=(0, 1), dtype=np.uint64)
-            self.sums = [before + int(value) for before, value in zip(self.sums, sums, strict=True)]
-        self.done += 1
-
-    def note(self, file: BinaryIO) -> None:
-        """Writes down how far it is, once the pixels are on the disk."""
-        file.flush()
-        os.fsync(file.fileno())
-        note = {
-            "plan": self.plan,
-            "done": self.done,
-            "left_out": [[place, *entry] for place, entry in self.left_out.items()],
-            "sums": self.sums,
-            "short_sides": self.short_sides,
-        }
-        aside = self.folder / f"{NOTE}.new"
-        aside.write_text(json.dumps(note), encoding="utf-8")
-        aside.replace(self.folder / NOTE)
-        self.noted = monotonic()
-
 
 def _write_facts(
     folder: Path,
-    state: _State,
+    image_size: int,
+    facts: _Facts,
     parts: Mapping[str, Sequence[str]],
     digest: str,
     groups: Mapping[str, str] | None,
@@ -240,25 +270,25 @@ def _write_facts(
     names: list[str] = []
     first = 0
     for part in PARTS:
-        own = [name for place, name in enumerate(parts[part], first) if place not in state.left_out]
+        own = [name for place, name in enumerate(parts[part], first) if place not in facts.left_out]
         if not own:
-            raise ValueError(f"the {part} part is empty: {_why_empty(list(state.left_out.values()))}")
+            raise ValueError(f"the {part} part is empty: {_why_empty(list(facts.left_out.values()))}")
         bounds[part] = [len(names), len(names) + len(own)]
         names += own
         first += len(parts[part])
         text = "".join(f"{_entry(name)}\n" for name in own)
         (folder / f"{part}.txt").write_text(text, encoding="utf-8", newline="\n")
-    pixels = bounds["train"][1] * state.image_size**2
+    pixels = bounds["train"][1] * image_size**2
     data: dict[str, Any] = {
-        "image_size": state.image_size,
+        "image_size": image_size,
         "parts": bounds,
-        "mean": [value / (255 * pixels) for value in state.sums],
+        "mean": [value / (255 * pixels) for value in facts.sums],
         "digest": digest,
-        "left_out": [entry._asdict() for entry in left_out],
+        "left_out": [entry._asdict() for entry in (*left_out, *facts.left_out.values())],
     }
-    if state.short_sides:
-        data["short_sides"] = {str(side): count for side, count in sorted(state.short_sides.items())}
-        data["enlarged"] = sum(count for side, count in state.short_sides.items() if side < state.image_size)
+    if facts.short_sides:
+        data["short_sides"] = {str(side): count for side, count in sorted(facts.short_sides.items())}
+        data["enlarged"] = sum(count for side, count in facts.short_sides.items() if side < image_size)
     if notes:
         data["notes"] = list(notes)
     data["names"] = names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,153 @@ def test_a_few_steps_on_photographs(tmp_path: Path) -> None:
     data = Packed(store.folder(tiny.run_of(plan, "proposed").stages["data"]))
     assert data.left_out == [] and len(data.part("test")) == 6
     assert data.part("test").std() > 20
+
+
+# -- groups and other split files ----------------------------------------------------------------------------
+
+
+def groups_of(root: Path, rows: list[str], name: str = "groups.csv") -> None:
+    (root / name).write_text("\n".join(["image,group", *rows]) + "\n")
+
+
+def tiles(root: Path, each: int = 4) -> list[str]:
+    """Each four images are tiles of one photograph."""
+    return [f"{'ab'[i % 2]}/{i:02}.png,photo-{i // each}" for i in range(20)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whole_groups_are_in_one_part(root: Path, tmp_path: Path, seed: int) -> None:
+    groups_of(root, tiles(root))
+    data = Folder(root=str(root), split_seed=seed, validation_share=0.25)
+    groups = {part: {int(name[-6:-4]) // 4 for name in names} for part, names in data.split().items()}
+    assert {part: len(found) for part, found in groups.items()} == {"train": 3, "validation": 1, "test": 1}
+    assert len(set.union(*groups.values())) == 5
+    found = packed(root, tmp_path / "packed", split_seed=seed)
+    names, given = found.names("test"), found.groups("test")
+    assert given == [f"photo-{int(name[-6:-4]) // 4}" for name in names]
+
+
+def test_an_image_without_a_group_is_one_of_its_own(root: Path, tmp_path: Path) -> None:
+    groups_of(root, tiles(root)[:8])
+    found = packed(root, tmp_path / "packed")
+    parts = [zip(found.names(part), found.groups(part) or [], strict=True) for part in ("train", "validation", "test")]
+    pairs = [pair for part in parts for pair in part]
+    assert len(pairs) == 20 and sum(name == group for name, group in pairs) == 12
+
+
+def test_where_no_group_fits_the_smallest_is_taken(root: Path) -> None:
+    groups_of(root, [f"{'ab'[i % 2]}/{i:02}.png,{'large' if i < 12 else 'small'}" for i in range(20)])
+    with pytest.raises(ValueError, match="no group is left for the validation part, as whole groups go into one part"):
+        Folder(root=str(root)).split()  # one group for the test, the other for validation
+    groups_of(root, [f"{'ab'[i % 2]}/{i:02}.png,{i // 7}" for i in range(20)])  # 7, 7 and 6 images
+    assert [len(names) for names in Folder(root=str(root)).split().values()] == [7, 7, 6]
+
+
+def test_groups_are_part_of_the_identity_and_no_groups_leave_it_as_it_was(root: Path) -> None:
+    before = Folder(root=str(root)).identity()
+    assert "groups" not in before and "validation" not in before
+    groups_of(root, tiles(root))
+    grouped = Folder(root=str(root)).identity()
+    (root / "groups.csv").rename(root / "tiles.csv")
+    assert Folder(root=str(root), groups="tiles.csv").identity() == grouped
+    assert Folder(root=str(root), groups=str(root / "tiles.csv")).identity() == grouped
+    assert Folder(root=str(root)).identity() == before
+    groups_of(root, tiles(root, 2), "tiles.csv")
+    assert Folder(root=str(root), groups="tiles.csv").identity() not in (before, grouped)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name,group\na/00.png,1\n", ":1: the first line has to be 'image,group'"),
+        ("", ":1: the first line has to be 'image,group'"),
+        ("image,group\na/00.png\n", ":2: a line is an image and its group, got 'a/00.png'"),
+        ("image,group\na/00.png,\n", ":2: a line is an image and its group, got 'a/00.png,'"),
+        ("image,group\na/00.png,1\na/00.png,2\n", ":3: the image a/00.png stands twice"),
+        ("image,group\n\na/00.png,1\n./a/00.png,2\n", ":4: the image a/00.png stands twice"),
+        ("image,group\na/99.png,1\n", ":2: 'a/99.png' is no image below"),
+        ("image,group\nA/00.png,1\n", "there is 'a/00.png', whose case differs"),
+        ("image,group\n../photos/a/00.png,1\n", ":2: '../photos/a/00.png' is no image below"),
+    ],
+)
+def test_a_file_of_groups_that_cannot_be_meant(root: Path, text: str, sentence: str) -> None:
+    (root / "groups.csv").write_text(text)
+    with pytest.raises(ValueError) as error:
+        Folder(root=str(root)).identity()
+    assert str(error.value).startswith(f"groups: {root}/groups.csv") and sentence in str(error.value)
+
+
+def test_a_file_of_groups_that_is_not_there_or_no_text(root: Path) -> None:
+    with pytest.raises(ValueError, match=r"groups: none.csv: it cannot be read"):
+        Folder(root=str(root), groups="none.csv").identity()
+    (root / "groups.csv").write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match=r"groups.csv: it cannot be read"):
+        Folder(root=str(root)).identity()
+
+
+def test_split_files_that_part_a_group_are_refused(root: Path) -> None:
+    groups_of(root, tiles(root))
+    train = listed(root, "train.txt", ["a/00.png", "a/04.png", "b/05.png"])
+    test = listed(root, "test.txt", ["b/01.png"])
+    with pytest.raises(
+        ValueError, match=r"groups: a/00.png and b/01.png both belong to 'photo-0', and the split files"
+    ):
+        Folder(root=str(root), train=train, test=test).identity()
+
+
+def test_a_split_file_for_the_validation_images(root: Path) -> None:
+    files = {"train": ["a/00.png", "b/01.png"], "validation": ["a/02.png"], "test": ["b/03.png"]}
+    named = {part: listed(root, f"{part}.txt", names) for part, names in files.items()}
+    assert Folder(root=str(root), **named).split() == files  # type: ignore[arg-type]
+    listed(root, "validation.txt", ["b/03.png"])
+    with pytest.raises(ValueError, match=r"validation.txt and test.txt both name b/03.png \(1 in all\)"):
+        Folder(root=str(root), **named).split()  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="a split file for 'validation' needs those for 'train' and 'test'"):
+        Folder(root=str(root), validation="validation.txt")
+
+
+def test_one_image_under_two_spellings_does_not_stand_on_both_sides(root: Path) -> None:
+    train, test = listed(root, "train.txt", ["a/00.png", "a/02.png"]), listed(root, "test.txt", ["./a/00.png"])
+    with pytest.raises(ValueError, match="both name"):
+        Folder(root=str(root), train=train, test=test).split()
+    listed(root, "train.txt", ["a/00.png", "a/./00.png"])
+    with pytest.raises(ValueError, match="an image is named twice"):
+        Folder(root=str(root), train=train, test=test).split()
+
+
+def test_names_that_differ_only_in_case_are_both_there_and_told(root: Path, tmp_path: Path) -> None:
+    picture(root / "a" / "X.png", shade=3)
+    picture(root / "a" / "x.PNG", shade=5)
+    found = packed(root, tmp_path / "packed")
+    assert sum(len(found.names(part)) for part in ("train", "validation", "test")) == 22
+    assert found.notes == [
+        "names that differ only in case are images of their own here: a/X.png and a/x.PNG; a disk that does not tell "
+        "case apart holds one of each"
+    ]
+
+
+def test_a_split_file_of_another_case_says_so(root: Path) -> None:
+    train, test = listed(root, "train.txt", ["A/00.png"]), listed(root, "test.txt", ["a/02.png"])
+    with pytest.raises(ValueError, match=r"'A/00.png', is no image below .*; there is 'a/00.png', whose case differs"):
+        Folder(root=str(root), train=train, test=test).split()
+
+
+def test_a_folder_of_archives_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "photos.zip").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"archives are not looked into unless one is named as root \(there: photos"):
+        Folder(root=str(tmp_path)).split()
+
+
+def test_split_files_lie_beside_an_archive(tmp_path: Path, root: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for file in sorted(root.rglob("*.png")):
+            archive.write(file, file.relative_to(root).as_posix())
+    for folder in (root, tmp_path):
+        listed(folder, "train.txt", ["a/00.png", "b/01.png"])
+        listed(folder, "test.txt", ["b/03.png"])
+        groups_of(folder, tiles(root)[:1])
+    parts = [
+        Folder(root=str(place), train="train.txt", test="test.txt").chosen()
+        for place in (root, tmp_path / "photos.zip")
+    ]
+    assert parts[0].parts == parts[1].parts and parts[0].groups == parts[1].groups == {"a/00.png": "photo-0"}

@@ -1,0 +1,224 @@
+"""Packing: what is written, what an old folder lacks, and that neither a kill nor a power cut changes a byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import layouts
+import numpy as np
+import pytest
+
+from study.data import Folder, Packed, packed
+from study.data.packed import PARTS, LeftOut, Picture
+from study.errors import Interrupted
+
+ROOT = Path(__file__).parents[3]
+NAMES = {"train": ["a", "b", "c", "d"], "validation": ["e"], "test": ["f", "g"]}
+
+
+def read(name: str) -> Picture | LeftOut:
+    """Every image is its letter; 'b' and 'g' cannot be used."""
+    if name in ("b", "g"):
+        return LeftOut(name, "it is damaged")
+    return Picture(name, np.full((4, 4, 3), ord(name), np.uint8), (ord(name), 200))
+
+
+def test_the_facts_are_of_what_is_packed(tmp_path: Path) -> None:
+    packed.write(
+        tmp_path,
+        4,
+        NAMES,
+        read,
+        layouts.silent,
+        groups={"a": "x", "b": "y", "c": "x", "f": "x"},
+        left_out=[LeftOut("link", "it is a link to nothing")],
+        notes=["something"],
+    )
+    found = Packed(tmp_path)
+    assert [found.names(part) for part in PARTS] == [["a", "c", "d"], ["e"], ["f"]]
+    assert [found.groups(part) for part in PARTS] == [["x", "x", "d"], ["e"], ["x"]]
+    assert [found.part(part)[:, 0, 0, 0].tolist() for part in PARTS] == [[97, 99, 100], [101], [102]]
+    assert [entry.name for entry in found.left_out] == ["link", "b", "g"] and found.notes == ["something"]
+    assert found.mean == pytest.approx([(97 + 99 + 100) / 3 / 255] * 3)
+    assert found.short_sides == {97: 1, 99: 1, 100: 1, 101: 1, 102: 1} and found.enlarged == 0
+    data = json.loads((tmp_path / "data.json").read_text())
+    assert "enlarged" in data and data["groups"] == ["x", "x", "d", "e", "x"]
+
+
+def test_smaller_images_are_counted_as_enlarged(tmp_path: Path) -> None:
+    root = layouts.as_folder(tmp_path / "photos", {f"{i}.png": layouts.image(i, (10 + i, 12 + i)) for i in range(10)})
+    found = layouts.packed(Folder(root=str(root)), tmp_path / "packed", size=14)
+    assert found.enlarged == 4 and min(found.short_sides) == 10  # 10 to 13 px
+
+
+def test_a_folder_that_was_packed_before_all_this_still_opens(tmp_path: Path) -> None:
+    packed.write(tmp_path, 4, NAMES, read, layouts.silent)
+    data = json.loads((tmp_path / "data.json").read_text())
+    for key in ("groups", "notes", "short_sides", "enlarged"):
+        data.pop(key, None)
+    (tmp_path / "data.json").write_text(json.dumps(data))
+    for part in PARTS:
+        (tmp_path / f"{part}.txt").unlink()
+    found = Packed(tmp_path)
+    assert found.groups("train") is None and found.enlarged is None and found.short_sides == {} and found.notes == []
+    assert found.names("test") == ["f"]
+
+
+def test_the_written_splits_are_split_files(tmp_path: Path) -> None:
+    names = ["#1.jpg", " 2.jpg", *(f"{i}.jpg" for i in range(3, 20))]
+    root = layouts.as_folder(tmp_path / "photos", layouts.images(names))
+    first = layouts.packed(Folder(root=str(root)), tmp_path / "first")
+    files = {part: str(tmp_path / "first" / f"{part}.txt") for part in PARTS}
+    again = layouts.packed(Folder(root=str(root), **files), tmp_path / "again")  # type: ignore[arg-type]
+    for part in PARTS:
+        assert {name.removeprefix("./") for name in again.names(part)} == set(first.names(part))
+
+
+def test_a_name_with_a_line_break_is_left_out(tmp_path: Path) -> None:
+    root = layouts.as_folder(tmp_path / "photos", layouts.images(["a\nb.jpg", *(f"{i}.jpg" for i in range(9))]))
+    (entry,) = layouts.packed(Folder(root=str(root)), tmp_path / "packed").left_out
+    assert entry == ("a\nb.jpg", "its name has a line break")
+
+
+def test_a_note_of_other_images_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "REPORT_EVERY", 1)
+
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        packed.write(tmp_path, 4, NAMES, read, stop)
+    assert json.loads((tmp_path / packed.NOTE).read_text())["done"] == 3
+    other = {**NAMES, "test": ["h"]}
+    packed.write(tmp_path, 4, other, read, layouts.silent)
+    assert Packed(tmp_path).names("test") == ["h"] and Packed(tmp_path).part("train")[0, 0, 0, 0] == 97
+
+
+def test_a_note_that_promises_more_than_there_is_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "REPORT_EVERY", 1)
+
+    def stop(done: int, total: int) -> None:
+        if done == 4:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        packed.write(tmp_path, 4, NAMES, read, stop)
+    (tmp_path / "images.npy").write_bytes(b"")
+    packed.write(tmp_path, 4, NAMES, read, layouts.silent)
+    assert Packed(tmp_path).part("train")[:, 0, 0, 0].tolist() == [97, 99, 100]
+
+
+def test_an_image_that_fails_the_disk_leaves_a_note(tmp_path: Path) -> None:
+    def failing(name: str) -> Picture | LeftOut:
+        if name == "d":
+            raise OSError(5, "Input/output error")
+        return read(name)
+
+    for threads in (1, 4):
+        with pytest.raises(OSError, match="Input/output error"):
+            packed.write(tmp_path, 4, NAMES, failing, layouts.silent, threads=threads)
+        assert json.loads((tmp_path / packed.NOTE).read_text())["done"] == 3
+
+
+def test_few_images_are_read_ahead(tmp_path: Path) -> None:
+    begun: list[str] = []
+    written: list[int] = []
+
+    def slow(name: str) -> Picture | LeftOut:
+        begun.append(name)
+        return Picture(name, np.zeros((4, 4, 3), np.uint8))
+
+    def report(done: int, total: int) -> None:
+        written.append(len(begun) - done)
+
+    names = {"train": [f"{i}" for i in range(400)], "validation": ["v"], "test": ["t"]}
+    packed.write(tmp_path, 4, names, slow, report, threads=3)
+    assert max(written) <= 3 * packed.AHEAD + 1
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from study.data import Folder, packed
+
+packed.NOTE_EVERY_S = 0.0  # as if each image took so long
+Folder(root=sys.argv[1]).pack(16, Path(sys.argv[2]), lambda done, total: print(done, flush=True))
+"""
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_killed_packing_goes_on_and_ends_with_the_same_bytes(after: int, tmp_path: Path) -> None:
+    root = layouts.as_folder(tmp_path / "photos", layouts.images([f"{i:03}.jpg" for i in range(300)]))
+    (root / "007.jpg").write_bytes(b"damaged")
+    layouts.packed(Folder(root=str(root)), tmp_path / "whole")
+    place = tmp_path / "killed"
+    place.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", KILLED, str(root), str(place)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(after + 1):
+            process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+    note = json.loads((place / packed.NOTE).read_text())
+    assert 0 < note["done"] < 300
+    told: list[int] = []
+    Folder(root=str(root)).pack(16, place, lambda done, total: told.append(done))
+    assert min(told) >= note["done"]
+    for file in (tmp_path / "whole").iterdir():
+        assert (place / file.name).read_bytes() == file.read_bytes()
+    assert {file.name for file in place.iterdir()} == {file.name for file in (tmp_path / "whole").iterdir()}
+
+
+def test_an_interrupt_at_any_line_changes_no_byte(tmp_path: Path) -> None:
+    """Ctrl-C comes anywhere: at each line of the packing in turn, and the next one goes on."""
+    (tmp_path / "whole").mkdir()
+    packed.write(tmp_path / "whole", 4, NAMES, read, layouts.silent)
+    whole = {file.name: file.read_bytes() for file in (tmp_path / "whole").iterdir()}
+    line = 0
+    while True:
+        line += 3
+        place = tmp_path / f"{line}"
+        place.mkdir()
+        try:
+            with interrupted_at(line):
+                packed.write(place, 4, NAMES, read, layouts.silent)
+            break  # there are no more lines
+        except KeyboardInterrupt:
+            packed.write(place, 4, NAMES, read, layouts.silent)
+        assert {file.name: file.read_bytes() for file in place.iterdir()} == whole, f"after line {line}"
+    assert line > 100
+
+
+@contextmanager
+def interrupted_at(line: int) -> Iterator[None]:
+    """Raises KeyboardInterrupt as this many lines of the packing have run."""
+    left = [line]
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        if frame.f_code.co_filename != packed.__file__:
+            return None
+        if event == "line":
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)

@@ -1,0 +1,224 @@
+"""`data show` and `data pack`: facts, duplicates, the sheet, and what a user sees."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import layouts
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from study.data import Folder, Packed, show
+from study.planner import make_plan
+from study.spec import load
+from study.store import Store
+
+ROOT = Path(__file__).parents[3]
+
+
+def command(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    line = [sys.executable, "-m", "study", *words]
+    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, **more)
+
+
+def smooth(seed: int, side: int = 48) -> Image.Image:
+    """A picture of few broad shapes."""
+    noise = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
+    return Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A set with split files whose test part holds a copy of a training image, and one recompressed and darker."""
+    root = tmp_path / "photos"
+    root.mkdir()
+    for i in range(12):
+        smooth(i).save(root / f"{i:02}.png")
+    (root / "copy.png").write_bytes((root / "03.png").read_bytes())
+    smooth(4).point(lambda value: int(0.9 * value)).save(root / "darker.jpg", quality=60)
+    (root / "damaged.png").write_bytes(b"nothing")
+    Image.new("RGB", (3, 40)).save(root / "speck.png")
+    (root / "train.txt").write_text("\n".join([*(f"{i:02}.png" for i in range(10)), "damaged.png"]))
+    (root / "test.txt").write_text("\n".join(["10.png", "11.png", "copy.png", "darker.jpg", "speck.png"]))
+    return root
+
+
+def facts(photos: Path, tmp_path: Path, size: int = 32) -> dict[str, Any]:
+    data = Folder(root=str(photos), train="train.txt", test="test.txt", split_seed=3)
+    layouts.packed(data, tmp_path / "packed", size)
+    return show.facts(tmp_path / "packed")
+
+
+def test_the_facts(photos: Path, tmp_path: Path) -> None:
+    found = facts(photos, tmp_path, 64)
+    assert found["images"] == {"train": 9, "validation": 1, "test": 4} and found["groups"] is None
+    assert found["short_sides"] == {"least": 48, "median": 48, "greatest": 48} and found["enlarged"] == 14
+    assert found["left_out"]["count"] == 2
+    assert found["left_out"]["why"] == {
+        "it is no image, or of a format that is not read": 1,
+        "it is N x N px; the short side of an image has N px at least": 1,
+    }
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_copies_and_near_copies_are_found(photos: Path, tmp_path: Path) -> None:
+    found = facts(photos, tmp_path)
+    pairs: dict[str, list[list[str]]] = {"exact": [], "near": []}
+    for entry in found["duplicates"]:
+        assert entry["parts"][1] == "test"
+        for kind, into in pairs.items():
+            into += entry[kind]["first"]
+            assert entry[kind]["pairs"] == entry[kind]["images"] == len(entry[kind]["first"])
+    assert pairs == {"exact": [["03.png", "copy.png"]], "near": [["04.png", "darker.jpg"]]}
+
+
+def test_the_hash_withstands_what_it_says_and_tells_pictures_apart() -> None:
+    hashes = [show.difference_hash(np.asarray(smooth(seed))) for seed in range(50)]
+    for seed in range(50):
+        darker = np.asarray(smooth(seed).resize((40, 40)).point(lambda value: int(0.9 * value)))
+        assert (show.difference_hash(darker) ^ hashes[seed]).bit_count() <= show.NEAR
+    apart = [(a ^ b).bit_count() for place, a in enumerate(hashes) for b in hashes[:place]]
+    assert min(apart) > show.NEAR
+
+
+def test_the_distance_is_counted_alike_with_an_older_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = np.random.default_rng(0).integers(0, 2**64, 60, np.uint64, endpoint=False)
+    found = show.distance(numbers[:, None], numbers[None])
+    assert found[3, 7] == (int(numbers[3]) ^ int(numbers[7])).bit_count()
+    monkeypatch.delattr(np, "bitwise_count", raising=False)
+    assert (show.distance(numbers[:, None], numbers[None]) == found).all()
+
+
+def test_all_pairs_are_looked_at_in_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    marks = [
+        show.Marks([bytes([part])] * count, rng.integers(0, 2**64, count, np.uint64, endpoint=False))
+        for part, count in enumerate((8000, 2000))
+    ]
+    marks[1].near[1777] = marks[0].near[7000] ^ np.uint64(0b1011)
+    started = time.monotonic()
+    count, images, first = show._near(*marks)
+    assert (count, images, first) == (1, {1777}, [(7000, 1777)]) and time.monotonic() - started < 5
+
+
+def test_the_sheet(photos: Path, tmp_path: Path) -> None:
+    root = layouts.as_folder(tmp_path / "many", layouts.images([f"{i:03}.png" for i in range(400)]))
+    layouts.packed(Folder(root=str(root)), tmp_path / "packed", 32)
+    file = show.sheet(tmp_path / "packed", tmp_path / "data" / "many.png")
+    with Image.open(file) as picture:
+        assert picture.size == (8 * 34 + 2, 8 * 34 + 2)
+        first = np.asarray(picture)[2:34, 2:34]
+    assert (first == Packed(tmp_path / "packed").part("test")[0]).all()
+    facts(photos, tmp_path / "few")
+    with Image.open(show.sheet(tmp_path / "few" / "packed", tmp_path / "few.png")) as picture:
+        assert picture.size == (4 * 34 + 2, 34 + 2)
+
+
+# -- as a user has it ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def study(photos: Path, tmp_path: Path) -> Path:
+    """A study file whose other data set is not there."""
+    data = {
+        "photos": {"kind": "folder", "root": str(photos), "train": "train.txt", "test": "test.txt", "like": "CelebA"},
+        "gone": {"kind": "folder", "root": "nowhere"},
+    }
+    return tiny.write(
+        tmp_path, data=data, protocol={"pictures": 2, "mask": {"kind": "files", "root": "no", "hole": "white"}}
+    )
+
+
+def test_pack_makes_the_stage_that_a_run_would(study: Path, tmp_path: Path) -> None:
+    done = command("data", "pack", study.name, "photos", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    key = next((tmp_path / "out" / "stages").iterdir()).name
+    assert f"packed: out/stages/{key}" in done.stdout and not (tmp_path / "out" / "plan.json").exists()
+    file = tiny.write(tmp_path / "again", data={"photos": json.loads(study.read_text())["data"]["photos"]})
+    assert key in make_plan(load(file)).stages
+    made = (tmp_path / "out" / "stages" / key / "images.npy").stat().st_mtime_ns
+    assert command("data", "pack", study.name, "photos", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "out" / "stages" / key / "images.npy").stat().st_mtime_ns == made
+
+
+def test_show_tells_it_all(study: Path, tmp_path: Path) -> None:
+    done = command("data", "show", study.name, "photos", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for part in (
+        "like              CelebA",
+        "32 x 32 px",
+        "left out          2 ",
+        "damaged.png: it is no image, or of a format that is not read",
+        "speck.png: it is 3 x 40 px; the short side of an image has 8 px at least",
+        "of 4 test images in train: ",
+        "03.png   test: copy.png",
+        "04.png   test: darker.jpg",
+        "out/data/photos.png",
+        "differ in 4 bits at most",
+    ):
+        assert part in done.stdout, done.stdout
+    assert (tmp_path / "out" / "data" / "photos.png").is_file()
+    found = json.loads(command("data", "show", study.name, "photos", "--json", cwd=tmp_path).stdout)
+    assert found["name"] == "photos" and found["licence"] is None and Path(found["folder"]).name.startswith("data-")
+    assert "32 x 32" not in json.dumps(found) and found["image_size"] == 32
+
+
+def test_faults_are_sentences(study: Path, tmp_path: Path) -> None:
+    done = command("data", "show", study.name, "photo", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "'photo' is no data set of this study; choose gone, photos (did you mean 'photos'?)\n"
+    done = command("data", "pack", study.name, "gone", cwd=tmp_path)
+    assert done.returncode == 2 and "data.gone.root: there is no folder nowhere" in done.stderr
+    (tmp_path / "photos" / "test.txt").write_text("damaged.png\n")
+    (tmp_path / "photos" / "train.txt").write_text("00.png\n01.png\n")
+    done = command("data", "pack", study.name, "photos", cwd=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "the test part is empty: 1 images could not be used, the first of them damaged.png" in done.stderr
+
+
+def test_a_damaged_stage_is_packed_again(study: Path, tmp_path: Path) -> None:
+    command("data", "pack", study.name, "photos", cwd=tmp_path)
+    key = next((tmp_path / "out" / "stages").iterdir()).name
+    whole = (tmp_path / "out" / "stages" / key / "images.npy").read_bytes()
+    (tmp_path / "out" / "stages" / key / "images.npy").write_bytes(b"other")
+    done = command("data", "pack", study.name, "photos", cwd=tmp_path)
+    assert done.returncode == 0 and "damaged: " in done.stdout
+    assert (tmp_path / "out" / "stages" / key / "images.npy").read_bytes() == whole
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_loses_nothing(sent: signal.Signals, tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    Image.new("RGB", (1500, 1500), "teal").save(stream, "PNG")  # small to keep, long to decode
+    root = layouts.as_folder(tmp_path / "many", {f"{i:03}.png": stream.getvalue() for i in range(120)})
+    tiny.write(tmp_path, data={"many": {"kind": "folder", "root": str(root)}})
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    line = [sys.executable, "-m", "study", "data", "pack", "tiny.yaml", "many"]
+    process = subprocess.Popen(line, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    making = tmp_path / "out" / "making"
+    for _ in range(600):
+        if any(file.stat().st_size > 20_000 for file in making.glob("*/files/images.npy")):
+            break
+        time.sleep(0.05)
+    process.send_signal(sent)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 130 and "interrupted; nothing is lost. Go on with:" in said
+    (note,) = making.glob("*/files/.packing.json")
+    assert 0 < json.loads(note.read_text())["done"] < 120
+    assert command("data", "pack", "tiny.yaml", "many", cwd=tmp_path).returncode == 0
+    (folder,) = (tmp_path / "out" / "stages").iterdir()
+    assert Store(tmp_path / "out").verified(folder.name) == folder
+    whole = layouts.packed(Folder(root=str(root)), tmp_path / "whole", 32)
+    assert whole.digest == Packed(folder).digest
+    assert (folder / "data.json").read_bytes() == (tmp_path / "whole" / "data.json").read_bytes()
