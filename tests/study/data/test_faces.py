@@ -56,6 +56,15 @@ def test_parts_and_seeds_have_other_people() -> None:
     assert len({picture.tobytes() for picture in pictures}) == len(pictures)
 
 
+def test_a_packed_set_has_no_person_in_two_parts(tmp_path: Path) -> None:
+    data = packed(tmp_path / "set")
+    whole = np.concatenate([data.part(part) for part in ("train", "validation", "test")])
+    assert len(np.unique(whole, axis=0)) == len(whole) == 11
+    names = [name for part in ("train", "validation", "test") for name in data.names(part)]
+    assert len(set(names)) == 11 and names[0] == "train-000000"
+    assert np.array_equal(data.part("train")[0], portrait(FACES.seed, "train", 0, 32))
+
+
 def test_the_hole_has_contrast_and_people_vary() -> None:
     pictures = np.stack([portrait(0, "test", i, 32) for i in range(30)]).astype(float)
     middle = pictures[:, *center_box(32).slices]
