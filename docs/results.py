@@ -1,6 +1,7 @@
 """Makes docs/results.md of the study on photographs: python docs/results.py OUT
 
-It is the study's report as Markdown, less its pictures: numbers and curves alone. The study is docs/studies/photographs.yaml.
+It is the study's report as Markdown, less its pictures: numbers and curves alone. The study is
+docs/studies/photographs.yaml.
 """
 
 import sys

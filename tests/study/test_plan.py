@@ -475,7 +475,8 @@ def test_the_plan_knows_multiverses_and_what_is_built(study_of: Callable[..., St
 
 def test_data_that_are_not_there_are_bad_input(study_of: Callable[..., Study]) -> None:
     study = study_of(BASE, "data={photos: {kind: folder, root: no/photos}}")
-    with pytest.raises(BadInput, match=r"data.photos.root: there is no folder no/photos; name one that holds images, or a zip or tar of them$"):
+    told = "data.photos.root: there is no folder no/photos; name one that holds images, or a zip or tar of them$"
+    with pytest.raises(BadInput, match=told):
         make_plan(study)
 
 

@@ -219,7 +219,8 @@ BROKEN = {
     ),
     "unknown kind of data": (
         changed("kind: faces", "kind: face"),
-        "runs.yaml:4:17: data.faces.kind: 'face' is unknown; choose celeba, faces, folder, imagenet, places2 (did you mean 'faces'?)",
+        "runs.yaml:4:17: data.faces.kind: 'face' is unknown; choose celeba, faces, folder, imagenet, "
+        "places2 (did you mean 'faces'?)",
     ),
     "no kind of data": (
         changed("{kind: faces}", "{}"),
@@ -328,7 +329,8 @@ BROKEN = {
     ),
     "a folder that is not there": (
         changed("{kind: faces}", "{kind: folder, root: no/photos}"),
-        "runs.yaml:4:31: data.faces.root: there is no folder no/photos; name one that holds images, or a zip or tar of them",
+        "runs.yaml:4:31: data.faces.root: there is no folder no/photos; name one that holds images, "
+        "or a zip or tar of them",
     ),
     # -- the protocol
     "test holes that a method cannot repair": (
