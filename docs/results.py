@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import study
+from reports.claims import claims_table
 from reports.document import Block, Cell, Facts, FigureView, Heading, Note, TableView, there, words
 from reports.figures import style
 from reports.frames import Frames
@@ -40,9 +41,13 @@ photograph of these sets is kept or shown here.
 
 ```sh
 {command}
-.venv/bin/python -m study claims {out}
-.venv/bin/python docs/results.py {out}
+python -m study claims {out}
+python docs/results.py {out}
 ```
+
+## In short
+
+{outcomes}
 
 ## What was spent
 
@@ -93,6 +98,17 @@ def plain(text: str) -> str:
     return text.replace("\n", "<br>")
 
 
+def outcomes(frames: Frames) -> str:
+    """The claims by their outcomes, a line each."""
+    table = claims_table(frames)
+    lines = []
+    for outcome in ("supported", "opposed", "negligible", "unresolved"):
+        found = table[table["outcome"] == outcome]
+        told = "; ".join(f"{row.id}, {row.claim[0].lower()}{row.claim[1:].rstrip('.')}" for row in found.itertuples())
+        lines.append(f"- {outcome}: {told or 'none'}")
+    return "\n".join(lines)
+
+
 def budget(frames: Frames) -> str:
     """What was spent, as a share of the paper's."""
     theirs, own = paper(), frames.study["configs"][frames.study["reference"]]["options"]
@@ -112,12 +128,12 @@ def main(out: Path) -> None:
     frames = study.load(out)
     for old in FIGURES.glob("*.png"):
         old.unlink()
-    told = HEAD.format(command=frames.study["command"], out=out, budget=budget(frames))
-    sections = [(section(frames)) for section in SECTIONS]
+    head = {"command": frames.study["command"], "outcomes": outcomes(frames), "budget": budget(frames)}
+    sections = [section(frames) for section in SECTIONS]
     parts = ["## The data", *markdown([there(provenance.data, frames)])]
     for section in sections:
         parts += [f"## {section.title}", *markdown(section.blocks)]
-    (DOCS / "results.md").write_text(told + "\n\n".join(parts) + "\n", encoding="utf-8")
+    (DOCS / "results.md").write_text(HEAD.format(out=out, **head) + "\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

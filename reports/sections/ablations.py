@@ -35,7 +35,7 @@ def ablations(frames: Frames) -> Section:
     blocks: list[Block] = [Note(WHY)]
     data_sets = frames.data_sets()
     for name in names(frames):
-        for data in data_sets:
+        for data in _run_on(frames, name):
             blocks.append(Heading(f"{name}, {data}" if len(data_sets) > 1 else name))
             shown = there(dots, frames, name, data)
             blocks.append(shown)
@@ -46,6 +46,13 @@ def ablations(frames: Frames) -> Section:
     elif not names(frames):
         blocks.append(Note("The study has no ablation.", "nothing"))
     return Section(id="ablations", title="Ablations", blocks=blocks)
+
+
+def _run_on(frames: Frames, name: str) -> list[str]:
+    """The data sets on which an ablation was run, two of its cells at least; all, where it was on none."""
+    cells = frames.factors.loc[frames.factors["ablation"] == name, "variant"].unique()
+    ran = frames.runs[frames.runs["variant"].isin(cells)].groupby("data", observed=True)["variant"].nunique()
+    return [data for data in frames.data_sets() if ran.get(data, 0) > 1] or frames.data_sets()
 
 
 def dots(frames: Frames, ablation: str, data: str) -> FigureView:

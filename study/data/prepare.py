@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -24,6 +23,7 @@ from study.configuration import Protocol, Study
 from study.errors import BadInput, unknown
 from study.planner import make_plan
 from study.stages import make
+from study.stages import prepare as threads_as_planned
 from study.store import Damaged, Store
 
 LINE_EVERY_S = 30.0
@@ -52,7 +52,7 @@ def prepare(study: Study, name: str, store: Store, console: Console) -> Path:
             console.print(text, highlight=False, soft_wrap=True, markup=False)
     with _Watch(name, console) as watch:
         try:
-            make([key], plan, store, watch, torch.device("cpu"))
+            make([key], plan, store, watch, threads_as_planned("cpu"))
         except ValueError as error:
             raise BadInput(f"{study.data_nodes[name].place.fault(str(error))}") from error
     return store.folder(key)
