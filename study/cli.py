@@ -404,15 +404,20 @@ def score_images(
         int | None, typer.Option("--seed", help="which of its trainings; none for one set of weights")
     ] = None,
     data: Annotated[str | None, typer.Option("--data", help="a data set of that study, where it has several")] = None,
+    perceptual: Annotated[
+        str | None, typer.Option("--perceptual", help="of folders: [lpips, fid, kid], or with files of weights")
+    ] = None,
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Score folders of images by every metric of the protocol, whoever made them; with --into beside a study's runs."""
     from study.score import Asked, score
 
-    asked = Asked(output, truth, mask, center, hole, partial)
+    asked = Asked(output, truth, mask, center, hole, partial, perceptual)
     if into is None and any(value is not None for value in (named, seed, data)):
         raise BadInput("--as, --seed and --data: they say as what the rows join a study; name it with --into OUT")
+    if into is not None and perceptual is not None:
+        raise BadInput("--perceptual: beside --into the study file says it, protocol.perceptual")
     if into is not None and named is None:
         raise BadInput("--into: say with --as NAME how the study is to call the method")
     kind = _device(device)

@@ -75,7 +75,7 @@ class Picture:
 def picture(content: bytes) -> Picture:
     """The image that a file holds. Raises ValueError with a sentence that says why it cannot be scored."""
     opened = _opened(content)
-    if "16" in str(getattr(opened, "tile", "")) and opened.mode not in GREY_16:
+    if any(";16" in str(tile[3]) for tile in getattr(opened, "tile", ())) and opened.mode not in GREY_16:
         return _deep(opened, content)
     try:
         lossy = opened.format in LOSSY

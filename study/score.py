@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,12 +20,16 @@ from torch import Tensor
 
 from models.masking import composite
 from study import metrics
+from study.configuration import Protocol
 from study.data.holes import as_mask
 from study.errors import BadInput
 from study.evaluate import BATCH
+from study.metrics.perceptual import Gathering, Perceptual, find
 from study.pairs import Found, Listed, Listener, Pair, checked, listed, paired, silent, together
 from study.pictures import Hole, Picture, picture
+from study.source import parse
 from study.stages import prepare
+from study.wording import said
 
 BATCH_PIXELS = 2**18
 """Images of so many pixels together are scored at once: four of 256 px, which is quicker than more, and half a GiB."""
@@ -39,7 +44,10 @@ COMPOSITES = "the outputs hold the known pixels of the truth: they are composite
 
 @dataclass(frozen=True)
 class Asked:
-    """What the command asks for. ``hole``: which colour of the masks is the hole; ``center``: the paper's hole."""
+    """What the command asks for. ``hole``: which colour of the masks is the hole; ``center``: the paper's hole.
+
+    ``perceptual``: the distances that are wanted beside the metrics, as a study file says it.
+    """
 
     output: Path
     truth: Path | None = None
@@ -47,6 +55,7 @@ class Asked:
     center: bool = False
     hole: str | None = None
     partial: bool = False
+    perceptual: str | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,10 @@ class Scored:
             count = f"{row['images']}" + (f" + {row['infinite']} infinite" if row["infinite"] else "")
             table.add_row(_titled(row), row["region"], row["output"], *numbers, count)
         console.print(table)
+        for row in self.about.get("distances") or []:
+            what = f"{row['metric'].upper()} (↓), {row['output']}, n = {row['images']}"
+            told = f"{what}: {row['value']:.4f}" if row["value"] is not None else row["why"]
+            console.print(Text(told), soft_wrap=True)
         if any(row["infinite"] for row in self.summary()):
             console.print("infinite: the output equals the truth there; means are over the others", style="dim")
 
@@ -132,13 +145,17 @@ def score(asked: Asked, *, device: str = "cpu", heard: Listener = silent) -> Sco
     pairs = list(paired(truth, output, names, holes, white))
     found = checked(pairs, found, turned=_turned(white), heard=heard)
     found.notes += _other_suffixes(truth, output, names)
-    about = {
+    about: dict[str, Any] = {
         "truth": str(asked.truth),
         "output": str(asked.output),
         "mask": str(asked.mask) if asked.mask else "center" if asked.center else None,
         "hole": white if asked.mask else None,
     }
-    columns, values = _scores(pairs, found, prepare(device), heard)
+    place = prepare(device)
+    gathering = _gathering(asked.perceptual, pairs, place)
+    columns, values = _scores(pairs, found, place, heard, gathering)
+    if gathering is not None:
+        about["distances"] = gathering.distances()
     return Scored(names, columns, values, found, about)
 
 
@@ -170,12 +187,29 @@ def _other_suffixes(truth: Listed, output: Listed, names: Sequence[str]) -> list
     return [f"{len(apart)} of {len(names)} pairs have names that differ in the suffix, the first {first}"]
 
 
+def _gathering(asked: str | None, pairs: Sequence[Pair], device: torch.device) -> Gathering | None:
+    """What gathers the perceptual distances that are asked for. Raises BadInput where they or a file do not fit."""
+    if asked is None:
+        return None
+    faults: list[str] = []
+    try:
+        wanted = Perceptual.model_validate(parse(asked, "--perceptual", faults, lines=False).plain())
+    except ValidationError as error:
+        faults += [f"--perceptual: {said(dict(fault), Perceptual)}" for fault in error.errors()]
+        raise BadInput(faults) from error
+    sizes = (pair.truth().size for pair in pairs)
+    weights, missing = find(wanted, min(min(size) for size in sizes))
+    if faults or missing:
+        raise BadInput([*faults, *(f"--perceptual.{fault}" for fault in missing)])
+    return Gathering(weights.options, weights.files, device, seed=Protocol().seed)
+
+
 def _scores(
-    pairs: Sequence[Pair], found: Found, device: torch.device, heard: Listener
+    pairs: Sequence[Pair], found: Found, device: torch.device, heard: Listener, gathering: Gathering | None = None
 ) -> tuple[list[Column], NDArray[np.float64]]:
     """Columns and values (images, columns), from batches of images of one size."""
     columns: list[Column] = []
-    rows = []
+    rows: list[NDArray[np.float64]] = []
     for batch in _batches(pairs):
         image, output = (
             stacked([each.truth for each in batch], device),
@@ -183,7 +217,11 @@ def _scores(
         )
         holes = [each.hole for each in batch if each.hole is not None]
         mask = as_mask(np.stack(holes), device) if holes else None
-        scored = _scored(output, image, mask, pasted=found.pasted)
+        outputs = _outputs(output, image, mask, pasted=found.pasted)
+        scored = _scored(outputs, image, mask)
+        if gathering is not None:
+            done = sum(map(len, rows))
+            scored |= gathering.add(np.arange(done, done + len(image)), image, outputs)
         columns = list(scored)
         rows.append(np.stack([values.double().cpu().numpy() for values in scored.values()], axis=1))
         heard("scored", sum(map(len, rows)), len(pairs))
@@ -192,12 +230,18 @@ def _scores(
     return columns, np.concatenate(rows)
 
 
-def _scored(output: Tensor, image: Tensor, mask: Tensor | None, *, pasted: bool) -> dict[Column, Tensor]:
+def _outputs(output: Tensor, image: Tensor, mask: Tensor | None, *, pasted: bool) -> dict[str, Tensor]:
+    """What is scored of a batch, by its kind."""
+    if mask is None:
+        return {"raw": output}
+    return {"composite": composite(output, image, mask), **({} if pasted else {"raw": output})}
+
+
+def _scored(outputs: Mapping[str, Tensor], image: Tensor, mask: Tensor | None) -> dict[Column, Tensor]:
     """Each column of a batch, (B,). Without holes: of the whole image, which no metric of it needs a mask for."""
     if mask is None:
-        every = metrics.score(output, image, torch.ones_like(image[:, :1]))
+        every = metrics.score(outputs["raw"], image, torch.ones_like(image[:, :1]))
         return {("raw", region, name): values for (region, name), values in every.items() if region == "whole"}
-    outputs = {"composite": composite(output, image, mask), **({} if pasted else {"raw": output})}
     return {
         (kind, region, name): values
         for kind, made in outputs.items()

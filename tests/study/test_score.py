@@ -483,3 +483,10 @@ def test_the_command(write: Write) -> None:
     assert wrong.returncode == 2 and not wrong.stdout and wrong.stderr.startswith("the masks are the other way round")
     wrong = command("--truth", truth, "--output", output, "--as", "theirs")
     assert wrong.returncode == 2 and "--into" in wrong.stderr
+
+
+@pytest.mark.parametrize("side", [16, 116, 160])
+def test_a_side_with_a_16_in_it_is_no_depth_of_16_bits(side: int, write: Write) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
+    truth, output = write("truth", {"a.png": image}), write("output", {"a.png": noisy(image)})
+    assert 10 < mean(score(Asked(output, truth)), "psnr", "whole") < 40

@@ -16,6 +16,7 @@ import pytest
 import references
 import tiny
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -31,6 +32,7 @@ from study.metrics.perceptual.inception import Inception
 from study.metrics.perceptual.lpips import LEAST_SIDE, LPIPS, Heads
 from study.plan import Plan
 from study.planner import make_plan
+from study.score import Asked, score
 from study.seeds import numpy_rng
 from study.spec import load
 from study.store import Store
@@ -586,3 +588,38 @@ def test_the_recorded_packages_are_those_that_the_documentation_names() -> None:
     text = (Path(__file__).parents[3] / "docs" / "perceptual.md").read_text()
     for name in ("lpips", "pytorch-fid", "torch-fidelity"):
         assert f"{name} {packages[name]}" in text
+
+
+def test_folders_of_images_are_scored_by_them_too(cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for place in range(4):
+        pixels = rng.integers(0, 255, (2, 64, 64, 3)).astype(np.uint8)
+        for folder, image in zip(("truth", "output"), pixels, strict=True):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(image).save(tmp_path / folder / f"{place}.png")
+    asked = Asked(tmp_path / "output", tmp_path / "truth", perceptual="[lpips, fid]")
+    lacking = score(asked).about["distances"]
+    assert {(row["metric"], row["value"]) for row in lacking} == {("lpips", None), ("fid", None)}
+    assert all("no weights: put" in row["why"] for row in lacking)
+    monkeypatch.setenv("TORCH_HOME", str(cache))
+    found = score(asked)
+    (fid,) = found.about["distances"]
+    assert fid["metric"] == "fid" and fid["images"] == 4 and fid["value"] > 0
+    assert ("raw", "whole", "lpips") in found.columns
+    same = score(Asked(tmp_path / "truth", tmp_path / "truth", perceptual="[lpips, fid]"))
+    assert same.values[:, same.columns.index(("raw", "whole", "lpips"))].max() == 0
+    assert abs(same.about["distances"][0]["value"]) < 1e-3 * fid["value"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ("[fud]", "--perceptual: 'fud' is no perceptual distance; choose fid, kid, lpips (did you mean 'fid'?)"),
+        ("{fid: {weights: none.pth}}", "--perceptual: there is no file none.pth"),
+    ],
+)
+def test_what_folders_cannot_be_scored_by_is_told(asked: str, sentence: str, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(BadInput) as told:
+        score(Asked(tmp_path, tmp_path, perceptual=asked))
+    assert sentence in str(told.value)
