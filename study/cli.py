@@ -322,7 +322,11 @@ def check_plugin(
             style = {"fine": "green", "fault": "red"}.get(found.outcome, "dim")
             part = f"{found.registry}['{found.part}']"
             table.add_row(Text(part), found.check, Text(found.outcome, style=style), Text(found.why))
-        Console(width=None if sys.stdout.isatty() else 120).print(table)
+        console = Console(width=None if sys.stdout.isatty() else 120)
+        console.print(table)
+        counts = Counter(found.outcome for found in findings)
+        told = f"{counts['fine']} fine, {counts['fault']} faults, {counts['not checked']} not checked"
+        console.print(f"{file}: {len(findings)} checks: {told}", highlight=False, markup=False, soft_wrap=True)
     if any(found.outcome == "fault" for found in findings):
         raise typer.Exit(2)
 
@@ -518,8 +522,22 @@ def main() -> None:
         if show is not None:  # click's own: a wrong option
             show()
             sys.exit(getattr(error, "exit_code", 2))
-        print(f"error: {type(error).__name__}: {error}\n(STUDY_TRACEBACK=1 shows where)", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(_unforeseen(error))
+
+
+def _unforeseen(error: Exception) -> int:
+    """Tells an error that is not ours, where a plugin raised it with its line; gives the exit code."""
+    from study import plugins
+
+    text = f"{type(error).__name__}: {error}"
+    if place := plugins.place_of(error):
+        print(f"{place}: {text}\n(STUDY_TRACEBACK=1 shows the way there)", file=sys.stderr)
+        return 2
+    print(f"error: {text}\n(STUDY_TRACEBACK=1 shows where)", file=sys.stderr)
+    for plugin in plugins.used():
+        told = "tells whether its parts are as they have to be"
+        print(f"{plugin.file} takes part: python -m study check {plugin.file.name} {told}", file=sys.stderr)
+    return 1
 
 
 # -- helpers -----------------------------------------------------------------------------------------------

@@ -12,14 +12,18 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from models.masks import PluginMask
+from models.method import Filler, Trained
 from study import catalog
-from study.errors import BadInput, StudyError
+from study.data import DataSet
+from study.errors import BadInput, StudyError, shown, unknown
+from study.metrics import REGIONS, Metric
 
 
 @dataclass(frozen=True)
@@ -37,19 +41,20 @@ _used: list[Plugin] = []
 def use(files: Sequence[Path]) -> list[Plugin]:
     """Runs plugins and lists their parts in the registries, in place of those of the study before.
 
-    Raises BadInput: a file cannot be read or run, declares nothing, or names a part that is there already.
+    Raises BadInput: a file cannot be read or run, declares nothing, names a part that is there already, or one that is
+    not what its registry holds.
     """
     _forget()
-    for file in files:
-        plugin = _loaded(file)
-        for registry, name in plugin.parts:
-            if name in catalog.REGISTRIES[registry]:
-                _forget()
-                raise BadInput(f"{file}: {registry}['{name}']: there is a part of this name already; choose another")
-        for (registry, name), part in plugin.parts.items():
-            catalog.REGISTRIES[registry][name] = part
-            catalog.SOURCES[registry, name] = plugin.digest
-        _used.append(plugin)
+    try:
+        for file in files:
+            plugin = _loaded(file)
+            _list(plugin)
+        faults = [fault for plugin in _used for fault in _unfilled(plugin)]
+        if faults:
+            raise BadInput(faults)
+    except BadInput:
+        _forget()
+        raise
     return list(_used)
 
 
@@ -72,11 +77,29 @@ def use_planned(plan: Mapping[str, Any]) -> None:
             raise StudyError(f"{plugin.file}: it has changed since the study was planned; run the same command again")
 
 
+def place_of(error: BaseException) -> str | None:
+    """The file and the line of the plugin that an error passed through last; None where it passed through none."""
+    files = {str(plugin.file) for plugin in _used}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
+
+
 def _forget() -> None:
     for plugin in _used:
         for registry, name in plugin.parts:
             del catalog.REGISTRIES[registry][name], catalog.SOURCES[registry, name]
     _used.clear()
+
+
+def _list(plugin: Plugin) -> None:
+    taken = [(registry, name) for registry, name in plugin.parts if name in catalog.REGISTRIES[registry]]
+    if taken:
+        told = "there is a part of this name already; choose another"
+        raise BadInput([f"{plugin.file}: {registry}['{name}']: {told}" for registry, name in taken])
+    for (registry, name), part in plugin.parts.items():
+        catalog.REGISTRIES[registry][name] = part
+        catalog.SOURCES[registry, name] = plugin.digest
+    _used.append(plugin)
 
 
 def _loaded(file: Path) -> Plugin:
@@ -90,7 +113,7 @@ def _loaded(file: Path) -> Plugin:
     sys.modules[module.__name__] = module  # where annotations are looked up
     try:
         exec(compile(source, str(file), "exec", dont_inherit=True), vars(module))  # what is digested is what is run
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plugin that leaves Python would end the command without a word
         raise BadInput(f"{_place_in(file, error)}: {type(error).__name__}: {error}") from error
     parts: dict[tuple[str, str], Any] = {}
     for registry, parts_there in catalog.REGISTRIES.items():
@@ -100,13 +123,16 @@ def _loaded(file: Path) -> Plugin:
         parts |= {(registry, name): part for name, part in own.items()}
     if not parts:
         raise BadInput(f"{file}: it declares no part; write one of {', '.join(catalog.REGISTRIES)}, a dictionary")
+    wrong = {place: _wrong(*place, part) for place, part in parts.items()}
+    if faults := [f"{file}: {registry}['{name}'] {why}" for (registry, name), why in wrong.items() if why]:
+        raise BadInput(faults)
     return Plugin(file, digest, parts)
 
 
-def _place_in(file: Path, error: Exception) -> str:
+def _place_in(file: Path, error: BaseException) -> str:
     """The line of the plugin that an error comes from."""
     if isinstance(error, SyntaxError):
-        return f"{file}:{error.lineno}"
+        return f"{file}:{error.lineno}" if error.lineno else str(file)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     return f"{file}:{lines[-1]}" if lines else str(file)
 
@@ -114,3 +140,63 @@ def _place_in(file: Path, error: Exception) -> str:
 def _example(registry: Mapping[str, Any]) -> str:
     name, part = next(iter(registry.items()))
     return f"{{'{name}': {getattr(part, '__name__', type(part).__name__)}}}"
+
+
+# -- what each registry holds --------------------------------------------------------------------------------
+
+
+def _subclass(*kinds: type) -> Callable[[Any], bool]:
+    return lambda part: isinstance(part, type) and issubclass(part, kinds)
+
+
+_EXPECTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "METHODS": (
+        _subclass(Trained, Filler),
+        "a class of options, a subclass of models.method.Trained, Fitted or Filler",
+    ),
+    "GENERATORS": (callable, "a network's class, a subclass of torch.nn.Module"),
+    "CRITICS": (callable, "a network's class, a subclass of torch.nn.Module"),
+    "LOSSES": (callable, "a class with critic(real, fake) and generator(fake)"),
+    "FILLERS": (callable, "a function of masked images and masks"),
+    "MASKS": (_subclass(PluginMask), "a class of options, a subclass of models.masks.PluginMask"),
+    "METRICS": (
+        lambda part: isinstance(part, Metric),
+        "an object of a subclass of study.metrics.Metric: Mine(), not Mine",
+    ),
+    "DATASETS": (_subclass(DataSet), "a class of options, a subclass of study.data.DataSet"),
+}
+
+
+def _wrong(registry: str, name: str, part: Any) -> str:
+    """What is wrong with a part by its kind alone, whatever it does; nothing where it is what its registry holds."""
+    fits, expected = _EXPECTED[registry]
+    if not fits(part):
+        return f"is {shown(part)}; expected {expected}"
+    if registry in ("MASKS", "DATASETS"):
+        kind = part.model_fields.get("kind")
+        if kind is None or kind.default != name:
+            return f"is not found by its name; give it the option  kind: Literal['{name}'] = '{name}'"
+    return _unreadable(name, part) if registry == "METRICS" else ""
+
+
+def _unreadable(name: str, metric: Metric) -> str:
+    """What a report could not say of a metric."""
+    if lacking := [told for told in ("name", "title", "unit", "better", "regions") if not hasattr(metric, told)]:
+        return f"does not say its {', '.join(lacking)}; a study.metrics.Metric has all five"
+    if metric.name != name:
+        return f"has the name {shown(metric.name)}; give it the one under which it is listed"
+    if metric.better not in ("higher", "lower"):
+        return f"has better = {shown(metric.better)}; write 'higher' or 'lower'"
+    wrong = [region for region in metric.regions if region not in REGIONS]
+    if wrong or not metric.regions or isinstance(metric.regions, str):
+        return f"has regions = {shown(metric.regions)}; write a tuple of some of {', '.join(REGIONS)}"
+    return ""
+
+
+def _unfilled(plugin: Plugin) -> list[str]:
+    """The methods that name a filler which is in no plugin either."""
+    return [
+        f"{plugin.file}: METHODS['{name}']: its filler {unknown(getattr(part, 'filler', None), catalog.FILLERS)}"
+        for (registry, name), part in plugin.parts.items()
+        if registry == "METHODS" and issubclass(part, Filler) and getattr(part, "filler", None) not in catalog.FILLERS
+    ]

@@ -110,7 +110,7 @@ def write(
         left_out: what is there but was not chosen from, told beside what `read` leaves out.
 
     Raises:
-        ValueError: a part is left without an image.
+        ValueError: a part is left without an image, or pixels are not uint8 of that size.
     """
     names = [name for part in PARTS for name in parts[part]]
     state = _State(folder, image_size, parts)
@@ -166,8 +166,11 @@ def _in_order(read: Read, names: Sequence[str], threads: int) -> Generator[Pictu
 
 
 def _content(item: Picture, image_size: int) -> bytes:
-    assert item.pixels.shape == (image_size, image_size, 3) and item.pixels.dtype == np.uint8
-    return item.pixels.tobytes()
+    pixels = item.pixels
+    if pixels.shape != (image_size, image_size, 3) or pixels.dtype != np.uint8:
+        wanted = (image_size, image_size, 3)
+        raise ValueError(f"{item.name}: its pixels are {pixels.dtype} {pixels.shape}; expected uint8 {wanted}")
+    return pixels.tobytes()
 
 
 class _Read(NamedTuple):

@@ -220,3 +220,58 @@ def test_a_part_that_raises_is_a_failed_run_that_says_so(tmp_path: Path) -> None
 
 def test_the_plan_of_a_study_without_plugins_names_none(tmp_path: Path) -> None:
     assert make_plan(read(tiny.write(tmp_path))).study["plugins"] == []
+
+
+METRIC = """
+from study.metrics import Metric
+
+class Own(Metric):
+    name, title, unit, better, regions = "own", "Own", "", "lower", ("whole",)
+
+    def __call__(self, output, image, mask):
+        return {"whole": (output - image).abs().mean((1, 2, 3))}
+
+METRICS = {"own": Own()}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("raise SystemExit(0)", "own.py:1: SystemExit: 0"),
+        ("METHODS = {'mine': dict}", "METHODS['mine'] is <class 'dict'>; expected a class of options, a subclass of"),
+        ("GENERATORS = {'net': 3}", "GENERATORS['net'] is 3; expected a network's class"),
+        (
+            MASK.replace('stripes"] = "stripes"', 'x"] = "x"'),
+            "give it the option  kind: Literal['stripes'] = 'stripes'",
+        ),
+        (
+            METRIC.replace("Own()}", "Own}"),
+            "expected an object of a subclass of study.metrics.Metric: Mine(), not Mine",
+        ),
+        (METRIC.replace('"own": ', '"mine": '), "has the name 'own'; give it the one under which it is listed"),
+        (METRIC.replace('"lower"', '"less"'), "has better = 'less'; write 'higher' or 'lower'"),
+        (METRIC.replace('("whole",)', '"whole"'), "has regions = 'whole'; write a tuple of some of hole, whole"),
+        (METRIC.replace('unit, better, regions = "own", "Own", ""', 'better, regions = "own", "Own"'), "say its unit"),
+        (
+            "from models.method import Filler\nclass F(Filler):\n    filler = 'maen'\nMETHODS = {'f': F}",
+            "METHODS['f']: its filler 'maen' is unknown; choose biharmonic, mean (did you mean 'mean'?)",
+        ),
+    ],
+)
+def test_a_part_that_is_not_what_its_registry_holds_is_told(source: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(source)
+    with pytest.raises(BadInput) as told:
+        plugins.use([tmp_path / "own.py"])
+    assert sentence in str(told.value)
+    assert not plugins.used() and not catalog.SOURCES
+
+
+def test_what_a_plugin_raises_while_a_study_is_planned_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(FIT.replace('return {"kind": "net"', 'return {"kind": net'))
+    file = tiny.write(tmp_path, {"mine": {"method": "mine"}}, plugins=["own.py"])
+    command = [sys.executable, "-m", "study", "plan", str(file), "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "own.py:20: NameError: name 'net' is not defined" in done.stderr
