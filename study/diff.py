@@ -118,9 +118,7 @@ def _sides(*outs: str | Path) -> list[Side]:
         except BadInput as error:
             faults += error.faults
             continue
-        plan = Plan.read(out / "plan.json")
-        assert plan is not None
-        sides.append(Side(out, plan, Store(out), results))
+        sides.append(Side(out, Plan.of(out), Store(out), results))
     if faults:
         raise BadInput(faults)
     return sides

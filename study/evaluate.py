@@ -46,7 +46,7 @@ def evaluate(
     part = stage.options.get("part", "test")
     images = packed.part(part)
     draw = drawn_holes(protocol["mask"], stage.needs, store, packed.image_size)
-    repair = _repairer(stage, store, device)
+    repair = repairer(stage, store, device)
     filling = _filling(stage.options.get("fill", "zero"), packed, protocol["seed"], part, device)
     scoring = Scoring(protocol, packed.names(part), stage.options.get("images"), _gathering(stage, part, device))
     started = time.monotonic()
@@ -66,8 +66,8 @@ def evaluate(
     store.publish(stage.key, {"status": "finished"}, {"key": stage.key, "seconds": seconds, **made()})
 
 
-def _repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
-    """What repairs masked images: a filler, or the generator of the stage's model."""
+def repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
+    """What repairs masked images by their masks: a filler, or the generator of the stage's model. Raises Damaged."""
     if name := stage.options.get("filler"):
         return catalog.FILLERS[name]
     network = build(catalog.GENERATORS, stage.options["generator"], device, stage.options["numerics"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,11 @@ from models.method import Fill
 from study import catalog, plugins
 from study.data import Packed
 from study.errors import BadInput, near
+from study.evaluate import repairer
 from study.making import read_learner
-from study.networks import build, predict
 from study.plan import Plan, Run, Stage
 from study.seeds import numpy_rng
 from study.store import RunState, Store
-
-Predict = Callable[[Tensor, Tensor], Tensor]
 
 NAMED = 12
 """Runs that a message names at most."""
@@ -45,7 +43,7 @@ class Finished:
 
         Raises BadInput where there is no study, no such run, or none that is completed.
         """
-        store, plan = Store(out), _plan(out)
+        store, plan = Store(out), Plan.of(out)
         order = list(plan.study["data"])
         meant = [run for run in plan.runs if named in _names(run)]
         if not meant:
@@ -109,12 +107,12 @@ class Repairer:
         self.side, self.central_only, self.device = finished.image_size, finished.central_only, device
         self._colour = finished.colour
         self._seed, self._before = seed, 0
-        self._predict = _filler(finished.filler) if finished.filler else _generator(finished, device)
+        self._repair = repairer(finished.evaluation, finished.store, device)
 
     def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
         masked_image = erase(image, mask, self._filling(image))
         with torch.inference_mode():
-            return self._predict(masked_image.to(self.device), mask.to(self.device)).to(image.device)
+            return self._repair(masked_image.to(self.device), mask.to(self.device)).to(image.device)
 
     def _filling(self, image: Tensor) -> Tensor:
         if self._colour is not None:
@@ -123,31 +121,6 @@ class Repairer:
         self._before += len(image)
         planes = [numpy_rng(self._seed, "inpaint noise", n).random(image.shape[1:], dtype=np.float32) for n in numbers]
         return torch.from_numpy(np.stack(planes))
-
-
-def _filler(name: str) -> Predict:
-    return catalog.FILLERS[name]
-
-
-def _generator(finished: Finished, device: torch.device) -> Predict:
-    options = finished.evaluation.options
-    network = build(catalog.GENERATORS, options["generator"], device, options["numerics"])
-    network.load_state_dict(finished.weights())
-    network.eval()
-    return lambda masked_image, mask: predict(network, masked_image, mask)[-1]
-
-
-def _plan(out: Path) -> Plan:
-    again = f"python -m study run runs.yaml --out {out}"
-    file = out / "plan.json"
-    if not file.is_file():
-        raise BadInput(f"{out}: there is no study here (--out names its folder); make one with: {again}")
-    try:
-        if plan := Plan.read(file):
-            return plan
-    except (KeyError, TypeError, AttributeError, ValueError):
-        pass
-    raise BadInput(f"{file}: this file is damaged; write it anew, with all that is made kept, with: {again}")
 
 
 def _names(run: Run) -> Iterator[str]:

@@ -69,7 +69,7 @@ class Test:
     @classmethod
     def of(cls, out: Path, data: str | None) -> Test:
         """Of the data set of that name, or the only one. Raises BadInput where there is none that is packed."""
-        plan = _plan(out)
+        plan = Plan.of(out)
         sets = list(dict.fromkeys(run.data for run in plan.runs))
         if data is None and len(sets) != 1:
             raise BadInput(f"--data: the study has {len(sets)} data sets; choose one of {', '.join(sets)}")
@@ -111,20 +111,6 @@ class Test:
 
 def _drawn(draw: Callable[..., NDArray[np.bool_]], place: int, size: tuple[int, int]) -> tuple[Hole, str]:
     return draw(np.array([place]))[0], ""
-
-
-def _plan(out: Path) -> Plan:
-    again = f"python -m study run runs.yaml --out {out}"
-    if not (out / "plan.json").is_file():
-        raise BadInput(f"{out}: there is no study here; make one with: {again}")
-    try:
-        if plan := Plan.read(out / "plan.json"):
-            return plan
-    except (KeyError, TypeError, AttributeError, ValueError):
-        pass
-    raise BadInput(
-        f"{out / 'plan.json'}: this file is damaged; write it anew, with all that is made kept, with: {again}"
-    )
 
 
 def score_into(asked: Asked, joining: Joining, *, device: str = "cpu", heard: Listener = silent) -> Scored:

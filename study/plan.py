@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from study.errors import BadInput
 from study.store import read_json, write_atomically
 
 KINDS = ("data", "pretrain", "critic", "joint", "fit", "evaluate")
@@ -131,6 +132,20 @@ class Plan:
         return file
 
     @staticmethod
+    def of(out: Path) -> Plan:
+        """The plan of an output folder. Raises BadInput where there is none, or it is damaged."""
+        file = out / "plan.json"
+        if not file.is_file():
+            raise BadInput(f"{out}: there is no study here; name its folder, or make one with: {_again(out)}")
+        try:
+            plan = Plan.read(file)
+        except (KeyError, TypeError, AttributeError, ValueError) as fault:
+            raise damaged(out) from fault
+        if plan is None:
+            raise damaged(out)
+        return plan
+
+    @staticmethod
     def read(file: Path) -> Plan | None:
         """Reads a saved plan; None where there is none."""
         value = read_json(file)
@@ -142,6 +157,16 @@ class Plan:
             runs=[Run(**run) for run in value["runs"]],
             stages={stage.key: stage for stage in stages},
         )
+
+
+def damaged(out: Path) -> BadInput:
+    """The word that an output folder's plan cannot be read."""
+    told = "this file is damaged; write it anew, with all that is made kept, with"
+    return BadInput(f"{out / 'plan.json'}: {told}: {_again(out)}")
+
+
+def _again(out: Path) -> str:
+    return f"python -m study run runs.yaml --out {out}"
 
 
 def pass_of(stage: Stage) -> str:

@@ -18,9 +18,9 @@ from reports.frames import COLUMNS, Frames
 from reports.paper import paper
 from reports.statistics import Comparison, compare
 from study import external
-from study.errors import BadInput, unknown
+from study.errors import unknown
 from study.external import External
-from study.plan import Plan, Run
+from study.plan import Plan, Run, damaged
 from study.store import Damaged, RunState, Store, read_facts
 from study.trials import states
 
@@ -63,7 +63,7 @@ def load(out: str | Path) -> Results:
     """
     out = Path(out)
     store = Store(out)
-    plan, told = _plan(out / "plan.json")
+    plan, told = _plan(out)
     records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
     runs = [_run(run, store, records) for run in plan.runs]
     made = zip(plan.runs, runs, strict=True)
@@ -85,21 +85,17 @@ def load(out: str | Path) -> Results:
     )
 
 
-def _plan(file: Path) -> tuple[Plan, dict[str, pd.DataFrame]]:
+def _plan(out: Path) -> tuple[Plan, dict[str, pd.DataFrame]]:
     """The plan, and the frames that stand in it whole. Raises BadInput."""
-    again = f"python -m study run runs.yaml --out {file.parent}"
-    if not file.exists():
-        raise BadInput(f"{file.parent}: there is no study here; make one with: {again}")
+    plan = Plan.of(out)
     try:
-        plan = Plan.read(file)
-        if plan is None or not _whole(plan):
-            raise ValueError("this is no plan, or a part of one")
+        if not _whole(plan):
+            raise ValueError("this is a part of a plan")
         plan.work()
         told = {"factors": _factors(plan), "universes": _universes(plan), "readings": plan.study["readings"]}
         return plan, {name: _frame(name, rows) for name, rows in told.items()}
     except (KeyError, TypeError, AttributeError, ValueError) as fault:
-        damaged = f"{file}: this file is damaged; write it anew, with all that is made kept, with: {again}"
-        raise BadInput(damaged) from fault
+        raise damaged(out) from fault
 
 
 def _whole(plan: Plan) -> bool:

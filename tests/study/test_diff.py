@@ -375,9 +375,7 @@ def test_bad_input_is_told_of_both_at_once(out: Path, tmp_path: Path) -> None:
         diff(tmp_path / "x", tmp_path / "y")
     assert len(caught.value.faults) == 2
     found = command(str(out), str(tmp_path / "nowhere"))
-    assert (
-        found.returncode == 2 and "nowhere: there is no study here; make one with: python -m study run" in found.stderr
-    )
+    assert found.returncode == 2 and "nowhere: there is no study here; name its folder, or make one" in found.stderr
 
 
 def test_it_needs_no_torch(out: Path) -> None:

@@ -144,7 +144,7 @@ def test_a_run_that_is_not_completed_is_said(out: Path) -> None:
 
 
 def test_no_study_and_a_damaged_plan_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"there is no study here \(--out names its folder\)"):
+    with pytest.raises(BadInput, match=r"there is no study here; name its folder"):
         Finished.find(tmp_path, "proposed")
     for text in ("{", '{"runs": []}', "[1]"):
         (tmp_path / "plan.json").write_text(text)

@@ -376,7 +376,7 @@ def test_compare_refuses_what_is_not_there(results: Results, a: str, metric: str
 
 def test_no_study_is_bad_input(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "none"):
-        with pytest.raises(BadInput, match="there is no study here; make one with: python -m study run"):
+        with pytest.raises(BadInput, match="there is no study here; name its folder, or make one with"):
             study.load(place)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from models.proposed import Proposed
 from study import cli, planner, spec
+from study.cli.options import seeds_of, variants_of
 from study.errors import BadInput, near, shown, unknown
 from study.source import Node, Place, assign, parse
 
@@ -576,19 +577,19 @@ def test_profile_of_the_command_line_has_a_near_name(tmp_path: Path) -> None:
     [("3", [3]), ("0,2", [0, 2]), ("0-3", [0, 1, 2, 3]), ("1, 0-2", [1, 0, 2]), (None, None)],
 )
 def test_seeds_of_the_command_line(text: str | None, seeds: list[int] | None) -> None:
-    assert cli._seeds(text) == seeds
+    assert seeds_of(text) == seeds
 
 
 @pytest.mark.parametrize("text", ["", "a", "1,,2", "-1", "1-", "1.5", "0x3", "1_0", "9" * 5000])
 def test_seeds_that_are_none(text: str) -> None:
     with pytest.raises(BadInput, match=r"--seeds .*: write seeds as 0,1,2 or 0-9"):
-        cli._seeds(text)
+        seeds_of(text)
 
 
 @pytest.mark.parametrize("text", ["3-1", "0-2147483648", "2147483648", "0-1000"])
 def test_ranges_of_seeds_that_are_none(text: str) -> None:
     with pytest.raises(BadInput, match=f"--seeds {text}: {text} is no range of seeds"):
-        cli._seeds(text)
+        seeds_of(text)
 
 
 @pytest.mark.parametrize(
@@ -600,7 +601,7 @@ def test_ranges_of_seeds_that_are_none(text: str) -> None:
     ],
 )
 def test_only_is_cut_at_its_own_commas(only: list[str], names: list[str]) -> None:
-    assert cli._split(only) == names
+    assert variants_of(only) == names
 
 
 @pytest.mark.parametrize("name", ["unknown recipe", "a critic for which the image is too small"])
