@@ -32,7 +32,7 @@ from study.cli.options import (
     store_of,
     variants_of,
 )
-from study.cli.terminal import command, heed_sigterm
+from study.cli.terminal import command, heed_sigterm, looking
 from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
@@ -190,7 +190,8 @@ def _planned(
 
     study = spec.load(file, profile=profile, settings=settings or (), only=variants_of(only), seeds=seeds_of(seeds))
     kind = device_of(device)
-    return study, planner.make_plan(study, device=kind, share=not no_share), kind
+    with looking():
+        return study, planner.make_plan(study, device=kind, share=not no_share), kind
 
 
 def _report(out: Path) -> Path:

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from rich.console import Console
+from rich.status import Status
 
 from study.errors import Interrupted
 
@@ -36,6 +37,11 @@ def hearing() -> Iterator[Callable[[str, int, int], None]]:
             progress.update(rows[what], completed=done)
 
         yield heard
+
+
+def looking() -> Status:
+    """Says on a terminal why planning takes its time, where it does."""
+    return Console(stderr=True).status("looking at the data; the first time each image is read")
 
 
 def command(*arguments: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from study.data import tar_index
 from study.data.image import Unfit
-from study.data.source import Below, LeftOut, Source, is_hidden
+from study.data.source import Below, Facts, LeftOut, Source, is_hidden
 
 MOST_BYTES = 256 * 2**20
 """A member of an archive that unpacks to more is left out, by what it declares; never more than this is unpacked."""
@@ -61,19 +61,20 @@ def _indexed(path: Path, place: str, size: int, changed: int) -> Source:
 
 
 class _Member(NamedTuple):
-    """A file in an archive. `stamp`: its checksum in a zip, its time in a tar. `start`: in a tar, in bytes."""
+    """A file in an archive. `crc`: its checksum, in a zip. `start`: in a tar, in bytes. `given`: a zip's own record."""
 
     size: int
-    stamp: int
-    start: int
-    given: Any  # a zip's own record of it
+    crc: int | None = None
+    start: int = 0
+    given: Any = None
 
 
 class _Archive(Source):
     """The members of an archive by their names."""
 
-    def __init__(self, place: str, members: dict[str, _Member], left_out: list[LeftOut]) -> None:
+    def __init__(self, path: Path, place: str, members: dict[str, _Member], left_out: list[LeftOut]) -> None:
         super().__init__(place)
+        self._changed = path.stat().st_mtime_ns
         self._members, self._unusable = members, left_out
 
     @cached_property
@@ -87,9 +88,9 @@ class _Archive(Source):
     def has(self, name: str) -> bool:
         return posixpath.normpath(name) in self._members
 
-    def facts(self, name: str) -> list[int]:
+    def facts(self, name: str) -> Facts:
         member = self._members[posixpath.normpath(name)]
-        return [member.size, member.stamp]
+        return Facts(member.size, member.crc, self._changed)
 
     def open(self, name: str) -> BinaryIO:
         return io.BytesIO(self._content(self._members[posixpath.normpath(name)]))
@@ -118,8 +119,8 @@ class _Zip(_Archive):
                 why = "it is a link or a device"
             elif info.flag_bits & 1:
                 why = "it is encrypted"
-            collected.add(name, _Member(info.file_size, info.CRC, 0, info), why)
-        super().__init__(place, collected.members, collected.left_out)
+            collected.add(name, _Member(info.file_size, crc=info.CRC, given=info), why)
+        super().__init__(path, place, collected.members, collected.left_out)
 
     def _content(self, member: _Member) -> bytes:
         try:
@@ -138,12 +139,12 @@ class _Tar(_Archive):
         if found is None:
             collected = _scanned(path, place)
             found = tar_index.Index(
-                {name: (member.size, member.stamp, member.start) for name, member in collected.members.items()},
+                {name: (member.size, member.start) for name, member in collected.members.items()},
                 collected.left_out,
             )
             tar_index.keep(path, found)
-        members = {name: _Member(*facts, None) for name, facts in found.members.items()}
-        super().__init__(place, members, list(found.left_out))
+        members = {name: _Member(size, start=start) for name, (size, start) in found.members.items()}
+        super().__init__(path, place, members, list(found.left_out))
 
     def _content(self, member: _Member) -> bytes:
         with self._path.open("rb") as file:
@@ -210,7 +211,7 @@ def _collect(collected: _Collected, name: str, info: tarfile.TarInfo, start: int
         why = "it is a sparse file"
     elif name.lower().endswith((".tar", ".zip", *COMPRESSED, *FOREIGN)):
         why = "it is an archive within an archive, of a kind or a depth that is not read"
-    collected.add(name, _Member(info.size, int(info.mtime), start, None), why)
+    collected.add(name, _Member(info.size, start=start), why)
 
 
 def _headers(file: BinaryIO, start: int, length: int, place: str) -> Iterator[tuple[tarfile.TarInfo, int]]:

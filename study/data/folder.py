@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from study.data import splits
 from study.data.image import SUFFIXES, square
-from study.data.images import Count, Grouped, content, groups_digest
+from study.data.images import Count, Grouped, groups_digest
 from study.data.source import Source, is_archive, some
 from study.data.tree import opened
 
@@ -47,14 +47,14 @@ class Folder(Grouped):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """The options but the root and `ABOUT`, and a digest of each image's relative path, size and time of change."""
+        """The options but the root and `ABOUT`, and a digest of each image's relative path and bytes."""
         chosen = self.chosen()
         files = [self.beside(file).read_bytes() for file in (self.train, self.validation, self.test) if file]
         unset = {name for name in self.NEW if getattr(self, name) is None}
         options = {name: value for name, value in self.deciding().items() if name not in {"root", "groups", *unset}}
         if chosen.groups:
             options["groups"] = groups_digest(chosen)
-        return options | {"version": self.version, "content": content(chosen, files)}
+        return options | {"version": self.version, "content": self.content(chosen, files)}
 
     def chosen(self) -> splits.Split:
         source = opened(self.root)

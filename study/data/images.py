@@ -12,6 +12,7 @@ from pydantic import Field
 
 from study.data import packed, splits
 from study.data.base import DataSet, Report
+from study.data.checksums import checksums
 from study.data.image import Unfit, decoded
 from study.data.source import LeftOut, Source, printable
 from study.errors import StudyError
@@ -38,13 +39,23 @@ class Images(DataSet):
         """
 
     def identity(self) -> dict[str, Any]:
-        """The options that decide pixels but the root, and digests of the split and of the images' names and facts."""
+        """The options that decide pixels but the root, and digests of the split and of the images' names and bytes."""
         chosen = self.chosen()
         options = {name: value for name, value in self.deciding().items() if name not in {"root", "groups"}}
         options |= {part: len(names) for part, names in chosen.parts.items()}
         if chosen.groups:
             options["groups"] = groups_digest(chosen)
-        return options | {"version": self.version, "content": content(chosen, [_as_json(chosen.parts)])}
+        return options | {"version": self.version, "content": self.content(chosen, [_as_json(chosen.parts)])}
+
+    def content(self, chosen: splits.Split, files: Sequence[bytes] = ()) -> str:
+        """A digest of the name and the bytes of every image chosen, and of what files held."""
+        names = sorted({name for part in chosen.parts.values() for name in part})
+        digest = hashlib.sha256()
+        for name, facts in zip(names, checksums(self.root, chosen.source, names, threads=processors()), strict=True):
+            digest.update(json.dumps([name, *facts]).encode())
+        for held in files:
+            digest.update(held)
+        return digest.hexdigest()
 
     def pack(self, image_size: int, folder: Path, report: Report) -> None:
         chosen = self.chosen()
@@ -86,16 +97,6 @@ class Grouped(Images):
         folder = next((place for place in (root, *root.parents) if place.is_dir()), root)
         here = Path(file).expanduser()
         return here if here.is_file() and not (folder / file).is_file() else folder / file
-
-
-def content(chosen: splits.Split, files: Sequence[bytes] = ()) -> str:
-    """A digest of the name, size and time (in a zip the checksum) of every image chosen, and of what files held."""
-    digest = hashlib.sha256()
-    for name in sorted({name for names in chosen.parts.values() for name in names}):
-        digest.update(json.dumps([name, *chosen.source.facts(name)]).encode())
-    for held in files:
-        digest.update(held)
-    return digest.hexdigest()
 
 
 def groups_digest(chosen: splits.Split) -> str:

@@ -41,7 +41,8 @@ def prepare(study: Study, name: str, store: Store, console: Console) -> Path:
     if name not in study.data:
         raise BadInput(unknown(name, study.data, "no data set of this study"))
     nothing: dict[str, Any] = {"variants": {}, "ablations": {}, "multiverses": {}, "protocol": Protocol()}
-    plan = make_plan(replace(study, data={name: study.data[name]}, **nothing))
+    with console.status("looking at the images; the first time each is read"):
+        plan = make_plan(replace(study, data={name: study.data[name]}, **nothing))
     (key,) = plan.stages
     if store.has(key):
         try:

@@ -21,6 +21,14 @@ class LeftOut(NamedTuple):
     why: str
 
 
+class Facts(NamedTuple):
+    """What is known of a file without reading it: bytes, its CRC-32 where a list has it, and when it changed, ns."""
+
+    size: int
+    crc: int | None
+    changed: int
+
+
 class Source(ABC):
     """Named files. `place`: what they are called in sentences, all together."""
 
@@ -42,8 +50,8 @@ class Source(ABC):
         """Whether there is such a file."""
 
     @abstractmethod
-    def facts(self, name: str) -> list[int]:
-        """What tells a file's content from another's without reading it: its size, and its time or checksum."""
+    def facts(self, name: str) -> Facts:
+        """What is known of a file without reading it."""
 
     @abstractmethod
     def open(self, name: str) -> BinaryIO:
@@ -116,7 +124,7 @@ class Below(Source):
     def has(self, name: str) -> bool:
         return self._whole.has(self._below + name)
 
-    def facts(self, name: str) -> list[int]:
+    def facts(self, name: str) -> Facts:
         return self._whole.facts(self._below + name)
 
     def open(self, name: str) -> BinaryIO:
@@ -149,7 +157,7 @@ class Together(Source):
         folder, _, rest = name.partition("/")
         return folder in self._sources and self._sources[folder].has(rest)
 
-    def facts(self, name: str) -> list[int]:
+    def facts(self, name: str) -> Facts:
         folder, _, rest = name.partition("/")
         return self._sources[folder].facts(rest)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from study.data.archives import archive
-from study.data.source import LeftOut, Source, is_archive, is_hidden
+from study.data.source import Facts, LeftOut, Source, is_archive, is_hidden
 
 
 def opened(place: str) -> Source:
@@ -49,9 +49,9 @@ class _Folder(Source):
     def has(self, name: str) -> bool:
         return (self._path / name).is_file()
 
-    def facts(self, name: str) -> list[int]:
+    def facts(self, name: str) -> Facts:
         found = (self._path / name).stat()
-        return [found.st_size, found.st_mtime_ns]
+        return Facts(found.st_size, None, found.st_mtime_ns)
 
     def open(self, name: str) -> BinaryIO:
         return (self._path / name).open("rb")

@@ -218,14 +218,21 @@ def test_sixteen_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
 
 def test_the_identity_follows_the_content_not_the_place(root: Path, tmp_path: Path) -> None:
     before = Folder(root=str(root)).identity()
-    shutil.copytree(root, tmp_path / "elsewhere")  # keeps the times
+    shutil.copytree(root, tmp_path / "elsewhere", copy_function=shutil.copyfile)  # at other times
     assert Folder(root=str(tmp_path / "elsewhere")).identity() == before
     assert str(tmp_path) not in str(before)
+    for kind in ("zip", "tar"):
+        packed = shutil.make_archive(str(tmp_path / "packed"), kind, root)
+        assert Folder(root=packed).identity() == before
 
-    picture(root / "a" / "00.png", shade=7)
-    os.utime(root / "a" / "00.png", ns=(1, 1))
+    file = root / "a" / "00.png"
+    content, facts = file.read_bytes(), file.stat()
+    file.write_bytes(content[:-1] + b"?")
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     changed = Folder(root=str(root)).identity()
     assert changed != before
+    file.write_bytes(content)
+    assert Folder(root=str(root)).identity() == before
     (root / "a" / "02.png").rename(root / "a" / "03.png")
     assert Folder(root=str(root)).identity() not in (before, changed)
 

@@ -10,15 +10,18 @@ import stat
 import tarfile
 import threading
 import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import layouts
 import pytest
 
-from study.data import Folder, archives, tar_index
+from study.data import Folder, archives, checksums, tar_index
 from study.data.source import Source
 from study.data.tree import opened
+from study.errors import StudyError
 
 TREE = layouts.images(["a/00.jpg", "a/01.jpg", "b/02.jpg", "03.jpg"]) | {"notes.txt": b"text", ".hidden/04.jpg": b"x"}
 NAMES = ["03.jpg", "a/00.jpg", "a/01.jpg", "b/02.jpg"]
@@ -34,7 +37,7 @@ def test_they_are_read_alike(kind: str, tmp_path: Path) -> None:
     source = form(kind, tmp_path)
     assert list(source.images) == NAMES and list(source.names) == [*NAMES, "notes.txt"] and not source.left_out
     for name in NAMES:
-        assert source.has(name) and source.facts(name)[0] == len(TREE[name])
+        assert source.has(name) and source.facts(name).size == len(TREE[name])
         with source.open(name) as file:
             assert file.read() == TREE[name]
     assert not source.has("none.jpg")
@@ -262,3 +265,61 @@ def test_the_index_of_a_large_tar_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     os.utime(file, ns=(1, 1))
     read()
     assert len(list((tmp_path / "cache" / "mo-zhou-study").iterdir())) == 2  # another tar, for all that is known
+
+
+# -- checksums -----------------------------------------------------------------------------------------------
+
+
+def test_checksums_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(checksums, "LEAST", 2)
+    images = layouts.images([f"a/{i}.jpg" for i in range(6)])
+    layouts.as_folder(tmp_path / "root", images)
+    file = layouts.as_tar(tmp_path / "a.tar", images)
+    expected = [(len(content), zlib.crc32(content)) for content in images.values()]
+    for root in (tmp_path / "root", file):
+        read: list[str] = []
+
+        def counted(source: Source, name: str, read: list[str] = read, crc: Any = checksums._read) -> int:
+            read.append(name)
+            return int(crc(source, name))
+
+        def found(root: Path = root, threads: int = 3) -> list[tuple[int, int]]:
+            archives._indexed.cache_clear()
+            return checksums.checksums(str(root), opened(str(root)), list(images), threads=threads)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(checksums, "_read", counted)
+            assert found() == expected and len(read) == 6
+            assert found() == expected and len(read) == 6
+            os.utime(root if root == file else root / "a" / "3.jpg", ns=(1, 1))
+            assert found() == expected and read[6:] == (list(images) if root == file else ["a/3.jpg"])
+    for kept in (tmp_path / "cache" / "mo-zhou-study").glob("crc-*"):
+        kept.write_bytes(b"damaged")
+    assert found() == expected
+
+
+def test_a_zip_lists_its_checksums(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = layouts.images(["a/0.jpg", "a/1.jpg"])
+    file = layouts.as_zip(tmp_path / "a.zip", images)
+    monkeypatch.setattr(checksums, "_read", lambda *_: pytest.fail("it was read"))
+    found = checksums.checksums(str(file), opened(str(file)), list(images), threads=1)
+    assert found == [(len(content), zlib.crc32(content)) for content in images.values()]
+
+
+def test_a_disk_that_fails_is_no_other_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layouts.as_folder(tmp_path / "root", layouts.images(["a.jpg"]))
+    source = opened(str(tmp_path / "root"))
+
+    def failing(error: OSError) -> Any:
+        def open_(name: str) -> Any:
+            raise error
+
+        return open_
+
+    monkeypatch.setattr(source, "open", failing(OSError(5, "Input/output error")))
+    with pytest.raises(StudyError, match=r"root/a\.jpg: Input/output error; run the same command again"):
+        checksums.checksums("root", source, ["a.jpg"], threads=1)
+    monkeypatch.setattr(source, "open", failing(PermissionError(13, "Permission denied")))
+    ((_, crc),) = checksums.checksums("root", source, ["a.jpg"], threads=1)
+    assert crc == checksums.UNREADABLE

@@ -1,0 +1,59 @@
+"""What was found out about files of the disk at some cost, kept between commands: numbers by name, and more.
+
+It lies in the user's folder for such things (XDG_CACHE_HOME, or .cache in the home folder), under what it was found out
+about. It may be deleted at any time.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
+SEPARATOR = "\0"  # which no name holds
+
+About = Sequence[str | int]
+
+
+class Kept(NamedTuple):
+    """Equally many numbers of each name, and what else is known, fit for JSON."""
+
+    numbers: Mapping[str, Sequence[int]]
+    more: Any = None
+
+
+def read(kind: str, about: About) -> Kept | None:
+    """What was kept; None where nothing was, or it cannot be read."""
+    with suppress(*DAMAGED), np.load(_file(kind, about), allow_pickle=False) as found:
+        names = found["names"].tobytes().decode(errors="surrogateescape").split(SEPARATOR)
+        numbers = dict(zip(names, found["numbers"].tolist(), strict=True))
+        return Kept(numbers, json.loads(found["more"].tobytes()))
+    return None
+
+
+def keep(kind: str, about: About, what: Kept) -> None:
+    """Keeps it, where there is room for it."""
+    file = _file(kind, about)
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    names = SEPARATOR.join(what.numbers).encode(errors="surrogateescape")
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as stream:
+            np.savez(
+                stream,
+                names=np.frombuffer(names, np.uint8),
+                numbers=np.array(list(what.numbers.values()), np.int64),
+                more=np.frombuffer(json.dumps(what.more).encode(), np.uint8),
+            )
+        aside.replace(file)
+
+
+def _file(kind: str, about: About) -> Path:
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return folder / "mo-zhou-study" / f"{kind}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}.npz"
