@@ -124,7 +124,7 @@ def _means(frames: Frames, metric: str, region: str, output: str, data: str) -> 
     completed = frames.runs.loc[here, "run"]
     chosen = frames.select(metric, region, output, data)
     finite = chosen[chosen["run"].isin(completed) & np.isfinite(chosen["value"].astype(float))]
-    return finite.groupby("variant", observed=True)["value"].mean().rename(index=str)
+    return finite.groupby("variant", observed=True)["value"].mean().rename(index=str).astype(float)
 
 
 def _protocols(rows: pd.DataFrame, names: list[str]) -> str:

@@ -7,6 +7,7 @@ out opaque.
 from __future__ import annotations
 
 import io
+import os
 import re
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from study import windows
-from study.data.image import FORMATS, SUFFIXES
+from study.data.image import FORMATS, SUFFIXES, Unfit, eight_bits
 from study.errors import BadInput
 from study.finished import Finished, Repairer
 from study.stages import prepare
@@ -196,7 +197,17 @@ def _jobs(images: Sequence[Path], to: Path, asked: Asked) -> tuple[list[Job], li
             jobs.append(Job(image, _mask_of(image, asked.mask), to / f"{image.stem}.png" if folder else to))
         except ValueError as fault:
             faults.append(str(fault))
-    return jobs, faults + _clashes(jobs)
+    return jobs, faults + _clashes(jobs) + list(filter(None, (_unwritable(job.to) for job in jobs)))
+
+
+def _unwritable(to: Path) -> str:
+    """Why a file cannot be written, as far as that can be told beforehand."""
+    if to.is_dir():
+        return f"-o {to}: there is a folder of this name"
+    there = next(place for place in to.absolute().parents if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return f"-o {to}: {there} is no folder that can be written to"
+    return ""
 
 
 def _mask_of(image: Path, mask: Path | None) -> Path | None:
@@ -278,18 +289,19 @@ def _opened(file: Path) -> tuple[Image.Image, list[str]]:
         raise ValueError(f"{file}: it is no image, or of a format that is not read; save it as PNG") from None
     except Exception as error:  # whatever a damaged file makes the decoder raise
         raise ValueError(f"{file}: it cannot be read ({' '.join(str(error).split())})") from error
-    if image.mode == "F" or (image.mode == "I" and np.asarray(image).max() > 65535):
-        raise ValueError(f"{file}: its pixels have 32 bits, whose range is not known; save it with 8 a channel")
-    return image, notes
+    try:
+        shown = eight_bits(image)
+    except Unfit as fault:
+        raise ValueError(f"{file}: {fault}; save it with 8 a channel") from None
+    if shown is not image:
+        notes.append("16 bits a channel are reduced to 8")
+    return shown, notes
 
 
 def _picture(file: Path) -> Picture:
     """A picture as it is to be repaired. Raises ValueError."""
     image, notes = _opened(file)
     profile = image.info.get("icc_profile")
-    if image.mode.startswith("I"):
-        notes.append("16 bits a channel are reduced to 8")
-        image = Image.fromarray((np.asarray(image, np.float64) / 257).round().astype(np.uint8))
     if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA"):
         notes.append(f"it is converted from {image.mode} to RGB")
         profile = None  # it is of the other colours
@@ -313,7 +325,7 @@ def _masked(file: Path, size: tuple[int, int], hole: str) -> tuple[Hole, str]:
     if image.mode in ("PA", "RGBA", "LA", "La", "RGBa") or "transparency" in image.info:  # drawn on nothing
         ground = "black" if hole == "white" else "white"
         image = Image.alpha_composite(Image.new("RGBA", image.size, ground), image.convert("RGBA"))
-    values = np.asarray(image if image.mode in ("1", "L") or image.mode.startswith("I") else image.convert("RGB"))
+    values = np.asarray(image if image.mode in ("1", "L") else image.convert("RGB"))
     if values.ndim == 3:
         if int(np.ptp(values.astype(np.int16), axis=2).max()) > COLOURED:
             raise ValueError(f"{file}: it is drawn in colour; a mask is black and white")

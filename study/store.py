@@ -35,11 +35,15 @@ def write_atomically(file: Path, content: bytes | str) -> None:
     """Writes a file aside, flushes it to disk and renames it into place: readers see the old or the new, whole."""
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
-    with aside.open("wb") as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    aside.replace(file)
+    try:
+        with aside.open("wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(file)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def write_json(file: Path, value: Any) -> None:

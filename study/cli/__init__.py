@@ -12,6 +12,9 @@ from study.cli import studies, searches, outcomes, images, data  # isort: skip  
 from study.cli.app import app
 from study.errors import Interrupted, StudyError
 
+PLACES = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+"""What the system says of a place that was not meant, or that may not be written to."""
+
 
 def main() -> None:
     """Runs the command line; turns our errors into a sentence and an exit code. STUDY_TRACEBACK=1 shows the rest."""
@@ -29,8 +32,8 @@ def main() -> None:
     except OSError as error:
         if os.environ.get("STUDY_TRACEBACK"):
             raise
-        print(f"{error.filename}: {error.strerror}; is this the folder that you mean (--out)?", file=sys.stderr)
-        sys.exit(2 if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) else 1)
+        print(f"{error.filename}: {error.strerror}; is this the place that you mean?", file=sys.stderr)
+        sys.exit(2 if error.errno in PLACES else 1)
     except Exception as error:
         if os.environ.get("STUDY_TRACEBACK"):
             raise

@@ -25,6 +25,7 @@ MOST_BYTES = 256 * 2**20
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tar.lzma")
 FOREIGN = (".7z", ".rar")
+WITHIN = "it is an archive within an archive, of a kind or a depth that is not read"
 OPENED = 8  # archives whose index is kept
 
 
@@ -119,6 +120,8 @@ class _Zip(_Archive):
                 why = "it is a link or a device"
             elif info.flag_bits & 1:
                 why = "it is encrypted"
+            elif _is_archive(name):
+                why = WITHIN
             collected.add(name, _Member(info.file_size, crc=info.CRC, given=info), why)
         super().__init__(path, place, collected.members, collected.left_out)
 
@@ -197,6 +200,10 @@ def is_safe(name: str) -> bool:
     return not (name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/") or "\0" in name)
 
 
+def _is_archive(name: str) -> bool:
+    return name.lower().endswith((".tar", ".zip", *COMPRESSED, *FOREIGN))
+
+
 def _plain(name: str) -> str:
     return name.removeprefix("./")
 
@@ -209,8 +216,8 @@ def _collect(collected: _Collected, name: str, info: tarfile.TarInfo, start: int
         why = "it is a link or a device"
     elif info.issparse():
         why = "it is a sparse file"
-    elif name.lower().endswith((".tar", ".zip", *COMPRESSED, *FOREIGN)):
-        why = "it is an archive within an archive, of a kind or a depth that is not read"
+    elif _is_archive(name):
+        why = WITHIN
     collected.add(name, _Member(info.size, start=start), why)
 
 

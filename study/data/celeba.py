@@ -4,6 +4,7 @@ Liu et al. 2015, "Deep Learning Face Attributes in the Wild".
 """
 
 import csv
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,6 +142,11 @@ class _Files:
             images = inner
         if not images.images:
             raise ValueError(f"root: there are no images of CelebA at {root}; looked for {', '.join(IMAGES)}")
+        if strange := [name for name in images.images if not re.fullmatch(r"\d{6}\.(jpg|png)", name)]:
+            raise ValueError(
+                f"root: {images.place} holds images that are not CelebA's, whose names are 000001.jpg and so on: "
+                f"{some(strange)}; for other images there is the kind folder, with like: CelebA"
+            )
         bases = [path / below] if path.is_dir() and images is not whole else [path.parent, path.parent.parent]
         return cls(images=images, folders=[base / folder for base in bases for folder in LABELS], whole=whole)
 

@@ -44,6 +44,13 @@ class Folder(Grouped):
             raise ValueError("name both split files, 'train' and 'test', or neither")
         if self.validation is not None and self.train is None:
             raise ValueError("a split file for 'validation' needs those for 'train' and 'test'")
+        named = [file for file in (self.train, self.validation, self.test) if file is not None]
+        if len({posixpath.normpath(file) for file in named}) < len(named):
+            raise ValueError("a split file is named for two parts; no image can be in both")
+        idle = {"test_share": self.train, "validation_share": self.validation}
+        for share, file in idle.items():
+            if file is not None and getattr(self, share) != type(self).model_fields[share].default:
+                raise ValueError(f"'{share}' says nothing where split files do; leave it out")
         return self
 
     def identity(self) -> dict[str, Any]:

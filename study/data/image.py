@@ -12,7 +12,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 Pixels = NDArray[np.uint8]
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
+SUFFIXES = {
+    *(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"),
+    *(".jp2", ".tga", ".avif", ".heic", ".heif"),
+}
 """The names that are taken for images. What a file holds is found from its content, so a JPEG named .png is read."""
 
 Image.init()
@@ -72,13 +75,27 @@ def decoded(file: Path | BinaryIO, side: int) -> Decoded:
 
 
 def _square(opened: Image.Image, side: int) -> Pixels:
-    image = ImageOps.exif_transpose(opened)
-    if image.mode == "F":
-        raise Unfit("its pixels are floating-point numbers, whose range is not known")
-    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255
-        image = Image.fromarray((np.asarray(image, np.float64) / 257).round().clip(0, 255).astype(np.uint8))
+    image = eight_bits(ImageOps.exif_transpose(opened))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
     image = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
     return np.asarray(image, dtype=np.uint8)
+
+
+def eight_bits(image: Image.Image) -> Image.Image:
+    """An image of 16 bits a pixel, which Pillow would cut off at 255, scaled to 8; any other as it is.
+
+    Raises Unfit where its pixels have 32 bits.
+    """
+    if image.mode == "F":
+        raise Unfit("its pixels are floating-point numbers, whose range is not known")
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image, np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise Unfit("its pixels have 32 bits, whose range is not known")
+    grey = Image.fromarray((values / 257).round().astype(np.uint8))
+    if (clear := image.info.get("transparency")) is not None:  # a shade that is transparent
+        grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+    return grey

@@ -15,6 +15,7 @@ from study.data.base import DataSet, Report
 from study.data.checksums import checksums
 from study.data.image import Unfit, decoded
 from study.data.source import LeftOut, Source, printable
+from study.data.tree import opened
 from study.errors import StudyError
 
 Count = Annotated[int, Field(ge=1)]
@@ -77,26 +78,37 @@ class Images(DataSet):
 
 
 class Grouped(Images):
-    """The same, where a file may name what belongs together: `groups`, or `groups.csv` in `root`."""
+    """The same, where a file may name what belongs together: `groups`, or `groups.csv` in or beside `root`."""
 
     groups: str | None = None
 
     def grouped(self, source: Source) -> dict[str, str]:
         """The groups by image; none where there is no such file. Raises ValueError as `splits.grouped` does."""
-        file = self.beside(self.groups or splits.GROUPS)
+        root = opened(self.root)
+        if self.groups is None and root.has(splits.GROUPS):
+            with root.open(splits.GROUPS) as stream:
+                return splits.grouped(stream.read(), f"{self.root}/{splits.GROUPS}", source)
+        file = self._folder() / splits.GROUPS if self.groups is None else self.beside(self.groups)
         if self.groups is None and not file.is_file():
             return {}
-        return splits.grouped(file, self.groups or f"{self.root}/{splits.GROUPS}", source)
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise ValueError(f"groups: {self.groups or file}: it cannot be read ({error})") from error
+        return splits.grouped(content, self.groups or str(file), source)
 
     def beside(self, file: str) -> Path:
         """The place of a file that is named relative to the root, or to the folder of an archive.
 
         What is not there, but where the command runs, is taken from there: a root may be read-only.
         """
-        root = Path(self.root).expanduser()
-        folder = next((place for place in (root, *root.parents) if place.is_dir()), root)
         here = Path(file).expanduser()
-        return here if here.is_file() and not (folder / file).is_file() else folder / file
+        return here if here.is_file() and not (self._folder() / file).is_file() else self._folder() / file
+
+    def _folder(self) -> Path:
+        """The root, or the folder in which its archive lies."""
+        root = Path(self.root).expanduser()
+        return next((place for place in (root, *root.parents) if place.is_dir()), root)
 
 
 def groups_digest(chosen: splits.Split) -> str:
@@ -110,10 +122,10 @@ def _as_json(value: Any) -> bytes:
 
 def picture(source: Source, name: str, side: int) -> packed.Picture | LeftOut:
     """One image of a source, packed; or why it cannot be. Raises StudyError where the disk fails, not the image."""
-    if printable(name) != name:
-        return LeftOut(printable(name), "its name is not UTF-8")
     if any(character in name for character in "\n\r"):
-        return LeftOut(name, "its name has a line break")
+        return LeftOut(printable(name), "its name has a line break")
+    if any("\udc80" <= character <= "\udcff" for character in name):
+        return LeftOut(printable(name), "its name is not UTF-8")
     try:
         with source.open(name) as file:
             pixels, size = decoded(file, side)

@@ -28,6 +28,9 @@ NEAR = 4
 COMPARED = (("train", "test"), ("validation", "test"))
 PAIRS_SHOWN = 5
 LEFT_OUT_SHOWN = 10
+OF_ONE = re.compile(r"(?<!than )(?<!than the )(?<!has )(?<![\w,.-])\d[\d,.]*")
+"""Numbers of one image in why it is left out; not the limits that are named there."""
+
 CHUNK = 128  # images compared with all others at once
 SHEET = 8  # images a side
 THUMB = 128  # px at most
@@ -65,7 +68,7 @@ def facts(folder: Path) -> dict[str, Any]:
         "enlarged": packed.enlarged,
         "left_out": {
             "count": len(packed.left_out),
-            "why": dict(Counter(re.sub(r"\d[\d,.]*", "N", entry.why) for entry in packed.left_out).most_common()),
+            "why": dict(Counter(OF_ONE.sub("N", entry.why) for entry in packed.left_out).most_common()),
             "first": [entry._asdict() for entry in packed.left_out[:LEFT_OUT_SHOWN]],
         },
         "notes": packed.notes,

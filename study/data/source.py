@@ -87,8 +87,8 @@ def is_archive(name: str) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name, or that of a folder on its way, begins with a dot."""
-    return name.startswith(".") or "/." in name
+    """Whether a name, or that of a folder on its way, begins with a dot; or lies among what macOS adds to a zip."""
+    return name.startswith((".", "__MACOSX/")) or "/." in name
 
 
 def some(names: Sequence[str]) -> str:
@@ -98,8 +98,8 @@ def some(names: Sequence[str]) -> str:
 
 
 def printable(name: str) -> str:
-    """A file's name as text that can be written anywhere: what is no UTF-8 in it is spelled out."""
-    return name.encode(errors="backslashreplace").decode()
+    """A file's name as text that can be written anywhere: what is no UTF-8 or cannot be seen in it is spelled out."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)
 
 
 class Below(Source):

@@ -4,6 +4,7 @@ A draw is seeded, and a function of the seed, the stream's name and the images' 
 """
 
 import csv
+import io
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,8 +39,11 @@ class Split:
                     f"{self.source.place}: no group is left for the {part} part, as whole groups go into one part; "
                     f"ask for another share or fewer images in the others"
                 )
-            if not names:
+            if not names and sum(map(len, self.parts.values())) < len(self.parts):
                 raise ValueError(f"{self.source.place}: too few images for the {part} part; at least three are needed")
+            if not names:
+                told = f"no image is left for the {part} part; ask for fewer in the others"
+                raise ValueError(f"{self.source.place}: {told}")
 
 
 def shuffled(names: Sequence[str], *stream: str | int) -> list[str]:
@@ -102,7 +106,7 @@ def counted(
 def alike_but_for_case(names: Iterable[str]) -> list[str]:
     """A note on names that differ only in case, if there are any."""
     spellings: dict[str, list[str]] = defaultdict(list)
-    for name in names:
+    for name in sorted(set(names)):
         spellings[name.lower()].append(name)
     pairs = [" and ".join(map(printable, found)) for found in spellings.values() if len(found) > 1]
     if not pairs:
@@ -120,13 +124,15 @@ def listed(file: Path, shown: str, source: Source) -> list[str]:
     """The images that a split file names, a relative path a line; '#' begins a comment.
 
     Raises:
-        ValueError: the file cannot be read, or an entry is no image of the source or stands twice.
+        ValueError: the file cannot be read or names none, or an entry is no image of the source or stands twice.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{shown}: the split file cannot be read ({error})") from error
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if not names:
+        raise ValueError(f"{shown}: it names no image")
     for number, name in enumerate(names, 1):
         outside = name.startswith("/") or ".." in name.split("/")
         if outside or not is_image(name) or not source.has(name):
@@ -142,16 +148,15 @@ def _other_case(name: str, source: Source) -> str:
     return f"; there is '{printable(found)}', whose case differs" if found else ""
 
 
-def grouped(file: Path, shown: str, source: Source) -> dict[str, str]:
+def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
     """The groups that a file of the columns image and group names, by image.
 
     Raises:
         ValueError: it cannot be read, or a line is not as it has to be; says which line and why.
     """
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.reader(stream, strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"groups: {shown}: it cannot be read ({error})") from error
     if not rows or [cell.strip() for cell in rows[0]] != HEADER:
         raise ValueError(f"groups: {shown}:1: the first line has to be '{','.join(HEADER)}'")
@@ -165,11 +170,18 @@ def grouped(file: Path, shown: str, source: Source) -> dict[str, str]:
         name, group = posixpath.normpath(cells[0]), cells[1]
         if name in groups:
             raise ValueError(f"groups: {shown}:{number}: the image {name} stands twice")
-        if cells[0].startswith("/") or ".." in name.split("/") or not source.has(name):
+        outside = cells[0].startswith("/") or ".." in name.split("/")
+        if outside or not is_image(name) or not source.has(name):
             raise ValueError(
                 f"groups: {shown}:{number}: '{cells[0]}' is no image below {source.place}{_other_case(name, source)}"
             )
         groups[name] = group
+    for group in sorted(set(groups.values())):
+        if group not in groups and is_image(group) and source.has(group):
+            raise ValueError(
+                f"groups: {shown}: the group '{group}' is called as an image that the file does not name; name that "
+                f"image too, with its group, or call the group otherwise"
+            )
     return groups
 
 

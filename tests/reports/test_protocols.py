@@ -177,3 +177,10 @@ def test_without_a_trained_method_there_is_nothing(frames: Frames) -> None:
 
 def test_text_may_be_categories(frames: Frames, as_categories: Callable[[Frames], Frames]) -> None:
     pd.testing.assert_frame_equal(protocol_table(as_categories(frames)), protocol_table(frames))
+
+
+def test_where_no_run_was_completed_there_is_nothing() -> None:
+    frames = make_photographs()
+    failed = frames.runs.assign(status="failed")
+    with pytest.raises(NoDataError, match=r"^No method was trained .*\.$"):
+        protocol_table(replace(frames, runs=failed, scores=frames.scores.iloc[:0]))

@@ -88,11 +88,23 @@ def test_the_example_runs_with_the_networks_alone(out: Path, tmp_path: Path, var
         f"assert sys.modules['models'].__file__.startswith({str(tmp_path / 'code')!r})\n"
     )
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    for more in ([], [] if variant == "ce" else [str(tmp_path / "m.png")]):
-        line = [sys.executable, "-c", code, str(tmp_path / "model" / "example.py")]
-        line += [str(tmp_path / "i.png"), str(tmp_path / "example.png"), *more]
-        done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+
+    def example(*arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-c", code, str(tmp_path / "model" / "example.py"), *arguments]
+        return subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+
+    for more in ([], [] if variant == "ce" else ["m.png"]):
+        done = example("i.png", "example.png", *more)
         assert done.returncode == 0, done.stderr
+    if variant == "ce":
+        refused = example("i.png", "example.png", "m.png")  # it knows the central square alone
+        assert refused.returncode == 1 and "python example.py image.png repaired.png," in refused.stderr
+    if variant == "proposed":
+        Image.fromarray(np.where(drawn, 1, 0).astype(np.uint8)).save(tmp_path / "m.png")
+        assert example("i.png", "again.png", "m.png").returncode == 0
+        assert (tmp_path / "again.png").read_bytes() == (tmp_path / "example.png").read_bytes()
+        Image.fromarray(np.zeros_like(drawn)).save(tmp_path / "none.png")
+        assert "none.png: there is no hole in it" in example("i.png", "again.png", "none.png").stderr
     found = np.array(Image.open(tmp_path / "example.png"))
     assert (found[drawn == 0] == image[drawn == 0]).all()
     if variant != "noise_fill":

@@ -478,8 +478,16 @@ def test_where_the_result_goes_has_to_make_sense(out: Path, tmp_path: Path) -> N
     assert refusal(out, "proposed", images, tmp_path / "file", **box) == (
         f"-o {tmp_path / 'file'}: this is a file, and there are 2 images; name a folder"
     )
+    (tmp_path / "o" / "b.png").mkdir(parents=True)
+    assert refusal(out, "proposed", images, tmp_path / "o", **box) == (
+        f"-o {tmp_path / 'o' / 'b.png'}: there is a folder of this name"
+    )
+    assert refusal(out, "proposed", images[0], tmp_path / "file" / "o.png", **box) == (
+        f"-o {tmp_path / 'file' / 'o.png'}: {tmp_path / 'file'} is no folder that can be written to"
+    )
+    assert [file.name for file in (tmp_path / "o").iterdir()] == ["b.png"]  # not even a part of one
     (tmp_path / "masks").mkdir()
-    assert refusal(out, "proposed", images, tmp_path / "o", tmp_path / "masks").splitlines() == [
+    assert refusal(out, "proposed", images, tmp_path / "o", tmp_path / "masks").splitlines()[:2] == [
         f"{image}: {tmp_path / 'masks'} holds no mask of its name, such as {image.stem}.png" for image in images
     ]
     for suffix in (".png", ".bmp"):

@@ -199,6 +199,14 @@ def test_a_place_without_images_is_refused_with_where_was_looked(tmp_path: Path)
         CelebA(root=str(tmp_path), **FEW).identity()
 
 
+def test_other_images_are_not_taken_for_celebas(tmp_path: Path) -> None:
+    layouts.as_folder(tmp_path / "photos", layouts.images([f"crop{i}.jpg" for i in range(9)]))
+    with pytest.raises(
+        ValueError, match=r"holds images that are not CelebA's, .*crop0.jpg, .*; for other images there"
+    ):
+        CelebA(root=str(tmp_path / "photos"), **FEW).identity()
+
+
 def test_the_study_says_it_with_file_and_line(tmp_path: Path) -> None:
     root = layouts.celeba(tmp_path / "set", files=("eval",))
     data = {"kind": "celeba", "root": str(root), "split": "identity"}

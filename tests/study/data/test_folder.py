@@ -97,7 +97,7 @@ def test_hidden_files_and_others_are_no_images(root: Path) -> None:
         (["../photos/a/00.png", "a/02.png"], ["b/01.png"], "entry 1, '../photos/a/00.png', is no image below"),
         (["a/00.png", "a/00.png", "a/02.png"], ["b/01.png"], "an image is named twice"),
         (["a/00.png", "a/02.png", "b/01.png"], ["b/01.png"], "both name b/01.png (1 in all)"),
-        (["a/00.png", "a/02.png"], [], "too few images for the test part; at least three are needed"),
+        (["a/00.png", "a/02.png"], [], "test.txt: it names no image"),
         (["a/00.png"], ["b/01.png"], "too few images for the train part; at least three are needed"),
     ],
 )
@@ -113,10 +113,39 @@ def test_folders_that_are_not_there_or_empty(tmp_path: Path, root: Path) -> None
     for data, sentence in [
         (Folder(root=str(tmp_path / "none")), "there is no folder"),
         (Folder(root=str(tmp_path / "empty")), "no images below"),
-        (Folder(root=str(root), train="none.txt", test="none.txt"), r"none\.txt: the split file cannot be read"),
+        (Folder(root=str(root), train="none.txt", test="nor.txt"), r"none\.txt: the split file cannot be read"),
     ]:
         with pytest.raises(ValueError, match=sentence):
             data.identity()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"train": "a.txt", "test": "./a.txt"}, "a split file is named for two parts"),
+        ({"train": "a.txt", "test": "b.txt", "validation": "b.txt"}, "a split file is named for two parts"),
+        ({"train": "a.txt", "test": "b.txt", "test_share": 0.5}, "'test_share' says nothing where split files do"),
+        (
+            {"train": "a.txt", "test": "b.txt", "validation": "c.txt", "validation_share": 0.5},
+            "'validation_share' says nothing where split files do",
+        ),
+    ],
+)
+def test_options_that_cannot_be_meant_together(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Folder(root=".", **options)
+
+
+@pytest.mark.parametrize("share", ["test_share", "validation_share"])
+def test_a_share_that_leaves_nothing(root: Path, share: str) -> None:
+    with pytest.raises(ValueError, match="no image is left for the train part; ask for fewer in the others"):
+        Folder.model_validate({"root": str(root), share: 0.99}).identity()
+
+
+def test_a_split_file_may_begin_with_a_byte_order_mark(root: Path) -> None:
+    (root / "train.txt").write_text("\ufeffa/00.png\na/02.png\n", encoding="utf-8")
+    (root / "test.txt").write_text("b/01.png\n", encoding="utf-8")
+    assert Folder(root=str(root), train="train.txt", test="test.txt").split()["test"] == ["b/01.png"]
 
 
 def test_one_split_file_alone_is_refused() -> None:
@@ -442,3 +471,36 @@ def test_split_files_lie_beside_an_archive(tmp_path: Path, root: Path) -> None:
         for place in (root, tmp_path / "photos.zip")
     ]
     assert parts[0].parts == parts[1].parts and parts[0].groups == parts[1].groups == {"a/00.png": "photo-0"}
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_groups_are_read_from_the_archive_that_holds_them(root: Path, tmp_path: Path, kind: str) -> None:
+    groups_of(root, tiles(root))
+    there = Folder(root=str(root)).chosen()
+    packed_root = shutil.make_archive(str(tmp_path / "packed"), kind, root)
+    groups_of(tmp_path, tiles(root, 2))  # beside it, which is not asked where it holds one
+    found = Folder(root=packed_root).chosen()
+    assert found.groups == there.groups and found.parts == there.parts
+
+
+def test_a_fault_of_groups_beside_an_archive_names_the_file(root: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", root)
+    groups_of(tmp_path, ["a/99.png,x"])
+    with pytest.raises(ValueError) as told:
+        Folder(root=archive).chosen()
+    assert str(told.value).startswith(f"groups: {tmp_path}/groups.csv:2: 'a/99.png' is no image below {archive}")
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (["notes.txt,ann"], ":2: 'notes.txt' is no image below"),
+        (["a/00.png,b/01.png"], "the group 'b/01.png' is called as an image that the file does not name"),
+    ],
+)
+def test_groups_that_cannot_be_meant(root: Path, rows: list[str], sentence: str) -> None:
+    (root / "notes.txt").write_text("")
+    groups_of(root, rows)
+    with pytest.raises(ValueError) as told:
+        Folder(root=str(root)).chosen()
+    assert sentence in str(told.value)

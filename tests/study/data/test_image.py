@@ -146,6 +146,19 @@ def test_an_enormous_image_is_refused_by_its_header(monkeypatch: pytest.MonkeyPa
     assert MOST_PIXELS == 2 * Image.MAX_IMAGE_PIXELS  # where Pillow raises
 
 
+def test_thirty_two_bits_are_refused_and_not_taken_for_sixteen() -> None:
+    for value in (2**20, -1):
+        with pytest.raises(Unfit, match="its pixels have 32 bits, whose range is not known"):
+            square(saved(Image.fromarray(np.full((16, 16), value, np.int32)), "TIFF"), 16)
+
+
+def test_a_transparent_shade_of_sixteen_bits_is_laid_over_black() -> None:
+    values = np.full((16, 16), 100 * 257, np.uint16)
+    values[:8] = 1000
+    found = square(saved(Image.fromarray(values), "PNG", transparency=1000), 16)
+    assert (found[:6] == 0).all() and (found[10:] == 100).all()
+
+
 def test_floating_point_and_foreign_formats_are_refused() -> None:
     with pytest.raises(Unfit, match="its pixels are floating-point numbers, whose range is not known"):
         square(saved(Image.fromarray(np.ones((16, 16), np.float32)), "TIFF"), 16)

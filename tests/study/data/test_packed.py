@@ -86,7 +86,7 @@ def test_the_written_splits_are_split_files(tmp_path: Path) -> None:
 def test_a_name_with_a_line_break_is_left_out(tmp_path: Path) -> None:
     root = layouts.as_folder(tmp_path / "photos", layouts.images(["a\nb.jpg", *(f"{i}.jpg" for i in range(9))]))
     (entry,) = layouts.packed(Folder(root=str(root)), tmp_path / "packed").left_out
-    assert entry == ("a\nb.jpg", "its name has a line break")
+    assert entry == ("a\\nb.jpg", "its name has a line break")
 
 
 def test_a_note_of_other_images_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

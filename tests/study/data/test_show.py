@@ -67,7 +67,7 @@ def test_the_facts(photos: Path, tmp_path: Path) -> None:
     assert found["left_out"]["count"] == 2
     assert found["left_out"]["why"] == {
         "it is no image, or of a format that is not read": 1,
-        "it is N x N px; the short side of an image has N px at least": 1,
+        "it is N x N px; the short side of an image has 8 px at least": 1,
     }
     assert json.loads(json.dumps(found)) == found
 

@@ -177,6 +177,20 @@ def test_other_archives_within_a_tar_are_told(tmp_path: Path) -> None:
     assert [entry.name for entry in source.left_out] == ["n1/deep.tar", "n2.tar.gz", "n3.zip"]
 
 
+def test_archives_within_a_zip_are_told(tmp_path: Path) -> None:
+    members = {
+        "a.jpg": b"x",
+        "b.zip": b"x",
+        "c.tar": b"x",
+        "d.tar.gz": b"x",
+        "__MACOSX/._a.jpg": b"x",
+        "__MACOSX/a.jpg": b"",
+    }
+    source = opened(str(layouts.as_zip(tmp_path / "a.zip", members)))
+    assert list(source.names) == ["a.jpg"]
+    assert [entry.name for entry in source.left_out] == ["b.zip", "c.tar", "d.tar.gz"]
+
+
 # -- archives that cannot be read ----------------------------------------------------------------------------
 
 
