@@ -11,7 +11,7 @@ STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
     "configs", "networks", "protocol", "file", "aliases", "searches", "external",
-    "metrics", "plugins",
+    "metrics", "methods", "plugins",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -66,7 +66,8 @@ class Frames:
         external: a list of {name, data, seed (None: it has none), kind ('raw', or 'composite': the files hold the known
         pixels), images (scored), of (test images), scored (ISO time), digest (of the files), checksum (of the scores),
         notes, why (it is not shown: text), joins (bool: it is among the runs)}, of what was scored from files;
-        plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}, of plugins.
+        plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}
+            and methods, their names, of plugins.
 
     `runs`, a row a run: run ('proposed/faces/0'), variant, data, seed, method ('proposed', 'ce', 'glcic', ...),
         status ('completed', 'diverged', 'failed', 'interrupted', 'missing'), why (text), diverged_at (step or NA),
@@ -132,6 +133,11 @@ class Frames:
     def external(self) -> list[str]:
         """The variants that were scored from files, in their order."""
         return self.runs.loc[self.runs["method"] == EXTERNAL, "variant"].unique().tolist()
+
+    def own(self) -> list[str]:
+        """The variants of plugins' methods, less the cells of ablations and multiverses."""
+        theirs = self.runs.loc[self.runs["method"].isin(self.study["methods"] or []), "variant"].unique().tolist()
+        return [variant for variant in theirs if ":" not in variant]
 
     def data_sets(self) -> list[str]:
         """Names of the data sets, the study's order first, then those that only the runs know."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from reports.frames import Frames
 
-Group = Literal["paper", "control", "filler", "external", "other"]
+Group = Literal["paper", "control", "own", "filler", "external", "other"]
 
 LABELS = {
     "proposed": "Proposed",
@@ -30,9 +30,11 @@ _ORDER: dict[str, tuple[int, Group]] = {
     "proposed": (3, "paper"),
     "reconstruction_only": (4, "control"),
     "single": (5, "control"),
-    "mean": (6, "filler"),
-    "biharmonic": (7, "filler"),
+    "mean": (7, "filler"),
+    "biharmonic": (8, "filler"),
 }
+_OWN = 6
+"""Where methods of plugins stand: behind the controls."""
 
 
 @dataclass(frozen=True)
@@ -100,20 +102,21 @@ def role(frames: Frames, variant: str) -> str:
 
 
 def group(frames: Frames, variant: str) -> Group:
-    """What a row is there for: the paper's own method, a control, a filler, another's method, or anything else."""
+    """What a row is there for: the paper's own method, a control, a plugin's, a filler, another's, or anything else."""
     return _place(frames, variant)[1]
 
 
 def ordered(frames: Frames, variants: list[str]) -> list[str]:
-    """The paper's rows first, then controls, fillers, what was scored from files, and the others; within a place by
-    first appearance."""
+    """The paper's rows first, then controls, methods of plugins, fillers, what was scored from files, and the others;
+    within a place by first appearance."""
     return sorted(dict.fromkeys(variants), key=lambda variant: _place(frames, variant)[0])
 
 
 def _place(frames: Frames, variant: str) -> tuple[float, Group]:
     """A tuned variant stands behind the one that was tuned."""
     if variant in frames.once("external", frames.external):
-        return len(_ORDER) - 0.25, "external"
+        return len(_ORDER) + 0.75, "external"
     base = variant.removesuffix(TUNED)
-    place, kind = _ORDER.get(role(frames, base), (len(_ORDER), "other"))
+    other: tuple[int, Group] = (_OWN, "own") if base in frames.once("own", frames.own) else (len(_ORDER) + 1, "other")
+    place, kind = _ORDER.get(role(frames, base), other)
     return place + 0.5 * (base != variant), kind

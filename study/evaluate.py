@@ -59,11 +59,12 @@ def evaluate(
         mask = as_mask(holes_of(draw, protocol["seed"], indices, part), device)
         masked_image = erase(image, mask, filling(indices))
         with torch.inference_mode():
-            raw = repair(masked_image, mask).clamp(0, 1)
+            raw = repair(masked_image.clone(), mask.clone()).clamp(0, 1)  # a stranger's may write into what it is given
         scoring.add(indices, image, mask, masked_image, raw)
     scoring.write(store.workspace(stage.key) / "files")
     seconds = round(time.monotonic() - started, 3)
-    store.publish(stage.key, {"status": "finished"}, {"key": stage.key, "seconds": seconds, **made()})
+    told = {"warnings": warnings} if (warnings := scoring.warnings()) else {}
+    store.publish(stage.key, {"status": "finished", **told}, {"key": stage.key, "seconds": seconds, **made()})
 
 
 def repairer(stage: Stage, store: Store, device: torch.device) -> Repair:

@@ -112,7 +112,7 @@ class Repairer:
     def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
         masked_image = erase(image, mask, self._filling(image))
         with torch.inference_mode():
-            return self._repair(masked_image.to(self.device), mask.to(self.device)).to(image.device)
+            return self._repair(masked_image.to(self.device), mask.clone().to(self.device)).to(image.device)
 
     def _filling(self, image: Tensor) -> Tensor:
         if self._colour is not None:

@@ -37,7 +37,7 @@ from study.score import COMPOSITES, Asked, Column, Scored, stacked
 from study.scoring import Scoring, holes_of
 from study.spec import NAME
 from study.stages import prepare
-from study.store import Store
+from study.store import Store, read_facts
 
 SEEDLESS = (
     "no seed is said: the files stand for themselves, as those of one set of released weights; their interval is over "
@@ -129,6 +129,12 @@ def score_into(asked: Asked, joining: Joining, *, device: str = "cpu", heard: Li
         _same_truth(listed("--truth", asked.truth), test, names)
     turned = "the masks that data write hands out are white in the hole"
     found = checked(list(test.pairs(output, names)), found, turned=turned, heard=heard)
+    for other in sorted(one.folder.parent.glob("[!.]*")):
+        if other != one.folder and read_facts(other / external.FACTS).get("digest") == found.digest:
+            raise BadInput(
+                f"--seed {joining.seed}: these files are scored as --seed {other.name} already; "
+                "a seed is a training of its own, with files of its own"
+            )
     found.notes += [SEEDLESS] if joining.seed is None else []
     found.notes += [COMPOSITES] if found.pasted else []
     replaced = _published(test, output, names, found, one, prepare(device), heard)

@@ -84,7 +84,7 @@ class Adversary(Learner):
     def update(self, batch: Batch, fake: Tensor) -> dict[str, Tensor]:
         """One update (Algorithm 1, line 9): raises the scores of real images above those of repaired ones."""
         real_windows = batch.elsewhere if self.described.real_window == "independent" else batch.windows
-        if self.network.normalises_batch:  # the statistics of real and repaired images do not mix
+        if getattr(self.network, "normalises_batch", True):  # the statistics of real and repaired images do not mix
             real_scores, fake_scores = self.network(batch.image, real_windows), self.network(fake, batch.windows)
         else:
             both = self.network(torch.cat([batch.image, fake]), [*real_windows, *batch.windows])

@@ -30,6 +30,9 @@ KEPT = 0.5
 """The share of a region's pixels that are as in the truth, from which on an output is taken to have kept it. It is less
 than all because some methods smooth the edge of the hole."""
 
+PASTED = 0.95
+"""The share of the known pixels from which on an output is a composite, in which what was predicted there is lost."""
+
 KEPT_LOSSY = 6.0  # of 255: the mean difference that JPEG makes in a region that was kept
 APART = 3.0  # times as much, where it was not
 
@@ -62,7 +65,8 @@ class Found:
     unpaired: names without a partner, by the side that has them. notes, warnings: what the user may want to know, and
     what has to be known. kept: of how many outputs the known pixels are the truth's; ``nearly``: of how many they are
     but for what JPEG does. equal: how many outputs are the truth itself; ``doubtful``: how many are closer to it in the
-    hole than outside, though they change both. digest: of all output files.
+    hole than outside, though they change both; ``idle``: of how many most of the hole is the truth. digest: of all
+    output files.
     """
 
     unpaired: dict[str, list[str]] = field(default_factory=dict)
@@ -73,6 +77,7 @@ class Found:
     nearly: int = 0
     equal: int = 0
     doubtful: int = 0
+    idle: int = 0
     lossy: int = 0
     digest: str = ""
 
@@ -227,8 +232,9 @@ def checked(pairs: Sequence[Pair], found: Found, *, turned: str, heard: Listener
         seen = _seen(truth, output, hole)
         found.equal += seen.equal
         found.doubtful += seen.doubtful
-        found.kept += seen.kept and not output.lossy
-        found.nearly += seen.kept and output.lossy
+        found.kept += seen.pasted and not output.lossy
+        found.nearly += seen.pasted and output.lossy
+        found.idle += seen.idle
         reversed_ += [(pair.name, seen)] if seen.reversed else []
     if faults:
         heading = f"{len(faults)} of {len(pairs)} images cannot be scored:" if len(faults) > 1 else ""
@@ -259,10 +265,12 @@ def unlike(truth: Picture, output: Picture) -> str:
     return ""
 
 
-def central(size: tuple[int, int]) -> tuple[Hole, str]:
+def central(name: str, size: tuple[int, int]) -> tuple[Hole, str]:
     """The paper's hole, the central square of half the side. Raises ValueError where the image is no square."""
     if size[0] != size[1]:
-        raise ValueError(f"--center is the central square of square images, and one is {_px(size)}; give its --mask")
+        raise ValueError(
+            f"{name}: --center is the central square of square images, and it is {_px(size)}; give a --mask"
+        )
     hole = np.zeros(size[::-1], bool)
     hole[center_box(size[0]).slices] = True
     return hole, ""
@@ -284,19 +292,24 @@ def paired(
         elif isinstance(holes, Path):
             hole = partial(one_mask, holes, white)
         elif holes is not None:
-            hole = central
+            hole = partial(central, name)
         yield Pair(name, partial(truth.picture, name), partial(output.content, name), hole)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What an output does with its regions: mean difference from the truth in the hole and outside, of 255."""
+    """What an output does with its regions: mean difference from the truth in the hole and outside, of 255.
+
+    kept: most of the known pixels are the truth's; pasted: practically all are; idle: so is most of the hole.
+    """
 
     hole: float
     known: float
     kept: bool = False
+    pasted: bool = False
     reversed: bool = False
     equal: bool = False
+    idle: bool = False
 
     @property
     def doubtful(self) -> bool:
@@ -314,7 +327,9 @@ def _seen(truth: Picture, output: Picture, hole: Hole | None) -> _Seen:
     means = float(inside.mean()), float(outside.mean())
     kept, untouched = _kept(outside, output.lossy), _kept(inside, output.lossy)
     turned = untouched and not kept and means[1] > APART * means[0]
-    return _Seen(*means, kept=kept, reversed=turned, equal=equal)
+    pasted = kept if output.lossy else bool((outside <= STEP).mean() >= PASTED)
+    idle = not output.lossy and bool((inside == 0).mean() > KEPT)
+    return _Seen(*means, kept=kept, pasted=pasted, reversed=turned, equal=equal, idle=idle)
 
 
 def _kept(apart: NDArray[np.float64], lossy: bool) -> bool:
@@ -356,6 +371,11 @@ def _warnings(found: Found, turned: Sequence[tuple[str, _Seen]], *, holes: bool)
         yield (
             f"{found.doubtful} {of} are closer to the truth in the hole than in what is known; are the masks the other "
             "way round?"
+        )
+    if found.idle > max(found.equal, found.images / 2):
+        yield (
+            f"in {found.idle} {of} most of the hole is the truth to the last bit; "
+            "are these the holes that were repaired?"
         )
     if turned:
         yield f"{len(turned)} {of} are the truth inside the hole and not outside, the first {printable(turned[0][0])}"

@@ -87,6 +87,7 @@ def _facts(
             for name, metric in catalog.METRICS.items()
             if ("METRICS", name) in catalog.SOURCES
         },
+        "methods": [name for registry, name in catalog.SOURCES if registry == "METHODS"],
         "profile": study.profile,
         "seeds": study.seeds,
         "image_size": study.image_size,
@@ -124,7 +125,12 @@ def _facts(
             for variant in study.variants.values()
             if isinstance(variant.options, Trained)
         },
-        "readings": [row for variant in study.variants.values() for row in readings(variant)],
+        "readings": [
+            row
+            for variant in study.variants.values()
+            if ("METHODS", variant.method) not in catalog.SOURCES  # a stranger's reads no paper of ours
+            for row in readings(variant)
+        ],
         "resolved": study.resolved,
     }
 

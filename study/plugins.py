@@ -74,7 +74,10 @@ def use_planned(plan: Mapping[str, Any]) -> None:
     for plugin in use(list(planned)):
         if plugin.digest != planned[plugin.file]:
             _forget()
-            raise StudyError(f"{plugin.file}: it has changed since the study was planned; run the same command again")
+            again = plan.get("command") or "python -m study run STUDY"
+            raise StudyError(
+                f"{plugin.file}: it has changed since the study was planned; plan and make it anew: {again}"
+            )
 
 
 def place_of(error: BaseException) -> str | None:
@@ -111,10 +114,16 @@ def _loaded(file: Path) -> Plugin:
     module = ModuleType(f"plugin_{file.stem}_{digest}")
     module.__file__ = str(file)
     sys.modules[module.__name__] = module  # where annotations are looked up
+    before = set(sys.modules)
     try:
         exec(compile(source, str(file), "exec", dont_inherit=True), vars(module))  # what is digested is what is run
     except (Exception, SystemExit) as error:  # a plugin that leaves Python would end the command without a word
         raise BadInput(f"{_place_in(file, error)}: {type(error).__name__}: {error}") from error
+    if beside := _beside(file, before):
+        raise BadInput(
+            f"{file}: it imports {beside}, of whose edits nothing would be made anew; "
+            "a plugin is one file: put it in, or install it as a package"
+        )
     parts: dict[tuple[str, str], Any] = {}
     for registry, parts_there in catalog.REGISTRIES.items():
         own = getattr(module, registry, {})
@@ -127,6 +136,15 @@ def _loaded(file: Path) -> Plugin:
     if faults := [f"{file}: {registry}['{name}'] {why}" for (registry, name), why in wrong.items() if why]:
         raise BadInput(faults)
     return Plugin(file, digest, parts)
+
+
+def _beside(file: Path, before: set[str]) -> str:
+    """The first of the modules imported since then that lies in the plugin's folder; no such module stays imported."""
+    new = {name: getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - before}
+    found = [name for name, place in sorted(new.items()) if place and Path(place).resolve().parent == file.parent]
+    for name in found:
+        del sys.modules[name]
+    return str(new[found[0]]) if found else ""
 
 
 def _place_in(file: Path, error: BaseException) -> str:
@@ -196,7 +214,9 @@ def _unreadable(name: str, metric: Metric) -> str:
 def _unfilled(plugin: Plugin) -> list[str]:
     """The methods that name a filler which is in no plugin either."""
     return [
-        f"{plugin.file}: METHODS['{name}']: its filler {unknown(getattr(part, 'filler', None), catalog.FILLERS)}"
+        f"{plugin.file}: METHODS['{name}']: its filler {unknown(part.filler, catalog.FILLERS)}"
+        if hasattr(part, "filler")
+        else f"{plugin.file}: METHODS['{name}'] does not say its filler; write  filler = 'name'  in it, without a type"
         for (registry, name), part in plugin.parts.items()
         if registry == "METHODS" and issubclass(part, Filler) and getattr(part, "filler", None) not in catalog.FILLERS
     ]

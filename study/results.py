@@ -44,14 +44,20 @@ class Results(Frames):
     def compare(self, a: str, b: str, *, metric: str = "psnr", region: str = "hole", **more: Any) -> Comparison:
         """``a`` minus ``b`` with its interval, by the rule for few seeds (``reports.statistics.compare``).
 
-        Raises ValueError where there is no such variant or metric.
+        Raises ValueError where there is no such variant or metric, or the metric is not of that region.
         """
         aliases = self.study["aliases"]
         a, b = aliases.get(a, a), aliases.get(b, b)
         for variant in (a, b):
             if variant not in set(self.runs["variant"]):
                 raise ValueError(unknown(variant, set(self.runs["variant"]), "no variant of this study"))
-        if own := (self.study["metrics"] or {}).get(metric):
+        known, own = list(self.scores["metric"].unique()), (self.study["metrics"] or {}).get(metric)
+        if known and metric not in known:
+            raise ValueError(f"metric: {unknown(metric, known)}")
+        regions = list(self.scores.loc[self.scores["metric"] == metric, "region"].unique())
+        if regions and region not in regions:
+            raise ValueError(f"region: {unknown(region, regions, f'no region of {metric}')}")
+        if own:
             more = {"direction": "more" if own["better"] == "higher" else "less", **more}
         return compare(self.runs, self.scores, a, b, metric=metric, region=region, **more)
 
@@ -408,6 +414,7 @@ def _facts(plan: Plan, store: Store, others: Sequence[External]) -> dict[str, An
         "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
         "networks": study.get("networks"),
         "metrics": study.get("metrics") or {},
+        "methods": study.get("methods") or [],
         "plugins": {Path(entry["file"]).name: entry["digest"] for entry in study.get("plugins") or []},
         "searches": {
             state["variant"]: {key: value for key, value in state.items() if key not in ("variant", "trials")}

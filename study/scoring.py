@@ -88,6 +88,15 @@ class Scoring:
                 self._worst.append((psnr, index, each))
         self._worst = sorted(self._worst, key=lambda one: one[:2])[: self._keep]
 
+    def warnings(self) -> list[str]:
+        """The scores that are no number, of some images or all: means are over the others."""
+        lacking = np.isnan(np.concatenate(self._rows)).sum(axis=0).tolist()
+        return [
+            f"{metric} of {region}, {output}: no number (for {count} of {len(self.chosen)} images)"
+            for (output, region, metric), count in zip(self._columns, lacking, strict=True)
+            if count
+        ]
+
     def write(self, folder: Path) -> None:
         """Writes what was gathered into ``folder``."""
         shown = [index for index in self._shown if index in self._pictures]

@@ -263,4 +263,5 @@ def _results(log: Log, folder: Path) -> dict[str, float]:
     return {
         f"{metric} {region} {output}": float(np.nanmean(means[:, place]))
         for place, (output, region, metric) in enumerate(facts["columns"])
+        if not np.isnan(means[:, place]).all()
     }

@@ -26,7 +26,7 @@ def generator_cost(part: Part, side: int, window: Box | None = None, training: b
 
 def _windowed_in_training(part: Part) -> bool:
     with torch.device("meta"):
-        return bool(catalog.build(catalog.GENERATORS, part).train().windowed)
+        return bool(getattr(catalog.build(catalog.GENERATORS, part).train(), "windowed", False))
 
 
 def critic_cost(part: Part, side: int) -> tuple[int, int]:

@@ -41,16 +41,17 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
     """A panel for each term and stage that has values; a line is the mean over seeds, a band their least and greatest.
 
     Where a variant has several critics a run's value is their mean. Scores of different losses have different
-    units, so the gap has a panel for each kind of loss. `variants`: by default the paper's and the controls. Of more
-    than `most` steps a point is the mean of neighbours, the band their least and greatest. A cross ends the line of a
-    variant with a diverged seed. Raises NoDataError where nothing is to be drawn.
+    units, so the gap has a panel for each kind of loss. `variants`: by default the paper's, the controls and plugins'.
+    Of more than `most` steps a point is the mean of neighbours, the band their least and greatest. A cross ends the
+    line of a variant with a diverged seed. Raises NoDataError where nothing is to be drawn.
     """
-    curves = recorded(frames, data, list(TERMS))
+    logged = frames.curves.loc[frames.curves["stage"] == "fit", "term"].astype(str)  # by a training of its own
+    curves = recorded(frames, data, list(dict.fromkeys([*TERMS, *logged])))
     present = ordered(frames, curves["variant"].unique().tolist())
     chosen = (
         variants
         if variants is not None
-        else [v for v in present if group(frames, v) in ("paper", "control")] or present[:6]
+        else [v for v in present if group(frames, v) in ("paper", "control", "own")] or present[:6]
     )
     curves = curves[curves["variant"].isin(chosen)]
     if curves.empty:
@@ -77,7 +78,9 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
                 logarithmic(axes, here["value"])
             elif panel.term == "gap":
                 axes.axhline(0, color=style.MUTED, lw=0.8)
-            axes.set_title(f"{TERMS[panel.term]}\n{panel.stage} stage{panel.loss and f', {panel.loss} scores'}")
+            axes.set_title(
+                f"{TERMS.get(panel.term, panel.term)}\n{panel.stage} stage{panel.loss and f', {panel.loss} scores'}"
+            )
             axes.set_xlabel("step")
             axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.grid()
@@ -164,7 +167,7 @@ def _panels(frames: Frames, curves: pd.DataFrame) -> list[_Panel | None]:
     kinds = {variant: loss_of(frames, variant) for variant in curves["variant"].unique()}
     order = [*LOSSES.values(), *sorted({*kinds.values()} - {*LOSSES.values()})]
     found: list[list[_Panel]] = [[]]
-    for term in TERMS:
+    for term in [*TERMS, *sorted({*curves["term"]} - {*TERMS})]:
         for stage in STAGES:
             here = curves[(curves["term"] == term) & (curves["stage"] == stage)]
             told = here["variant"].astype(str).map(kinds) if term == "gap" else pd.Series("", index=here.index)

@@ -39,7 +39,7 @@ def mechanism(frames: Frames, data: str) -> Figure:
     if ratios.empty and own.empty:
         raise NoDataError(f"No joint training with critics was recorded on {data}.")
     present = ordered(frames, ratios["variant"].unique().tolist())
-    shown = [v for v in present if group(frames, v) in ("paper", "control")] or present[:6]
+    shown = [v for v in present if group(frames, v) in ("paper", "control", "own")] or present[:6]
     ratios = ratios[ratios["variant"].isin(shown)]
     critics = sorted(own["network"].unique().tolist(), key=lambda name: (_place(name), name))[:BESIDE]
     terms = [term for term in LOSS_TERMS if (own["term"] == term).any()]
@@ -82,8 +82,8 @@ def mechanism(frames: Frames, data: str) -> Figure:
 def sharpness(frames: Frames, data: str) -> Figure:
     """Perception against distortion: sharpness, then the seam, against PSNR of the hole; a dot a seed, a mean a method.
 
-    Of composites, of the paper's methods, controls, fillers and what was scored from files; the truth has sharpness 1
-    and no seam error. Raises NoDataError where no sharpness and no seam was scored beside PSNR.
+    Of composites, of the paper's methods, controls, plugins', fillers and what was scored from files; the truth has
+    sharpness 1 and no seam error. Raises NoDataError where no sharpness and no seam was scored beside PSNR.
     """
     here = frames.runs[frames.runs["data"] == data]
     variants = [v for v in ordered(frames, here["variant"].unique().tolist()) if group(frames, v) != "other"]
@@ -158,7 +158,7 @@ def _of_critic(axes: Axes, here: pd.DataFrame, shade: str) -> None:
 
 def _marks(frames: Frames, shown: list[str]) -> dict[str, str]:
     """A mark for each method: the paper's, the controls', and one for each of those that may share a colour."""
-    signs = {"paper": "o", "control": "s", "filler": "^v<>", "external": "PX*h", "other": "D"}
+    signs = {"paper": "o", "control": "s", "filler": "^v<>", "own": "Dp8d", "external": "PX*h", "other": "D"}
     groups = {variant: group(frames, variant) for variant in shown}
     places = {v: [other for other in shown if groups[other] == groups[v]].index(v) for v in shown}
     return {v: signs[groups[v]][places[v] % len(signs[groups[v]])] for v in shown}

@@ -37,7 +37,7 @@ def readings_table(frames: Frames) -> pd.DataFrame:
     """
     if frames.readings.empty:
         raise NoDataError("No reading is recorded.")
-    every = ordered(frames, frames.readings["variant"].tolist())
+    every = ordered(frames, [*frames.readings["variant"], *frames.own()])  # a plugin's method has none
     rows = []
     for (reading, key, value, meaning, departs), own in frames.readings.astype({"value": str}).groupby(
         ["reading", "key", "value", "meaning", "departs"], sort=False, dropna=False

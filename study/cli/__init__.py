@@ -55,5 +55,5 @@ def _unforeseen(error: Exception) -> int:
     print(f"error: {text}\n(STUDY_TRACEBACK=1 shows where)", file=sys.stderr)
     for plugin in plugins.used():
         told = "tells whether its parts are as they have to be"
-        print(f"{plugin.file} takes part: python -m study check {plugin.file.name} {told}", file=sys.stderr)
+        print(f"{plugin.file} takes part: python -m study check {plugin.file} {told}", file=sys.stderr)
     return 1

@@ -173,7 +173,8 @@ def check_plugin(
         counts = Counter(found.outcome for found in findings)
         told = f"{counts['fine']} fine, {counts['fault']} faults, {counts['not checked']} not checked"
         console.print(f"{file}: {len(findings)} checks: {told}", highlight=False, markup=False, soft_wrap=True)
-    if any(found.outcome == "fault" for found in findings):
+    outcomes = {found.outcome for found in findings}
+    if "fault" in outcomes or "fine" not in outcomes:
         raise typer.Exit(2)
 
 

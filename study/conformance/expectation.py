@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -29,6 +30,18 @@ def expect(holds: object, sentence: str) -> None:
     """Raises Fault with the sentence where something does not hold."""
     if not holds:
         raise Fault(sentence)
+
+
+@contextmanager
+def unchanged(**given: Tensor) -> Iterator[None]:
+    """Expects that what is done within leaves these tensors as they are."""
+    before = {name: tensor.detach().clone() for name, tensor in given.items()}
+    yield
+    for name, tensor in given.items():
+        expect(
+            torch.equal(before[name], tensor),
+            f"it writes into its {name}, of which others read: use a copy, {name}.clone()",
+        )
 
 
 def images(count: int, side: int) -> Tensor:

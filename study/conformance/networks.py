@@ -13,7 +13,7 @@ from models.layers import initialise
 from models.losses import gradient_penalty
 from models.masking import Box, center_box, erase, mask_of, window_of
 from study import catalog
-from study.conformance.expectation import CLOSE, SIDES, Fault, NotChecked, expect, images, shape
+from study.conformance.expectation import CLOSE, SIDES, Fault, NotChecked, expect, images, shape, unchanged
 from study.conformance.methods import described
 
 Make = Callable[[], nn.Module]
@@ -24,10 +24,6 @@ def predicts_images(name: str) -> str | None:
 
     def check(make: Make, side: int) -> None:
         network = make()
-        expect(
-            isinstance(getattr(network, "windowed", None), bool),
-            "it lacks 'windowed = False' (or True, where it computes the window alone that it is asked for)",
-        )
         for window in (None, center_box(side)):
             for made in _predictions(network, side, images(2, side), window):
                 expect(
@@ -101,7 +97,9 @@ def scores_each_image(name: str) -> str | None:
             isinstance(views, tuple) and all(isinstance(view, str) for view in views),
             f"its 'views' are {views!r}; write a tuple of names, as ('global',), or leave them out",
         )
-        scores = network(images(3, side), _windows(side))
+        image = images(3, side)
+        with unchanged(image=image):
+            scores = network(image, _windows(side))
         expect(
             isinstance(scores, Tensor) and scores.dim() in (1, 2) and len(scores) == 3,
             f"forward(image, windows) of three images gives {shape(scores)}; expected (3,), one score an image",
@@ -225,7 +223,9 @@ def _windows(side: int) -> list[Box]:
 
 def _predictions(network: nn.Module, side: int, image: Tensor, window: Box | None) -> list[Tensor]:
     mask = mask_of([center_box(side)] * len(image), side)
-    made = network(erase(image, mask, 0.0), mask, window)
+    masked_image = erase(image, mask, 0.0)
+    with unchanged(masked_image=masked_image, mask=mask):
+        made = network(masked_image, mask, window)
     predictions = list(made) if isinstance(made, tuple) else [made]
     wrong = [shape(one) for one in predictions if not isinstance(one, Tensor)]
     expect(not wrong, f"forward gives {', '.join(wrong)}; expected a tensor, or a tuple of them, the finest last")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.masking import Box, center_box, erase, mask_of
 from study import catalog
-from study.conformance.expectation import CLOSE, NotChecked, defaulted, expect, images, shape
+from study.conformance.expectation import CLOSE, NotChecked, defaulted, expect, images, shape, unchanged
 from study.data.holes import SSIM_EDGE
 from study.metrics import REGIONS
 
@@ -64,10 +64,13 @@ def pulls_with_finite_force(name: str) -> str | None:
 def fills(name: str) -> str | None:
     """It gives (B, 3, H, W), finite, the same twice, each image for itself, and reads nothing of the hole."""
     image, mask, filler = images(2, 32), mask_of([center_box(32)] * 2, 32), catalog.FILLERS[name]
-    first, again, alone, other = (
-        filler(erase(image[:count], mask[:count], colour), mask[:count])
-        for count, colour in ((2, 0.0), (2, 0.0), (1, 0.0), (2, 0.7))
-    )
+
+    def filled(count: int, colour: float) -> Tensor:
+        masked_image, holes = erase(image[:count], mask[:count], colour), mask[:count].clone()
+        with unchanged(masked_image=masked_image, mask=holes):
+            return filler(masked_image, holes)
+
+    first, again, alone, other = (filled(*given) for given in ((2, 0.0), (2, 0.0), (1, 0.0), (2, 0.7)))
     expect(shape(first) == shape(image), f"it gives {shape(first)} of two images of 32 px; expected {shape(image)}")
     expect(first.isfinite().all(), "what it gives is not finite")
     expect(torch.equal(first, again), "the same images are filled otherwise the second time")
@@ -108,7 +111,9 @@ def measures(name: str) -> str | None:
     expect(set(metric.regions) <= set(REGIONS), f"its regions are {metric.regions}; there are {', '.join(REGIONS)}")
     image, mask = images(3, 32).double(), _three_holes()
     output = _noisy(image, 0.1)
-    found = metric(output, image, mask)
+    with unchanged(output=output, image=image, mask=mask):
+        found = metric(output, image, mask)
+    expect(isinstance(found, dict), f"it gives a {type(found).__name__}; expected a dictionary of values by region")
     expect(set(found) == set(metric.regions), f"it gives {sorted(found)}; its regions are {sorted(metric.regions)}")
     for region, values in found.items():
         expect(

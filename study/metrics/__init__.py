@@ -23,5 +23,9 @@ def score(output: Tensor, image: Tensor, mask: Tensor) -> dict[tuple[str, str], 
         mask: (B, 1, H, W), 1 = hole.
     """
     with torch.inference_mode():
-        pair = output.double(), image.double(), mask.double()
-        return {(region, name): values for name, metric in METRICS.items() for region, values in metric(*pair).items()}
+        given = output.double(), image.double(), mask.double()
+        return {
+            (region, name): values
+            for name, metric in METRICS.items()
+            for region, values in metric(*(tensor.clone() for tensor in given)).items()  # one may write into its own
+        }

@@ -176,6 +176,12 @@ def test_another_scoring_replaces_the_one_before(out: Path) -> None:
     assert [file.name for file in (out / "external" / "theirs" / "faces").iterdir()] == ["0"]
 
 
+def test_the_same_files_are_not_several_trainings(out: Path) -> None:
+    join(out, repaired(out))
+    with pytest.raises(BadInput, match="--seed 1: these files are scored as --seed 0 already; a seed is a training of"):
+        join(out, repaired(out, "copied"), seed=1)
+
+
 def test_compare_and_its_seeds(out: Path) -> None:
     results = three_seeds(out)
     found = results.compare("proposed", "theirs")

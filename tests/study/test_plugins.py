@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import tiny
 
+from reports import naming
+from reports.tables import readings_table
 from study import catalog, plugins
 from study.errors import BadInput, StudyError
 from study.plan import Plan
@@ -275,3 +277,84 @@ def test_what_a_plugin_raises_while_a_study_is_planned_is_told_with_its_line(tmp
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "own.py:20: NameError: name 'net' is not defined" in done.stderr
+
+
+def test_a_module_beside_a_plugin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "helper_of_mine.py").write_text("every = 4\n")
+    (tmp_path / "own.py").write_text(MASK.replace("import numpy", "from helper_of_mine import every\nimport numpy"))
+    for _ in range(2):  # it does not stay imported
+        with pytest.raises(
+            BadInput, match=r"own\.py: it imports .*helper_of_mine\.py, of whose edits nothing would be"
+        ):
+            plugins.use([tmp_path / "own.py"])
+        assert "helper_of_mine" not in sys.modules
+
+
+def test_a_filler_with_a_type_is_told_how_it_is_written(tmp_path: Path) -> None:
+    source = "from models.method import Filler\nclass F(Filler):\n    filler: str = 'mean'\nMETHODS = {'f': F}\n"
+    (tmp_path / "own.py").write_text(source)
+    with pytest.raises(
+        BadInput, match=r"METHODS\['f'\] does not say its filler; write  filler = 'name'  in it, without"
+    ):
+        plugins.use([tmp_path / "own.py"])
+
+
+HASTY = """
+from models.method import Filler
+from study.metrics import Metric
+
+def grey(masked_image, mask):
+    masked_image.mul_(1 - mask)
+    return masked_image.add_(mask.mul_(0.5))
+
+class Grey(Filler):
+    filler = "grey"
+
+class Own(Metric):
+    name, title, unit, better, regions = "a_own", "Own", "", "lower", ("whole",)
+
+    def __call__(self, output, image, mask):
+        found = output.sub_(image).abs().mean((1, 2, 3))
+        image.zero_()
+        found[::2] = float("nan")
+        return {"whole": found}
+
+class Late(Own):
+    name = "z_late"
+
+    def __call__(self, output, image, mask):
+        return {"whole": (output - image).abs().mean((1, 2, 3))}
+
+METHODS = {"grey": Grey}
+FILLERS = {"grey": grey}
+METRICS = {"a_own": Own(), "z_late": Late()}
+"""
+
+
+def test_parts_that_write_into_what_they_are_given_falsify_nothing(tmp_path: Path) -> None:
+    plan = planned(tmp_path, HASTY, {"grey": {"method": "grey"}, "mean": {"method": "mean"}})
+    tiny.recorded(plan, tiny.Store(tmp_path / "out"))
+    results = load(tmp_path / "out")
+    scores = results.scores[results.scores["output"] == "composite"].set_index(["variant", "metric", "region"])["value"]
+    assert scores["grey"].max() < 100  # not infinite: the hole that is scored is still there
+    late, ours = scores["grey", "z_late", "whole"], scores["grey", "l1", "whole"]
+    assert late.to_numpy(float) == pytest.approx(ours.to_numpy(float))
+    assert "a_own of whole, composite: no number (for " in str(
+        tiny.Store(tmp_path / "out").outcome(keys(plan, "grey")["evaluate"])["warnings"]
+    )
+
+
+def test_a_method_of_a_plugin_stands_in_the_open_and_has_no_readings(tmp_path: Path) -> None:
+    plan = planned(tmp_path, FIT, {"mine": {"method": "mine"}, "proposed": tiny.PROPOSED})
+    tiny.recorded(plan, tiny.Store(tmp_path / "out"))
+    results = load(tmp_path / "out")
+    assert results.study["methods"] == ["mine"] and results.own() == ["mine"]
+    assert naming.group(results, "mine") == "own" and naming.ordered(results, ["mine", "proposed"]) == [
+        "proposed",
+        "mine",
+    ]
+    assert set(results.readings["variant"]) == {"proposed"}
+    assert set(readings_table(results)["variants"]) == {"proposed"}
+    with pytest.raises(ValueError, match="region: 'boundary' is no region of psnr; choose hole, whole"):
+        results.compare("mine", "proposed", region="boundary")

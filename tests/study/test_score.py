@@ -358,7 +358,7 @@ def test_one_mask_for_all_and_the_paper_s_square(write: Write) -> None:
 def test_the_square_is_of_square_images(write: Write) -> None:
     truth = write("truth", {"a.png": Image.new("RGB", (64, 48))})
     told = refused(Asked(truth, truth, center=True))
-    assert told == "--center is the central square of square images, and one is 64 x 48 px; give its --mask"
+    assert told == "a: --center is the central square of square images, and it is 64 x 48 px; give a --mask"
 
 
 @pytest.mark.parametrize(
@@ -490,3 +490,30 @@ def test_a_side_with_a_16_in_it_is_no_depth_of_16_bits(side: int, write: Write) 
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
     truth, output = write("truth", {"a.png": image}), write("output", {"a.png": noisy(image)})
     assert 10 < mean(score(Asked(output, truth)), "psnr", "whole") < 40
+
+
+def test_outputs_that_change_many_known_pixels_are_no_composites(write: Write) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    mask = np.zeros((64, 64), bool)
+    mask[16:48, 16:48] = True
+    truth = write("truth", {"a.png": image})
+    masks = write("mask", {"a.png": Image.fromarray(mask)})
+    for changed, kinds in ((np.arange(64) < 20, {"composite", "raw"}), (np.arange(64) < 1, {"composite"})):
+        output = write("output", {"a.png": noisy(image, 60, mask | changed[:, None])})
+        found = score(Asked(output, truth, masks))
+        assert {kind for kind, *_ in found.columns} == kinds
+
+
+def test_a_hole_that_is_mostly_the_truth_is_asked_about(write: Write) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    mask = np.zeros((64, 64), bool)
+    mask[16:48, 16:48] = True
+    smaller = np.zeros((64, 64), bool)
+    smaller[24:40, 24:40] = True
+    truth, masks = write("truth", {"a.png": image}), write("mask", {"a.png": Image.fromarray(mask)})
+    for hole, told in ((smaller, True), (mask, False)):
+        found = score(Asked(write("output", {"a.png": noisy(image, 60, hole)}), truth, masks)).found
+        sentence = (
+            "in 1 of 1 outputs most of the hole is the truth to the last bit; are these the holes that were repaired?"
+        )
+        assert (sentence in found.warnings) is told
