@@ -19,12 +19,12 @@ from numpy.random import Generator
 from safetensors.numpy import save_file
 
 from reports.render import render
+from study.config import load as read
+from study.evaluation.scoring import PICTURES
 from study.metrics import METRICS
-from study.plan import Plan, Stage
-from study.planner import make_plan
-from study.results import load
-from study.scoring import PICTURES
-from study.spec import load as read
+from study.plan.graph import Plan, Stage
+from study.plan.planner import make_plan
+from study.results.frames import load
 from study.store import RunState, Store
 
 ROOT = Path(__file__).resolve().parents[1]

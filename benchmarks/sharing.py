@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from study.plan import Plan
+from study.plan.graph import Plan
 from study.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]

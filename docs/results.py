@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import study
-from reports.claims import claims_table
+from reports.analysis.claims import claims_table
+from reports.analysis.frames import Frames
+from reports.analysis.published import paper
 from reports.document import Block, Cell, Facts, FigureView, Heading, Note, TableView, there, words
 from reports.figures import style
-from reports.frames import Frames
-from reports.paper import paper
 from reports.sections import ablations, provenance, results, summary, training
 
 DOCS = Path(__file__).parent

@@ -1,7 +1,7 @@
 """What a method is: its networks, losses, weights, optimisers and the stages of its training.
 
 A method is *described* here, never built: every description is plain data (pydantic models that turn into JSON and
-back), so that a stage of training can be named by what it reads. ``study.train`` builds from it and trains.
+back), so that a stage of training can be named by what it reads. ``study.training.loop`` builds from it and trains.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class Critic(Options):
 
 
 class Method(Options):
-    """A method, described: what ``study.plan`` cuts into stages and ``study.train`` trains.
+    """A method, described: what ``study.plan.graph`` cuts into stages and ``study.training.loop`` trains.
 
     ``stages`` are those that the method has; the updates of G of a stage that it lacks are made in ``joint``.
     """

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports.frames import NoDataError
+from reports.analysis.frames import NoDataError
 
 NONE = "–"
 NOT_RECORDED = "not recorded"

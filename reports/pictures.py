@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from reports.analysis.frames import EXTERNAL, Frames, NoDataError
+from reports.analysis.naming import group, label, ordered, titled
 from reports.document import Grid, Pixels
-from reports.frames import EXTERNAL, Frames, NoDataError
-from reports.naming import group, label, ordered, titled
 
 OUTPUTS = {"composite": "repaired", "raw": "raw", "blended": "blended"}
 """What of a method is shown, and how a sentence calls it."""

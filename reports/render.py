@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from reports.analysis.frames import Frames
 from reports.document import Document
 from reports.figures import style
 from reports.files import write, write_files
-from reports.frames import Frames
 from reports.page import page
 from reports.pdf import pdf
 from reports.sections import document

@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from reports.analysis.frames import Frames, NoDataError
+from reports.analysis.naming import label, level_label, metric_of
+from reports.analysis.tables import ablation_table, levels
 from reports.figures import style
 from reports.figures.contrasts import WIDTH, Row, axis_label, draw_forest, legend, margin_of, wrapped
-from reports.frames import Frames, NoDataError
-from reports.naming import label, level_label, metric_of
-from reports.tables import ablation_table, levels
 
 ALL = "all factors"
 

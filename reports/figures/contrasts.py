@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from reports.analysis.frames import Frames, NoDataError
+from reports.analysis.naming import metric_of, titled
+from reports.analysis.published import published
+from reports.analysis.tables import contrast_table
 from reports.figures import style
-from reports.frames import Frames, NoDataError
-from reports.naming import metric_of, titled
-from reports.paper import published
-from reports.tables import contrast_table
 
 WIDTH = 9.2
 """The most that a figure is wide, in inches."""

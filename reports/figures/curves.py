@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from reports.analysis.frames import Frames, NoDataError
+from reports.analysis.naming import group, label, ordered, role
 from reports.figures import style
 from reports.figures.contrasts import WIDTH, legend, wrapped
-from reports.frames import Frames, NoDataError
-from reports.naming import group, label, ordered, role
 
 TERMS = {
     "reconstruction": "Reconstruction loss ↓",

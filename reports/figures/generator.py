@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
+from reports.analysis.frames import Frames
 from reports.figures import style
 from reports.figures.contrasts import WIDTH
 from reports.figures.layers import (
@@ -29,7 +30,6 @@ from reports.figures.layers import (
     totals_of,
     written,
 )
-from reports.frames import Frames
 
 MOST = 22
 """How many places a row of blocks has at most."""

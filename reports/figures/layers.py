@@ -11,9 +11,9 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 
+from reports.analysis.frames import Frames, NoDataError
+from reports.analysis.naming import label
 from reports.figures import style
-from reports.frames import Frames, NoDataError
-from reports.naming import label
 
 Layer = Mapping[str, Any]
 """A layer as `study describe` tells it."""

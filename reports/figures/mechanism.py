@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from reports.analysis.frames import Frames, NoDataError
+from reports.analysis.naming import group, label, ordered, titled
+from reports.analysis.statistics import mean_interval
 from reports.figures import style
 from reports.figures.contrasts import WIDTH, axis_label, legend, wrapped
 from reports.figures.curves import MOST, band, line_key, logarithmic, loss_of, recorded, thinned
-from reports.frames import Frames, NoDataError
-from reports.naming import group, label, ordered, titled
-from reports.statistics import mean_interval
 
 CRITICS = ("local", "global", "half", "quarter", "eighth")
 """The order in which the critics stand; others follow by name."""

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
 from numpy.typing import NDArray
 
+from reports.analysis.frames import Frames
 from reports.figures import style
 from reports.figures.curves import LOSSES
 from reports.figures.layers import (
@@ -30,7 +31,6 @@ from reports.figures.layers import (
     totals_of,
     written,
 )
-from reports.frames import Frames
 
 Picture = NDArray[np.uint8]
 """`(H, W, 3)`."""

@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports import pictures
+from reports.analysis.frames import Frames
+from reports.analysis.naming import metric_of
 from reports.figures import style
 from reports.figures.contrasts import WIDTH, wrapped
-from reports.frames import Frames
-from reports.naming import metric_of
 from reports.pictures import OUTPUTS
 
 SIDE = 1.2

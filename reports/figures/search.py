@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
+from reports.analysis.frames import Frames, NoDataError
+from reports.analysis.tables import options, trials_table
 from reports.figures import style
 from reports.figures.contrasts import WIDTH, legend, wrapped
-from reports.frames import Frames, NoDataError
-from reports.tables import options, trials_table
 
 COLUMNS = 4
 PSNR = "Validation PSNR of the hole (dB) ↑"

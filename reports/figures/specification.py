@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from reports.analysis.frames import Frames
+from reports.analysis.multiverse import multiverses, published_difference, readings, specification_table
+from reports.analysis.naming import label, level_label
 from reports.figures import style
 from reports.figures.contrasts import axis_label
-from reports.frames import Frames
-from reports.multiverse import multiverses, published_difference, readings, specification_table
-from reports.naming import label, level_label
 
 APART, HOLDS, OTHER = style.LEVELS[0], style.MUTED, style.LEVELS[1]
 ROW, GAP = 0.17, 0.45

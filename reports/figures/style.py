@@ -9,8 +9,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from reports.frames import Frames
-from reports.naming import role
+from reports.analysis.frames import Frames
+from reports.analysis.naming import role
 
 INK = "#1d2126"
 """The colour of text and axes; `svg` turns it into the page's own, light or dark."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
+from reports.analysis.frames import Frames
+from reports.analysis.published import paper
 from reports.document import Document, Section
-from reports.frames import Frames
-from reports.paper import paper
 from reports.sections import (
     ablations,
     architecture,

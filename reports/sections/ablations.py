@@ -1,6 +1,9 @@
 """The ablations: every seed's dot, the interaction of the factors, and differences from the reference."""
 
-from reports import figures, tables
+from reports import figures
+from reports.analysis import tables
+from reports.analysis.frames import Frames
+from reports.analysis.naming import label, level_label, metric_of
 from reports.document import (
     Block,
     Cell,
@@ -15,8 +18,6 @@ from reports.document import (
     text,
     there,
 )
-from reports.frames import Frames
-from reports.naming import label, level_label, metric_of
 from reports.sections.common import NO_DATA_SET, records, slug
 
 WHY = (

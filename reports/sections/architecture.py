@@ -4,11 +4,12 @@ from typing import Any
 
 import pandas as pd
 
-from reports import figures, tables
+from reports import figures
+from reports.analysis import tables
+from reports.analysis.frames import Frames
+from reports.analysis.naming import group, label
+from reports.analysis.published import paper
 from reports.document import NONE, Block, Cell, FigureView, Note, Section, TableView, folded, number, text, there
-from reports.frames import Frames
-from reports.naming import group, label
-from reports.paper import paper
 from reports.sections.common import records
 
 WHY = (

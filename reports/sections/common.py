@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from reports.analysis.frames import Frames
+from reports.analysis.naming import level_label, metric_of
 from reports.document import Block, Heading, Note, there
-from reports.frames import Frames
-from reports.naming import level_label, metric_of
 
 REGION = {"whole": "whole image", "hole": "hole", "boundary": "boundary"}
 NO_DATA_SET = Note("The study has no data set.", "nothing")

@@ -1,7 +1,7 @@
 """What the report's words mean, for who meets them first here."""
 
+from reports.analysis.frames import Frames
 from reports.document import Facts, Section
-from reports.frames import Frames
 
 WORDS = [
     (

@@ -1,8 +1,8 @@
 """The metrics of a study's plugins, where it has any: a part of the results."""
 
-from reports import tables
+from reports.analysis import tables
+from reports.analysis.frames import Frames
 from reports.document import Block, Cell, Heading, TableView, each, interval, number, there
-from reports.frames import Frames
 from reports.sections.common import records, slug
 
 ARROWS = {"higher": "↑", "lower": "↓"}

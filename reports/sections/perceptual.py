@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from reports import tables
+from reports.analysis import tables
+from reports.analysis.frames import Frames
+from reports.analysis.naming import OF_SETS, metric_of
 from reports.document import Block, Cell, Heading, Note, TableView, folded, interval, number, there
 from reports.document import each as each_seed
-from reports.frames import Frames
-from reports.naming import OF_SETS, metric_of
 from reports.sections.common import records, slug
 
 WHY = (

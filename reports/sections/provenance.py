@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from reports import tables
+from reports.analysis import tables
+from reports.analysis.frames import EXTERNAL, Frames
 from reports.document import NONE, Block, Cell, Facts, Section, TableView, number, text, there, words
-from reports.frames import EXTERNAL, Frames
 from reports.sections.common import records
 
 

@@ -1,6 +1,9 @@
 """Where the paper is open: the outcome under other readings, the protocol that it may have used, readings in force."""
 
-from reports import figures, multiverse, protocols, tables
+from reports import figures
+from reports.analysis import multiverse, protocols, tables
+from reports.analysis.frames import Frames
+from reports.analysis.naming import label, level_label, metric_of, role
 from reports.document import (
     NONE,
     Block,
@@ -15,8 +18,6 @@ from reports.document import (
     text,
     there,
 )
-from reports.frames import Frames
-from reports.naming import label, level_label, metric_of, role
 from reports.sections.common import NO_DATA_SET, REGION, records, slug
 
 OTHER = (

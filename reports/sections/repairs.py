@@ -1,6 +1,10 @@
 """Repaired images: Figures 4 to 6, before and after blending, and the worst."""
 
-from reports import figures, pictures, tables
+from reports import figures, pictures
+from reports.analysis import tables
+from reports.analysis.frames import Frames
+from reports.analysis.naming import label, metric_of
+from reports.analysis.published import counterpart
 from reports.document import (
     Block,
     Cell,
@@ -15,9 +19,6 @@ from reports.document import (
     text,
     there,
 )
-from reports.frames import Frames
-from reports.naming import label, metric_of
-from reports.paper import counterpart
 from reports.sections.common import each_data_set, records, slug
 
 FIGURES = {"CelebA": "Figure 4", "ImageNet": "Figure 5", "Places2": "Figure 6"}

@@ -4,7 +4,11 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from reports import figures, tables
+from reports import figures
+from reports.analysis import tables
+from reports.analysis.frames import Frames, NoDataError
+from reports.analysis.naming import level_label, metric_of, titled
+from reports.analysis.published import counterpart, paper
 from reports.document import (
     Block,
     Cell,
@@ -21,9 +25,6 @@ from reports.document import (
     there,
     words,
 )
-from reports.frames import Frames, NoDataError
-from reports.naming import level_label, metric_of, titled
-from reports.paper import counterpart, paper
 from reports.sections.common import each_data_set, protocol, records, slug, unit
 from reports.sections.own import own_metrics
 from reports.sections.perceptual import perceptual

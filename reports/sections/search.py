@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 
-from reports import figures, tables
+from reports import figures
+from reports.analysis import tables
+from reports.analysis.frames import Frames
+from reports.analysis.naming import label, metric_of
 from reports.document import (
     Block,
     Cell,
@@ -17,8 +20,6 @@ from reports.document import (
     text,
     there,
 )
-from reports.frames import Frames
-from reports.naming import label, metric_of
 from reports.sections.common import each_data_set, records, slug
 
 WHY = (

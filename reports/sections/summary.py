@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import pandas as pd
 
-from reports import tables
-from reports.claims import claims_table
+from reports.analysis import tables
+from reports.analysis.claims import claims_table
+from reports.analysis.frames import EXTERNAL, Frames, NoDataError
+from reports.analysis.naming import label, metric_of
+from reports.analysis.published import paper
 from reports.document import (
     NONE,
     NOT_RECORDED,
@@ -23,9 +26,6 @@ from reports.document import (
     there,
     words,
 )
-from reports.frames import EXTERNAL, Frames, NoDataError
-from reports.naming import label, metric_of
-from reports.paper import paper
 from reports.sections.common import records, unit
 
 RULE = (

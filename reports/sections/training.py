@@ -4,7 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from reports import figures, tables
+from reports import figures
+from reports.analysis import tables
+from reports.analysis.frames import Frames
+from reports.analysis.naming import group, metric_of
 from reports.document import (
     Block,
     Cell,
@@ -19,8 +22,6 @@ from reports.document import (
     text,
     there,
 )
-from reports.frames import Frames
-from reports.naming import group, metric_of
 from reports.sections.common import each_data_set, records, slug
 
 WHY = (

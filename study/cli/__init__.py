@@ -46,7 +46,7 @@ def main() -> None:
 
 def _unforeseen(error: Exception) -> int:
     """Tells an error that is not ours, where a plugin raised it with its line; gives the exit code."""
-    from study import plugins
+    from study.parts import plugins
 
     text = f"{type(error).__name__}: {error}"
     if place := plugins.place_of(error):

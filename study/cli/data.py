@@ -16,7 +16,7 @@ from study.cli.terminal import command, hearing, heed_sigterm, teller
 from study.errors import Interrupted
 
 if TYPE_CHECKING:
-    from study.spec import Study
+    from study.config import Study
 
 DataName = Annotated[str, typer.Argument(help="a data set of the study", metavar="NAME")]
 
@@ -61,7 +61,7 @@ def write_data(
     data: Annotated[str | None, typer.Option("--data", help="a data set of the study, where it has several")] = None,
 ) -> None:
     """Write a study's test images with their holes as PNG, for a method that cannot be run here."""
-    from study.handout import hand_out
+    from study.external.handout import hand_out
 
     told = teller()
     with hearing() as heard:
@@ -77,11 +77,11 @@ def _prepared(
     file: Path, name: str, out: Path, profile: str | None, settings: list[str] | None, console: Console
 ) -> tuple[Study, Path]:
     """A study, and the folder of the packed images of one of its data sets."""
-    from study import spec
-    from study.data.prepare import prepare
+    from study import config
+    from study.running.pack import prepare
 
     heed_sigterm()
-    study = spec.load(file, profile=profile, settings=settings or ())
+    study = config.load(file, profile=profile, settings=settings or ())
     try:
         return study, prepare(study, name, store_of(out), console)
     except (KeyboardInterrupt, Interrupted):

@@ -43,7 +43,7 @@ def score_images(
     as_json: AsJson = False,
 ) -> None:
     """Score folders of images by every metric of the protocol, whoever made them; with --into beside a study's runs."""
-    from study.score import Asked, score
+    from study.external.score import Asked, score
 
     asked = Asked(output, truth, mask, center, hole, partial, perceptual)
     if into is None and any(value is not None for value in (named, seed, data)):
@@ -57,7 +57,7 @@ def score_images(
         if into is None or named is None:
             found, last = score(asked, device=kind, heard=heard), ""
         else:
-            from study.joining import Joining, score_into
+            from study.external.join import Joining, score_into
 
             found = score_into(asked, Joining(into, named, seed, data), device=kind, heard=heard)
             what = "replaced" if found.about["replaced"] else "joined"
@@ -90,8 +90,8 @@ def inpaint_images(
     device: Device = "auto",
 ) -> None:
     """Repair pictures by what a run trained. Without --mask or --box the hole is what is transparent."""
-    from study.finished import Finished
-    from study.inpaint import repair_files, where
+    from study.use.finished import Finished
+    from study.use.inpaint import repair_files, where
 
     kind, told = device_of(device), teller()
     finished = Finished.find(out, named)
@@ -108,8 +108,8 @@ def export_model(
     out: Out = Path("out"),
 ) -> None:
     """Write a run's generator as safetensors, with a model card, and an example that loads it."""
-    from study.export import export
-    from study.finished import Finished
+    from study.use.export import export
+    from study.use.finished import Finished
 
     told = teller()
     finished = Finished.find(out, named)

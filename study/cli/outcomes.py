@@ -31,10 +31,12 @@ def status(
     out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: AsJson = False
 ) -> None:
     """Tell how far a study is, from another terminal or later."""
-    from study import external, progress
-    from study.plan import Plan
+    from study.external import entries
+    from study.plan.graph import Plan
+    from study.running import progress
+    from study.running.locks import workers
+    from study.search.trials import brief, states
     from study.store import RunState, Store
-    from study.trials import brief, states, workers
 
     searches = {state["variant"]: brief(state) for state in states(out)}
     searching = len(workers(out))
@@ -51,7 +53,7 @@ def status(
     words = {run.name: RunState.word(known[run.name], store.has(run.stages["evaluate"]), running) for run in plan.runs}
     counts = Counter(words.values())
     made = sum(store.has(key) for key in plan.stages)
-    others = external.found(out, plan)
+    others = entries.found(out, plan)
     facts = {
         "running": running,
         "stages": [made, len(plan.stages)],
@@ -94,8 +96,8 @@ def claims(
     out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: AsJson = False
 ) -> None:
     """Tell what came of each of the paper's claims, and on what that rests."""
-    from reports.claims import claims_table
-    from study.results import load
+    from reports.analysis.claims import claims_table
+    from study.results.frames import load
 
     results = load(out)
     table = claims_table(results)
@@ -113,7 +115,7 @@ def show_diff(
     as_json: AsJson = False,
 ) -> None:
     """Tell what changed from one output to another: configuration, code, data, stages, effects and claims."""
-    from study import diff, show_diff
+    from study.results import diff, show_diff
 
     found = diff.diff(a, b)
     if as_json:

@@ -14,8 +14,8 @@ from study.cli.terminal import command, heed_sigterm
 from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
-    from study.configuration import Variant
-    from study.spec import Study
+    from study.config import Study
+    from study.config.schema import Variant
     from study.store import Store
 
 
@@ -39,13 +39,14 @@ def tune(
     jobs: Jobs = None,
 ) -> None:
     """Search the settings that the paper set by hand, on the validation images; several at once share a search."""
-    from study import search, spec
+    from study import config
+    from study.config import space
 
     heed_sigterm()
     chosen = [f"search.{key}={value}" for key, value in (("sampler", sampler), ("pruner", pruner)) if value]
-    study = spec.load(file, profile=profile, settings=[*(settings or ()), *chosen])
+    study = config.load(file, profile=profile, settings=[*(settings or ()), *chosen])
     console = Console()
-    variants, left_out = search.candidates(study) if every else ([], [])
+    variants, left_out = space.candidates(study) if every else ([], [])
     for name in variant or ():
         if name not in study.variants:
             raise BadInput(f"--variant {name}: {unknown(name, study.variants, 'no variant of this study')}")
@@ -69,14 +70,14 @@ def _tuned(
     console: Console,
 ) -> None:
     """One search after another, with one set of workers; exits with 3 or 130 where one did not come to its end."""
-    from study import driver
-    from study.executors import Kept, Local
-    from study.progress import SearchDisplay
-    from study.tune import Tuner
+    from study.running.executors import Kept, Local
+    from study.running.locks import searching
+    from study.search.progress import SearchDisplay
+    from study.search.tune import Tuner
 
     executor = Kept(Local(store.out, store.out / "plan.json", jobs=jobs, device=kind), jobs)
     parallel = max(1, jobs // len(study.search.seeds))
-    with driver.searching(store.out) as worker:
+    with searching(store.out) as worker:
         try:
             for variant in variants:
                 tuner = Tuner(

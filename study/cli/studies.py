@@ -36,8 +36,8 @@ from study.cli.terminal import command, heed_sigterm, looking
 from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
-    from study.plan import Plan
-    from study.spec import Study
+    from study.config import Study
+    from study.plan.graph import Plan
     from study.store import Store
 
 LEFT_OUT_SHOWN = 10
@@ -56,16 +56,17 @@ def run(
     no_share: NoShare = False,
 ) -> None:
     """Make every stage of a study that is not there yet, evaluate, and write the report."""
-    from study import driver
-    from study.executors import Local
-    from study.progress import Display
+    from study.running import driver
+    from study.running.executors import Local
+    from study.running.locks import OutputLock
+    from study.running.progress import Display
 
     heed_sigterm()
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
     console = Console()
     store = store_of(out)
     started = time.monotonic()
-    with driver.OutputLock(out):
+    with OutputLock(out):
         for damage in driver.check(plan, store):
             console.print(f"[yellow]damaged[/] {damage}; it is set aside in {out / 'damaged'} and made again")
         driver.settle_stale(out)
@@ -111,11 +112,12 @@ def show_plan(
     ] = False,
 ) -> None:
     """Show what would be made: runs, stages, which are shared, which exist, and the work. Trains nothing."""
-    from study import overview
+    from study.plan import overview
+    from study.running import measure as measuring
 
     _, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
     store = store_of(out)
-    measured = overview.measure(plan, kind) if measure else None
+    measured = measuring.measure(plan, kind) if measure else None
     if as_json:
         print(json.dumps(overview.as_json(plan, store, measured), indent=1))
     else:
@@ -137,9 +139,10 @@ def show_variant(
     as_json: AsJson = False,
 ) -> None:
     """Show a method as it is built: its networks' layers, what they see and cost, beside the paper's own tables."""
-    from study import describe, spec
+    from study import config
+    from study.inspection import describe
 
-    study = spec.load(file, profile=profile, settings=settings or ())
+    study = config.load(file, profile=profile, settings=settings or ())
     if variant not in study.variants:
         raise BadInput(unknown(variant, study.variants, "no variant of this study"))
     described = describe.describe(study.variants[variant].options, study.image_size)
@@ -187,9 +190,10 @@ def _planned(
     device: str,
     no_share: bool,
 ) -> tuple[Study, Plan, str]:
-    from study import planner, spec
+    from study import config
+    from study.plan import planner
 
-    study = spec.load(file, profile=profile, settings=settings or (), only=variants_of(only), seeds=seeds_of(seeds))
+    study = config.load(file, profile=profile, settings=settings or (), only=variants_of(only), seeds=seeds_of(seeds))
     kind = device_of(device)
     with looking():
         return study, planner.make_plan(study, device=kind, share=not no_share), kind
@@ -198,7 +202,7 @@ def _planned(
 def _report(out: Path) -> Path:
     """Renders what an output folder holds; gives the page's file."""
     from reports.render import render
-    from study.results import load
+    from study.results.frames import load
 
     return render(load(out), out / "report")
 

@@ -2,7 +2,7 @@
 
 A check raises ``Fault`` with a sentence where a part is not as it has to be, and ``NotChecked`` where that cannot be
 told; what it returns is worth knowing, and no fault. Our own parts are held to it by
-``tests/study/test_conformance.py``, a stranger's by ``python -m study check``.
+``tests/study/conformance/test_conformance.py``, a stranger's by ``python -m study check``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from study import plugins
 from study.conformance.datasets import packs
 from study.conformance.expectation import Check, Fault, NotChecked
 from study.conformance.joining import joining
@@ -36,6 +35,7 @@ from study.conformance.parts import (
     worsens_with_noise,
 )
 from study.errors import StudyError
+from study.parts import plugins
 
 
 @dataclass(frozen=True)

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from study import catalog
 from study.conformance.expectation import IMAGES, Fault, defaulted, expect
 from study.data import Packed
+from study.parts import registries
 
 
 def packs(name: str) -> str | None:
     """identity() is fit for JSON and stable; pack writes uint8 images of the asked size, the same bytes twice."""
     told, contents = [], []
     for _ in range(2):
-        data = small(catalog.DATASETS[name])
+        data = small(registries.DATASETS[name])
         try:
             told.append(json.loads(json.dumps(data.identity(), allow_nan=False)))
         except TypeError as error:

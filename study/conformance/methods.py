@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from models.method import Filler, Fitted, Method, Trained
-from study import catalog
 from study.conformance.expectation import SIDES, defaulted, expect
+from study.parts import registries
 
 
 def describes_itself(name: str) -> str | None:
     """method(image_size) describes networks that can be built, the same each time."""
-    options = defaulted(catalog.METHODS[name])
+    options = defaulted(registries.METHODS[name])
     if isinstance(options, Filler):
         return None  # that its filler is listed is seen when it is
     refused = []
@@ -38,13 +38,13 @@ def describes_itself(name: str) -> str | None:
 def buildable(method: Method) -> None:
     parts = [("GENERATORS", method.generator), *(("CRITICS", critic.network) for critic in method.critics.values())]
     for registry, part in parts:
-        known = catalog.REGISTRIES[registry]
+        known = registries.REGISTRIES[registry]
         expect(
             part.get("kind") in known,
             f"it describes {registry}['{part.get('kind')}'], which there is not; there are {', '.join(known)}",
         )
         with torch.device("meta"):  # as a study is planned
-            catalog.build(known, part)
+            registries.build(known, part)
 
 
 def described(kind: type[Any], side: int) -> Method | None:

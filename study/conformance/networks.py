@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from models.layers import initialise
 from models.losses import gradient_penalty
 from models.masking import Box, center_box, erase, mask_of, window_of
-from study import catalog
 from study.conformance.expectation import CLOSE, SIDES, Fault, NotChecked, expect, images, shape, unchanged
 from study.conformance.methods import described
+from study.parts import registries
 
 Make = Callable[[], nn.Module]
 
@@ -172,7 +172,7 @@ def _bends(make: Make, side: int) -> str | None:
 
 def _descriptions(registry: str, name: str, side: int) -> list[dict[str, Any]]:
     """A network's parts as the first method describes them that has it, narrow; else its name and the images' side."""
-    for kind in catalog.METHODS.values():
+    for kind in registries.METHODS.values():
         method = described(kind, side)
         if method is None:
             continue
@@ -185,7 +185,7 @@ def _descriptions(registry: str, name: str, side: int) -> list[dict[str, Any]]:
 def _built(registry: str, part: dict[str, Any], side: int) -> nn.Module:
     """The network with first weights that are the same each time."""
     try:
-        network = catalog.build(catalog.REGISTRIES[registry], part)
+        network = registries.build(registries.REGISTRIES[registry], part)
     except ValueError as error:
         raise NotChecked(f"it cannot be built at {side} px: {error}") from error
     except TypeError as error:

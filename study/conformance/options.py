@@ -9,15 +9,15 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from models.masks import Mask
-from study import catalog
 from study.conformance.expectation import Check, Fault, defaulted, expect, first_fault
+from study.parts import registries
 
 
 def options_of(registry: str) -> Check:
     """The check that options are frozen, have defaults that are allowed, and come back from JSON as they were."""
 
     def has_options(name: str) -> None:
-        kind = catalog.REGISTRIES[registry][name]
+        kind = registries.REGISTRIES[registry][name]
         _options(kind, TypeAdapter[Any](Mask).validate_python if registry == "MASKS" else kind.model_validate)
 
     return has_options

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from models.masking import Box, center_box, erase, mask_of
-from study import catalog
 from study.conformance.expectation import CLOSE, NotChecked, defaulted, expect, images, shape, unchanged
 from study.data.holes import SSIM_EDGE
 from study.metrics import REGIONS
+from study.parts import registries
 
 DETAIL = {"sharpness"}
 """Metrics of the output's own detail, which noise raises."""
@@ -20,7 +20,7 @@ DETAIL = {"sharpness"}
 
 def tells_real_from_repaired(name: str) -> str | None:
     """critic(real, fake) falls as real scores rise above fake ones; generator(fake) falls as fake scores rise."""
-    loss = catalog.LOSSES[name]()
+    loss = registries.LOSSES[name]()
     for size in ((4,), (4, 9)):
         high, low = torch.full(size, 0.9), torch.full(size, 0.1)
         for what, wanted, other in (
@@ -42,7 +42,7 @@ def tells_real_from_repaired(name: str) -> str | None:
 
 def pulls_with_finite_force(name: str) -> str | None:
     """Both have a gradient, finite at any score that a critic may give."""
-    loss = catalog.LOSSES[name]()
+    loss = registries.LOSSES[name]()
     for size in (0.5, 30.0):
         real, fake = (torch.tensor([-size, size], requires_grad=True) for _ in range(2))
         for what, value, scores in (
@@ -63,7 +63,7 @@ def pulls_with_finite_force(name: str) -> str | None:
 
 def fills(name: str) -> str | None:
     """It gives (B, 3, H, W), finite, the same twice, each image for itself, and reads nothing of the hole."""
-    image, mask, filler = images(2, 32), mask_of([center_box(32)] * 2, 32), catalog.FILLERS[name]
+    image, mask, filler = images(2, 32), mask_of([center_box(32)] * 2, 32), registries.FILLERS[name]
 
     def filled(count: int, colour: float) -> Tensor:
         masked_image, holes = erase(image[:count], mask[:count], colour), mask[:count].clone()
@@ -83,7 +83,7 @@ def fills(name: str) -> str | None:
 
 def draws_holes(name: str) -> str | None:
     """draw(rng, count, side) gives booleans that rng decides, each with a hole that SSIM can see and known pixels."""
-    mask = defaulted(catalog.MASKS[name])
+    mask = defaulted(registries.MASKS[name])
     note = None
     for side, count in ((32, 40), (128, 10)):
         first, second = (mask.draw(np.random.default_rng(7), count, side) for _ in range(2))
@@ -107,7 +107,7 @@ def draws_holes(name: str) -> str | None:
 
 def measures(name: str) -> str | None:
     """Called with output, image and mask it gives (B,) float64 of each of its regions, each image's for itself."""
-    metric = catalog.METRICS[name]
+    metric = registries.METRICS[name]
     expect(set(metric.regions) <= set(REGIONS), f"its regions are {metric.regions}; there are {', '.join(REGIONS)}")
     image, mask = images(3, 32).double(), _three_holes()
     output = _noisy(image, 0.1)
@@ -129,7 +129,7 @@ def measures(name: str) -> str | None:
 
 def worsens_with_noise(name: str) -> str | None:
     """Equal images have the best value, and it worsens as noise grows, as ``better`` says."""
-    metric, image, mask = catalog.METRICS[name], images(3, 32).double(), _three_holes()
+    metric, image, mask = registries.METRICS[name], images(3, 32).double(), _three_holes()
     if name in DETAIL:
         raise NotChecked("noise has detail of its own")
     sizes = (0.0, 0.02, 0.1, 0.4)

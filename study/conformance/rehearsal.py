@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 
-from study import planner, spec, stages
+from study import config
 from study.errors import BadInput, Interrupted, StudyError
-from study.plan import Plan
+from study.plan import planner
+from study.plan.graph import Plan
+from study.running import make
 from study.store import Store
 
 STEPS = 2
@@ -35,7 +37,7 @@ def rehearse(study: Mapping[str, Any], plugins: Sequence[Path]) -> None:
         tiny = {"plugins": [str(plugin) for plugin in plugins], "seeds": [0], "defaults": DEFAULTS, **study}
         file.write_text(json.dumps(tiny), encoding="utf-8")
         try:
-            plan = planner.make_plan(spec.load(file))
+            plan = planner.make_plan(config.load(file))
         except BadInput as error:
             raise BadInput([fault.replace(f"{place}/", "") for fault in error.faults]) from error
         first, second = Store(Path(place) / "first"), Store(Path(place) / "second")
@@ -54,7 +56,7 @@ def _make(plan: Plan, store: Store) -> None:
     """Makes what is not there yet of a plan of one run. Raises StudyError where it diverges."""
     (run,) = plan.runs
     for key in run.stages.values():
-        stages.make([key], plan, store, _Watch(), torch.device("cpu"))
+        make.make([key], plan, store, _Watch(), torch.device("cpu"))
         outcome = store.outcome(key)
         if outcome.get("status") == "diverged":
             raise StudyError(f"it diverged: {outcome['term']} is not finite at step {outcome['step']}")
@@ -68,7 +70,7 @@ def _interrupt(plan: Plan, store: Store) -> None:
     for role, key in run.stages.items():
         watch = _Watch(stop_after=1 if role == "fit" else None)
         try:
-            stages.make([key], plan, store, watch, torch.device("cpu"))
+            make.make([key], plan, store, watch, torch.device("cpu"))
         except Interrupted:
             return
         except StudyError as error:  # it took fewer batches than it was given, which it did not the first time

@@ -1,12 +1,12 @@
 """Data sets. A new kind is a `DataSet` in a file of its own and a line in `DATASETS`."""
 
 from study.data.base import DataSet
-from study.data.celeba import CelebA
-from study.data.faces import Faces
-from study.data.folder import Folder
-from study.data.imagenet import ImageNet
 from study.data.packed import Packed
-from study.data.places2 import Places2
+from study.data.portraits.faces import Faces
+from study.data.sets.celeba import CelebA
+from study.data.sets.folder import Folder
+from study.data.sets.imagenet import ImageNet
+from study.data.sets.places2 import Places2
 
 DATASETS: dict[str, type[DataSet]] = {
     "faces": Faces,

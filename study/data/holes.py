@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from models.masks import Files, Holes, Mask
-from study.data.folder import SUFFIXES
+from study.data.sets.folder import SUFFIXES
 from study.store import Store
 
 Draw = Callable[[np.random.Generator, int], Holes]

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study.data.base import Report
-from study.data.source import LeftOut
+from study.data.files.source import LeftOut
 
 PARTS = ("train", "validation", "test")
 REPORT_EVERY = 32  # images

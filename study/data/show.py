@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from study.data.images import processors
 from study.data.packed import PARTS, Packed
+from study.data.sets.images import processors
 
 NEAR = 4
 """Two images are nearly the same where their difference hashes differ in so many of 64 bits at most."""

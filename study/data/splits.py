@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.data.source import LeftOut, Source, is_image, printable, some
+from study.data.files.source import LeftOut, Source, is_image, printable, some
 from study.seeds import numpy_rng
 
 GROUPS = "groups.csv"

@@ -2,7 +2,7 @@
 
 It needs lpips 0.1.4, pytorch-fid 0.3.0 and torch-fidelity 0.4.0, and with them torchvision, which is no dependency of
 the tests; so their numbers are kept. They are of weights and images drawn from seeds, not of the published weights
-(tests/study/metrics/references.py). The recorded ones were made without torchvision, by a stand-in for the layers that
+(tests/helpers/references.py). The recorded ones were made without torchvision, by a stand-in for the layers that
 these packages take from it: AlexNet's and VGG-16's as its documentation prints their source, Inception's blocks as
 torch-fidelity copies them.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "study" / "metrics")]
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "helpers")]
 
 from references import EVERY  # noqa: E402
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "study")]
+sys.path[:0] = [str(HERE.parents[1]), str(HERE.parent / "helpers"), str(HERE.parent / "study" / "training")]
 
-from test_train import GOLDEN, RENEW, TOLERANCE, golden_numbers  # noqa: E402
+from test_training import GOLDEN, RENEW, TOLERANCE, golden_numbers  # noqa: E402
 
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.frames import Frames
+from reports.analysis.frames import Frames
 
 IMAGES = [f"face-{i:02d}" for i in range(12)]
 EFFECTS = {  # PSNR of the hole, dB

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from by_hand import figure, made
 
+from reports.analysis.frames import Frames
 from reports.document import Grid
-from reports.frames import Frames
 from reports.page import page
 from reports.render import drawings
 from reports.sections import document

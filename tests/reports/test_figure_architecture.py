@@ -22,10 +22,10 @@ from baselines.glcic import GlcicOptions
 from baselines.single import Single
 from models.method import Trained
 from models.proposed import Proposed, ReconstructionOnly
+from reports.analysis.frames import Frames, NoDataError
 from reports.figures import generator, network, style
 from reports.figures.contrasts import WIDTH
-from reports.frames import Frames, NoDataError
-from study.describe import describe
+from study.inspection.describe import describe
 
 VARIANTS: dict[str, Trained] = {
     "proposed": Proposed(width=0.125),

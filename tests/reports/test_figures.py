@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from test_multiverse import make_multiverse
 
 from reports import figures
+from reports.analysis.frames import Frames, NoDataError
 from reports.figures import style
-from reports.frames import Frames, NoDataError
 
 ALL: dict[str, Callable[..., Figure]] = {
     "ablation": figures.ablation,

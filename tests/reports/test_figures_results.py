@@ -15,15 +15,15 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from reports import tables
+from reports.analysis import tables
+from reports.analysis.frames import Frames, NoDataError
+from reports.analysis.statistics import mean_interval
 from reports.figures import style
 from reports.figures.ablation import ablation, forest
 from reports.figures.contrasts import WIDTH, axis_label, forest_of_contrasts, margin_of, wrapped
 from reports.figures.curves import MOST, recorded, thinned, training_curves
 from reports.figures.mechanism import mechanism, sharpness
 from reports.figures.repairs import repairs, worst
-from reports.frames import Frames, NoDataError
-from reports.statistics import mean_interval
 
 LONG = "proposed:multiscale=0,total_weight=0.004,head={kind: <b>linear</b>},$x_1$"
 CRITICS = ("local", "global", "half", "quarter")

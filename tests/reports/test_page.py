@@ -15,10 +15,10 @@ import pytest
 from by_hand import BAD, all_kinds, figure, made
 from by_hand import table as by_hand_table
 
+from reports.analysis.frames import Frames
 from reports.document import Document, FigureView, Grid
 from reports.figures import style
 from reports.files import write_files
-from reports.frames import Frames
 from reports.page import LOSSLESS, page
 from reports.render import drawings
 from reports.sections import document

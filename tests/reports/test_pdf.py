@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from reports.analysis.frames import Frames
 from reports.document import (
     Block,
     Cell,
@@ -20,7 +21,6 @@ from reports.document import (
     text,
 )
 from reports.figures import style
-from reports.frames import Frames
 from reports.pdf import IN_FULL, literal, pdf
 from reports.sections import document
 

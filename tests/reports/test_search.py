@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import figures, tables
+from reports import figures
+from reports.analysis import tables
+from reports.analysis.frames import COLUMNS, Frames, NoDataError
 from reports.document import FigureView, Note, TableView
 from reports.figures import style
-from reports.frames import COLUMNS, Frames, NoDataError
 from reports.sections import document
 from reports.sections.search import search
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports import tables
+from reports.analysis import tables
+from reports.analysis.frames import COLUMNS, Frames
+from reports.analysis.naming import label
 from reports.document import Cell, Document, Facts, FigureView, Heading, Note, TableView, duration
-from reports.frames import COLUMNS, Frames
-from reports.naming import label
 from reports.sections import SECTIONS, document
 
 UNIVERSES = (("proposed", "glcic"), ("multiscale=0,loss=wgan", "glcic"), ("single", "glcic"))

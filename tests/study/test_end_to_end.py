@@ -20,7 +20,7 @@ import tiny
 from PIL import Image
 
 import study
-from study.plan import Plan
+from study.plan.graph import Plan
 from study.store import Store
 
 ROOT = Path(study.__file__).parents[1]

@@ -28,7 +28,7 @@ QUICK = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCh
 
 
 def make(store: Store, files: Mapping[str, bytes] = FILES, pid: int = 1) -> None:
-    """Makes and publishes a stage, as ``study.stages`` does: nothing where it is there."""
+    """Makes and publishes a stage, as ``study.running.make`` does: nothing where it is there."""
     if store.has(KEY):
         return
     workspace = store.workspace(KEY)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from models.masking import center_box, mask_of, window_of
 from models.masks import Center, FreeForm, RandomBox
-from study import train as training
 from study.data.batches import Batch, Batches, colour
 from study.data.holes import Draw
+from study.training import loop as training
 
 SIDE, COUNT = 16, 10
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(COUNT, SIDE, SIDE, 3), dtype=np.uint8)

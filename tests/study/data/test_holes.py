@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from models.masks import Files
-from study import train as training
+from study.config import load
 from study.data import holes
 from study.errors import BadInput
-from study.planner import make_plan
-from study.spec import load
+from study.plan.planner import make_plan
+from study.training import loop as training
 
 SIDE = 32
 

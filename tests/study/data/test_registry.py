@@ -87,7 +87,7 @@ def test_an_interrupted_packing_goes_on_and_ends_with_the_same_bytes(
 def test_the_number_of_threads_changes_nothing(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = layouts.made(kind, tmp_path / "root")
     for threads in (1, 3, 8):
-        monkeypatch.setattr("study.data.images.processors", lambda threads=threads: threads)
+        monkeypatch.setattr("study.data.sets.images.processors", lambda threads=threads: threads)
         layouts.packed(data, tmp_path / str(threads))
     assert content(tmp_path / "1") == content(tmp_path / "3") == content(tmp_path / "8")
 

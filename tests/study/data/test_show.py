@@ -18,9 +18,9 @@ import pytest
 import tiny
 from PIL import Image
 
+from study.config import load
 from study.data import Folder, Packed, show
-from study.planner import make_plan
-from study.spec import load
+from study.plan.planner import make_plan
 from study.store import Store
 
 ROOT = Path(__file__).parents[3]

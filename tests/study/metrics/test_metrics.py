@@ -11,7 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from models.masking import Box, center_box, composite, mask_of
 from study import metrics
-from study.data.faces import portrait
+from study.data.portraits.faces import portrait
 from study.metrics import METRICS, REGIONS
 
 SIDE, HOLES = 64, [Box(20, 12, 30, 25), Box(5, 30, 17, 29), center_box(64)]

@@ -21,20 +21,20 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import study
-from reports import tables
+from reports.analysis import tables
+from reports.analysis.frames import NoDataError
 from reports.document import Note, TableView
-from reports.frames import NoDataError
 from reports.sections import document
 from reports.sections.perceptual import perceptual as section
+from study.config import load
 from study.errors import BadInput, StudyError
+from study.external.score import Asked, score
 from study.metrics.perceptual import Gathering, Perceptual, distances, find, gathering, weights
 from study.metrics.perceptual.inception import Inception
 from study.metrics.perceptual.lpips import LEAST_SIDE, LPIPS, Heads
-from study.plan import Plan
-from study.planner import make_plan
-from study.score import Asked, score
+from study.plan.graph import Plan
+from study.plan.planner import make_plan
 from study.seeds import numpy_rng
-from study.spec import load
 from study.store import Store
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "perceptual.json").read_text())["numbers"]

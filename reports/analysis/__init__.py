@@ -1,0 +1,1 @@
+"""What is computed: frames in, numbers and tables out. No drawing, no torch."""

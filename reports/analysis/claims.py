@@ -1,0 +1,572 @@
+"""The paper's claims held against a study: each with its outcome, and the numbers that it rests on.
+
+A claim is opposed where one of its links is, else negligible where one is, else unresolved where one is, else
+supported. A link between runs is decided by the rule of `reports.analysis.statistics`; what can be computed from the
+networks is exact.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from itertools import combinations, product
+from operator import eq, ge, gt, le, lt
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.analysis.frames import Frames
+from reports.analysis.links import METRICS, OF_NETWORKS, QUANTITIES, Claim, Link, Metric, Spec, claims, pair
+from reports.analysis.published import counterpart, paper, published
+from reports.analysis.statistics import ENOUGH_SEEDS, OF_RUN, Comparison, Outcome, compare, resolvable, shares
+
+EXACT = {"more": gt, "less": lt, "no less": ge, "no more": le, "equal": eq}
+UNDILATED = {"differs": {"dilated": False}}
+"""The generator without its dilation need not have been trained to be computed."""
+
+FILLERS = ("mean", "biharmonic")
+OF_THE_PROPOSED = ("single", "reconstruction_only")
+"""Methods that have the proposed model's generator, and so extend it."""
+
+WORST_SHOWN = 3
+AGAIN = "; run the study again to have it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a study says of a link. `effect` is a - b in `unit`; None stands for what is unknown or does not exist.
+
+    `a`, `b`: the variants, or words for what the study lacks. A control has no outcome. `n`: how many seeds (the fewer
+    of a's and b's) or networks it rests on, which `counts` says in words, with the images. `why`: a sentence.
+    """
+
+    metric: str
+    of: str
+    a: str
+    b: str
+    data: str
+    direction: str | None
+    margin: float | None
+    outcome: Outcome | None
+    effect: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    n: int
+    counts: str
+    published: float | None
+    why: str
+
+
+def claims_table(frames: Frames) -> pd.DataFrame:
+    """A row a claim, C1 to C15 in order.
+
+    Columns: id, claim, where, evidence, outcome, scope ('paper', 'reduced', 'other'); effect, low, high (the 95%
+    interval), unit, n (of seeds or networks), counts (n in words) and why (a sentence) of the link that decides, the
+    first with the claim's own outcome; beside, what the other links and the controls say, a list of sentences; links
+    and controls, lists of `Finding`s as mappings. A number that is unknown or does not exist is NaN, in a mapping None.
+    It is made once and kept with the frames; what is handed out is a copy.
+    """
+    kept: pd.DataFrame = frames.once("claims_table", lambda: _claims_table(frames))
+    return kept.copy()
+
+
+def _claims_table(frames: Frames) -> pd.DataFrame:
+    study = _Study(frames)
+    table = pd.DataFrame([_row(study, claim) for claim in claims()])
+    return table.astype({"effect": float, "low": float, "high": float})
+
+
+def _row(study: "_Study", claim: Claim) -> dict[str, Any]:
+    links = [found for link in claim.links for found in study.findings(link)]
+    controls = [found for link in claim.controls for found in study.findings(link)]
+    outcome = all_of([found.outcome for found in links])
+    deciding = next(found for found in links if found.outcome == outcome)
+    return {
+        **{name: getattr(claim, name) for name in ("id", "claim", "where", "evidence")},
+        "outcome": outcome,
+        "scope": study.scope(claim),
+        **{name: getattr(deciding, name) for name in ("effect", "low", "high", "unit", "n", "counts", "why")},
+        "beside": [
+            *(f"{found.outcome}: {found.why}" for found in links if found is not deciding),
+            *(f"control: {found.why}" for found in controls),
+        ],
+        "links": [asdict(found) for found in links],
+        "controls": [asdict(found) for found in controls],
+    }
+
+
+def all_of(outcomes: Sequence[Outcome | None]) -> Outcome:
+    """The outcome of a claim that needs all of its links."""
+    weaker: tuple[Outcome, ...] = ("opposed", "negligible", "unresolved")
+    return next((outcome for outcome in weaker if outcome in outcomes), "supported")
+
+
+class _Lacking(Exception):
+    """What a link is about and the study does not have, and where that is simple what it takes."""
+
+
+class _Study:
+    """A study, asked about links."""
+
+    def __init__(self, frames: Frames) -> None:
+        self.frames = frames
+        self.reference: str | None = frames.study["reference"]
+        self.runs = frames.runs
+        self.completed = frames.runs[frames.runs["status"] == "completed"]
+        self.named = frames.runs.drop_duplicates(["variant", "data"])
+
+    def scope(self, claim: Claim) -> str:
+        """The study's; 'paper' if all is computed from networks that are, at the paper's size, what it prints."""
+        if claim.evidence == "computed" and self.frames.study["image_size"] == paper()["image_size"]:
+            try:
+                built = [network for link in claim.links for network in self.networks(link.a, link.of)[1].values()]
+            except _Lacking:
+                built = [{}]
+            if all(network.get("agrees_with_paper") is True for network in built):
+                return "paper"
+        return str(self.frames.study["scope"] or "other")
+
+    def findings(self, link: Link) -> list[Finding]:
+        """What is found of a link: once, or on each data set; then one alone does not support it."""
+        if link.data != "each":
+            return [self.finding(link)]
+        found = [self.finding(link, data) for data in self.frames.data_sets()]
+        if len(found) == 1 and found[0].outcome == "supported":
+            alone = f"{found[0].why[:-1]}, but this is one kind of image alone."
+            return [replace(found[0], outcome="unresolved", why=alone)]
+        return found or [self.told(link, why=f"{link.subject}: this study has no data set.")]
+
+    def finding(self, link: Link, data: str | None = None) -> Finding:
+        """What is found of a link on a data set, by default on those that stand beside the paper's."""
+        try:
+            if link.metric in OF_NETWORKS:
+                return self.computed(link)
+            ours = (self.beside(link.sets[0]), self.beside(link.sets[1])) if data is None else (data, data)
+            return self.counted(link, ours[0]) if link.metric == "diverged" else self.measured(link, ours)
+        except _Lacking as lacking:
+            why = "; ".join([f"{link.subject}: {lacking}", *_published_words(link)])
+            return self.told(link, self.words(link.a), self.words(link.b), data or "", why=f"{why}.")
+
+    def told(
+        self,
+        link: Link,
+        a: str = "",
+        b: str = "",
+        data: str = "",
+        *,
+        outcome: Outcome = "unresolved",
+        numbers: Sequence[float] = (),
+        n: int = 0,
+        counts: str = "",
+        why: str,
+    ) -> Finding:
+        """A finding. `numbers`: the effect, and where it has an interval low and high."""
+        effect, low, high, *_ = (*(number if np.isfinite(number) else None for number in numbers), None, None, None)
+        theirs = published_of(link)
+        return Finding(
+            metric=link.metric,
+            of=link.of if isinstance(link.of, str) else ", ".join(link.of),
+            a=a,
+            b=b,
+            data=data,
+            direction=link.direction,
+            margin=link.margin,
+            outcome=outcome if link.direction else None,
+            effect=effect,
+            low=low,
+            high=high,
+            unit=QUANTITIES[link.metric].unit,
+            n=n,
+            counts=counts,
+            published=theirs[0] - theirs[1] if theirs else None,
+            why=why,
+        )
+
+    # Links between runs
+
+    def measured(self, link: Link, data: tuple[str, str]) -> Finding:
+        """Decided by the rule for few seeds and many images."""
+        assert link.direction != "differ" and link.b is not None
+        a = self.variant(link.a, data[0])
+        b = self.variant(link.b, data[1]) if isinstance(link.b, str | Mapping) else float(link.b)
+        outputs = pair(link.output)
+        values = self.values(link, a, data)
+        self.recorded(link, values, a, data[0], outputs[0])
+        self.recorded(link, values, b, data[1], outputs[1])
+        found = compare(
+            self.runs,
+            values,
+            a,
+            b,
+            metric=link.metric,
+            region=str(link.of),
+            output=outputs,
+            data=data,
+            direction=link.direction or "more",
+            margin=link.margin,
+        )
+        why = _sentence(link, found)
+        if link.metric == "worse_than_filler":
+            why = f"{why[:-1]}; the filler is {self.filler(data[0])}{self.worst(a, data[0])}."
+        return self.told(
+            link,
+            a,
+            b if isinstance(b, str) else f"{b:g}",
+            " and ".join(dict.fromkeys(data)),
+            outcome=found.outcome,
+            numbers=(found.difference, found.low, found.high),
+            n=found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds),
+            counts=_counts(link, found),
+            why=why,
+        )
+
+    def counted(self, link: Link, data: str) -> Finding:
+        """The share of seeds that diverged: "no more" where none of a's did, opposed where its interval says more."""
+        assert isinstance(link.b, str | Mapping)
+        a, b = self.variant(link.a, data), self.variant(link.b, data)
+        ended = self.runs[(self.runs["data"] == data) & self.runs["status"].isin(["completed", "diverged"])]
+        status = [ended.loc[ended["variant"] == variant, "status"] for variant in (a, b)]
+        lost, of = ([int((own == "diverged").sum()) for own in status], [len(own) for own in status])
+        n, counts = min(of), _seeds(of[0], of[1])
+        told = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {a}, {lost[1]} of {of[1]} of {b}"
+        if min(of) < ENOUGH_SEEDS:
+            return self.told(
+                link, a, b, data, n=n, counts=counts, why=f"{told}; fewer than {ENOUGH_SEEDS} seeds ended."
+            )
+        low, high = shares((lost[0], of[0]), (lost[1], of[1]))
+        outcome: Outcome = "opposed" if low > 0 else "unresolved" if lost[0] else "supported"
+        rests = {
+            "supported": f"no seed of {a} diverged",
+            "opposed": "the interval lies beyond zero against the claim",
+            "unresolved": f"a seed of {a} diverged, and the interval holds zero",
+        }[outcome]
+        numbers = (lost[0] / of[0] - lost[1] / of[1], low, high)
+        why = f"{told} ({_interval(low, high, 2)} of the difference); {rests}."
+        return self.told(link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why)
+
+    def values(self, link: Link, a: str, data: tuple[str, str]) -> pd.DataFrame:
+        """What a link is about, as scores: an image's, or with the image `OF_RUN` a run's."""
+        if link.metric == "spread":
+            rows = self.spreads
+        elif link.metric == "seconds":
+            rows = self.completed.assign(value=self.completed["seconds"], image=OF_RUN)
+        elif link.metric == "worse_than_filler":
+            rows, filler = self.psnr(data[0]), self.variant("filler", data[0])
+            rows = worse_than(rows[rows["variant"] == a], rows[rows["variant"] == filler])
+        else:
+            chosen = product(dict.fromkeys(pair(link.output)), dict.fromkeys(data))
+            return pd.concat([self.frames.select(link.metric, str(link.of), *each) for each in chosen])
+        return rows.assign(metric=link.metric, region=link.of, output=link.output)
+
+    def psnr(self, data: str) -> pd.DataFrame:
+        """The PSNR of the hole in the completed runs' composites."""
+        return hole_psnr(self.frames, data)
+
+    @cached_property
+    def spreads(self) -> pd.DataFrame:
+        """Of each run's joint stage: log10 of the 95th to the 5th percentile of the critics' gradient at G's output."""
+        curves = self.frames.curves
+        keep = (curves["stage"] == "joint") & (curves["network"] == "generator")
+        own = curves[keep & (curves["term"] == "adversarial_gradient")].astype({"value": float})
+        norms = own.groupby(["run", "variant", "data", "seed"], observed=True)["value"]
+        spreads = (norms.quantile(0.95) / norms.quantile(0.05)).map(np.log10)
+        return spreads.reset_index().assign(image=OF_RUN)
+
+    def recorded(self, link: Link, values: pd.DataFrame, variant: str | float, data: str, output: str) -> None:
+        """Raises where runs completed of which this was never recorded."""
+        own = self.completed[(self.completed["variant"] == variant) & (self.completed["data"] == data)]
+        if len(own) and not own["run"].isin(values.loc[values["output"] == output, "run"]).any():
+            seen = f" ({output})" if output != "composite" else ""
+            raise _Lacking(f"not recorded for {variant}{seen} in this output{AGAIN if link.metric in METRICS else ''}")
+
+    # Computed links
+
+    def computed(self, link: Link) -> Finding:
+        """Exact, from the networks as they are built. Of links without b: whether all differ, and the least effect."""
+        unit = QUANTITIES[link.metric].unit
+        a, ours = self.networks(link.a, link.of)
+        values = {name: _value(network, link.metric) for name, network in ours.items()}
+        b, theirs = self.networks(link.b, link.of) if isinstance(link.b, str | Mapping) else ("", {})
+        n = len(ours) + len(theirs)
+        counts = _count(n, "network")
+        if theirs:
+            x, y = sum(values.values()), sum(_value(network, link.metric) for network in theirs.values())
+            holds, effect = EXACT[link.direction or "equal"](x, y), x - y
+            told = f", {a} against {b}: {_exact(x, unit)} against {_exact(y, unit)}"
+        else:
+            pairs = list(combinations(values.values(), 2))
+            holds = all(x != y for x, y in pairs)
+            effect = min(abs(x - y) for x, y in pairs) if holds else 0.0
+            told = f" in {a}: " + ", ".join(f"{name} {_exact(value, unit)}" for name, value in values.items())
+        outcome: Outcome = "supported" if holds else "opposed"
+        as_claimed = "as claimed" if holds else "against the claim"
+        why = f"{link.subject}{told} (exact, n = {counts}); {as_claimed}."
+        return self.told(link, a, b, outcome=outcome, numbers=(effect,), n=n, counts=counts, why=why)
+
+    def networks(self, spec: Spec, of: str | Sequence[str]) -> tuple[str, dict[str, Mapping[str, Any]]]:
+        """A variant's name, and those of its networks that a link is about, by name."""
+        described = self.frames.study["networks"]
+        if not described:
+            raise _Lacking(f"what was built is not recorded in this output{AGAIN}")
+        try:
+            variant = self.variant(spec)
+        except _Lacking:
+            if spec != UNDILATED:
+                raise
+            reference, own = self.networks("reference", of)
+            if not all(network.get("layers") for network in own.values()):
+                raise
+            return f"{reference} without its dilation", {name: _undilated(each) for name, each in own.items()}
+        built = {str(network["name"]): network for network in (described.get(variant) or {}).get("networks", [])}
+        names = [of] if isinstance(of, str) else list(of)
+        if of == "critics":
+            names = [name for name in built if name != "generator"]
+        if missing := [name for name in names if name not in built]:
+            raise _Lacking(f"{variant} has no network {' and '.join(missing)}")
+        return variant, {name: built[name] for name in names}
+
+    # What the study has
+
+    def beside(self, theirs: str) -> str:
+        """The first data set of the study that stands beside the paper's."""
+        every = self.frames.data_sets()
+        found = next((name for name in every if counterpart(self.frames, name) == theirs), None)
+        if found is None:
+            raise _Lacking(f"no data set of this study stands beside {theirs}; it has {', '.join(every) or 'none'}")
+        return found
+
+    def variant(self, spec: Spec, data: str | None = None) -> str:
+        """The first variant, on a data set or at all, that is what is asked for; the reference before all others."""
+        own = self.named if data is None else self.named[self.named["data"] == data]
+        methods = dict(zip(own["variant"].tolist(), own["method"].tolist(), strict=True))
+        found: str | None = None
+        if isinstance(spec, Mapping):
+            found = self.differing(spec, methods)
+        elif spec == "reference":
+            found = self.reference if self.reference in methods else None
+        elif spec == "filler":
+            found = self.filler(str(data))
+        else:
+            found = next((variant for variant, method in methods.items() if method == spec), None)
+        if found is None:
+            on = f" on {data}" if data else ""
+            if spec == "filler" and set(FILLERS) & set(methods.values()):
+                raise _Lacking(f"no run of a trivial filler has completed{on}")
+            raise _Lacking(f"this study has no run of {self.words(spec)}{on}{self.addition(spec)}")
+        return found
+
+    def differing(self, spec: Mapping[str, Any], methods: Mapping[str, str]) -> str | None:
+        """The first of the variants that is the reference but for what is named."""
+        configs = self.frames.study["configs"] or {}
+        if self.reference not in configs:
+            raise _Lacking(f"the variants' options are not recorded, so that none is known to be {self.words(spec)}")
+        theirs = configs[self.reference]
+        for variant in dict.fromkeys([self.reference, *methods]):
+            ours = configs.get(variant)
+            if variant not in methods or ours is None or ours["method"] != theirs["method"]:
+                continue
+            wanted = differs(ours["options"], theirs["options"], spec["differs"])
+            if wanted and not ("unlike" in spec and differs(ours["options"], theirs["options"], spec["unlike"])):
+                return variant
+        return None
+
+    def filler(self, data: str) -> str | None:
+        """The better trivial filler."""
+        return best_filler(self.frames, data)
+
+    def worst(self, variant: str, data: str) -> str:
+        """The images with a variant's lowest PSNR of the hole, averaged over seeds, in words."""
+        rows = self.psnr(data)
+        means = rows[rows["variant"] == variant].groupby("image", observed=True)["value"].mean()
+        named = ", ".join(str(image) for image in means.nsmallest(WORST_SHOWN).index)
+        return f", and the lowest PSNR of the hole, averaged over seeds, have {named}" if named else ""
+
+    def words(self, spec: Spec | float | None) -> str:
+        """What a variant is, for a reader."""
+        reference = self.reference or "the proposed model"
+        if isinstance(spec, Mapping):
+            told = [
+                f"another {key} of {_listed(value)}" if isinstance(value, Mapping) else _listed({key: value})
+                for key, value in spec["differs"].items()
+                if value != {}
+            ]
+            return f"{reference} with {' and '.join(told)}"
+        if isinstance(spec, str):
+            return {"reference": reference, "filler": "a trivial filler"}.get(spec, spec)
+        return "" if spec is None else f"{spec:g}"
+
+    def addition(self, spec: Spec) -> str:
+        """What a variant takes in runs.yaml, where that is simple."""
+        reference = self.reference or "proposed"
+        if isinstance(spec, str):
+            name = {"reference": "proposed", "filler": FILLERS[-1]}.get(spec, spec)
+            options = f"extends: {reference}, method: {name}" if name in OF_THE_PROPOSED else f"method: {name}"
+        else:
+            changed = spec["differs"]
+            if any(isinstance(value, Mapping) or "." in key for key, value in changed.items()):
+                return ""
+            name = "_".join(f"{key}_{_plain(value)}" for key, value in changed.items())
+            options = f"extends: {reference}, {_listed(changed, ': ')}"
+        return f"; to have one, put this under variants in runs.yaml: {name}: {{{options}}}"
+
+
+def hole_psnr(frames: Frames, data: str) -> pd.DataFrame:
+    """The scores of the completed runs' PSNR of the hole, in the composite."""
+    rows = frames.select("psnr", "hole", "composite", data)
+    return rows[rows["run"].isin(frames.runs.loc[frames.runs["status"] == "completed", "run"])]
+
+
+def best_filler(frames: Frames, data: str) -> str | None:
+    """The trivial filler with the best mean PSNR of the hole, over the images that all of them have; None without."""
+    runs = frames.runs[(frames.runs["data"] == data) & frames.runs["method"].isin(FILLERS)]
+    rows = hole_psnr(frames, data)
+    rows = rows[rows["run"].isin(runs["run"])]
+    means = rows.groupby(["image", "variant"], observed=True)["value"].mean().unstack().dropna().mean()
+    return str(means.idxmax()) if len(means) else None
+
+
+def worse_than(rows: pd.DataFrame, filler: pd.DataFrame) -> pd.DataFrame:
+    """Scores, as 1 where they are below the filler's of the same image (averaged over its seeds), else 0.
+
+    Images that the filler did not repair are left out.
+    """
+    theirs = filler.groupby("image", observed=True)["value"].mean()
+    rows = rows[rows["image"].isin(theirs.index)]
+    return rows.assign(value=(rows["value"].to_numpy() < theirs.loc[rows["image"]].to_numpy()).astype(float))
+
+
+def published_of(link: Link) -> tuple[float, float] | None:
+    """The paper's own numbers of a and of b, where its Tables 6 to 8 have both and they are two."""
+    table = published()
+    found: list[float] = []
+    for spec, data in zip((link.a, link.b), link.sets, strict=True):
+        variant = "proposed" if spec == "reference" else spec
+        if isinstance(variant, str):
+            own = table[(table["data"] == data) & (table["metric"] == link.metric) & (table["variant"] == variant)]
+            found += own["value"].tolist()
+    one = link.a == link.b and link.sets[0] == link.sets[1]
+    return (found[0], found[1]) if len(found) == 2 and not one else None
+
+
+def differs(options: Mapping[str, Any], reference: Mapping[str, Any], named: Mapping[str, Any]) -> bool:
+    """Whether options are the reference's but for those named by dotted keys, and there what is asked for.
+
+    A mapping is asked for in the keys that it names; those beside them are free.
+    """
+
+    def rest(flat: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in flat.items() if not any(f"{key}.".startswith(f"{n}.") for n in named)}
+
+    ours = _flat(options)
+    asked = all(ours.get(key, ...) == value for key, value in _flat(named).items())
+    return asked and rest(ours) == rest(_flat(reference))
+
+
+def _value(network: Mapping[str, Any], metric: str) -> float:
+    """A number of a network; a receptive field that is the whole image is infinite."""
+    value = network[metric]
+    return value if isinstance(value, int | float) else np.inf
+
+
+def _undilated(network: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A network with dilation 1 throughout, whose layers have the same weights and meet as many values.
+
+    A layer's dilation d widens the field by (kernel - 1) (d - 1) steps between its inputs, counted in pixels.
+    """
+    step, wider = 1.0, 0.0
+    for layer in network["layers"]:
+        if (layer.get("dilation") or 1) > 1:
+            wider += step * (layer["kernel"] - 1) * (layer["dilation"] - 1)
+        step *= layer.get("stride") or 1
+    return {**network, "receptive_field": _value(network, "receptive_field") - wider}
+
+
+def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested options by dotted keys; an empty mapping has none."""
+    found = {}
+    for key, value in options.items():
+        found.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
+    return found
+
+
+# Words
+
+
+def _sentence(link: Link, found: Comparison) -> str:
+    """The effect with all that it takes to judge it, and for a link what its outcome rests on."""
+    quantity = QUANTITIES[link.metric]
+    digits = _digits(quantity, found.low, found.high)
+    a, b = found.a, found.b if isinstance(found.b, str) else f"{found.b:g}"
+    on = f" on {found.data}" if isinstance(found.data, str) else ""
+    outputs, sets = pair(found.output), pair(found.data)
+    if outputs[0] != outputs[1]:
+        a, b = f"{a} ({outputs[0]})", f"{b} ({outputs[1]})"
+    if sets[0] != sets[1]:
+        a, b = f"{a} on {sets[0]}", f"{b} on {sets[1]}"
+    told = f"{link.subject}{on}, {a}" + (f" against {b}" if found.b != 0 else "")
+    if np.isfinite(found.difference):
+        effect = f"{found.difference:+z.{digits}f} {quantity.unit}".rstrip()
+        details = [_interval(found.low, found.high, digits), f"n = {_counts(link, found)}"]
+        if np.isfinite(found.low) and (published_of(link) or found.outcome == "unresolved"):
+            details.append(f"resolvable {resolvable(found):.{digits}f}")
+        told = f"{told}: {effect} ({', '.join(details)})"
+    return "; ".join([told, *([found.why] if link.direction else []), *_published_words(link)]) + "."
+
+
+def _published_words(link: Link) -> Iterator[str]:
+    """The paper's own difference, and whether it says what the paper claims."""
+    if theirs := published_of(link):
+        quantity = QUANTITIES[link.metric]
+        difference = theirs[0] - theirs[1]
+        yield f"published {difference:+.{quantity.digits}f} {quantity.unit}".rstrip()
+        if difference * {"more": 1, "less": -1}.get(link.direction or "", 0) < 0:
+            yield f"the paper's own {theirs[0]:g} and {theirs[1]:g} say otherwise"
+
+
+def _digits(quantity: Metric, *numbers: float) -> int:
+    """The decimals that it takes to see on which side of zero each number lies: four more than usual at most."""
+    least = min((abs(number) for number in numbers if np.isfinite(number) and number), default=1.0)
+    return int(np.clip(np.ceil(-np.log10(2 * least)), quantity.digits, quantity.digits + 4))
+
+
+def _interval(low: float, high: float, digits: int) -> str:
+    return f"95% interval {low:+z.{digits}f} to {high:+z.{digits}f}" if np.isfinite(low) else "no interval"
+
+
+def _seedless(link: Link, found: Comparison) -> bool:
+    """Whether b is a filler or a number, which has no seeds."""
+    return link.b == "filler" or not isinstance(found.b, str)
+
+
+def _counts(link: Link, found: Comparison) -> str:
+    """What n counts."""
+    a, b = found.n_seeds
+    seeds = _count(a, "paired seed") if found.paired else _seeds(a, b)
+    if _seedless(link, found):
+        seeds = _count(a, "seed")
+    images = f", {_count(found.n_images, 'image')}" if found.n_images else ""
+    groups = f" of {_count(found.n_groups, 'group')}" if found.n_groups < found.n_images else ""
+    return f"{seeds}{images}{groups}"
+
+
+def _seeds(a: int, b: int) -> str:
+    return f"{_count(a, 'seed')} each" if a == b else f"{a} and {b} seeds"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
+def _exact(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}".rstrip() if np.isfinite(value) else "the whole image"
+
+
+def _listed(options: Mapping[str, Any], equals: str = " ") -> str:
+    return ", ".join(f"{key}{equals}{_plain(value)}" for key, value in options.items())
+
+
+def _plain(value: Any) -> str:
+    """A value as it is written in a study file."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,144 @@
+"""The paper's claims as data: paper.yaml says of each what it takes to decide it.
+
+A claim is a chain of links, each about one quantity of two variants, of one, or of networks as they are built.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from typing import Any, Literal, get_args
+
+from reports.analysis.naming import METRICS, Metric
+from reports.analysis.published import paper
+from reports.analysis.statistics import Direction
+
+Spec = str | Mapping[str, Any]
+"""A variant by what it is: 'reference', a method's name, 'filler', or {differs, unlike} from the reference."""
+
+OF_NETWORKS = {
+    "receptive_field": Metric("Receptive field", "px", 1, 0),
+    "parameters": Metric("Parameters", "", -1, 0),
+    "macs": Metric("Multiply-accumulates an image", "", -1, 0),
+}
+OF_RUNS = {
+    "spread": Metric("Spread (95th to 5th percentile) of the adversarial gradient", "decades", -1, 2),
+    "seconds": Metric("Time of a run", "s", -1, 1),
+    "diverged": Metric("Share of seeds that diverged", "", -1, 2),
+}
+QUANTITIES = {
+    **METRICS,
+    **OF_RUNS,
+    **OF_NETWORKS,
+    "worse_than_filler": Metric("Share of images that a trivial filler repairs better", "", -1, 3),
+}
+"""All that a link can be about."""
+
+PARTS = {
+    "hole": " of the hole",
+    "whole": " of the whole image",
+    "boundary": " at the hole's boundary",
+    "generator": " of the generator",
+    "critics": " of all critics",
+}
+"""What a link can be of, in words; what does not stand here needs none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One thing that a claim says of a - b. `of`: a region of the image, 'run', 'critics', or networks by name.
+
+    `output`, `data`: one, or a's and b's; `data` 'each' is every set of the study. A control has no `direction`:
+    it is shown and decides nothing.
+    """
+
+    a: Spec
+    b: Spec | float | None = None
+    metric: str
+    of: str | Sequence[str]
+    output: str | Sequence[str] = "composite"
+    data: str | Sequence[str] = "CelebA"
+    direction: Direction | Literal["differ"] | None = None
+    margin: float | None = None
+
+    @property
+    def sets(self) -> tuple[str, str]:
+        """The paper's data sets of a and of b."""
+        return pair(self.data)
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for a reader."""
+        return QUANTITIES[self.metric].label + (PARTS.get(self.of, "") if isinstance(self.of, str) else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim in our words, `where` the paper makes it, and what decides it.
+
+    `evidence`: 'measured' in runs, 'computed' from the networks, or 'both'.
+    """
+
+    id: str
+    claim: str
+    where: str
+    evidence: str
+    links: tuple[Link, ...]
+    controls: tuple[Link, ...] = ()
+
+
+@cache
+def claims() -> tuple[Claim, ...]:
+    """The claims of paper.yaml, in its order."""
+    return read_claims(paper()["claims"])
+
+
+def read_claims(entries: Sequence[Mapping[str, Any]]) -> tuple[Claim, ...]:
+    """Claims from plain data. Raises ValueError with the place, what was got and what is allowed."""
+    found = []
+    for number, entry in enumerate(entries):
+        place = f"claims.{entry.get('id', number)}"
+        _keys(entry, Claim, place)
+        _one_of(entry["evidence"], ("measured", "computed", "both"), f"{place}.evidence")
+        links = [_link(link, f"{place}.links.{n}", decides=True) for n, link in enumerate(entry["links"])]
+        controls = [
+            _link(link, f"{place}.controls.{n}", decides=False) for n, link in enumerate(entry.get("controls", ()))
+        ]
+        found.append(Claim(**{**entry, "links": tuple(links), "controls": tuple(controls)}))
+    return tuple(found)
+
+
+def _link(entry: Mapping[str, Any], place: str, *, decides: bool) -> Link:
+    _keys(entry, Link, place)
+    _one_of(entry["metric"], QUANTITIES, f"{place}.metric")
+    for data in pair(entry.get("data", "each")):
+        _one_of(data, (*paper()["data"], "each"), f"{place}.data")
+    if decides:
+        _one_of(entry.get("direction"), (*get_args(Direction), "differ"), f"{place}.direction")
+    if "b" not in entry and entry.get("direction") != "differ":
+        raise ValueError(f"paper.yaml: {place}: 'b' is missing")
+    by_chance = entry["metric"] not in (*OF_NETWORKS, "diverged")
+    if by_chance and entry.get("direction") in ("no less", "no more", "equal") and "margin" not in entry:
+        raise ValueError(f"paper.yaml: {place}: 'margin' is missing; {entry['direction']!r} is said of one")
+    for side in ("a", "b"):
+        for key in entry[side] if isinstance(entry.get(side), Mapping) else ():
+            _one_of(key, ("differs", "unlike"), f"{place}.{side}")
+    return Link(**entry)
+
+
+def _keys(entry: Mapping[str, Any], kind: type[Any], place: str) -> None:
+    known = {field.name: field.default is MISSING for field in fields(kind)}
+    for key in entry:
+        _one_of(key, known, place)
+    for key, needed in known.items():
+        if needed and key not in entry:
+            raise ValueError(f"paper.yaml: {place}: {key!r} is missing")
+
+
+def _one_of(value: Any, allowed: Iterable[str], place: str) -> None:
+    if value not in allowed:
+        raise ValueError(f"paper.yaml: {place}: {value!r} is unknown; choose {', '.join(allowed)}")
+
+
+def pair(value: str | Sequence[str]) -> tuple[str, str]:
+    """a's and b's."""
+    return (value, value) if isinstance(value, str) else (value[0], value[1])

@@ -1,0 +1,61 @@
+"""The paper's own numbers, read from paper.yaml."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import pandas as pd
+from ruamel.yaml import YAML
+
+from reports.analysis.frames import Frames
+
+
+@cache
+def paper() -> Mapping[str, Any]:
+    """All of paper.yaml."""
+    loaded: Mapping[str, Any] = YAML(typ="safe").load(
+        resources.files("reports.analysis").joinpath("paper.yaml").read_text("utf-8")
+    )
+    return loaded
+
+
+@cache
+def published() -> pd.DataFrame:
+    """The numbers of Tables 6 to 8. Columns: table, data, method, variant, metric, value (dB or 0..1)."""
+    rows = [{"table": table["table"], **row} for table in paper()["tables"] for row in table["rows"]]
+    return pd.DataFrame(rows)
+
+
+def counterpart(frames: Frames, data: str) -> str | None:
+    """The paper's data set that `data` stands beside, or None.
+
+    That which the study says it is `like`; else a data set is matched by its name and kind. Where none of
+    the study's matches, the first stands beside CelebA, on which the paper compares methods; the report says so.
+    """
+    entries = {str(entry["name"]): entry for entry in frames.study["data"] or []}
+    matched = {name: _match(name, entries.get(name, {})) for name in frames.data_sets()}
+    if data in matched and not any(matched.values()) and data == next(iter(matched)):
+        return "CelebA"
+    return matched.get(data)
+
+
+def _match(name: str, entry: Mapping[str, Any]) -> str | None:
+    if entry.get("like") in paper()["data"]:
+        return str(entry["like"])
+    ours = f"{name} {entry.get('kind', '')}".lower()
+    for theirs, known in paper()["data"].items():
+        if any(word in ours for word in known["words"]):
+            return str(theirs)
+    return None
+
+
+def published_values(frames: Frames, data: str, metric: str) -> dict[str, float]:
+    """Our variant -> the paper's value on the counterpart of `data`; its proposed model is the study's reference."""
+    table = published()
+    chosen = table[(table["data"] == counterpart(frames, data)) & (table["metric"] == metric)]
+    reference = frames.study["reference"] or "proposed"
+    return {
+        reference if variant == "proposed" else variant: float(value)
+        for variant, value in zip(chosen["variant"], chosen["value"], strict=True)
+    }

@@ -1,0 +1,503 @@
+"""Intervals for few seeds and many images.
+
+Seeds and test images are both drawn by chance, and an interval over one of them alone speaks of the other
+as if it were fixed. So each estimate m has two variances: A from the seeds, B from the images, and the
+interval
+
+    m +- sqrt(t^2 A + z^2 B)
+
+with t of the seeds' degrees of freedom (paired, or Welch-Satterthwaite) and z = 1.96 at 95%. Simulated
+coverage with three seeds is 96 to 98%; tests/reports/analysis/test_statistics.py repeats that. There are no
+p-values: at three seeds the smallest that a sign-flip test can give is .25.
+
+A claim "a is better than b" is *supported* where the interval lies beyond zero in its direction, *opposed*
+where it lies beyond zero on the other side, *negligible* where the 90% interval lies within the margin,
+else *unresolved*; under three seeds always unresolved. A diverged seed of a blocks *supported*. "No worse"
+is held against the margin in place of zero, and "equal" is two such claims at once (`verdict`).
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import special, stats
+
+from reports.analysis.naming import metric_of
+
+Floats = npt.NDArray[np.float64]
+Outcome = Literal["supported", "opposed", "negligible", "unresolved"]
+Direction = Literal["more", "less", "no less", "no more", "equal"]
+"""What is claimed of a difference. "No less" and "no more": by no more than the margin; "equal": within it."""
+
+ENOUGH_SEEDS = 3
+OF_RUN = ""
+"""Stands in place of an image's name where a value is a run's as a whole: no image's chance is in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A mean, or a difference of means, with its two sources of chance."""
+
+    mean: float
+    seeds_variance: float
+    degrees: float
+    images_variance: float
+
+    def half_width(self, level: float = 0.95) -> float:
+        """Half the interval's width at that level; NaN where a source of chance cannot be estimated."""
+        quantile = (1 + level) / 2
+        z = special.ndtri(quantile)
+        t = z if self.degrees == np.inf else special.stdtrit(self.degrees, quantile)
+        return float(np.sqrt(t**2 * self.seeds_variance + z**2 * self.images_variance))
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """(low, high) at that level."""
+        half = self.half_width(level)
+        return self.mean - half, self.mean + half
+
+
+UNKNOWN = Estimate(mean=np.nan, seeds_variance=np.nan, degrees=np.nan, images_variance=np.nan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanInterval:
+    """One variant's mean. `by_seed`: seed -> mean over images; low and high are NaN under two seeds."""
+
+    mean: float
+    low: float
+    high: float
+    by_seed: dict[int, float]
+    n_images: int
+    diverged: int
+    level: float
+
+    @property
+    def n_seeds(self) -> int:
+        """How many seeds entered."""
+        return len(self.by_seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A claim about a - b, such as "a is better than b", against what was measured.
+
+    `b`: a variant, or the number that a's mean is held against. `output` and `data` are pairs where a's and b's
+    differ. `difference`, `low`, `high`, `low90`, `high90` are of a - b in the metric's unit,
+    whatever its direction. `n_seeds`, `diverged`: of a and of b. `n_images` entered, on different data sets
+    those of both, and none where the values are of runs; `images_left_out` were not scored by both, or not
+    finite. `paired`: seeds were paired. `why` says in words what the outcome rests on.
+    """
+
+    a: str
+    b: str | float
+    metric: str
+    region: str
+    output: str | tuple[str, str]
+    data: str | tuple[str, str]
+    difference: float
+    low: float
+    high: float
+    low90: float
+    high90: float
+    n_seeds: tuple[int, int]
+    n_images: int
+    n_groups: int
+    images_left_out: int
+    paired: bool
+    level: float
+    margin: float | None
+    diverged: tuple[int, int]
+    outcome: Outcome
+    why: str
+
+
+def estimate(
+    a: Floats,
+    b: Floats | None = None,
+    *,
+    paired: bool = False,
+    groups: npt.NDArray[np.int64] | None = None,
+    fixed: tuple[bool, bool] = (False, False),
+) -> Estimate:
+    """The mean of `a` (S_a, I), or of `a` - `b` (S_b, I), seeds by images; of runs as a whole (S_a,), (S_b,).
+
+    `groups` (I,): the cluster of each image. `fixed`: the method has no seed, its rows are one row repeated.
+    """
+    of_runs = a.ndim == 1
+    a = a.reshape(len(a), -1)[: 1 if fixed[0] else None]
+    if b is None:
+        per_image = a.mean(axis=0)
+        seeds_variance, degrees = _of_seeds(a.mean(axis=1), fixed[0])
+    else:
+        b = b.reshape(len(b), -1)[: 1 if fixed[1] else None]
+        per_image = a.mean(axis=0) - b.mean(axis=0)
+        if paired:
+            assert a.shape == b.shape and not any(fixed)
+            seeds_variance, degrees = _of_seeds((a - b).mean(axis=1), False)
+        else:
+            parts = [_of_seeds(a.mean(axis=1), fixed[0]), _of_seeds(b.mean(axis=1), fixed[1])]
+            seeds_variance, degrees = _welch(parts)
+    return Estimate(
+        mean=float(per_image.mean()),
+        seeds_variance=seeds_variance,
+        degrees=degrees,
+        images_variance=0.0 if of_runs else _of_images(per_image, groups),
+    )
+
+
+def apart(a: Estimate, b: Estimate) -> Estimate:
+    """a - b of two estimates that share neither seeds nor images."""
+    seeds_variance, degrees = _welch([(each.seeds_variance, each.degrees) for each in (a, b)])
+    return Estimate(
+        mean=a.mean - b.mean,
+        seeds_variance=seeds_variance,
+        degrees=degrees,
+        images_variance=a.images_variance + b.images_variance,
+    )
+
+
+def _of_seeds(means: Floats, fixed: bool) -> tuple[float, float]:
+    """Variance of the mean of `means` (S,), and its degrees of freedom."""
+    if fixed:
+        return 0.0, np.inf
+    if len(means) < 2:
+        return np.nan, np.nan
+    return float(means.var(ddof=1) / len(means)), len(means) - 1.0
+
+
+def _welch(parts: list[tuple[float, float]]) -> tuple[float, float]:
+    """Variance of a difference of means, each given with its own and its degrees; Welch-Satterthwaite's degrees."""
+    total = sum(variance for variance, _ in parts)
+    spread = sum(variance**2 / degrees for variance, degrees in parts)
+    return total, total**2 / spread if spread else np.inf
+
+
+def _of_images(per_image: Floats, groups: npt.NDArray[np.int64] | None) -> float:
+    """Variance of the mean over images (I,), by clusters of any size.
+
+    With clusters of one size this is the variance of their means over their number; with single images,
+    s^2 / I.
+    """
+    residuals = per_image - per_image.mean()
+    sums = residuals if groups is None else np.bincount(groups, weights=residuals)
+    if len(sums) < 2:
+        return np.nan
+    return float(len(sums) / (len(sums) - 1) * np.square(sums).sum() / len(per_image) ** 2)
+
+
+def simultaneous(level: float, intervals: int) -> float:
+    """The level of each of several intervals that hold together at `level` (Bonferroni)."""
+    return 1 - (1 - level) / max(intervals, 1)
+
+
+def shares(a: tuple[int, int], b: tuple[int, int], level: float = 0.95) -> tuple[float, float]:
+    """(low, high) of the difference of two shares, each (so many, of how many): Newcombe 1998, method 10."""
+    z = stats.norm.ppf((1 + level) / 2)
+    (p, low_p, high_p), (q, low_q, high_q) = (_wilson(*each, z) for each in (a, b))
+    return (
+        float(p - q - np.hypot(p - low_p, high_q - q)),
+        float(p - q + np.hypot(high_p - p, q - low_q)),
+    )
+
+
+def _wilson(found: int, of: int, z: float) -> tuple[float, float, float]:
+    """A share and its interval, Wilson 1927."""
+    share = found / of
+    middle = (share + z**2 / (2 * of)) / (1 + z**2 / of)
+    half = z / (1 + z**2 / of) * np.sqrt(share * (1 - share) / of + z**2 / (4 * of**2))
+    return share, middle - half, middle + half
+
+
+def select(scores: pd.DataFrame, *, metric: str, region: str, output: str, data: str | None = None) -> pd.DataFrame:
+    """The rows of `scores` of one metric, region and output, and of one data set unless None."""
+    keep = (scores["metric"] == metric) & (scores["region"] == region) & (scores["output"] == output)
+    return scores[keep if data is None else keep & (scores["data"] == data)]
+
+
+def mean_interval(
+    runs: pd.DataFrame,
+    scores: pd.DataFrame,
+    variant: str,
+    *,
+    metric: str = "psnr",
+    region: str = "hole",
+    output: str = "composite",
+    data: str | None = None,
+    level: float = 0.95,
+) -> MeanInterval:
+    """A variant's mean over images and completed seeds; all NaN where nothing was scored.
+
+    Raises ValueError where `data` is None and the variant ran on several data sets.
+    """
+    data = _one_data_set(runs, [variant], data)
+    sample = _sample(runs, scores, variant, metric=metric, region=region, output=output, data=data)
+    images = sample.finite()
+    found = sample.estimate(images)
+    low, high = found.interval(level)
+    by_seed = sample.values[images].to_numpy().mean(axis=1) if len(images) else ()
+    return MeanInterval(
+        mean=found.mean,
+        low=low,
+        high=high,
+        by_seed={int(seed): float(mean) for seed, mean in zip(sample.values.index, by_seed, strict=False)},
+        n_images=len(images),
+        diverged=sample.diverged,
+        level=level,
+    )
+
+
+def compare(
+    runs: pd.DataFrame,
+    scores: pd.DataFrame,
+    a: str,
+    b: str | float,
+    *,
+    metric: str = "psnr",
+    region: str = "hole",
+    output: str | tuple[str, str] = "composite",
+    data: str | tuple[str, str] | None = None,
+    direction: Direction | None = None,
+    margin: float | None = None,
+    level: float = 0.95,
+) -> Comparison:
+    """What is claimed of variant `a` less variant `b`, or less the number `b`, by this module's rule.
+
+    `direction`: by default that a is better. `output`, `data`: one, or a's and b's. On one data set images are
+    paired: those that both have. Seeds are paired where both variants' runs of every common seed share their
+    start, otherwise the interval is Welch's. `margin` (the metric's unit): within it a difference is
+    negligible. Runs that did not complete never enter; a diverged one of `a` blocks "supported", and where
+    neither side is the claimed winner ("equal", two data sets) one of `b` does, too.
+
+    Raises ValueError where the metric is unknown and no direction given, or where `data` is None and the
+    variants ran on several data sets.
+    """
+    direction = direction or ("more" if metric_of(metric).better > 0 else "less")
+    sets = data if isinstance(data, tuple) else (_one_data_set(runs, [a, str(b)], data),) * 2
+    outputs = output if isinstance(output, tuple) else (output, output)
+    left = _sample(runs, scores, a, metric=metric, region=region, output=outputs[0], data=sets[0])
+    if isinstance(b, str):
+        right = _sample(runs, scores, b, metric=metric, region=region, output=outputs[1], data=sets[1])
+    else:
+        right = left.scoring(b)
+    together = sets[0] == sets[1]
+    paired = together and left.starts_as(right)
+    if paired:
+        seeds = left.values.index.intersection(right.values.index)
+        left, right = left.at(seeds), right.at(seeds)
+    images = [left.finite(), right.finite()]
+    every = [left.values.columns, right.values.columns]
+    if together:
+        images, every = [images[0].intersection(images[1])], [every[0].union(every[1])]
+        found = left.estimate(images[0], right, paired=paired)
+    else:
+        found = apart(left.estimate(images[0]), right.estimate(images[1]))
+    low, high = found.interval(level)
+    low90, high90 = found.interval(0.90)
+
+    few = [side.variant for side in (left, right) if len(side.values) < ENOUGH_SEEDS and not side.fixed]
+    outcome: Outcome = "unresolved"
+    if few:
+        both = "both " if paired and a != b else ""
+        why = f"fewer than {ENOUGH_SEEDS} seeds completed for {both}{' and '.join(dict.fromkeys(few))}"
+    else:
+        diverged = left.diverged + (right.diverged if direction == "equal" or not together else 0)
+        outcome, why = verdict(found, direction, margin=margin, level=level, diverged=diverged)
+    return Comparison(
+        a=a,
+        b=b,
+        metric=metric,
+        region=region,
+        output=output,
+        data=sets[0] if together else sets,
+        difference=found.mean,
+        low=low,
+        high=high,
+        low90=low90,
+        high90=high90,
+        n_seeds=(len(left.values), len(right.values) if isinstance(b, str) else 0),
+        n_images=sum(len(own.drop(OF_RUN, errors="ignore")) for own in images),
+        n_groups=sum(len(np.unique(side.groups(own))) for side, own in zip((left, right), images, strict=False)),
+        images_left_out=sum(map(len, every)) - sum(map(len, images)),
+        paired=paired,
+        level=level,
+        margin=margin,
+        diverged=(left.diverged, right.diverged),
+        outcome=outcome,
+        why=why,
+    )
+
+
+def resolvable(comparison: Comparison) -> float:
+    """The smallest true effect that this n would tell from none: the interval's half-width, in the metric's unit."""
+    return (comparison.high - comparison.low) / 2
+
+
+def verdict(
+    found: Estimate, direction: Direction, *, margin: float | None = None, level: float = 0.95, diverged: int = 0
+) -> tuple[Outcome, str]:
+    """The outcome of a claim about an estimate, and what it rests on in words.
+
+    "more", "less": supported where the interval lies beyond zero in that direction, opposed beyond it on the
+    other side, negligible where the 90% interval lies within the margin, if there is one. "no less", "no more":
+    supported and opposed about the margin on the wrong side in place of zero. "equal": supported where the 90%
+    interval lies within the margin, two one-sided claims at once; opposed where the interval lies beyond it.
+    `diverged`: seeds that block "supported".
+
+    Raises ValueError where the claim is about a margin and has none.
+    """
+    if margin is None and direction not in ("more", "less"):
+        raise ValueError(f"margin: the claim {direction!r} needs one")
+    low, high = found.interval(level)
+    low90, high90 = found.interval(0.90)
+    if np.isnan(low):
+        return "unresolved", "too few finite scores to tell"
+    within = margin is not None and -margin < low90 and high90 < margin
+    if direction == "equal":
+        limit = margin or 0.0
+        holds, fails = within, low > limit or high < -limit
+        beyond, against = f"the 90% interval lies within {limit:g}", f"the interval lies beyond {limit:g}"
+        undecided = f"the 90% interval reaches beyond {limit:g}"
+    else:
+        sign = 1 if direction in ("more", "no less") else -1
+        bound = -sign * (margin or 0.0) if direction in ("no less", "no more") else 0.0
+        near, far = sorted((sign * (low - bound), sign * (high - bound)))
+        holds, fails = near > 0, far < 0
+        zero = f"{bound:+g}" if bound else "zero"
+        beyond = f"the interval lies beyond {zero} in the claimed direction"
+        against = f"the interval lies beyond {zero} against the claim"
+        undecided = f"the interval holds {zero}"
+    if holds and diverged:
+        return "unresolved", f"{beyond}, but {diverged} seed{'s' * (diverged > 1)} diverged"
+    if holds:
+        return "supported", beyond
+    if fails:
+        return "opposed", against
+    if within and direction in ("more", "less"):
+        return "negligible", f"the 90% interval lies within {margin:g}"
+    return "unresolved", undecided
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sample:
+    """A variant's completed runs on one data set.
+
+    `values`: (seeds, images). `starts`: the first trained stage of each run, by seed. `clusters`: of the images
+    that belong to one. `diverged`: how many runs did.
+    """
+
+    variant: str
+    values: pd.DataFrame
+    starts: pd.Series
+    clusters: Mapping[Hashable, str]
+    diverged: int
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is no trained variant but a filler or a number: its seeds are one row repeated."""
+        return bool(len(self.starts)) and bool((self.starts == "").all())
+
+    def finite(self) -> pd.Index:
+        """The images with a finite value at every seed."""
+        return self.values.columns[np.isfinite(self.values.to_numpy()).all(axis=0)]
+
+    def groups(self, images: pd.Index) -> npt.NDArray[np.int64]:
+        """The cluster of each image, numbered; its own where none is known."""
+        if not self.clusters:
+            return np.arange(len(images))
+        names = [("cluster", self.clusters[image]) if image in self.clusters else ("", image) for image in images]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return np.array([numbers[name] for name in names], dtype=np.int64)
+
+    def starts_as(self, other: "_Sample") -> bool:
+        """Whether both share a trained start at every seed that both have, and have one."""
+        seeds = self.values.index.intersection(other.values.index)
+        ours, theirs = self.starts.reindex(seeds), other.starts.reindex(seeds)
+        return bool(len(seeds)) and bool(((ours == theirs) & (ours != "") & ours.notna()).all())
+
+    def scoring(self, value: float) -> "_Sample":
+        """A filler that scores this number on every image of ours."""
+        values = pd.DataFrame(value, index=self.values.index[:1], columns=self.values.columns)
+        return replace(self, variant=f"{value:g}", values=values, starts=pd.Series([""]), diverged=0)
+
+    def at(self, seeds: pd.Index) -> "_Sample":
+        """Of these seeds alone."""
+        return replace(self, values=self.values.loc[seeds])
+
+    def array(self, images: pd.Index) -> Floats:
+        """(seeds, images), or (seeds,) where the values are of runs."""
+        values = self.values[images].to_numpy()
+        return values[:, 0] if len(images) == 1 and images[0] == OF_RUN else values
+
+    def estimate(self, images: pd.Index, other: "_Sample | None" = None, *, paired: bool = False) -> Estimate:
+        """The mean over these images, or of the difference from `other`; UNKNOWN where there are no values."""
+        if not (len(images) and len(self.values) and (other is None or len(other.values))):
+            return UNKNOWN
+        return estimate(
+            self.array(images),
+            other.array(images) if other else None,
+            paired=paired,
+            groups=self.groups(images),
+            fixed=(self.fixed, other is not None and other.fixed),
+        )
+
+
+def _sample(
+    runs: pd.DataFrame, scores: pd.DataFrame, variant: str, *, metric: str, region: str, output: str, data: str
+) -> _Sample:
+    own = _places(runs, variant=variant, data=data)
+    status, seeds = (_values(runs, name, own) for name in ("status", "seed"))
+    completed = status == "completed"
+    chosen = _places(scores, variant=variant, metric=metric, region=region, output=output, data=data)
+    chosen = chosen[np.isin(_values(scores, "seed", chosen), seeds[completed])]
+    clusters: Mapping[Hashable, str] = {}
+    if "group" in scores.columns:
+        named = scores[["image", "group"]].iloc[chosen].dropna(subset="group").drop_duplicates("image")
+        clusters = dict(zip(named["image"].tolist(), named["group"].tolist(), strict=True))
+    return _Sample(
+        variant=variant,
+        values=_wide(*(scores[name].iloc[chosen] for name in ("seed", "image", "value"))),
+        starts=pd.Series(_values(runs, "start", own)[completed], index=seeds[completed], dtype=object),
+        clusters=clusters,
+        diverged=int((status == "diverged").sum()),
+    )
+
+
+def _places(table: pd.DataFrame, **wanted: str) -> npt.NDArray[np.intp]:
+    """The places of the rows that have these values, one column after the other: each looks at what is left."""
+    (first, value), *others = wanted.items()
+    places = np.flatnonzero(table[first] == value)
+    for column, value in others:
+        places = places[np.asarray(table[column].array[places] == value, dtype=bool)]
+    return places
+
+
+def _values(table: pd.DataFrame, column: str, places: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    return np.asarray(table[column].array[places])
+
+
+def _wide(seed: pd.Series, image: pd.Series, value: pd.Series) -> pd.DataFrame:
+    """Values as (seeds, images), in order; NaN where a seed lacks an image.
+
+    Does what `pivot` does, many times faster. Raises ValueError where a seed has two values of an image.
+    """
+    seeds, row = np.unique(seed.to_numpy(), return_inverse=True)
+    column, images = pd.factorize(image, sort=True)
+    place = row * len(images) + column
+    if len(place) and np.bincount(place).max() > 1:
+        raise ValueError("scores: a run has two values of one image, metric, region and output")
+    values = np.full(len(seeds) * len(images), np.nan)
+    values[place] = value.to_numpy(dtype=float)
+    names = images.astype(images.categories.dtype) if isinstance(images, pd.CategoricalIndex) else pd.Index(images)
+    return pd.DataFrame(values.reshape(len(seeds), len(images)), index=pd.Index(seeds, name="seed"), columns=names)
+
+
+def _one_data_set(runs: pd.DataFrame, variants: list[str], data: str | None) -> str:
+    if data is not None:
+        return data
+    found = runs.loc[runs["variant"].isin(variants), "data"].unique().tolist()
+    if len(found) > 1:
+        raise ValueError(f"data: {variants} ran on several data sets; choose one of {found}")
+    return str(found[0]) if found else ""

@@ -1,0 +1,343 @@
+"""Tables 6 to 8, the contrasts drawn from them, blending, and the worst repairs."""
+
+from collections.abc import Hashable, Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from reports.analysis.claims import best_filler, hole_psnr, worse_than
+from reports.analysis.frames import EXTERNAL, Frames, NoDataError
+from reports.analysis.naming import group, label, metric_of, ordered, titled
+from reports.analysis.published import counterpart, published, published_values
+from reports.analysis.statistics import Comparison, compare, mean_interval, resolvable
+
+REGIONS = ("whole", "hole")
+BLENDED = {"psnr": "hole", "seam": "boundary", "sharpness": "hole"}
+"""What blending is judged by, and of which region."""
+STATUSES = ("diverged", "failed", "interrupted", "missing")
+CONTRASTED = (("psnr", "hole"), ("ssim", "whole"), ("ssim", "hole"))
+"""Metric and region of the contrasts: what the paper has numbers of, and the SSIM that no surround lifts."""
+WORST_SHOWN = 10
+
+
+def table_6(frames: Frames, data: str) -> pd.DataFrame:
+    """Table 6 with ours beside it: PSNR in dB. Columns as `results_table`."""
+    return results_table(frames, metric="psnr", data=data)
+
+
+def table_7(frames: Frames, data: str) -> pd.DataFrame:
+    """Table 7 with ours beside it: SSIM. Columns as `results_table`."""
+    return results_table(frames, metric="ssim", data=data)
+
+
+def results_table(
+    frames: Frames, *, metric: str, data: str, output: str = "composite", level: float = 0.95
+) -> pd.DataFrame:
+    """A row a variant: the paper's first, then controls, fillers, what was scored from files, and others; the paper's
+    stay where we ran none.
+
+    Columns: variant, label, group, published (NaN where the paper has none); for each region r of whole
+    and hole (reading R23: the paper does not say which it means) r, r_low, r_high and r_seeds (tuple of
+    each seed's mean); seeds and images that entered, notes; strong_whole, strong_hole (bool: of the trained methods
+    of the paper and the controls this is the best, and by `statistics.compare` better than the second best, its
+    interval beyond zero). Raises NoDataError where there is neither a run nor a published number.
+    """
+    values = published_values(frames, data, metric)
+    runs = frames.runs[frames.runs["data"] == data]
+    variants = ordered(frames, [*values, *runs["variant"].tolist()])
+    if not variants:
+        raise NoDataError(f"No run on {data} is known, and the paper has no number for it.")
+    chosen = {region: frames.select(metric, region, output, data) for region in REGIONS}
+    most = max((frame["image"].nunique() for frame in chosen.values()), default=0)
+    options: dict[str, Any] = {"metric": metric, "output": output, "data": data, "level": level}
+    rows = []
+    for variant in variants:
+        row: dict[str, object] = {
+            "variant": variant,
+            "label": titled(frames, variant),
+            "group": group(frames, variant),
+            "published": values.get(variant, np.nan),
+        }
+        seeds = images = 0
+        for region in REGIONS:
+            found = mean_interval(runs, chosen[region], variant, region=region, **options)
+            row |= {
+                region: found.mean,
+                f"{region}_low": found.low,
+                f"{region}_high": found.high,
+                f"{region}_seeds": tuple(found.by_seed.values()),
+            }
+            seeds, images = max(seeds, found.n_seeds), max(images, found.n_images)
+        rows.append({**row, "seeds": seeds, "images": images, "notes": _notes(runs, variant, seeds, images, most)})
+    table = pd.DataFrame(rows)
+    for region in REGIONS:
+        first, second = _best_two(table, runs, region, metric)
+        strong = first is not None and second is not None
+        if strong:
+            found_between = compare(runs, chosen[region], str(first), str(second), region=region, **options)
+            strong = found_between.outcome == "supported"
+        table[f"strong_{region}"] = strong & (table["variant"] == first)
+    return table
+
+
+def _best_two(table: pd.DataFrame, runs: pd.DataFrame, region: str, metric: str) -> tuple[str | None, str | None]:
+    """The best and the second best of the trained rows of the paper's methods and of the controls."""
+    trained = table["variant"].isin(runs.loc[runs["start"] != "", "variant"])
+    rivals = table[trained & table["group"].isin(["paper", "control"]) & table[region].notna()]
+    best = rivals.sort_values(region, ascending=metric_of(metric).better < 0, kind="stable")["variant"].tolist()
+    first, second, *_ = [*best, None, None]
+    return first, second
+
+
+def table_8(frames: Frames, *, level: float = 0.95) -> pd.DataFrame:
+    """Table 8 with ours beside it: the proposed model and the fillers on data like ImageNet and Places2.
+
+    A row for each of our data sets that stands beside one of the two, metric (PSNR in dB, SSIM) and variant. Columns:
+    data, counterpart, variant, label, metric, published (NaN where the paper has none), whole, whole_low, whole_high,
+    whole_seeds, hole, hole_low, hole_high, hole_seeds, seeds, images, notes, as in `results_table`. Where the study
+    has no such data set, `data` is empty and the published number stands alone.
+    """
+    reference = frames.study["reference"] or "proposed"
+    fixed = (frames.runs["start"] == "") & (frames.runs["method"] != EXTERNAL)
+    untrained = frames.runs.loc[fixed, ["data", "variant"]]
+    printed = published()
+    rows: list[Mapping[Any, Any]] = []
+    for theirs in printed.loc[printed["table"] == 8, "data"].unique():
+        beside = [data for data in frames.data_sets() if counterpart(frames, data) == theirs]
+        for data, metric in product(beside or [""], ("psnr", "ssim")):
+            of = {"data": data, "counterpart": theirs, "metric": metric}
+            if not data:
+                found = printed[(printed["data"] == theirs) & (printed["metric"] == metric)]
+                row = {"variant": reference, "label": label(reference), "published": float(found["value"].iloc[0])}
+                row |= {"seeds": 0, "images": 0, "notes": f"no data set of this study stands beside {theirs}"}
+                rows.append({**of, **row, **{f"{region}_seeds": () for region in REGIONS}})
+                continue
+            table = results_table(frames, metric=metric, data=data, level=level)
+            fillers = untrained.loc[untrained["data"] == data, "variant"]
+            chosen = table[(table["variant"] == reference) | table["variant"].isin(fillers)]
+            rows += chosen.assign(**of).to_dict("records")
+    columns = ["data", "counterpart", "variant", "label", "metric", "published"]
+    columns += [f"{region}{part}" for region in REGIONS for part in ("", "_low", "_high", "_seeds")]
+    return pd.DataFrame(rows, columns=[*columns, "seeds", "images", "notes"])
+
+
+def _notes(runs: pd.DataFrame, variant: str, seeds: int, images: int, most: int) -> str:
+    """What a reader must know about a row: seeds that are not in it, and why; a sample of the images; no training."""
+    own = runs[runs["variant"] == variant]
+    if own.empty:
+        return "not in this study"
+    ended = list(zip(own["status"].tolist(), own["seed"].tolist(), strict=True))
+    notes = []
+    for status in STATUSES:
+        lost = [str(seed) for how, seed in ended if how == status]
+        if lost:
+            notes.append(f"{len(lost)} of {len(own)} {status} (seed {', '.join(lost)})")
+    if any(how == "completed" for how, _ in ended) and not seeds:
+        notes.append("completed, but not scored")
+    if 0 < images < most:
+        notes.append(f"a sample of {images} of {most} images")
+    if (own["method"] == EXTERNAL).all():
+        fixed = ", without seeds: its interval is over images alone" if (own["start"] == "").all() else ""
+        notes.append(f"scored from files{fixed}")
+    elif (own["start"] == "").all() and seeds:
+        notes.append("not trained: all seeds are alike")
+    return "; ".join(notes)
+
+
+def contrasts(frames: Frames) -> list[tuple[str, str]]:
+    """What is put against what: the paper's two links, then the proposed model against the controls, and against what
+    was scored from files."""
+    reference, control = frames.study["reference"], frames.study["control"]
+    pairs = [(reference, "glcic"), ("glcic", "ce"), (reference, control), (reference, "single")]
+    pairs += [(reference, other) for other in frames.external()]
+    return [(a, b) for a, b in pairs if a is not None and b is not None and a != b]
+
+
+def contrast_table(
+    frames: Frames,
+    data: str,
+    *,
+    of: tuple[tuple[str, str], ...] = CONTRASTED,
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """A row a contrast and (metric, region): the claim that a is better than b, beside the paper's difference.
+
+    PSNR is of the hole alone: in a composite the whole image's differs from it by a constant, so that the
+    differences are equal. Columns: a, b, metric, region, published (NaN where the paper has none),
+    difference, low, high, resolvable, seeds_a, seeds_b, images, groups, paired, diverged_a, diverged_b,
+    outcome, why. Raises NoDataError where no contrast has runs of both.
+    """
+    present = set(frames.runs.loc[frames.runs["data"] == data, "variant"])
+    pairs = [(a, b) for a, b in contrasts(frames) if {a, b} <= present]
+    if not pairs:
+        raise NoDataError(f"No two variants that the paper contrasts ran on {data}.")
+    chosen = {(metric, region): frames.select(metric, region, "composite", data) for metric, region in of}
+    rows = []
+    for a, b in pairs:
+        for metric, region in of:
+            values = published_values(frames, data, metric)
+            found = compare(
+                frames.runs,
+                chosen[metric, region],
+                a,
+                b,
+                metric=metric,
+                region=region,
+                data=data,
+                level=level,
+            )
+            rows.append({"published": values.get(a, np.nan) - values.get(b, np.nan), **_row(found)})
+    return pd.DataFrame(rows)
+
+
+def resolvable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
+    """Whether so many seeds and images could have told the paper's own gain from none.
+
+    A row for the proposed model against GLCIC and against the control, each in PSNR of the hole (dB) and SSIM of the
+    whole image. Columns: a, b, metric, region, published (the paper's gain over GLCIC on CelebA, 0.16 dB and 0.006,
+    for both contrasts: it has no control), resolvable (the smallest true difference that would be told from none, in
+    the metric's unit; NaN under two seeds), enough (bool: resolvable is no more than published), difference, low,
+    high, seeds_a, seeds_b, images, groups, paired. Raises NoDataError where neither contrast has runs of both.
+    """
+    reference, control = frames.study["reference"], frames.study["control"]
+    ran = set(frames.runs.loc[frames.runs["data"] == data, "variant"])
+    if reference not in ran or not ran & {"glcic", control}:
+        raise NoDataError(f"Neither GLCIC nor the control ran on {data} beside the proposed model.")
+    table = contrast_table(frames, data, of=CONTRASTED[:2], level=level)
+    table = table[(table["a"] == reference) & table["b"].isin(["glcic", control])]
+    celeba = published().query("data == 'CelebA'")
+    gains = celeba.pivot(index="metric", columns="variant", values="value")
+    table = table.assign(published=table["metric"].map(gains["proposed"] - gains["glcic"]))
+    table = table.assign(enough=table["resolvable"] <= table["published"])
+    columns = ["a", "b", "metric", "region", "published", "resolvable", "enough", "difference", "low", "high"]
+    return table[[*columns, "seeds_a", "seeds_b", "images", "groups", "paired"]].reset_index(drop=True)
+
+
+def _row(found: Comparison) -> dict[str, object]:
+    return {
+        "a": found.a,
+        "b": found.b,
+        "metric": found.metric,
+        "region": found.region,
+        "difference": found.difference,
+        "low": found.low,
+        "high": found.high,
+        "resolvable": resolvable(found),
+        "seeds_a": found.n_seeds[0],
+        "seeds_b": found.n_seeds[1],
+        "images": found.n_images,
+        "groups": found.n_groups,
+        "paired": found.paired,
+        "diverged_a": found.diverged[0],
+        "diverged_b": found.diverged[1],
+        "outcome": found.outcome,
+        "why": found.why,
+    }
+
+
+def blending_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
+    """A row a variant: means over seeds and images, before and after Poisson blending, and what it changed.
+
+    Columns: variant, label, group; for each metric of `BLENDED` (of the hole, the seam of its boundary) metric,
+    metric_blended, metric_change, metric_low, metric_high; seam_raw (of the output as the generator gives it; the
+    hole's PSNR and sharpness are the composite's); seeds, images. Raises NoDataError where no
+    blended output was scored.
+    """
+    chosen = {
+        (metric, output): frames.select(metric, region, output, data)
+        for (metric, region), output in product(BLENDED.items(), ("composite", "blended", "raw"))
+    }
+    runs = frames.runs[frames.runs["data"] == data]
+    completed = runs.loc[runs["status"] == "completed", "run"]
+    means: dict[tuple[str, str], dict[Hashable, float]] = {}
+    scored: set[str] = set()
+    for key, here in chosen.items():
+        finite = here[np.isfinite(here["value"].astype(float)) & here["run"].isin(completed)]
+        means[key] = finite.groupby("variant", observed=True)["value"].mean().to_dict()
+        scored.update(here["run"].unique())
+    if not any(means[metric, "blended"] for metric in BLENDED):
+        raise NoDataError(f"No blended output was scored on {data}.")
+    both = {metric: pd.concat([chosen[metric, "composite"], chosen[metric, "blended"]]) for metric in BLENDED}
+    variants = runs.loc[runs["run"].isin(completed) & runs["run"].isin(scored), "variant"]
+    rows = []
+    for variant in ordered(frames, variants.tolist()):
+        row: dict[str, object] = {"variant": variant, "label": titled(frames, variant)}
+        row["group"] = group(frames, variant)
+        seeds = images = 0
+        for metric, region in BLENDED.items():
+            found = compare(
+                runs,
+                both[metric],
+                variant,
+                variant,
+                metric=metric,
+                region=region,
+                output=("blended", "composite"),
+                data=data,
+                level=level,
+            )
+            row[metric] = means[metric, "composite"].get(variant, np.nan)
+            row[f"{metric}_blended"] = means[metric, "blended"].get(variant, np.nan)
+            row |= {f"{metric}_change": found.difference, f"{metric}_low": found.low, f"{metric}_high": found.high}
+            seeds, images = max(seeds, found.n_seeds[0]), max(images, found.n_images)
+        row["seam_raw"] = means["seam", "raw"].get(variant, np.nan)
+        rows.append({**row, "seeds": seeds, "images": images})
+    return pd.DataFrame(rows)
+
+
+def worst_table(frames: Frames, data: str) -> pd.DataFrame:
+    """The proposed model's worst repairs by a rule: where its PSNR of the hole falls furthest below the best filler's.
+
+    The ten test images with the least difference, the worst first; of each the mean over completed seeds, in the
+    composite. Columns: image, reference and filler (their PSNR, dB), difference (dB), seeds, seeds_worse (in how many
+    of them it is worse than the filler); the same in every row: filler_variant, images (that both repaired), share (of
+    images and seeds that are worse than the filler, as claim C15 counts them).
+
+    Raises NoDataError where the proposed model or a filler was not scored on `data`.
+    """
+    reference, filler = frames.study["reference"], best_filler(frames, data)
+    scores = hole_psnr(frames, data)
+    own = scores[scores["variant"] == reference]
+    if filler is None or own.empty:
+        lacking = "the proposed model" if filler else "a trivial filler"
+        raise NoDataError(f"No run of {lacking} has been scored on {data}.")
+    theirs = scores[scores["variant"] == filler]
+    worse = worse_than(own, theirs)
+    table = pd.DataFrame(
+        {
+            "reference": own.groupby("image", observed=True)["value"].mean(),
+            "filler": theirs.groupby("image", observed=True)["value"].mean(),
+            "seeds": worse.groupby("image", observed=True)["value"].size(),
+            "seeds_worse": worse.groupby("image", observed=True)["value"].sum(),
+        }
+    ).dropna()
+    if table.empty:
+        raise NoDataError(f"The proposed model and {label(filler)} repaired no image of {data} in common.")
+    table = table.assign(difference=table["reference"] - table["filler"], image=table.index.astype(str))
+    table = table.assign(filler_variant=filler, images=len(table), share=worse["value"].mean())
+    first = table.sort_values("difference", kind="stable").head(WORST_SHOWN).astype({"seeds": int, "seeds_worse": int})
+    columns = [
+        "image",
+        "reference",
+        "filler",
+        "difference",
+        "seeds",
+        "seeds_worse",
+        "filler_variant",
+        "images",
+        "share",
+    ]
+    return first[columns].reset_index(drop=True)
+
+
+def worst_words(table: pd.DataFrame) -> str:
+    """By what rule a `worst_table` was chosen, and how many of all repairs are worse than the filler's."""
+    first = table.iloc[0]
+    filler = label(first["filler_variant"]).lower()
+    return (
+        f"Of {first['images']} test images those {len(table)} on which the PSNR of the hole lies furthest below, or "
+        f"least above, that of the {filler}, in means over seeds. {first['share']:.1%} of all repairs, each image at "
+        "each seed, are worse than the filler's."
+    )

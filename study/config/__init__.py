@@ -1,0 +1,6 @@
+"""The study file: read with its places, checked, and turned into a ``Study``."""
+
+from study.config.schema import Study
+from study.config.study_file import load
+
+__all__ = ["Study", "load"]

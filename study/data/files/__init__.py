@@ -1,0 +1,1 @@
+"""Files and archives as they are handed over: opened, decoded, checked, remembered."""

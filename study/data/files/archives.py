@@ -1,0 +1,275 @@
+"""Zips and tars, read where they lie: indexed once, never unpacked. A tar may hold tars, as ImageNet's does.
+
+What is unsafe or cannot be read in an archive is left out by name.
+"""
+
+import io
+import posixpath
+import re
+import stat
+import tarfile
+import threading
+import zipfile
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from study.data.files import tar_index
+from study.data.files.image import Unfit
+from study.data.files.source import Below, Facts, LeftOut, Source, is_hidden
+
+MOST_BYTES = 256 * 2**20
+"""A member of an archive that unpacks to more is left out, by what it declares; never more than this is unpacked."""
+
+COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tar.lzma")
+FOREIGN = (".7z", ".rar")
+WITHIN = "it is an archive within an archive, of a kind or a depth that is not read"
+OPENED = 8  # archives whose index is kept
+
+
+def archive(path: Path, place: str) -> Source:
+    """An archive, indexed. Raises ValueError where it cannot be read in place; the sentence says what to do."""
+    facts = path.stat()
+    return _indexed(path.absolute(), place, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=OPENED)
+def _indexed(path: Path, place: str, size: int, changed: int) -> Source:
+    """The index of an archive as it is at this time."""
+    name = path.name.lower()
+    if name.endswith(COMPRESSED):
+        raise ValueError(
+            f"root: {place} is a compressed tar, which cannot be read in place; decompress it once "
+            f"(gunzip, bunzip2, unxz or zstd -d) and name the .tar, or unpack it and name the folder"
+        )
+    if name.endswith(FOREIGN):
+        raise ValueError(f"root: {place} is an archive of a kind that is not read; unpack it and name the folder")
+    try:
+        if zipfile.is_zipfile(path) and not name.endswith(".tar"):
+            return _Zip(path, place)
+        if name.endswith(".tar") or tarfile.is_tarfile(path):
+            return _Tar(path, place)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"root: {place} cannot be read as a zip ({error}); get it anew") from error
+    except OSError as error:
+        raise ValueError(f"root: {place} cannot be read: {error.strerror or error}") from error
+    what = "is no zip, or its end is missing, as after a broken download; get it anew"
+    if not name.endswith(".zip"):
+        what = "is a file; name a folder that holds images, or a zip or tar of them"
+    raise ValueError(f"root: {place} {what}")
+
+
+class _Member(NamedTuple):
+    """A file in an archive. `crc`: its checksum, in a zip. `start`: in a tar, in bytes. `given`: a zip's own record."""
+
+    size: int
+    crc: int | None = None
+    start: int = 0
+    given: Any = None
+
+
+class _Archive(Source):
+    """The members of an archive by their names."""
+
+    def __init__(self, path: Path, place: str, members: dict[str, _Member], left_out: list[LeftOut]) -> None:
+        super().__init__(place)
+        self._changed = path.stat().st_mtime_ns
+        self._members, self._unusable = members, left_out
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        return sorted(self._members)
+
+    @cached_property
+    def left_out(self) -> Sequence[LeftOut]:
+        return sorted(self._unusable)
+
+    def has(self, name: str) -> bool:
+        return posixpath.normpath(name) in self._members
+
+    def facts(self, name: str) -> Facts:
+        member = self._members[posixpath.normpath(name)]
+        return Facts(member.size, member.crc, self._changed)
+
+    def open(self, name: str) -> BinaryIO:
+        return io.BytesIO(self._content(self._members[posixpath.normpath(name)]))
+
+    def at(self, path: str) -> Source | None:
+        below = posixpath.normpath(path) + "/"
+        return Below(self, below) if any(name.startswith(below) for name in self._members) else None
+
+    @abstractmethod
+    def _content(self, member: _Member) -> bytes:
+        """All that a member holds."""
+
+
+class _Zip(_Archive):
+    def __init__(self, path: Path, place: str) -> None:
+        self._zip = zipfile.ZipFile(path)
+        self._lock = threading.Lock()  # one reads and unpacks at a time, which is little beside decoding
+        collected = _Collected()
+        for info in self._zip.infolist():
+            name = info.filename.replace("\\", "/")
+            kind = info.external_attr >> 16
+            if info.is_dir() or name.endswith("/"):
+                continue
+            why = None
+            if stat.S_IFMT(kind) not in (0, stat.S_IFREG):
+                why = "it is a link or a device"
+            elif info.flag_bits & 1:
+                why = "it is encrypted"
+            elif _is_archive(name):
+                why = WITHIN
+            collected.add(name, _Member(info.file_size, crc=info.CRC, given=info), why)
+        super().__init__(path, place, collected.members, collected.left_out)
+
+    def _content(self, member: _Member) -> bytes:
+        try:
+            with self._lock, self._zip.open(member.given) as stream:
+                return stream.read(MOST_BYTES)
+        except NotImplementedError:
+            raise Unfit("it is compressed in a way that is not read") from None
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise Unfit(f"the archive is damaged here: {error}") from error
+
+
+class _Tar(_Archive):
+    def __init__(self, path: Path, place: str) -> None:
+        self._path = path
+        found = tar_index.read(path)
+        if found is None:
+            collected = _scanned(path, place)
+            found = tar_index.Index(
+                {name: (member.size, member.start) for name, member in collected.members.items()},
+                collected.left_out,
+            )
+            tar_index.keep(path, found)
+        members = {name: _Member(size, start=start) for name, (size, start) in found.members.items()}
+        super().__init__(path, place, members, list(found.left_out))
+
+    def _content(self, member: _Member) -> bytes:
+        with self._path.open("rb") as file:
+            file.seek(member.start)
+            return file.read(member.size)
+
+
+class _Collected:
+    """The members of an archive as they are found, and those that are left out."""
+
+    def __init__(self) -> None:
+        self.members: dict[str, _Member] = {}
+        self.left_out: list[LeftOut] = []
+
+    def add(self, name: str, member: _Member, why: str | None) -> None:
+        """Takes a member in, under a name that is safe, or leaves it out."""
+        if not is_safe(name):
+            self.left_out.append(LeftOut(name, "its name leads out of the archive"))
+            return
+        name = posixpath.normpath(name)
+        if is_hidden(name):
+            return
+        if why is None and member.size > MOST_BYTES:
+            why = f"it unpacks to {member.size:,} bytes, more than the {MOST_BYTES:,} that are read of one file"
+        if why is not None:
+            self.left_out.append(LeftOut(name, why))
+            return
+        if name in self.members:
+            why = "the archive holds several files of this name; the last of them is read, as unpacking would leave it"
+            self.left_out.append(LeftOut(name, why))
+        self.members[name] = member
+
+
+def _scanned(path: Path, place: str) -> _Collected:
+    """The members of a tar, from their headers."""
+    collected = _Collected()
+    with path.open("rb") as file:
+        for info, start in _headers(file, 0, path.stat().st_size, place):
+            name = _plain(info.name)
+            if info.isreg() and name.lower().endswith(".tar"):
+                for within, inner_start in _headers(file, start, info.size, f"{place}: {name}"):
+                    _collect(collected, f"{name[:-4]}/{_plain(within.name)}", within, inner_start)
+            else:
+                _collect(collected, name, info, start)
+    return collected
+
+
+def is_safe(name: str) -> bool:
+    """Whether a name stays below the folder into which it would be unpacked."""
+    return not (name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/") or "\0" in name)
+
+
+def _is_archive(name: str) -> bool:
+    return name.lower().endswith((".tar", ".zip", *COMPRESSED, *FOREIGN))
+
+
+def _plain(name: str) -> str:
+    return name.removeprefix("./")
+
+
+def _collect(collected: _Collected, name: str, info: tarfile.TarInfo, start: int) -> None:
+    if info.isdir():
+        return
+    why = None
+    if not info.isreg():
+        why = "it is a link or a device"
+    elif info.issparse():
+        why = "it is a sparse file"
+    elif _is_archive(name):
+        why = WITHIN
+    collected.add(name, _Member(info.size, start=start), why)
+
+
+def _headers(file: BinaryIO, start: int, length: int, place: str) -> Iterator[tuple[tarfile.TarInfo, int]]:
+    """The members of the tar that begins at `start`, and where each one's content begins in the file.
+
+    Raises ValueError where it is cut off or damaged.
+    """
+    window = _Window(file, start, length)
+    try:
+        with tarfile.TarFile(fileobj=window, mode="r") as tar:
+            while (info := tar.next()) is not None:
+                if info.isreg() and not info.issparse() and info.offset_data + info.size > length:
+                    raise ValueError(_cut_off(place))
+                yield info, start + info.offset_data
+                vars(tar)["members"] = []  # which it would else keep, all of them
+            window.seek(tar.offset)
+            if any(window.read(tarfile.BLOCKSIZE)):  # a listing that ends before the archive does
+                raise ValueError(f"root: {place} is damaged at byte {tar.offset:,}; get it anew")
+    except tarfile.ReadError as error:
+        if "unexpected end" in str(error):
+            raise ValueError(_cut_off(place)) from error
+        raise ValueError(f"root: {place} cannot be read as a tar ({error}); get it anew") from error
+
+
+def _cut_off(place: str) -> str:
+    return f"root: {place} ends in the middle of a file, as after a broken download; get it anew"
+
+
+class _Window(io.RawIOBase):
+    """So many bytes of a file, as a file."""
+
+    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
+        self._file, self._start, self._length, self._place = file, start, length, 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._length}[whence]
+        self._place = base + offset
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        left = max(self._length - self._place, 0)
+        self._file.seek(self._start + self._place)
+        content = self._file.read(left if size < 0 else min(size, left))
+        self._place += len(content)
+        return content

@@ -1,0 +1,54 @@
+"""What images are, to the byte: sizes and checksums, which a zip lists and of which other files are read once.
+
+Checksums are cached (``study.data.files.cache``) by name under the root's path. A file with the same name, size and
+modification time (its tar's, if it is in one) is taken to be the same.
+"""
+
+import os
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from study.data.files import cache
+from study.data.files.source import Facts, Source
+from study.errors import StudyError
+
+LEAST = 1_000  # files; fewer are read as fast again
+CHUNK = 2**20  # bytes read at a time
+UNREADABLE = -1
+
+
+def checksums(root: str, source: Source, names: Sequence[str], *, threads: int) -> list[tuple[int, int]]:
+    """Size and CRC-32 of each file; in place of that ``UNREADABLE``, where one may not be read.
+
+    Raises StudyError where the disk fails.
+    """
+    facts = {name: source.facts(name) for name in names}
+    about = [os.fsdecode(Path(root).expanduser().absolute())]
+    found = cache.read("crc", about)
+    known = {} if found is None else dict(found.numbers)
+    unread = [name for name, one in facts.items() if one.crc is None and not _is_known(one, known.get(name))]
+    with ThreadPoolExecutor(threads, thread_name_prefix="checksums") as pool:
+        read = dict(zip(unread, pool.map(lambda name: _read(source, name), unread), strict=True))
+    known |= {name: (facts[name].size, facts[name].changed, crc) for name, crc in read.items()}
+    if len(unread) >= LEAST:
+        cache.keep("crc", about, cache.Kept({name: row for name, row in known.items() if row[-1] != UNREADABLE}))
+    return [(one.size, known[name][-1] if one.crc is None else one.crc) for name, one in facts.items()]
+
+
+def _is_known(facts: Facts, row: Sequence[int] | None) -> bool:
+    return row is not None and tuple(row[:2]) == (facts.size, facts.changed)
+
+
+def _read(source: Source, name: str) -> int:
+    checksum = 0
+    try:
+        with source.open(name) as file:
+            while chunk := file.read(CHUNK):
+                checksum = zlib.crc32(chunk, checksum)
+    except PermissionError:
+        return UNREADABLE
+    except OSError as error:
+        raise StudyError(f"{source.place}/{name}: {error.strerror or error}; run the same command again") from error
+    return checksum

@@ -1,0 +1,96 @@
+"""The folder or archive at a path of the disk."""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+from study.data.files.archives import archive
+from study.data.files.source import Facts, LeftOut, Source, is_archive, is_hidden
+
+
+def opened(place: str) -> Source:
+    """The folder or archive at a path, which may go on inside an archive ('photos.zip/2019').
+
+    Raises:
+        ValueError: there is none, or it cannot be read; the sentence begins with 'root: '.
+    """
+    path = Path(place).expanduser()
+    for there in (path, *path.parents):
+        if there.is_dir() and there == path:
+            return _Folder(place, path)
+        if there.is_file():
+            inner = path.relative_to(there).as_posix()
+            whole = archive(there, place if there == path else str(there))
+            found = whole if inner == "." else whole.at(inner)
+            if found is None:
+                raise ValueError(f"root: there is no folder '{inner}' in {there}")
+            return found
+        if there.exists():
+            break
+    raise ValueError(f"root: there is no folder {place}; name one that holds images, or a zip or tar of them")
+
+
+class _Folder(Source):
+    def __init__(self, place: str, path: Path) -> None:
+        super().__init__(place)
+        self._path = path
+        self._inner: dict[str, Source | None] = {}
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        return self._listing[0]
+
+    @cached_property
+    def left_out(self) -> Sequence[LeftOut]:
+        return self._listing[1]
+
+    def has(self, name: str) -> bool:
+        return (self._path / name).is_file()
+
+    def facts(self, name: str) -> Facts:
+        found = (self._path / name).stat()
+        return Facts(found.st_size, None, found.st_mtime_ns)
+
+    def open(self, name: str) -> BinaryIO:
+        return (self._path / name).open("rb")
+
+    def at(self, path: str) -> Source | None:
+        if path not in self._inner:  # so that it is listed once
+            there, place = self._path / path, f"{self.place}/{path}"
+            inner = archive(there, place) if there.is_file() and is_archive(path) else None
+            self._inner[path] = _Folder(place, there) if there.is_dir() else inner
+        return self._inner[path]
+
+    @cached_property
+    def _listing(self) -> tuple[list[str], list[LeftOut]]:
+        names: list[str] = []
+        left_out: list[LeftOut] = []
+        folders = [""]
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(self._path / folder) as entries:
+                    for entry in entries:
+                        name = folder + entry.name
+                        if is_hidden(entry.name):
+                            continue
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(f"{name}/")
+                        elif why := _why_not(entry):
+                            left_out.append(LeftOut(name, why))
+                        else:
+                            names.append(name)
+            except OSError as error:
+                left_out.append(LeftOut(folder, f"the folder cannot be read: {error.strerror}"))
+        return sorted(names), sorted(left_out)
+
+
+def _why_not(entry: "os.DirEntry[str]") -> str | None:
+    """Why an entry of a folder is not read, if it is not."""
+    if entry.is_file():
+        return None
+    if entry.is_dir():
+        return "it is a link to a folder, which is not followed"
+    return "it is a link to nothing" if entry.is_symlink() else "it is no regular file"

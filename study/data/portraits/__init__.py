@@ -1,0 +1,1 @@
+"""The embedded data set: portraits drawn from a seed."""

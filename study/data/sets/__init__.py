@@ -1,0 +1,1 @@
+"""Data sets of image files, each as it is distributed."""

@@ -1,0 +1,74 @@
+"""Sets that are handed out as a training and a validation set, of which the paper took some: ImageNet and Places2."""
+
+import posixpath
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from study.data import splits
+from study.data.files.source import Source, Together
+from study.data.files.tree import opened
+from study.data.packed import PARTS
+from study.data.sets.images import Count, Grouped
+
+
+class Distributed(Grouped):
+    """A seeded choice of images: the paper's 50,000 of the training set to train, and others for the rest.
+
+    `test_from`: whether the test images too are of the training set, or of the validation set as it is handed out.
+    Names begin with 'train/' or 'val/', after the set that they are of.
+    """
+
+    train: Count = 50_000
+    validation: Count = 1_000
+    test: Count = 10_000
+    test_from: Literal["train", "val"] = "train"
+
+    @abstractmethod
+    def distributed(self, root: Source, which: str) -> tuple[Source, Sequence[str], list[str]]:
+        """The set 'train' or 'val': where its images are read, the names to choose from, and notes.
+
+        Raises:
+            ValueError: there is no such set, or its own list of files does not match what is there.
+        """
+
+    def chosen(self) -> splits.Split:
+        root = opened(self.root)
+        sets: dict[str, Source] = {}
+        names: dict[str, list[str]] = {}
+        notes: list[str] = []
+        for which in sorted({"train", self.test_from}):
+            sets[which], found, told = self.distributed(root, which)
+            names[which] = [f"{which}/{name}" for name in found]
+            notes += told
+        source = Together(sets)
+        groups = self.grouped(source)
+        counts = {part: int(getattr(self, part)) for part in ("test", "train", "validation")}
+        parts: dict[str, list[str]] = {}
+        for name, own in names.items():
+            wanted = [part for part in counts if (self.test_from if part == "test" else "train") == name]
+            asked = {part: counts[part] for part in wanted}
+            drawn, told = splits.counted(self._order(own, name), asked, groups, sets[name].place)
+            parts, notes = {**parts, **drawn}, [*notes, *told]
+        _whole_groups(parts, groups)
+        return splits.Split(
+            parts={part: sorted(parts[part]) for part in PARTS},
+            source=source,
+            groups=groups,
+            left_out=source.left_out,
+            notes=[*notes, *splits.alike_but_for_case(name for own in parts.values() for name in own)],
+        )
+
+    def _order(self, names: Sequence[str], which: str) -> list[str]:
+        """In a random order that is the same whether images lie in a folder for each class or in one for all."""
+        in_order = sorted(names, key=lambda name: (posixpath.basename(name), name))
+        return splits.shuffled(in_order, self.split_seed, type(self).model_fields["kind"].default, which)
+
+
+def _whole_groups(parts: Mapping[str, Sequence[str]], groups: Mapping[str, str]) -> None:
+    if parted := splits.parted_groups(parts, groups):
+        group, one, other = parted
+        raise ValueError(
+            f"groups: {one} and {other} both belong to '{group}', and are of the training and the validation set; "
+            f"set test_from: train, or leave them out of the file of groups"
+        )

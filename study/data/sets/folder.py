@@ -1,0 +1,131 @@
+"""Any tree of images, packed: with a seeded split, or with split files that name a relative path a line."""
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from study.data import splits
+from study.data.files.image import SUFFIXES, square
+from study.data.files.source import Source, is_archive, some
+from study.data.files.tree import opened
+from study.data.sets.images import Count, Grouped, groups_digest
+
+__all__ = ["SUFFIXES", "Folder", "square"]
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Folder(Grouped):
+    """Images below `root`, a folder, a zip or a tar. Each is cut to its central square and resized with antialiasing.
+
+    `train` and `test` are split files, relative to `root` (to the archive's folder, where it is one); without them a
+    seeded share is the test set. A share of the training images is kept for validation, or those that the split file
+    `validation` names. `train_limit` and `test_limit` keep the first so many, in a seeded order. `groups` names a file
+    of what belongs together, where it is not `groups.csv` in `root`; whole groups are in one part.
+    """
+
+    version: ClassVar[int] = 1
+    NEW: ClassVar[frozenset[str]] = frozenset({"validation", "groups"})  # named in a key where they are set
+
+    kind: Literal["folder"] = "folder"
+    train: str | None = None
+    test: str | None = None
+    validation: str | None = None
+    test_share: Share = 0.2
+    validation_share: Share = 0.05
+    train_limit: Count | None = None
+    test_limit: Count | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> "Folder":
+        if (self.train is None) != (self.test is None):
+            raise ValueError("name both split files, 'train' and 'test', or neither")
+        if self.validation is not None and self.train is None:
+            raise ValueError("a split file for 'validation' needs those for 'train' and 'test'")
+        named = [file for file in (self.train, self.validation, self.test) if file is not None]
+        if len({posixpath.normpath(file) for file in named}) < len(named):
+            raise ValueError("a split file is named for two parts; no image can be in both")
+        idle = {"test_share": self.train, "validation_share": self.validation}
+        for share, file in idle.items():
+            if file is not None and getattr(self, share) != type(self).model_fields[share].default:
+                raise ValueError(f"'{share}' says nothing where split files do; leave it out")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """The options but the root and `ABOUT`, and a digest of each image's relative path and bytes."""
+        chosen = self.chosen()
+        files = [self.beside(file).read_bytes() for file in (self.train, self.validation, self.test) if file]
+        unset = {name for name in self.NEW if getattr(self, name) is None}
+        options = {name: value for name, value in self.deciding().items() if name not in {"root", "groups", *unset}}
+        if chosen.groups:
+            options["groups"] = groups_digest(chosen)
+        return options | {"version": self.version, "content": self.content(chosen, files)}
+
+    def chosen(self) -> splits.Split:
+        source = opened(self.root)
+        groups = self.grouped(source)
+        train, validation, test = self._named(source) if self.train and self.test else self._drawn(source, groups)
+        test = self._shuffled(test, "test")
+        for part, found, limit in (("train", train, self.train_limit), ("test", test, self.test_limit)):
+            if limit is not None and limit > len(found):
+                raise ValueError(f"{part}_limit: {limit} images are asked for, {self.root} has {len(found)}")
+        train, test = train[: self.train_limit], test[: self.test_limit]
+        if validation is None:
+            count = max(1, round(self.validation_share * len(train)))
+            validation, train = splits.cut(train, count, groups)
+        parts = {"train": sorted(train), "validation": sorted(validation), "test": sorted(test)}
+        if parted := splits.parted_groups(parts, groups):
+            group, one, other = parted
+            raise ValueError(
+                f"groups: {one} and {other} both belong to '{group}', and the split files put them into different "
+                f"parts; keep whole groups in one part, or leave them out of the file of groups"
+            )
+        notes = splits.alike_but_for_case([name for names in parts.values() for name in names])
+        return splits.Split(parts=parts, source=source, groups=groups, left_out=source.left_out, notes=notes)
+
+    def split(self) -> dict[str, list[str]]:
+        """The names of each part's images, in the order in which they are packed. Raises as `chosen` does."""
+        return {part: list(names) for part, names in self.chosen().parts.items()}
+
+    def _named(self, source: Source) -> tuple[list[str], list[str] | None, list[str]]:
+        """The images that the split files name; None where there is none for the validation images."""
+        files = {"train": self.train, "validation": self.validation, "test": self.test}
+        found: dict[str, list[str]] = {}
+        for part, file in files.items():
+            if file is not None:
+                found[part] = splits.listed(self.beside(file), f"{self.root}/{file}", source)
+        _told_apart({files[part] or "": names for part, names in found.items()})
+        train = self._shuffled(found["train"], "train")
+        return train, found.get("validation"), found["test"]
+
+    def _drawn(self, source: Source, groups: Mapping[str, str]) -> tuple[list[str], None, list[str]]:
+        names = source.images
+        if not names:
+            kinds = ", ".join(sorted(SUFFIXES))
+            raise ValueError(f"root: no images below {self.root}; looked for {kinds}{_hint(source)}")
+        count = max(1, round(self.test_share * len(names)))
+        test, train = splits.cut(self._shuffled(names, "split"), count, groups)
+        return train, None, test
+
+    def _shuffled(self, names: Sequence[str], what: str) -> list[str]:
+        return splits.shuffled(names, self.split_seed, "folder", what)
+
+
+def _told_apart(files: Mapping[str, Sequence[str]]) -> None:
+    """Raises ValueError where two split files name the same image."""
+    first: dict[str, str] = {}
+    clashes: dict[tuple[str, str], list[str]] = {}
+    for file, names in files.items():
+        for name in sorted(names):
+            there = first.setdefault(posixpath.normpath(name), file)
+            if there != file:
+                clashes.setdefault((there, file), []).append(name)
+    for (one, other), both in clashes.items():
+        raise ValueError(f"{one} and {other} both name {both[0]} ({len(both)} in all)")
+
+
+def _hint(source: Source) -> str:
+    archives = [name for name in source.names if is_archive(name)]
+    return f"; archives are not looked into unless one is named as root (there: {some(archives)})" if archives else ""

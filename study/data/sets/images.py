@@ -1,0 +1,149 @@
+"""Data sets of image files: what is common to all of them, wherever the files lie and however they are split."""
+
+import hashlib
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from study.data import packed, splits
+from study.data.base import DataSet, Report
+from study.data.files.checksums import checksums
+from study.data.files.image import Unfit, decoded
+from study.data.files.source import LeftOut, Source, printable
+from study.data.files.tree import opened
+from study.errors import StudyError
+
+Count = Annotated[int, Field(ge=1)]
+MOST_THREADS = 16
+
+
+class Images(DataSet):
+    """Image files below `root`: a folder, a zip or a tar. Each is cut to its central square and resized.
+
+    A kind says in `split` which images are in which part.
+    """
+
+    root: str
+    split_seed: Annotated[int, Field(ge=0)] = 0
+
+    @abstractmethod
+    def chosen(self) -> splits.Split:
+        """Which images are in which part.
+
+        Raises:
+            ValueError: a folder or file is missing or not as it has to be, or there are too few images.
+        """
+
+    def identity(self) -> dict[str, Any]:
+        """The options that decide pixels but the root, and digests of the split and of the images' names and bytes."""
+        chosen = self.chosen()
+        options = {name: value for name, value in self.deciding().items() if name not in {"root", "groups"}}
+        options |= {part: len(names) for part, names in chosen.parts.items()}
+        if chosen.groups:
+            options["groups"] = groups_digest(chosen)
+        return options | {"version": self.version, "content": self.content(chosen, [_as_json(chosen.parts)])}
+
+    def content(self, chosen: splits.Split, files: Sequence[bytes] = ()) -> str:
+        """A digest of the name and the bytes of every image chosen, and of what files held."""
+        names = sorted({name for part in chosen.parts.values() for name in part})
+        digest = hashlib.sha256()
+        for name, facts in zip(names, checksums(self.root, chosen.source, names, threads=processors()), strict=True):
+            digest.update(json.dumps([name, *facts]).encode())
+        for held in files:
+            digest.update(held)
+        return digest.hexdigest()
+
+    def pack(self, image_size: int, folder: Path, report: Report) -> None:
+        chosen = self.chosen()
+
+        def read(name: str) -> packed.Picture | LeftOut:
+            return picture(chosen.source, name, image_size)
+
+        packed.write(
+            folder,
+            image_size,
+            chosen.parts,
+            read,
+            report,
+            threads=processors(),
+            groups=chosen.groups,
+            left_out=chosen.left_out,
+            notes=chosen.notes,
+        )
+
+
+class Grouped(Images):
+    """The same, where a file may name what belongs together: `groups`, or `groups.csv` in or beside `root`."""
+
+    groups: str | None = None
+
+    def grouped(self, source: Source) -> dict[str, str]:
+        """The groups by image; none where there is no such file. Raises ValueError as `splits.grouped` does."""
+        root = opened(self.root)
+        if self.groups is None and root.has(splits.GROUPS):
+            with root.open(splits.GROUPS) as stream:
+                return splits.grouped(stream.read(), f"{self.root}/{splits.GROUPS}", source)
+        file = self._folder() / splits.GROUPS if self.groups is None else self.beside(self.groups)
+        if self.groups is None and not file.is_file():
+            return {}
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise ValueError(f"groups: {self.groups or file}: it cannot be read ({error})") from error
+        return splits.grouped(content, self.groups or str(file), source)
+
+    def beside(self, file: str) -> Path:
+        """The place of a file that is named relative to the root, or to the folder of an archive.
+
+        What is not there, but where the command runs, is taken from there: a root may be read-only.
+        """
+        here = Path(file).expanduser()
+        return here if here.is_file() and not (self._folder() / file).is_file() else self._folder() / file
+
+    def _folder(self) -> Path:
+        """The root, or the folder in which its archive lies."""
+        root = Path(self.root).expanduser()
+        return next((place for place in (root, *root.parents) if place.is_dir()), root)
+
+
+def groups_digest(chosen: splits.Split) -> str:
+    """A digest of what belongs together."""
+    return hashlib.sha256(_as_json(chosen.groups)).hexdigest()
+
+
+def _as_json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def picture(source: Source, name: str, side: int) -> packed.Picture | LeftOut:
+    """One image of a source, packed; or why it cannot be. Raises StudyError where the disk fails, not the image."""
+    if any(character in name for character in "\n\r"):
+        return LeftOut(printable(name), "its name has a line break")
+    if any("\udc80" <= character <= "\udcff" for character in name):
+        return LeftOut(printable(name), "its name is not UTF-8")
+    try:
+        with source.open(name) as file:
+            pixels, size = decoded(file, side)
+        return packed.Picture(name, pixels, size)
+    except MemoryError:
+        raise
+    except Unfit as error:
+        return LeftOut(name, str(error))
+    except PermissionError:
+        return LeftOut(name, "it may not be read")
+    except Exception as error:  # whatever a damaged file makes the decoder raise
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StudyError(f"{source.place}/{name}: {error.strerror}; run the same command again") from error
+        why = " ".join(str(error).split()) or type(error).__name__
+        return LeftOut(name, f"it is damaged: {why}")
+
+
+def processors() -> int:
+    """How many threads read images: one a processor that this process may use."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(count, MOST_THREADS)

@@ -1,0 +1,1 @@
+"""Evaluation: test images repaired and scored under the protocol."""

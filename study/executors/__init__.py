@@ -1,7 +1,0 @@
-"""Executors make what they are told by name, somewhere; the results do not depend on them."""
-
-from study.executors.base import Event, Executor, Task
-from study.executors.kept import Kept
-from study.executors.local import Local
-
-__all__ = ["Event", "Executor", "Kept", "Local", "Task"]

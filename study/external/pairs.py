@@ -1,0 +1,413 @@
+"""Image folders of anybody's method, paired by name and checked before a number is computed from them.
+
+Every image is read once for the check, so that all that is wrong is told at once: sizes, bit depths, colours,
+transparency, masks, and whether the holes' polarity is what the outputs were made with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.masking import center_box
+from study.data.files import tree
+from study.data.files.pictures import OPAQUE, Hole, Picture, mask, picture
+from study.data.files.source import Source, is_image, printable, some
+from study.errors import BadInput
+from study.metrics.structure import WINDOW
+
+SHOWN = 5  # of many faults
+STEP = 1  # of 255: by how much an output that was rounded otherwise is still the truth
+KEPT = 0.5
+"""The share of a region's pixels that are as in the truth, from which on an output is taken to have kept it. It is less
+than all because some methods smooth the edge of the hole."""
+
+PASTED = 0.95
+"""The share of the known pixels from which on an output is a composite, in which what was predicted there is lost."""
+
+KEPT_LOSSY = 6.0  # of 255: the mean difference that JPEG makes in a region that was kept
+APART = 3.0  # times as much, where it was not
+
+Listener = Callable[[str, int, int], None]
+"""Hears what is done ('checked', 'scored', 'written') with how many of how many images."""
+
+
+def silent(what: str, done: int, of: int) -> None:
+    """Hears nothing."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and what a method made of it. ``name``: the files' relative path without suffix.
+
+    truth, hole: read when they are asked for, and raise ValueError; a hole is (H, W) with what had to be decided, and
+    is asked for by the size of its image, (width, height). output: the file's content.
+    """
+
+    name: str
+    truth: Callable[[], Picture]
+    output: Callable[[], bytes]
+    hole: Callable[[tuple[int, int]], tuple[Hole, str]] | None = None
+
+
+@dataclass
+class Found:
+    """What pairing and checking found.
+
+    unpaired: names without a partner, by the side that has them. notes, warnings: what the user may want to know, and
+    what has to be known. kept: of how many outputs the known pixels are the truth's; ``nearly``: of how many they are
+    but for what JPEG does. equal: how many outputs are the truth itself; ``doubtful``: how many are closer to it in the
+    hole than outside, though they change both; ``idle``: of how many most of the hole is the truth. digest: of all
+    output files.
+    """
+
+    unpaired: dict[str, list[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    images: int = 0
+    kept: int = 0
+    nearly: int = 0
+    equal: int = 0
+    doubtful: int = 0
+    idle: int = 0
+    lossy: int = 0
+    digest: str = ""
+
+    @property
+    def pasted(self) -> bool:
+        """Whether every output keeps the known pixels: these are composites, and what was predicted there is lost."""
+        return self.kept + self.nearly == self.images
+
+
+# -- which files belong together -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The images of a folder, by their relative paths without suffix."""
+
+    option: str
+    source: Source
+    files: Mapping[str, str]
+    notes: Sequence[str]
+
+    def content(self, name: str) -> bytes:
+        """A file's bytes. Raises ValueError."""
+        try:
+            with self.source.open(self.files[name]) as file:
+                return file.read()
+        except OSError as error:
+            raise ValueError(f"it cannot be read ({error.strerror})") from error
+
+    def picture(self, name: str) -> Picture:
+        """An image of it. Raises ValueError with a sentence that names the file."""
+        try:
+            return picture(self.content(name))
+        except ValueError as fault:
+            raise ValueError(f"{self.place(name)}: {fault}") from fault
+
+    def hole(self, name: str, white: str, size: tuple[int, int]) -> tuple[Hole, str]:
+        """A mask of it. Raises ValueError as ``picture`` does."""
+        return mask_file(self.place(name), lambda: self.content(name), white, size)
+
+    def place(self, name: str) -> str:
+        """How sentences call a file."""
+        return f"{self.source.place}/{self.files[name]}"
+
+
+def mask_file(place: str, content: Callable[[], bytes], white: str, size: tuple[int, int]) -> tuple[Hole, str]:
+    """The hole of a mask file for an image of (width, height). Raises ValueError with a sentence that names it."""
+    try:
+        hole, note = mask(content(), white)
+        if hole.shape[::-1] != size:
+            raise ValueError(f"it is {_px(hole.shape[::-1])} and its image {_px(size)}; a mask has the image's size")
+    except ValueError as fault:
+        raise ValueError(f"{place}: {fault}") from fault
+    return hole, f"{place}: {note}" if note else ""
+
+
+def listed(option: str, folder: Path) -> Listed:
+    """The images below a folder, or in a zip or tar. Raises BadInput where there are none, or two of one name."""
+    try:
+        source = tree.opened(str(folder))
+    except ValueError as fault:
+        raise BadInput(f"{option} {folder}: {str(fault).removeprefix('root: ')}") from fault
+    files: dict[str, str] = {}
+    faults = []
+    for name in source.images:
+        twin = files.setdefault(stem(name), name)
+        if twin != name:
+            faults.append(f"{option} {folder}: {twin} and {name} have one name but for the suffix; leave one of them")
+    if faults:
+        raise BadInput(_first(faults))
+    if not files:
+        there = f"; it has {some(source.names)}" if source.names else ""
+        raise BadInput(f"{option} {folder}: there is no image in it{there}")
+    others = [name for name in source.names if not is_image(name)]
+    notes = [f"{folder}: {len(others)} files are no images by their names and not read: {some(others)}"] * bool(others)
+    return Listed(option, source, files, notes + [f"{folder}/{entry.name}: {entry.why}" for entry in source.left_out])
+
+
+def stem(name: str) -> str:
+    """A file's name less the suffix of an image; whatever else has a dot in it stays."""
+    return posixpath.splitext(name)[0] if is_image(name) else name
+
+
+def stems(names: Sequence[str]) -> list[str]:
+    """The same of images that are known by these names: one that would be another's keeps its suffix."""
+    found = [stem(name) for name in names]
+    counts = Counter(each.lower() for each in found)  # some disks do not tell case
+    return [name if counts[short.lower()] > 1 else short for name, short in zip(names, found, strict=True)]
+
+
+def together(truth: Collection[str], output: Listed, found: Found, *, whole: bool, theirs: str) -> list[str]:
+    """The names that both have, in the order of ``truth``; the others are noted in ``found``.
+
+    Args:
+        whole: whether every image has to have a partner.
+        theirs: how sentences call the truth.
+
+    Raises BadInput where a name has no partner that has to have one, or none has.
+    """
+    names = [name for name in truth if name in output.files]
+    lacking = [name for name in truth if name not in output.files]
+    spare = sorted(set(output.files) - set(truth))
+    found.unpaired = {"truth": lacking, "output": spare}
+    told = []
+    if lacking:
+        told.append(f"{len(lacking)} of {len(truth)} images of {theirs} have no output: {some(lacking)}")
+    if spare:
+        told.append(f"{len(spare)} outputs have no image in {theirs}: {some(spare)}")
+    lower = {name.lower(): name for name in spare}
+    if alike := [(name, lower[name.lower()]) for name in lacking if name.lower() in lower]:
+        told.append(f"{len(alike)} of these differ in case alone: {printable(alike[0][0])}, {printable(alike[0][1])}")
+    text = f"{output.option} {output.source.place}: {'; '.join(told)}"
+    if not names:
+        raise BadInput(f"{text}; files belong together that have one path below their folders, suffix aside")
+    if told and whole:
+        raise BadInput(f"{text}; --partial scores the {len(names)} that are there and says how many are not")
+    found.notes += [text] if told else []
+    return names
+
+
+# -- whether they can be scored ------------------------------------------------------------------------------
+
+
+def checked(pairs: Sequence[Pair], found: Found, *, turned: str, heard: Listener = silent) -> Found:
+    """Reads every pair once and says in ``found`` what the outputs are.
+
+    Args:
+        turned: what to do where the masks' polarity is the other one.
+
+    Raises BadInput where a pair cannot be scored, or the polarity is not the one with which the outputs were made.
+    """
+    faults, reversed_, digest, decided = [], [], hashlib.sha256(), []
+    for done, pair in enumerate(pairs):
+        heard("checked", done, len(pairs))
+        try:
+            content = pair.output()
+            digest.update(pair.name.encode() + b"\0" + hashlib.sha256(content).digest())
+            truth, output = pair.truth(), _read(pair.name, content)
+            if fault := unlike(truth, output):
+                raise ValueError(f"{pair.name}: {fault}")
+            hole, note = pair.hole(truth.size) if pair.hole else (None, "")
+            if hole is not None and not _windowed(hole):
+                raise ValueError(
+                    f"{pair.name}: its hole lies within {WINDOW // 2} px of the border, where no SSIM fits"
+                )
+        except ValueError as fault:
+            faults.append(str(fault))
+            continue
+        decided += [note] if note else []
+        found.images += 1
+        found.lossy += output.lossy
+        seen = _seen(truth, output, hole)
+        found.equal += seen.equal
+        found.doubtful += seen.doubtful
+        found.kept += seen.pasted and not output.lossy
+        found.nearly += seen.pasted and output.lossy
+        found.idle += seen.idle
+        reversed_ += [(pair.name, seen)] if seen.reversed else []
+    if faults:
+        heading = f"{len(faults)} of {len(pairs)} images cannot be scored:" if len(faults) > 1 else ""
+        raise BadInput([*filter(None, [heading]), *_first(faults)])
+    if len(reversed_) > len(pairs) / 2:
+        raise BadInput(_reversed(reversed_, len(pairs), turned))
+    found.digest = digest.hexdigest()
+    holes = pairs[0].hole is not None
+    found.notes += list(_notes(found, decided, holes=holes))
+    found.warnings += list(_warnings(found, reversed_, holes=holes))
+    return found
+
+
+def unlike(truth: Picture, output: Picture) -> str:
+    """Why an output cannot be held against a truth; empty where it can."""
+    if truth.size != output.size:
+        return f"the truth is {_px(truth.size)}, the output {_px(output.size)}{_hint(truth.size, output.size)}"
+    if truth.depth != output.depth:
+        return (
+            f"the truth has {truth.depth} bits a channel, the output {output.depth}; save both with the same, "
+            "for what was lost on the way from one to the other would be scored as the method's"
+        )
+    if truth.pixels.ndim != output.pixels.ndim and not (truth.grey and output.grey):
+        sides = ("grey", "in colour") if truth.pixels.ndim == 2 else ("in colour", "grey")
+        return f"the truth is {sides[0]}, the output {sides[1]}; save both alike"
+    if min(truth.size) < WINDOW:
+        return f"it is {_px(truth.size)}; SSIM looks through a window of {WINDOW} x {WINDOW} px, which has to fit"
+    return ""
+
+
+def central(name: str, size: tuple[int, int]) -> tuple[Hole, str]:
+    """The paper's hole, the central square of half the side. Raises ValueError where the image is no square."""
+    if size[0] != size[1]:
+        raise ValueError(
+            f"{name}: --center is the central square of square images, and it is {_px(size)}; give a --mask"
+        )
+    hole = np.zeros(size[::-1], bool)
+    hole[center_box(size[0]).slices] = True
+    return hole, ""
+
+
+def one_mask(file: Path, white: str, size: tuple[int, int]) -> tuple[Hole, str]:
+    """The hole of one file for all images. Raises ValueError."""
+    return mask_file(str(file), file.read_bytes, white, size)
+
+
+def paired(
+    truth: Listed, output: Listed, names: Iterable[str], holes: Listed | Path | str | None, white: str
+) -> Iterator[Pair]:
+    """The pairs of these names. ``holes``: masks by name, one file for all, 'center', or none."""
+    for name in names:
+        hole: Callable[[tuple[int, int]], tuple[Hole, str]] | None = None
+        if isinstance(holes, Listed):
+            hole = partial(holes.hole, name, white)
+        elif isinstance(holes, Path):
+            hole = partial(one_mask, holes, white)
+        elif holes is not None:
+            hole = partial(central, name)
+        yield Pair(name, partial(truth.picture, name), partial(output.content, name), hole)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What an output does with its regions: mean difference from the truth in the hole and outside, of 255.
+
+    kept: most of the known pixels are the truth's; pasted: practically all are; idle: so is most of the hole.
+    """
+
+    hole: float
+    known: float
+    kept: bool = False
+    pasted: bool = False
+    reversed: bool = False
+    equal: bool = False
+    idle: bool = False
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether it changes both regions, and the hole the less."""
+        return not self.kept and not self.reversed and self.hole < self.known
+
+
+def _seen(truth: Picture, output: Picture, hole: Hole | None) -> _Seen:
+    a, b = (each.pixels if each.pixels.ndim == 3 else each.pixels[..., None] for each in (truth, output))
+    apart = np.abs(a.astype(np.int32) - b.astype(np.int32)).mean(axis=2) * (255 / OPAQUE[truth.depth])
+    equal = not apart.any()
+    if hole is None:
+        return _Seen(float("nan"), float(apart.mean()), equal=equal)
+    inside, outside = apart[hole], apart[np.logical_not(hole)]
+    means = float(inside.mean()), float(outside.mean())
+    kept, untouched = _kept(outside, output.lossy), _kept(inside, output.lossy)
+    turned = untouched and not kept and means[1] > APART * means[0]
+    pasted = kept if output.lossy else bool((outside <= STEP).mean() >= PASTED)
+    idle = not output.lossy and bool((inside == 0).mean() > KEPT)
+    return _Seen(*means, kept=kept, pasted=pasted, reversed=turned, equal=equal, idle=idle)
+
+
+def _kept(apart: NDArray[np.float64], lossy: bool) -> bool:
+    """Whether a region was left alone, by how far its pixels are from the truth's."""
+    return bool(apart.mean() <= KEPT_LOSSY) if lossy else bool((apart <= STEP).mean() >= KEPT)
+
+
+def _windowed(hole: Hole) -> bool:
+    """Whether one of SSIM's windows is centred in the hole."""
+    edge = WINDOW // 2
+    return bool(hole[edge:-edge, edge:-edge].any())
+
+
+def _read(name: str, content: bytes) -> Picture:
+    try:
+        return picture(content)
+    except ValueError as fault:
+        raise ValueError(f"{name}, the output: {fault}") from fault
+
+
+def _reversed(found: Sequence[tuple[str, _Seen]], of: int, turned: str) -> str:
+    name, seen = found[0]
+    return (
+        f"the masks are the other way round: {len(found)} of {of} outputs are the truth inside the hole and not "
+        f"outside ({printable(name)} differs by {seen.hole:.1f} of 255 in the hole and by {seen.known:.1f} in what "
+        f"should be known); {turned}"
+    )
+
+
+def _warnings(found: Found, turned: Sequence[tuple[str, _Seen]], *, holes: bool) -> Iterator[str]:
+    """What the user has to know of the outputs."""
+    of = f"of {found.images} outputs"
+    if found.equal:
+        yield f"{found.equal} {of} are the truth itself, to the last bit; are these the files?"
+    if found.lossy:
+        pasted = "; the composite has the truth's own there" if holes else ""
+        yield f"{found.lossy} {of} are JPEG, which changes what the method left alone, and its repairs{pasted}"
+    if found.doubtful > found.images / 2:
+        yield (
+            f"{found.doubtful} {of} are closer to the truth in the hole than in what is known; are the masks the other "
+            "way round?"
+        )
+    if found.idle > max(found.equal, found.images / 2):
+        yield (
+            f"in {found.idle} {of} most of the hole is the truth to the last bit; "
+            "are these the holes that were repaired?"
+        )
+    if turned:
+        yield f"{len(turned)} {of} are the truth inside the hole and not outside, the first {printable(turned[0][0])}"
+
+
+def _notes(found: Found, decided: Sequence[str], *, holes: bool) -> Iterator[str]:
+    """What the user may want to know of them."""
+    if holes and not found.pasted:
+        count = found.images - found.kept - found.nearly
+        yield (
+            f"{count} of {found.images} outputs change the known pixels, as raw predictions do: scored as they are "
+            "('raw'), and with the known pixels of the truth ('composite'), as the protocol has it"
+        )
+    if decided:
+        yield f"{len(decided)} masks are not of two values; {decided[0]}"
+
+
+def _px(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]} px"
+
+
+def _hint(truth: tuple[int, int], output: tuple[int, int]) -> str:
+    """What may have happened to an output of another size."""
+    if truth == output[::-1]:
+        return ", which is turned by a quarter"
+    ratios = output[0] / truth[0], output[1] / truth[1]
+    if ratios[0] == ratios[1]:
+        factor = f"{ratios[0]:g} times" if ratios[0] > 1 else f"1/{1 / ratios[0]:g} of"
+        return f", which is {factor} the size; score outputs at the size of the truth, or the truth resized likewise"
+    return ""
+
+
+def _first(faults: Sequence[str]) -> list[str]:
+    more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
+    return [*faults[:SHOWN], *more]

@@ -1,0 +1,298 @@
+"""``study score``: every metric of the protocol on folders of images, whoever made them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from torch import Tensor
+
+from models.masking import composite
+from study import metrics
+from study.config.messages import said
+from study.config.nodes import parse
+from study.config.schema import Protocol
+from study.data.files.pictures import Hole, Picture, picture
+from study.data.holes import as_mask
+from study.errors import BadInput
+from study.evaluation.evaluate import BATCH
+from study.external.pairs import Found, Listed, Listener, Pair, checked, listed, paired, silent, together
+from study.metrics.perceptual import Gathering, Perceptual, find
+from study.running.machine import prepare
+
+BATCH_PIXELS = 2**18
+"""Images of so many pixels together are scored at once: four of 256 px, which is quicker than more, and half a GiB."""
+
+Column = tuple[str, str, str]
+"""Output, region and metric."""
+
+QUANTILES = (0.05, 0.5, 0.95)
+
+COMPOSITES = "the outputs hold the known pixels of the truth: they are composites, and there is no 'raw' apart"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command asks for. ``hole``: which colour of the masks is the hole; ``center``: the paper's hole.
+
+    ``perceptual``: the distances that are wanted beside the metrics, as a study file says it.
+    """
+
+    output: Path
+    truth: Path | None = None
+    mask: Path | None = None
+    center: bool = False
+    hole: str | None = None
+    partial: bool = False
+    perceptual: str | None = None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of images. values: (images, columns), float64. ``about``: what else is told of them, fit for JSON."""
+
+    names: Sequence[str]
+    columns: Sequence[Column]
+    values: NDArray[np.float64]
+    found: Found
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def summary(self) -> Iterator[dict[str, Any]]:
+        """A row a column: what it is, and its mean, standard deviation and quantiles over the finite values.
+
+        ``infinite``: of how many images the value is not finite, as the PSNR of an image that equals the truth.
+        """
+        for (output, region, name), values in zip(self.columns, self.values.T, strict=True):
+            finite = values[np.isfinite(values)]
+            quantiles = np.quantile(finite, QUANTILES).tolist() if len(finite) else [None] * len(QUANTILES)
+            yield {
+                "metric": name,
+                "region": region,
+                "output": output,
+                **_described(name),
+                "mean": float(finite.mean()) if len(finite) else None,
+                "deviation": float(finite.std(ddof=1)) if len(finite) > 1 else None,
+                **dict(zip(("low", "median", "high"), quantiles, strict=True)),
+                "images": len(finite),
+                "infinite": len(values) - len(finite),
+            }
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it, with each image's values in the order of ``columns``; 'inf' where one is infinite."""
+        return {
+            **self.about,
+            "images": len(self.names),
+            "unpaired": self.found.unpaired,
+            "notes": self.found.notes,
+            "warnings": self.found.warnings,
+            "summary": list(self.summary()),
+            "columns": [list(column) for column in self.columns],
+            "values": {
+                name: [_plain(value) for value in row]
+                for name, row in zip(self.names, self.values.tolist(), strict=True)
+            },
+        }
+
+    def show(self, console: Console) -> None:
+        """Prints the notes and a table. Names are text, not markup."""
+        for kind, texts in (("note", self.found.notes), ("warning", self.found.warnings)):
+            for text in texts:
+                console.print(Text(f"{kind}: {text}"), soft_wrap=True)
+        right = ("mean", "sd", "5%", "median", "95%", "images")
+        table = Table("metric", "region", "output", box=None)
+        for heading in right:
+            table.add_column(heading, justify="right")
+        for row in self.summary():
+            digits = 2 if row["unit"] == "dB" else 4
+            numbers = [_rounded(row[key], digits) for key in ("mean", "deviation", "low", "median", "high")]
+            count = f"{row['images']}" + (f" + {row['infinite']} infinite" if row["infinite"] else "")
+            table.add_row(_titled(row), row["region"], row["output"], *numbers, count)
+        console.print(table)
+        for row in self.about.get("distances") or []:
+            what = f"{row['metric'].upper()} (↓), {row['output']}, n = {row['images']}"
+            told = f"{what}: {row['value']:.4f}" if row["value"] is not None else row["why"]
+            console.print(Text(told), soft_wrap=True)
+        if any(row["infinite"] for row in self.summary()):
+            console.print("infinite: the output equals the truth there; means are over the others", style="dim")
+
+
+def score(asked: Asked, *, device: str = "cpu", heard: Listener = silent) -> Scored:
+    """The scores of image folders. ``device``: 'cpu' or 'cuda'. Raises BadInput with all that is wrong."""
+    if asked.truth is None:
+        raise BadInput("--truth: name the folder of the true images, or a study with --into OUT --as NAME")
+    if asked.mask and asked.center:
+        raise BadInput("--mask and --center: both say where the hole is; choose one")
+    if asked.hole and not asked.mask:
+        raise BadInput("--hole: it says which colour of a --mask is the hole; there is no --mask")
+    if asked.hole not in (None, "white", "black"):
+        raise BadInput(f"--hole {asked.hole}: choose white or black")
+    truth, output = listed("--truth", asked.truth), listed("--output", asked.output)
+    white = asked.hole or "white"
+    found = Found(notes=[*truth.notes, *output.notes])
+    names = together(truth.files, output, found, whole=not asked.partial, theirs=str(asked.truth))
+    holes = _masks(asked, names, found)
+    pairs = list(paired(truth, output, names, holes, white))
+    found = checked(pairs, found, turned=_turned(white), heard=heard)
+    found.notes += _other_suffixes(truth, output, names)
+    about: dict[str, Any] = {
+        "truth": str(asked.truth),
+        "output": str(asked.output),
+        "mask": str(asked.mask) if asked.mask else "center" if asked.center else None,
+        "hole": white if asked.mask else None,
+    }
+    place = prepare(device)
+    gathering = _gathering(asked.perceptual, pairs, place)
+    columns, values = _scores(pairs, found, place, heard, gathering)
+    if gathering is not None:
+        about["distances"] = gathering.distances()
+    return Scored(names, columns, values, found, about)
+
+
+def _turned(white: str) -> str:
+    other = "black" if white == "white" else "white"
+    return f"if the hole is {other} in the masks, say --hole {other}; else the method was given them reversed"
+
+
+def _masks(asked: Asked, names: Sequence[str], found: Found) -> Listed | Path | str | None:
+    """Where the holes are. Raises BadInput where an image has no mask."""
+    if asked.mask is None:
+        return "center" if asked.center else None
+    if asked.mask.is_file() and asked.mask.suffix.lower() not in (".zip", ".tar"):
+        return asked.mask
+    masks = listed("--mask", asked.mask)
+    if lacking := [name for name in names if name not in masks.files]:
+        count = f"{len(lacking)} of {len(names)} images have no mask of their name"
+        raise BadInput(f"--mask {asked.mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")
+    found.notes += masks.notes
+    return masks
+
+
+def _other_suffixes(truth: Listed, output: Listed, names: Sequence[str]) -> list[str]:
+    """A note where files belong together whose suffixes differ."""
+    apart = [name for name in names if truth.files[name] != output.files[name]]
+    if not apart:
+        return []
+    first = f"{truth.files[apart[0]]} with {output.files[apart[0]]}"
+    return [f"{len(apart)} of {len(names)} pairs have names that differ in the suffix, the first {first}"]
+
+
+def _gathering(asked: str | None, pairs: Sequence[Pair], device: torch.device) -> Gathering | None:
+    """What gathers the perceptual distances that are asked for. Raises BadInput where they or a file do not fit."""
+    if asked is None:
+        return None
+    faults: list[str] = []
+    try:
+        wanted = Perceptual.model_validate(parse(asked, "--perceptual", faults, lines=False).plain())
+    except ValidationError as error:
+        faults += [f"--perceptual: {said(dict(fault), Perceptual)}" for fault in error.errors()]
+        raise BadInput(faults) from error
+    sizes = (pair.truth().size for pair in pairs)
+    weights, missing = find(wanted, min(min(size) for size in sizes))
+    if faults or missing:
+        raise BadInput([*faults, *(f"--perceptual.{fault}" for fault in missing)])
+    return Gathering(weights.options, weights.files, device, seed=Protocol().seed)
+
+
+def _scores(
+    pairs: Sequence[Pair], found: Found, device: torch.device, heard: Listener, gathering: Gathering | None = None
+) -> tuple[list[Column], NDArray[np.float64]]:
+    """Columns and values (images, columns), from batches of images of one size."""
+    columns: list[Column] = []
+    rows: list[NDArray[np.float64]] = []
+    for batch in _batches(pairs):
+        image, output = (
+            stacked([each.truth for each in batch], device),
+            stacked([each.output for each in batch], device),
+        )
+        holes = [each.hole for each in batch if each.hole is not None]
+        mask = as_mask(np.stack(holes), device) if holes else None
+        outputs = _outputs(output, image, mask, pasted=found.pasted)
+        scored = _scored(outputs, image, mask)
+        if gathering is not None:
+            done = sum(map(len, rows))
+            scored |= gathering.add(np.arange(done, done + len(image)), image, outputs)
+        columns = list(scored)
+        rows.append(np.stack([values.double().cpu().numpy() for values in scored.values()], axis=1))
+        heard("scored", sum(map(len, rows)), len(pairs))
+    if pairs[0].hole and found.pasted:
+        found.notes.append(COMPOSITES)
+    return columns, np.concatenate(rows)
+
+
+def _outputs(output: Tensor, image: Tensor, mask: Tensor | None, *, pasted: bool) -> dict[str, Tensor]:
+    """What is scored of a batch, by its kind."""
+    if mask is None:
+        return {"raw": output}
+    return {"composite": composite(output, image, mask), **({} if pasted else {"raw": output})}
+
+
+def _scored(outputs: Mapping[str, Tensor], image: Tensor, mask: Tensor | None) -> dict[Column, Tensor]:
+    """Each column of a batch, (B,). Without holes: of the whole image, which no metric of it needs a mask for."""
+    if mask is None:
+        every = metrics.score(outputs["raw"], image, torch.ones_like(image[:, :1]))
+        return {("raw", region, name): values for (region, name), values in every.items() if region == "whole"}
+    return {
+        (kind, region, name): values
+        for kind, made in outputs.items()
+        for (region, name), values in metrics.score(made, image, mask).items()
+    }
+
+
+class _Read(NamedTuple):
+    """A pair with its images in memory."""
+
+    truth: Picture
+    output: Picture
+    hole: Hole | None
+
+
+def _batches(pairs: Sequence[Pair]) -> Iterator[list[_Read]]:
+    """The images in order, so many of one size at once that they fit."""
+    for (width, height), alike in groupby(map(_read, pairs), key=lambda each: each.truth.size):
+        most = max(1, min(BATCH, BATCH_PIXELS // (width * height)))
+        while batch := list(islice(alike, most)):
+            yield batch
+
+
+def _read(pair: Pair) -> _Read:
+    truth = pair.truth()
+    return _Read(truth, picture(pair.output()), pair.hole(truth.size)[0] if pair.hole else None)
+
+
+def stacked(pictures: Sequence[Picture], device: torch.device) -> Tensor:
+    """(B, 3, H, W) in 0..1."""
+    return torch.from_numpy(np.stack([each.unit() for each in pictures])).to(device)
+
+
+def _described(name: str) -> dict[str, str]:
+    """A metric's title, unit and direction; of a perceptual distance its name."""
+    metric = metrics.METRICS.get(name)
+    if metric is None:
+        return {"title": name.upper(), "unit": "", "better": "lower"}
+    return {"title": metric.title, "unit": metric.unit, "better": metric.better}
+
+
+def _titled(row: Mapping[str, Any]) -> str:
+    arrow = "↑" if row["better"] == "higher" else "↓"
+    return f"{row['title']} ({row['unit']}{', ' if row['unit'] else ''}{arrow})"
+
+
+def _rounded(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _plain(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else "inf" if value > 0 else "-inf"

@@ -1,0 +1,1 @@
+"""Networks watched: layers, receptive fields, parameters, cost, beside the paper's tables."""

@@ -1,0 +1,263 @@
+"""A method as it is built: its networks' layers as they run, beside what the paper prints and what others released.
+
+All is read from the networks themselves (``study.inspection.anatomy``); the options only say why a network differs from
+what is printed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from models.critics import PUBLISHED_SIDE
+from models.layers import halvings
+from models.method import Filler, Part, Trained
+from study.inspection import anatomy
+from study.inspection.anatomy import Anatomy, Layer
+from study.parts import registries
+
+PRINTED_KINDS = ("conv", "d-conv", "deconv")
+"""What the paper's tables have rows of."""
+
+HEAD = "head"
+"""The module of a critic that makes scores of its last maps; no table has it."""
+
+LEGEND = (
+    "sees: receptive field, in pixels of the image along a side, of the position that sees most; what the statistics "
+    "of norms read is not in it. MMAC: million multiply-accumulates an image."
+)
+
+
+def describe(options: Trained | Filler, image_size: int) -> dict[str, Any]:
+    """A method's networks, ready for JSON: ``networks``, and ``totals`` of their ``parameters`` and ``macs``.
+
+    A network has its ``layers``, each with the paper's own row where there is one (``paper``, ``agrees``); its totals;
+    its ``receptive_field``, of a critic at its last maps, with ``score_receptive_field``; the table that it is compared
+    with (``paper``, ``agrees_with_paper``, ``why`` not, and ``unbuilt``: the rows that it has no layer for); and what
+    public code of it counts, ``released``. Receptive fields are pixels, 'whole image' or 'whole window'. A filler has
+    no networks.
+    """
+    networks = []
+    if isinstance(options, Trained):
+        method = options.method(image_size)
+        networks.append(_generator(method.generator, image_size))
+        networks += [_critic(role, critic.network, image_size) for role, critic in method.critics.items()]
+    totals = {name: sum(network[name] for network in networks) for name in ("parameters", "macs")}
+    return {"image_size": image_size, "networks": networks, "totals": totals}
+
+
+def _generator(part: Part, side: int) -> dict[str, Any]:
+    found = anatomy.of_generator(part, side)
+    fields = {"receptive_field": found.receptive_field, "score_receptive_field": None}
+    return _network("generator", part, found, fields, "generator", "generator", "whole image")
+
+
+def _critic(role: str, part: Part, side: int) -> dict[str, Any]:
+    found = anatomy.of_critic(part, side)
+    fields = {"receptive_field": found.maps_receptive_field, "score_receptive_field": found.receptive_field}
+    views = getattr(registries.CRITICS[part["kind"]], "views", (part.get("view"),))
+    whole = "whole window" if views == ("local",) else "whole image"
+    return _network(role, part, found, fields, "critic", part.get("view", role), whole)
+
+
+def _network(
+    name: str,
+    part: Part,
+    found: Anatomy,
+    fields: Mapping[str, float | None],
+    released_as: str,
+    printed_as: str,
+    whole: str,
+) -> dict[str, Any]:
+    """``released_as``, ``printed_as``: its name in paper.yaml. ``whole``: what is all that it can see."""
+    table = _table(part["kind"], printed_as)
+    rows = table["layers"] if table else []
+    layers = [_layer(layer, whole) for layer in found.layers]
+    body = [layer for layer in layers if layer["kind"] in PRINTED_KINDS and layer["name"] != HEAD]
+    for place, layer in enumerate(body if table else ()):
+        layer["paper"] = dict(rows[place]) if place < len(rows) else None
+        layer["agrees"] = place < len(rows) and _agrees(layer, rows[place])
+    agrees = len(body) == len(rows) and all(layer["agrees"] for layer in body) if table else None
+    return {
+        "name": name,
+        "kind": part["kind"],
+        "layers": layers,
+        "parameters": found.parameters,
+        "norm_parameters": found.norm_parameters,
+        "macs": found.macs,
+        **{key: _pixels(field, whole) for key, field in fields.items()},
+        "paper": f"Table {table['table']}" if table else None,
+        "agrees_with_paper": agrees,
+        "why": " ".join(_why(part, layers, agrees)) or None,
+        "unbuilt": [dict(row) for row in rows[len(body) :]],
+        "released": _released(released_as, part, found.parameters),
+    }
+
+
+def _layer(layer: Layer, whole: str) -> dict[str, Any]:
+    stride = layer.stride
+    return {
+        **vars(layer),
+        "stride": int(stride) if stride and stride >= 1 else stride,
+        "receptive_field": _pixels(layer.receptive_field, whole),
+        "paper": None,
+        "agrees": None,
+    }
+
+
+def _pixels(field: float | None, whole: str) -> int | str | None:
+    if field is None:
+        return None
+    return whole if math.isinf(field) else int(field)
+
+
+def _agrees(layer: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether a layer is what the paper's row says, cell by cell; the row may lack a dilation."""
+    return all(layer["kind" if cell == "layer" else cell] == value for cell, value in row.items())
+
+
+def _table(kind: str, name: str) -> Mapping[str, Any] | None:
+    """The paper's table of one of its own networks."""
+    from reports.analysis.published import paper  # it brings pandas, which who only imports this module does without
+
+    tables = paper()["architecture"] if kind == "mo_zhou" else ()
+    return next((table for table in tables if table["network"] == name), None)
+
+
+def _why(part: Part, layers: list[dict[str, Any]], agrees: bool | None) -> Iterator[str]:
+    """Sentences: why a network is not, or cannot be, as printed; and what of it is printed nowhere."""
+    if agrees is None:
+        yield f"Mo & Zhou print no table of this network{' (R10)' if part.get('view') == 'eighth' else ''}."
+        return
+    if not agrees:
+        yield from list(_departures(part)) or ["Its layers are not those printed."]
+    for layer in layers:
+        if layer["name"] == HEAD:
+            kind = "1x1 convolution" if layer["kind"] == "conv" else "linear layer"
+            yield f"Its head, a {kind}, is reading R7 and in no table."
+
+
+def _departures(part: Part) -> Iterator[str]:
+    """What a part's options change of what is printed."""
+    if part.get("width", 1) != 1:
+        yield f"Width {part['width']:g}: outputs are not the published ones."
+    if part.get("tables") == "exchanged":
+        yield "R6, exchanged: Tables 2 and 3 have each other's captions."
+    if part.get("dilations"):
+        yield f"Dilations are {', '.join(map(str, part['dilations']))}, not those printed."
+    if "view" in part and part["image_side"] != PUBLISHED_SIDE:
+        lacking = halvings(PUBLISHED_SIDE) - halvings(part["image_side"])
+        yield f"At {part['image_side']} px the last layers are left out, {lacking} in all; the last map keeps its size."
+
+
+def _released(network: str, part: Part, parameters: int) -> dict[str, Any] | None:
+    """What public code of a network counts, and whether ours counts the same; None where none was counted."""
+    from reports.analysis.published import paper
+
+    for entry in paper()["released"]:
+        if (entry["kind"], entry["network"]) != (part["kind"], network):
+            continue
+        unlike = {key: value for key, value in entry["options"].items() if part.get(key, value) != value}
+        theirs, ours = (", ".join(f"{key} {of[key]}" for key in unlike) for of in (unlike, part))
+        return {
+            "parameters": entry["parameters"],
+            "agrees": parameters == entry["parameters"],
+            "difference": parameters - entry["parameters"],
+            "why": f"Released with {theirs}; here {ours}." if unlike else None,
+            "source": entry["source"],
+        }
+    return None
+
+
+# -- in a terminal ---------------------------------------------------------------------------------------------------
+
+
+def show(name: str, described: Mapping[str, Any], console: Console) -> None:
+    """What ``describe`` found of a variant: a table and a few sentences for each network."""
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False)
+
+    if not described["networks"]:
+        say(f"{name} has no networks: it is not trained")
+        return
+    for network in described["networks"]:
+        console.print(_shown(network))
+        for sentence in _remarks(network):
+            say(sentence)
+        say("")
+    totals = described["totals"]
+    say(
+        f"{name}, {described['image_size']} px: {len(described['networks'])} networks, "
+        f"{totals['parameters']:,} parameters, {_macs(totals['macs'])} an image"
+    )
+    say(LEGEND)
+
+
+def _shown(network: Mapping[str, Any]) -> Table:
+    title = f"{network['name']} ({network['kind']})"
+    table = Table(title=title, box=None, title_justify="left", padding=(0, 1, 0, 0))
+    table.add_column("layer", overflow="fold")
+    table.add_column("kind", no_wrap=True)
+    for column in ("kernel", "dil.", "stride", "out", "size", "parameters", "MMAC", "sees"):
+        table.add_column(column, justify="right", no_wrap=True)
+    if network["paper"]:
+        table.add_column(network["paper"], no_wrap=True)
+    for layer in network["layers"]:
+        field = layer["receptive_field"]
+        table.add_row(
+            layer["name"],
+            layer["kind"],
+            *_geometry(layer),
+            f"{layer['size'] or ''}",
+            f"{layer['parameters']:,}" if layer["parameters"] else "",
+            f"{layer['macs'] / 1e6:,.1f}" if layer["macs"] else "",
+            "whole" if isinstance(field, str) else str(field),
+            *([_beside(layer["paper"], layer["agrees"])] if network["paper"] else ()),
+        )
+    for row in network["unbuilt"]:
+        table.add_row("(none)", *[""] * 9, _beside(row, False))
+    return table
+
+
+def _geometry(row: Mapping[str, Any]) -> list[str]:
+    """Kernel, dilation, stride and outputs of a layer, or of a row of the paper, as the paper writes them."""
+    kernel, stride = row["kernel"], row["stride"]
+    return [
+        f"{kernel}x{kernel}" if kernel else "",
+        f"{row.get('dilation') or ''}",
+        "" if stride is None else f"{stride}" if stride >= 1 else f"1/{round(1 / stride)}",
+        f"{row['outputs']}",
+    ]
+
+
+def _beside(row: Mapping[str, Any] | None, agrees: bool | None) -> str:
+    """The paper's row, marked with whether what is built agrees."""
+    mark = {True: "== ", False: "!= ", None: ""}[agrees]
+    return mark + (" ".join(filter(None, [row["layer"], *_geometry(row)])) if row else "" if agrees is None else "none")
+
+
+def _remarks(network: Mapping[str, Any]) -> Iterator[str]:
+    """Totals, what it sees, whether it is as printed and as released."""
+    norms = f" ({network['norm_parameters']:,} of them of norms)" if network["norm_parameters"] else ""
+    sees, score = (_in_words(network[key]) for key in ("receptive_field", "score_receptive_field"))
+    sees = f"sees {sees}" if score is None else f"sees {sees} at its last maps, its score {score}"
+    yield f"{network['parameters']:,} parameters{norms}, {_macs(network['macs'])}; {sees}"
+    verdict = {True: f"As {network['paper']} prints it.", False: f"Not as {network['paper']} prints it.", None: ""}
+    yield " ".join(filter(None, [verdict[network["agrees_with_paper"]], network["why"]]))
+    if released := network["released"]:
+        same = "the same" if released["agrees"] else f"ours has {released['difference']:+,}"
+        why = f" {released['why']}" if released["why"] else ""
+        yield f"Released: {released['parameters']:,} parameters, {same}.{why} ({released['source']})"
+
+
+def _in_words(field: int | str | None) -> str | None:
+    return f"{field} px" if isinstance(field, int) else field and f"the {field}"
+
+
+def _macs(count: int) -> str:
+    return f"{count / 1e9:,.2f} GMAC" if count >= 1e9 else f"{count / 1e6:,.1f} MMAC"

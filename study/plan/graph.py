@@ -1,0 +1,182 @@
+"""The graph of a study: runs, and the stages that they need, each addressed by what it depends on.
+
+A stage is a pure function of what its key names: its kind and version, the options that this kind reads, the keys of
+its inputs, its seed, the versions of the parts that it is built from, and the numerics. What two runs need under the
+same key is made once. ``study.plan.planner`` makes plans; this module holds them, and knows no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from study.errors import BadInput
+from study.store import read_json, write_atomically
+
+KINDS = ("data", "pretrain", "critic", "joint", "fit", "evaluate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One node of the graph.
+
+    ``options``: all that decides its result besides ``needs`` and ``seed``. ``hints``: what it takes to make it but
+    does not decide its result, such as where a folder lies. ``lineage``: the key without the number of steps, where a
+    shorter stage of the same lineage can be gone on from. ``work``: multiply-accumulates (G's forward of a critic
+    stage apart: ``forward``, paid once for all critics of one pass).
+    """
+
+    key: str
+    kind: str
+    options: dict[str, Any]
+    needs: dict[str, str]
+    seed: int | None = None
+    hints: dict[str, Any] = field(default_factory=dict)
+    lineage: str | None = None
+    work: int = 0
+    forward: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Updates of what the stage trains; 0 for data and evaluate."""
+        return int(self.options.get("steps", 0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A variant x data set x seed.
+
+    ``stages``: its stages by role, in order ('data', 'data.masks', 'pretrain', 'critic.local', ...). ``updates``: of
+    the generator.
+    """
+
+    name: str
+    variant: str
+    data: str
+    seed: int
+    method: str
+    stages: dict[str, str]
+    config: dict[str, Any]
+    updates: int = 0
+    parameters: int = 0
+    critic_parameters: int = 0
+    aliases: list[str] = field(default_factory=list)
+
+    @property
+    def start(self) -> str:
+        """The first trained stage's key; empty for a filler. Runs that share it are paired (statistics)."""
+        return next((key for key in self.stages.values() if not key.startswith(("data-", "evaluate-"))), "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Runs and the stages that they need. ``study``: what reports say of the study as a whole."""
+
+    study: dict[str, Any]
+    runs: list[Run]
+    stages: dict[str, Stage]
+
+    def users(self) -> dict[str, list[str]]:
+        """The names of the runs that need each stage."""
+        users: dict[str, list[str]] = {key: [] for key in self.stages}
+        for run in self.runs:
+            for key in dict.fromkeys(run.stages.values()):
+                users[key].append(run.name)
+        return users
+
+    def own(self, run: Run) -> list[str]:
+        """The stages that no other run needs: they are made, and recorded, as part of the run."""
+        users = self.users()
+        return [key for key in dict.fromkeys(run.stages.values()) if len(users[key]) == 1 and self._ends(key)]
+
+    def _ends(self, key: str) -> bool:
+        return self.stages[key].kind in ("joint", "fit", "evaluate")
+
+    def passes(self) -> list[list[str]]:
+        """The critic stages that are made in one pass over one generator's outputs."""
+        groups: dict[str, list[str]] = {}
+        for stage in self.stages.values():
+            if stage.kind == "critic":
+                groups.setdefault(pass_of(stage), []).append(stage.key)
+        return list(groups.values())
+
+    def work(self) -> dict[str, int]:
+        """Multiply-accumulates of the whole study, with and without sharing."""
+        once = sum(stage.work for stage in self.stages.values())
+        once += sum(self.stages[keys[0]].forward for keys in self.passes())
+        alone = 0
+        for run in self.runs:
+            stages = [self.stages[key] for key in run.stages.values()]
+            alone += sum(stage.work for stage in stages)
+            alone += max((stage.forward for stage in stages), default=0)
+        return {"shared": once, "unshared": alone}
+
+    def save(self, out: Path, *, asked: bool = True) -> Path:
+        """Writes the plan beside the stages, under its own digest for workers and as ``plan.json`` for readers.
+
+        ``asked`` false: for workers alone, as a trial of a search is planned, which no report shows.
+        """
+        value = {
+            "study": self.study,
+            "runs": [asdict(run) for run in self.runs],
+            "stages": [asdict(stage) for stage in self.stages.values()],
+        }
+        file = out / "plans" / f"{digest_of(value)}.json"
+        text = json.dumps(value, indent=1)  # in order: a run's stages are made as they stand
+        write_atomically(file, text)
+        if asked:
+            write_atomically(out / "plan.json", text)
+        return file
+
+    @staticmethod
+    def of(out: Path) -> Plan:
+        """The plan of an output folder. Raises BadInput where there is none, or it is damaged."""
+        file = out / "plan.json"
+        if not file.is_file():
+            raise BadInput(f"{out}: there is no study here; name its folder, or make one with: {_again(out)}")
+        try:
+            plan = Plan.read(file)
+        except (KeyError, TypeError, AttributeError, ValueError) as fault:
+            raise damaged(out) from fault
+        if plan is None:
+            raise damaged(out)
+        return plan
+
+    @staticmethod
+    def read(file: Path) -> Plan | None:
+        """Reads a saved plan; None where there is none."""
+        value = read_json(file)
+        if not value:
+            return None
+        stages = [Stage(**stage) for stage in value["stages"]]
+        return Plan(
+            study=value["study"],
+            runs=[Run(**run) for run in value["runs"]],
+            stages={stage.key: stage for stage in stages},
+        )
+
+
+def damaged(out: Path) -> BadInput:
+    """The word that an output folder's plan cannot be read."""
+    told = "this file is damaged; write it anew, with all that is made kept, with"
+    return BadInput(f"{out / 'plan.json'}: {told}: {_again(out)}")
+
+
+def _again(out: Path) -> str:
+    return f"python -m study run runs.yaml --out {out}"
+
+
+def pass_of(stage: Stage) -> str:
+    """What critic stages have in common that are made in one pass: all but the critic."""
+    options = {name: value for name, value in stage.options.items() if name not in ("critic", "role", "versions")}
+    options["sees"] = stage.options["critic"]["sees"]  # of the whole output or of the hole alone
+    return digest_of([options, stage.needs, stage.seed, stage.hints.get("salt")])
+
+
+def digest_of(value: Any) -> str:
+    """A short name for a value: the first 16 hex digits of the SHA-256 of its canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,477 @@
+"""From a study to its plan: every run is cut into stages, and equal stages are one.
+
+``share=False`` salts the keys with the run's name, so that nothing is shared but the packed data: to show that it
+makes no difference.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from models import blending
+from models.masking import center_box
+from models.masks import Files, Mask
+from models.method import Critic, Filler, Fitted, Method, Rate, Trained
+from study.config.schema import Study, Variant
+from study.data import holes
+from study.errors import BadInput
+from study.inspection import cost
+from study.inspection.describe import describe
+from study.metrics import perceptual
+from study.parts import plugins, registries
+from study.plan.graph import Plan, Run, Stage, digest_of
+
+VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
+"""A number for each kind of stage, raised when the same options come to mean other numbers."""
+
+
+def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: str = "test", joint: float = 1.0) -> Plan:
+    """The graph of a study for a kind of device. Raises BadInput where a data set is not what the study says.
+
+    A search evaluates on another ``part``, 'validation', and maybe after a share of the ``joint`` stage alone.
+    """
+    numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
+    packed, masks = _packed(study), _masks(study)
+    distances = _perceptual(study) if part == "test" else perceptual.Found()
+    stages: dict[str, Stage] = {stage.key: stage for stage in packed.values()}
+    runs: dict[tuple[Any, ...], Run] = {}
+    for data_name, data in packed.items():
+        for variant in study.variants_on(data_name):
+            for seed in study.seeds:
+                name = f"{variant.name}/{data_name}/{seed}"
+                planner = _Planner(study, numerics, data, masks, distances, seed, "" if share else name, part, joint)
+                roles = planner.run(variant)
+                identity = (data_name, seed, variant.method, *roles.values())
+                if share and identity in runs:  # one run under two names
+                    runs[identity].aliases.append(variant.name)
+                    continue
+                stages.update(planner.stages)
+                runs[identity] = Run(
+                    name=name,
+                    variant=variant.name,
+                    data=data_name,
+                    seed=seed,
+                    method=variant.method,
+                    stages={"data": data.key, **roles},
+                    config=variant.options.model_dump(mode="json", by_alias=True),
+                    **_size(variant, study.image_size),  # type: ignore[arg-type]
+                )
+    facts = _facts(study, numerics, packed, distances, share)
+    return Plan(study=facts, runs=list(runs.values()), stages=stages)
+
+
+def _size(variant: Variant, image_size: int) -> dict[str, int]:
+    """Updates of the generator, its parameters, and those of all critics; nothing for a filler."""
+    if isinstance(variant.options, Filler):
+        return {}
+    method = variant.options.method(image_size)
+    critics = (cost.critic_cost(critic.network, image_size)[0] for critic in method.critics.values())
+    return {
+        "updates": variant.options.steps.generator,
+        "parameters": cost.generator_cost(method.generator, image_size)[0],
+        "critic_parameters": sum(critics),
+    }
+
+
+def _facts(
+    study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], distances: perceptual.Found, share: bool
+) -> dict[str, Any]:
+    return {
+        "name": study.name,
+        "file": study.file.name,
+        "plugins": [{"file": str(plugin.file), "digest": plugin.digest} for plugin in plugins.used()],
+        "metrics": {
+            name: {"title": metric.title, "unit": metric.unit, "better": metric.better}
+            for name, metric in registries.METRICS.items()
+            if ("METRICS", name) in registries.SOURCES
+        },
+        "methods": [name for registry, name in registries.SOURCES if registry == "METHODS"],
+        "profile": study.profile,
+        "seeds": study.seeds,
+        "image_size": study.image_size,
+        "data": {
+            name: {
+                **stage.options["dataset"],
+                "stage": stage.key,
+                **{about: stage.hints["options"].get(about) for about in ("like", "licence")},
+            }
+            for name, stage in packed.items()
+        },
+        "protocol": study.protocol.plain() | ({"perceptual": distances.options} if distances.options else {}),
+        "numerics": numerics,
+        "shared": share,
+        "observers": [observer.model_dump(mode="json") for observer in study.observers],
+        "ablations": {
+            name: {
+                "reference": ablation.reference,
+                "factors": ablation.factors,
+                "cells": [[list(levels), variant] for levels, variant in ablation.cells.items()],
+            }
+            for name, ablation in study.ablations.items()
+        },
+        "multiverses": {
+            name: {
+                "base": multiverse.bases,
+                "contrasts": multiverse.contrasts,
+                "design": multiverse.design,
+                "universes": [[asdict(setting) for setting in universe] for universe in multiverse.universes],
+            }
+            for name, multiverse in study.multiverses.items()
+        },
+        "networks": {
+            variant.name: describe(variant.options, study.image_size)
+            for variant in study.variants.values()
+            if isinstance(variant.options, Trained)
+        },
+        "readings": [
+            row
+            for variant in study.variants.values()
+            if ("METHODS", variant.method) not in registries.SOURCES  # a stranger's reads no paper of ours
+            for row in readings(variant)
+        ],
+        "resolved": study.resolved,
+    }
+
+
+def readings(variant: Variant) -> Iterator[dict[str, Any]]:
+    """The readings in force in a variant: key, value, number, meaning, and whether it departs from the text.
+
+    Of a baseline, the text is its own paper's, whose values are the options' defaults.
+    """
+    options = variant.options
+    published = None
+    if isinstance(options, Trained) and options.as_published:
+        published = type(options)().model_dump(mode="json", by_alias=True)
+    yield from _readings(variant.name, "", options, published)
+
+
+def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterator[dict[str, Any]]:
+    dumped = options.model_dump(mode="json", by_alias=True)
+    for name, info in type(options).model_fields.items():
+        key = info.alias or name
+        value, plain = getattr(options, name), dumped[key]
+        extra = info.json_schema_extra
+        own = published.get(key) if published is not None else None
+        if isinstance(extra, dict) and "reading" in extra:
+            if plain is None:  # an option of another loss
+                continue
+            text = extra["paper"]
+            yield {
+                "variant": variant,
+                "key": prefix + key,
+                "value": plain if isinstance(plain, str) else json.dumps(plain),
+                "reading": extra["reading"],
+                "meaning": info.description,
+                "departs": plain != own if published is not None else text is not None and plain != text,
+            }
+        elif hasattr(type(value), "model_fields"):
+            yield from _readings(variant, f"{prefix}{key}.", value, own)
+
+
+def _packed(study: Study) -> dict[str, Stage]:
+    """The stage of each data set; those that are not as the study says are all told at once."""
+    stages, faults = {}, []
+    for name, options in study.data.items():
+        try:
+            dataset = {**options.identity(), "version": registries.version("DATASETS", options.kind)}
+        except ValueError as error:
+            node, (option, _, why) = study.data_nodes[name], str(error).partition(": ")
+            named = node.get(option)
+            faults.append(named.place.fault(why) if named else node.place.fault(str(error)))
+            continue
+        stages[name] = _stage(
+            "data",
+            {"dataset": dataset, "image_size": study.image_size},
+            {},
+            hints={"options": options.model_dump(mode="json")},
+        )
+    if faults:
+        raise BadInput(faults)
+    return stages
+
+
+def _masks(study: Study) -> dict[str, Stage]:
+    """The stage of each set of mask files that the study draws holes from, by their options."""
+    named = {"protocol": study.protocol.mask} | {
+        f"variants.{variant.name}": variant.options.mask
+        for variant in study.variants.values()
+        if isinstance(variant.options, Trained)
+    }
+    stages: dict[str, Stage] = {}
+    faults: dict[str, str] = {}
+    for place, mask in named.items():
+        if isinstance(mask, Files) and mask.model_dump_json() not in {**stages, **faults}:
+            try:
+                options = {"masks": holes.identity(mask, study.image_size), "image_size": study.image_size}
+            except ValueError as error:
+                faults[mask.model_dump_json()] = f"{study.file}: {place}.mask.{error}"
+                continue
+            stages[mask.model_dump_json()] = _stage("data", options, {}, hints={"options": mask.model_dump()})
+    if faults:
+        raise BadInput(list(faults.values()))
+    return stages
+
+
+def _perceptual(study: Study) -> perceptual.Found:
+    """The perceptual distances that the study wants, with their weights. Raises BadInput where a file does not fit."""
+    found, faults = perceptual.find(study.protocol.perceptual, study.image_size)
+    faults += [
+        f"{name}: a metric of a plugin has this name too" for name in found.options if name in registries.METRICS
+    ]
+    if faults:
+        raise BadInput([f"{study.file}: protocol.perceptual.{fault}" for fault in faults])
+    return found
+
+
+class _Planner:
+    """Cuts one run into stages."""
+
+    def __init__(
+        self,
+        study: Study,
+        numerics: dict[str, Any],
+        data: Stage,
+        masks: Mapping[str, Stage],
+        distances: perceptual.Found,
+        seed: int,
+        salt: str,
+        part: str,
+        joint: float,
+    ) -> None:
+        self.study, self.data, self.masks, self.seed, self.salt = study, data, masks, seed, salt
+        self.part, self.joint, self.distances = part, joint, distances
+        self.numerics = numerics
+        self.stages: dict[str, Stage] = {}
+
+    def holes(self, mask: Mask) -> tuple[dict[str, Any], dict[str, str]]:
+        """What a key says of holes: their options and version, or for masks from files the stage that packs them."""
+        if not isinstance(mask, Files):
+            return {**mask.model_dump(mode="json"), "version": registries.version("MASKS", mask.kind)}, {}
+        stage = self.masks[mask.model_dump_json()]
+        self.stages[stage.key] = stage
+        return {"kind": mask.kind}, {"masks": stage.key}
+
+    def add(self, kind: str, options: dict[str, Any], needs: dict[str, str], **more: Any) -> str:
+        """A trained or evaluated stage, on these numerics."""
+        options = {**options, "numerics": self.numerics}
+        stage = _stage(kind, options, {"data": self.data.key, **needs}, salt=self.salt, **more)
+        self.stages[stage.key] = stage
+        return stage.key
+
+    def run(self, variant: Variant) -> dict[str, str]:
+        """The keys of a run's stages by role, in the order in which they are made."""
+        options = variant.options
+        if isinstance(options, Filler):
+            model: dict[str, Any] = {"filler": options.filler, "images": options.images}
+            model["versions"] = {options.filler: registries.version("FILLERS", options.filler)}
+            return self.evaluated(model, {})
+        method = options.method(self.study.image_size)
+        roles = self.fitted(variant, method) if "fit" in method.stages else self.trained(options, method)
+        last = list(roles)[-1]
+        evaluated = {"generator": method.generator, "fill": method.fill, "versions": _versions(method.generator, {})}
+        size = self.study.image_size
+        test = self.data.options["dataset"].get(self.part, 0)
+        images = test if isinstance(test, int) else 0
+        forward = images * cost.generator_cost(method.generator, size)[1]
+        return roles | self.evaluated(evaluated, {"model": roles[last]}, seed=self.seed, work=forward)
+
+    def evaluated(self, model: dict[str, Any], needs: dict[str, str], **more: Any) -> dict[str, str]:
+        """The last stage: a model under the protocol, by role; before it the mask files that the protocol names."""
+        mask, masks = self.holes(self.study.protocol.mask)
+        protocol = {**self.study.protocol.plain(), "mask": mask}
+        metrics = {name: registries.version("METRICS", name) for name in registries.METRICS} | {
+            "blended": blending.VERSION
+        }
+        options = {**model, "protocol": protocol, "metrics": metrics}
+        if self.part != "test":
+            options["part"] = self.part
+        if self.distances.options:
+            options["perceptual"] = self.distances.options
+            options["metrics"] = metrics | {name: perceptual.VERSIONS[name] for name in self.distances.options}
+            more["hints"] = {"perceptual": self.distances.files}
+        packed = {f"data.test_{name}": key for name, key in masks.items()}
+        return packed | {"evaluate": self.add("evaluate", options, {**needs, **masks}, **more)}
+
+    def fitted(self, variant: Variant, method: Method) -> dict[str, str]:
+        """The one stage of a method with a training of its own, which may read all of its options."""
+        assert isinstance(variant.options, Fitted)
+        options, size = variant.options, self.study.image_size
+        mask, masks = self.holes(options.mask)
+        made = {
+            "method": variant.method,
+            "described": options.model_dump(mode="json", by_alias=True, exclude={"mask"}),  # holes come with batches
+            "mask": mask,
+            "generator": method.generator,
+            "batch": options.batch,
+            "flips": options.flips,
+            "fill": method.fill,
+            "log_every": options.log_every,
+            "steps": options.steps.generator,
+            "first_update": 0,
+            "versions": {
+                f"method.{variant.method}": registries.version("METHODS", variant.method),
+                **_versions(method.generator, {}),
+            },
+        }
+        macs = 3 * cost.generator_cost(method.generator, size)[1]
+        key = self.add("fit", made, masks, seed=self.seed, work=macs * options.batch * options.steps.generator)
+        return {**{f"data.{name}": key for name, key in masks.items()}, "fit": key}
+
+    def trained(self, options: Trained, method: Method) -> dict[str, str]:
+        """The stages in which a method is trained (section 4)."""
+        roles: dict[str, str] = {}
+        size = self.study.image_size
+        steps = options.steps
+        mask, masks = self.holes(options.mask)
+        roles.update({f"data.{name}": key for name, key in masks.items()})
+
+        def forward(critics: Iterable[Critic] = (), learns: bool = True) -> int:
+            """Multiply-accumulates of G's pass: of the hole's window alone, where it can and nothing reads the rest."""
+            whole = options.mask.kind != "center" or any(critic.sees == "raw" for critic in critics)
+            whole = whole or (learns and method.reconstruction.known is not None)
+            return cost.generator_cost(method.generator, size, None if whole else center_box(size), learns)[1]
+
+        critic = {name: cost.critic_cost(c.network, size)[1] for name, c in method.critics.items()}
+        batch = options.batch
+        common = {
+            "fill": method.fill,
+            "generator": method.generator,
+            "mask": mask,
+            "batch": batch,
+            "flips": options.flips,
+            "log_every": options.log_every,
+        }
+        first = {"reconstruction": method.reconstruction.model_dump(mode="json"), "init_std": method.init_std}
+        first["optimizer"] = method.optimizer.model_dump(mode="json")
+
+        def rate(stage: str) -> dict[str, Any]:
+            chosen = method.rates.get(stage) or Rate(lr=method.optimizer.lr)
+            return chosen.model_dump(mode="json")
+
+        needs = dict(masks)
+        updates = 0
+        if "pretrain" in method.stages:
+            roles["pretrain"] = needs["generator"] = self.add(
+                "pretrain",
+                {
+                    **common,
+                    **first,
+                    "rate": rate("pretrain"),
+                    "steps": steps.pretrain,
+                    "first_update": 0,
+                    "versions": _versions(method.generator, {}),
+                },
+                masks,
+                seed=self.seed,
+                work=3 * forward() * batch * steps.pretrain,
+            )
+            updates = steps.pretrain
+        if "critic" in method.stages:
+            for name, described in method.critics.items():
+                recipe = described.recipe
+                roles[f"critic.{name}"] = needs[f"critic.{name}"] = self.add(
+                    "critic",
+                    {
+                        **common,
+                        "role": name,
+                        "critic": _critic_alone(described),
+                        "critic_steps": recipe.critic_steps,
+                        "steps": steps.critic,
+                        "versions": _versions(method.generator, {name: described}),
+                    },
+                    {**masks, "generator": roles["pretrain"]},
+                    seed=self.seed,
+                    work=_update(described) * critic[name] * batch * steps.critic * recipe.critic_steps,
+                    forward=forward([described], learns=False) * batch * steps.critic * recipe.critic_steps,
+                )
+        rounds = max((c.recipe.critic_steps for c in method.critics.values()), default=1)
+        macs = (2 + rounds) * forward(method.critics.values()) + sum(
+            (_update(c) * c.recipe.critic_steps + 2) * critic[name] for name, c in method.critics.items()
+        )
+        last = _shortened(steps.generator - updates, self.joint, options.log_every)
+        roles["joint"] = self.add(
+            "joint",
+            {
+                **common,
+                **first,
+                "critics": {name: c.model_dump(mode="json") for name, c in method.critics.items()},
+                "critic_steps": rounds,
+                "rate": rate("joint"),
+                "steps": last,
+                "first_update": updates,
+                "versions": _versions(method.generator, method.critics),
+            },
+            needs,
+            seed=self.seed,
+            work=macs * batch * last,
+        )
+        return roles
+
+
+def _shortened(steps: int, share: float, every: int) -> int:
+    """A share of so many steps, in whole intervals of the log, so that a longer stage can go on from it."""
+    return steps if share >= 1 else min(steps, every * max(1, round(share * steps / every)))
+
+
+def _update(critic: Critic) -> int:
+    """A critic's update in forward passes: three each of real and repaired images, six for a gradient's gradient."""
+    return 6 if critic.recipe.penalty is None else 12
+
+
+def _critic_alone(critic: Critic) -> dict[str, Any]:
+    """What a critic's own stage reads of it: not its weight, nor what only G's step reads."""
+    value = critic.model_dump(mode="json", exclude={"weight"})
+    value["recipe"].pop("form")
+    return value
+
+
+def _versions(generator: dict[str, Any], critics: Mapping[str, Critic]) -> dict[str, int | str]:
+    versions = {f"generator.{generator['kind']}": registries.version("GENERATORS", generator["kind"])}
+    for critic in critics.values():
+        kind, loss = critic.network["kind"], critic.recipe.kind
+        versions[f"critic.{kind}"] = registries.version("CRITICS", kind)
+        versions[f"loss.{loss}"] = registries.version("LOSSES", loss)
+    return versions
+
+
+def _stage(
+    kind: str,
+    options: dict[str, Any],
+    needs: dict[str, str],
+    *,
+    seed: int | None = None,
+    salt: str = "",
+    hints: dict[str, Any] | None = None,
+    work: int = 0,
+    forward: int = 0,
+) -> Stage:
+    named = {"kind": kind, "version": VERSIONS[kind], "options": _lean(options), "needs": needs, "seed": seed}
+    if salt:
+        named["salt"] = salt
+        hints = {**(hints or {}), "salt": salt}
+    stage = Stage(
+        key=f"{kind}-{digest_of(named)}",
+        kind=kind,
+        options=options,
+        needs=needs,
+        seed=seed,
+        hints=hints or {},
+        work=work,
+        forward=forward,
+    )
+    rate = options.get("rate")
+    steps = options.get("steps", 0) if kind != "fit" else 0
+    if steps and (rate is None or Rate.model_validate(rate).constant) and steps % options["log_every"] == 0:
+        shorter = {**named, "options": {k: v for k, v in _lean(options).items() if k != "steps"}}
+        stage = replace(stage, lineage=digest_of(shorter))
+    return stage
+
+
+def _lean(value: Any) -> Any:
+    """Options without what is not set, so that a new option that nobody uses leaves old keys as they are."""
+    if isinstance(value, dict):
+        return {key: _lean(entry) for key, entry in value.items() if entry is not None}
+    return value

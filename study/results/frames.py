@@ -1,0 +1,458 @@
+"""A study's output as tidy frames: ``study.load("out")``. Reads what is stored alone; knows no torch."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from reports.analysis.frames import COLUMNS, Frames
+from reports.analysis.published import paper
+from reports.analysis.statistics import Comparison, compare
+from study.errors import unknown
+from study.external import entries
+from study.external.entries import External
+from study.plan.graph import Plan, Run, damaged
+from study.search.trials import states
+from study.store import Damaged, RunState, Store, read_facts
+
+TRAINED = ("pretrain", "critic", "joint", "fit")
+"""The kinds of stages that are trained, and so have curves."""
+
+TEXTS = ("device", "torch", "python", "made")
+NUMBERS = ("seconds", "threads", "peak_memory_mib")
+"""What is recorded of the making of every stage."""
+
+STATES = ("completed", "diverged", "failed", "interrupted", "running")
+"""What the state of a run may say."""
+
+TOLD = frozenset({"name", "profile", "image_size", "data", "seeds", "readings", "ablations", "numerics"})
+"""What every plan tells of its study."""
+
+
+class Results(Frames):
+    """A study's frames (columns: ``reports.analysis.frames.Frames``), with the comparison of two variants."""
+
+    def compare(self, a: str, b: str, *, metric: str = "psnr", region: str = "hole", **more: Any) -> Comparison:
+        """``a`` minus ``b`` with its interval, by the rule for few seeds (``reports.analysis.statistics.compare``).
+
+        Raises ValueError where there is no such variant or metric, or the metric is not of that region.
+        """
+        aliases = self.study["aliases"]
+        a, b = aliases.get(a, a), aliases.get(b, b)
+        for variant in (a, b):
+            if variant not in set(self.runs["variant"]):
+                raise ValueError(unknown(variant, set(self.runs["variant"]), "no variant of this study"))
+        known, own = list(self.scores["metric"].unique()), (self.study["metrics"] or {}).get(metric)
+        if known and metric not in known:
+            raise ValueError(f"metric: {unknown(metric, known)}")
+        regions = list(self.scores.loc[self.scores["metric"] == metric, "region"].unique())
+        if regions and region not in regions:
+            raise ValueError(f"region: {unknown(region, regions, f'no region of {metric}')}")
+        if own:
+            more = {"direction": "more" if own["better"] == "higher" else "less", **more}
+        return compare(self.runs, self.scores, a, b, metric=metric, region=region, **more)
+
+
+def load(out: str | Path) -> Results:
+    """The frames of an output folder, whatever of its runs is there; ``why`` of a run says what is missing or damaged.
+
+    Raises BadInput where there is no study, or no plan that can be read.
+    """
+    out = Path(out)
+    store = Store(out)
+    plan, told = _plan(out)
+    records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
+    runs = [_run(run, store, records) for run in plan.runs]
+    made = zip(plan.runs, runs, strict=True)
+    there = [_Evaluated.of(run, store) for run, row in made if row["status"] == "completed"]
+    others = entries.found(out, plan)
+    runs += [_external(one) for one in others if one.joins]
+    there += [_Evaluated.from_files(one) for one in others if one.joins and not one.why]
+    return Results(
+        **told,
+        study=_facts(plan, store, others),
+        runs=_frame("runs", runs),
+        scores=_scores(there, _groups(plan, records)),
+        curves=_curves(plan.runs, records),
+        stages=_frame("stages", _stages(plan, store)),
+        trials=_trials(out),
+        pictures=_frame("pictures", [row for one in there for row in _pictures(one, "pictures")]),
+        worst=_frame("worst", [row for one in there for row in _pictures(one, "worst")]),
+        distances=_distances(there),
+    )
+
+
+def _plan(out: Path) -> tuple[Plan, dict[str, pd.DataFrame]]:
+    """The plan, and the frames that stand in it whole. Raises BadInput."""
+    plan = Plan.of(out)
+    try:
+        if not _whole(plan):
+            raise ValueError("this is a part of a plan")
+        plan.work()
+        told = {"factors": _factors(plan), "universes": _universes(plan), "readings": plan.study["readings"]}
+        return plan, {name: _frame(name, rows) for name, rows in told.items()}
+    except (KeyError, TypeError, AttributeError, ValueError) as fault:
+        raise damaged(out) from fault
+
+
+def _whole(plan: Plan) -> bool:
+    """Whether what is read of a plan is in it."""
+    return (
+        plan.study.keys() >= TOLD
+        and all(entry.keys() >= {"kind", "stage"} for entry in plan.study["data"].values())
+        and all(entry.keys() >= {"base", "contrasts", "design"} for entry in plan.study.get("multiverses", {}).values())
+        and all(plan.stages.keys() >= set(run.stages.values()) and "evaluate" in run.stages for run in plan.runs)
+    )
+
+
+def _record(store: Store, key: str, kind: str) -> dict[str, Any]:
+    """What was recorded as a stage was made: of training ``step`` and ``terms``, of data its parts.
+
+    Empty where it is not what was published.
+    """
+    name = "series.json" if kind in TRAINED else "data.json"
+    return read_facts(store.folder(key) / name) if store.intact(key, name) else {}
+
+
+def _made(store: Store, key: str) -> dict[str, Any]:
+    """Who made a stage in what time; empty where that is not recorded, or no longer what was."""
+    made = store.made(key)
+    sound = all(isinstance(made.get(name), str) for name in TEXTS)
+    sound = sound and all(isinstance(made.get(name), int | float) for name in NUMBERS)
+    return made if sound and isinstance(made.get("steps", 0), int) else {}
+
+
+def _frame(name: str, rows: Any) -> pd.DataFrame:
+    return pd.DataFrame(list(rows), columns=list(COLUMNS[name]))
+
+
+def _of(run: Run) -> dict[str, Any]:
+    return {"run": run.name, "variant": run.variant, "data": run.data, "seed": run.seed}
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """What was scored, of a run or from files. ``lacks``: an output that is written but is none of the method's."""
+
+    whose: Mapping[str, Any]
+    folder: Path
+    lacks: str = ""
+
+    @classmethod
+    def of(cls, run: Run, store: Store) -> _Evaluated:
+        """A completed run."""
+        return cls(_of(run), store.folder(run.stages["evaluate"]))
+
+    @classmethod
+    def from_files(cls, one: External) -> _Evaluated:
+        """Files of another's method."""
+        whose = {"run": one.run, "variant": one.name, "data": one.data, "seed": one.seed or 0}
+        return cls(whose, one.folder, "raw" if one.pasted else "")
+
+    def facts(self) -> dict[str, Any]:
+        """What stands beside the scores."""
+        return read_facts(self.folder / "evaluation.json")
+
+
+def _external(one: External) -> dict[str, Any]:
+    """The row of a run that was scored from files: of its training nothing is known here."""
+    return {
+        **_Evaluated.from_files(one).whose,
+        "method": entries.METHOD,
+        "status": "missing" if one.why else "completed",
+        "why": one.why or "; ".join(one.warnings),
+        "diverged_at": pd.NA,
+        "updates": 0,
+        "parameters": 0,
+        "critic_parameters": 0,
+        "seconds": 0.0,
+        "start": one.start,
+        "record": "",
+        "step_ms": np.nan,
+        "memory_mib": np.nan,
+    }
+
+
+def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
+    state = RunState.of(store.out, run.name).read()
+    state = state if state.get("status") in STATES else {}
+    last = run.stages["evaluate"]
+    status, why = RunState.word(state, store.has(last), alive=True), str(state.get("why", ""))
+    if status == "missing" and state:
+        why = f"its stage {last} is not there"
+    elif status == "missing" and store.has(last):
+        why = "how it ended is not recorded; the study's command records it"
+    elif status in ("completed", "diverged"):
+        try:
+            store.verified(last)
+        except Damaged:
+            status, why = "missing", f"its stage {last} is damaged; the study's command makes it again"
+    if status == "completed":  # with what its stages warned of, and lack
+        warned = [warning for key in run.stages.values() for warning in store.outcome(key).get("warnings", [])]
+        why = "; ".join(dict.fromkeys(filter(None, [why, *warned, *_lacking(run, store, records)])))
+    outcome = store.outcome(last)
+    trained = [key for role, key in run.stages.items() if not role.startswith("data")]
+    made = [facts for key in trained if (facts := _made(store, key))]
+    joined = run.stages.get("joint") or run.stages.get("fit")
+    joint = _made(store, joined) if joined else {}
+    return {
+        **_of(run),
+        "method": run.method,
+        "status": status,
+        "why": why,
+        "diverged_at": outcome.get("step", pd.NA) if status == "diverged" else pd.NA,
+        "updates": run.updates,
+        "parameters": run.parameters,
+        "critic_parameters": run.critic_parameters,
+        "seconds": sum(facts["seconds"] for facts in made),
+        "start": run.start,
+        "record": state.get("record", ""),
+        "step_ms": 1000 * joint["seconds"] / joint["steps"] if joint.get("steps") else np.nan,
+        "memory_mib": max((facts["peak_memory_mib"] for facts in made), default=np.nan),
+    }
+
+
+def _lacking(run: Run, store: Store, records: Mapping[str, Any]) -> Iterator[str]:
+    """What a completed run's report has to do without."""
+    for role, key in run.stages.items():
+        lost = "the counts of its images" if role == "data" else ""
+        lost = "its curves" if role.partition(".")[0] in TRAINED else lost
+        if lost and not store.has(key):
+            yield f"its stage {key} is not there, and with it {lost}"
+        elif lost and not records.get(key):
+            yield f"its stage {key} is damaged, and {lost} are left out"
+        if not _made(store, key):
+            yield f"who made its stage {key} in what time is not recorded"
+
+
+class _Long:
+    """A long frame, built from parts: its text as categories, so that millions of rows are small and quick."""
+
+    def __init__(self, name: str, *more: str) -> None:
+        self.name = name
+        self.known: dict[str, dict[str, int]] = {}
+        self.parts: dict[str, list[Any]] = {column: [] for column in (*COLUMNS[name], *more)}
+
+    def add(self, whose: Mapping[str, Any], rows: int, **columns: Any) -> None:
+        """``rows`` rows of a run. A column is one text for all of them, an array, or texts and their places."""
+        for column, value in {**whose, **columns}.items():
+            if column in ("value", "step", "seed"):
+                self.parts[column].append(np.broadcast_to(np.asarray(value), rows))
+                continue
+            texts, places = ([value], np.zeros(rows, int)) if isinstance(value, str) else value
+            known = self.known.setdefault(column, {})
+            codes = np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
+            self.parts[column].append(codes[places])
+
+    def frame(self) -> pd.DataFrame:
+        """All of it."""
+        if not self.known:
+            return _frame(self.name, [])
+        whole: dict[str, Any] = {column: np.concatenate(parts) for column, parts in self.parts.items()}
+        for column, known in self.known.items():
+            names = pd.Index(list(known), dtype="str")
+            whole[column] = pd.Categorical.from_codes(whole[column], names)
+        return pd.DataFrame(whole, copy=False)
+
+
+def _scores(evaluated: list[_Evaluated], groups: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """All scores; where it is known of any data set what its images belong to, with that as ``group``."""
+    found = _Long("scores", *(["group"] if groups else []))
+    for one in evaluated:
+        facts = json.loads((one.folder / "evaluation.json").read_text())
+        wide = load_file(one.folder / "scores.safetensors")["scores"]
+        keep = [place for place, (output, *_) in enumerate(facts["columns"]) if output != one.lacks]
+        wide, columns = wide[:, keep], [facts["columns"][place] for place in keep]
+        image, column = (places.ravel() for places in np.indices(wide.shape))
+        names = zip(("output", "region", "metric"), zip(*columns, strict=True), strict=True)
+        texts: dict[str, Any] = {name: (values, column) for name, values in names}
+        if groups:
+            known = groups.get(one.whose["data"], {})
+            texts["group"] = ([known.get(name, name) for name in facts["images"]], image)
+        found.add(one.whose, wide.size, image=(facts["images"], image), value=wide.ravel(), **texts)
+    return found.frame()
+
+
+def _groups(plan: Plan, records: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What the test images of each data set belong to, by name, of the sets of which that is known."""
+    found = {}
+    for data, entry in plan.study["data"].items():
+        packed = records.get(entry["stage"], {})
+        if groups := packed.get("groups"):
+            test = slice(*packed["parts"]["test"])
+            found[data] = dict(zip(packed["names"][test], groups[test], strict=True))
+    return found
+
+
+def _distances(evaluated: list[_Evaluated]) -> pd.DataFrame:
+    """The perceptual distances of whole sets of images, and what is lacking of those that were asked for."""
+    rows = [
+        {**one.whose, **row}
+        for one in evaluated
+        for row in one.facts().get("distances") or []
+        if row["output"] != one.lacks
+    ]
+    return _frame("distances", rows).astype({"value": float, "spread": float})
+
+
+def _curves(runs: list[Run], records: Mapping[str, Any]) -> pd.DataFrame:
+    found = _Long("curves")
+    for run in runs:
+        for role, key in run.stages.items():
+            recorded = records.get(key, {})
+            for name, values in recorded.get("terms", {}).items():
+                network, _, term = name.partition(".")
+                facts = {"stage": role.partition(".")[0], "network": network, "term": term}
+                found.add(_of(run), len(values), **facts, step=recorded["step"], value=np.array(values, float))
+    return found.frame().dropna(subset="value", ignore_index=True)
+
+
+def _asked(plan: Plan) -> dict[str, str]:
+    """The variants that were asked for, by each of their names, with the one under which they were run."""
+    return {name: run.variant for run in plan.runs for name in (run.variant, *run.aliases)}
+
+
+def _factors(plan: Plan) -> Iterator[dict[str, str]]:
+    """The ablations of which at least two cells were asked for, by those cells."""
+    asked = _asked(plan)
+    for name, ablation in plan.study["ablations"].items():
+        cells = [(levels, asked[variant]) for levels, variant in ablation["cells"] if variant in asked]
+        for levels, variant in cells if len(cells) > 1 else ():
+            for factor, level in zip(ablation["factors"], levels, strict=True):
+                yield {"ablation": name, "variant": variant, "factor": factor, "level": level}
+
+
+def _universes(plan: Plan) -> Iterator[dict[str, Any]]:
+    """The multiverses of which every base was asked for, by those universes that were asked for whole."""
+    asked = _asked(plan)
+    for name, multiverse in plan.study.get("multiverses", {}).items():
+        for number, universe in enumerate(multiverse["universes"]):
+            if all(row["variant"] in asked for row in universe):
+                for row in universe:
+                    yield {"multiverse": name, "universe": number, **row, "variant": asked[row["variant"]]}
+
+
+def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
+    users = plan.users()
+    for key, stage in plan.stages.items():
+        if store.has(key):
+            made = _made(store, key)
+            facts = {name: made.get(name) for name in ("seconds", "device", "torch")}
+            yield {"key": key, "kind": stage.kind, "runs": len(users[key]), "steps": stage.steps, **facts}
+
+
+def _trials(out: Path) -> pd.DataFrame:
+    """The trials of all searches in an output, each search's in their order, settings in the order of its space."""
+    rows = []
+    for state in states(out):
+        keys = [entry["key"] for entry in state["space"]]
+        for row in state["trials"]:
+            settings = {key: row["settings"][key] for key in keys if key in row["settings"]}
+            rows.append({**row, "variant": state["variant"], "settings": json.dumps(settings)})
+    found = _frame("trials", rows)
+    return found.assign(value=found["value"].astype(float), usual=found["usual"].astype(bool))
+
+
+def _pictures(one: _Evaluated, kind: str) -> Iterator[dict[str, Any]]:
+    """Of the ``kind`` 'pictures' or 'worst'."""
+    names: list[str] = one.facts().get(kind) or []
+    for output, stack in _mapped(one.folder / f"{kind}.safetensors").items() if names else ():
+        for image, pixels in zip(names, stack, strict=True) if output != one.lacks else ():
+            yield {**one.whose, "image": image, "output": output, "pixels": pixels}
+
+
+def _mapped(file: Path) -> dict[str, NDArray[np.uint8]]:
+    """The uint8 arrays of a safetensors file, mapped and not read: of hundreds of runs, few pictures are looked at."""
+    with file.open("rb") as stream:
+        (size,) = struct.unpack("<Q", stream.read(8))
+        header = json.loads(stream.read(size))
+    data = np.memmap(file, np.uint8, mode="r", offset=8 + size)
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    return {name: data[slice(*entry["data_offsets"])].reshape(entry["shape"]) for name, entry in entries.items()}
+
+
+def _facts(plan: Plan, store: Store, others: Sequence[External]) -> dict[str, Any]:
+    """What the report says of the study as a whole."""
+    study = plan.study
+    made = [facts for key in plan.stages if store.has(key) and (facts := _made(store, key))]
+    proposed = next((run for run in plan.runs if run.variant == "proposed"), None)
+    proposed = proposed or next((run for run in plan.runs if run.method == "proposed"), None)
+    control = next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None)
+    config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
+    return {
+        "name": study["name"],
+        "file": study.get("file"),
+        "profile": study["profile"],
+        "image_size": study["image_size"],
+        "command": study.get("command"),
+        "scope": _scope(study, proposed or next((run for run in plan.runs if run.updates), None)),
+        "generator_updates": max((run.updates for run in plan.runs), default=0),
+        "batch": config.get("batch"),
+        "steps": config.get("steps"),
+        "data": [_data(name, entry, store) for name, entry in study["data"].items()],
+        "versions": {name: made[-1][name] for name in ("torch", "python")} if made else {},
+        "devices": sorted({f"{facts['device']}, {facts['threads']} thread" for facts in made}),
+        "seeds": study["seeds"],
+        "reference": proposed.variant if proposed else None,
+        "control": control,
+        "sharing": plan.work(),
+        "seconds": sum(facts["seconds"] for facts in made),
+        "made": max((facts["made"] for facts in made), default=""),
+        "numerics": study["numerics"],
+        "protocol": study.get("protocol"),
+        "aliases": {alias: run.variant for run in plan.runs for alias in run.aliases},
+        "external": [_told_of(one) for one in others],
+        "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
+        "networks": study.get("networks"),
+        "metrics": study.get("metrics") or {},
+        "methods": study.get("methods") or [],
+        "plugins": {Path(entry["file"]).name: entry["digest"] for entry in study.get("plugins") or []},
+        "searches": {
+            state["variant"]: {key: value for key, value in state.items() if key not in ("variant", "trials")}
+            for state in states(store.out)
+        },
+        "multiverses": {
+            name: {key: multiverse[key] for key in ("base", "contrasts", "design")}
+            for name, multiverse in study.get("multiverses", {}).items()
+        },
+    }
+
+
+def _told_of(one: External) -> dict[str, Any]:
+    """What the report says of files that were scored."""
+    told = {name: one.facts.get(name) for name in ("kind", "images", "of", "scored", "digest", "notes")}
+    told["checksum"] = (one.facts.get("files") or {}).get("scores.safetensors")
+    return {"name": one.name, "data": one.data, "seed": one.seed, **told, "why": one.why, "joins": one.joins}
+
+
+def _scope(study: Mapping[str, Any], run: Run | None) -> str:
+    """'paper': its data, size and schedule; 'reduced': data that stand beside its own; else 'other'."""
+    theirs, entries = paper(), study["data"].values()
+    own = run.config if run else {}
+    sets = {kind.lower(): kind for kind in theirs["data"]}  # its sets, by the kinds that read them
+    as_printed = {"batch": theirs["batch"], "steps": theirs["steps"], "width": 1.0}
+    same = study["image_size"] == theirs["image_size"] and all(own.get(key) == of for key, of in as_printed.items())
+    whole = all(
+        entry["kind"] in sets and entry.get("train", 0) >= theirs["data"][sets[entry["kind"]]]["train"]
+        for entry in entries
+    )
+    if same and whole:
+        return "paper"
+    return "reduced" if any(entry.get("like") for entry in entries) else "other"
+
+
+def _data(name: str, entry: dict[str, Any], store: Store) -> dict[str, Any]:
+    facts: dict[str, Any] = {"name": name, "kind": entry["kind"], "like": entry.get("like")}
+    if not (packed := _record(store, entry["stage"], "data")):
+        return facts
+    counts = {part: stop - start for part, (start, stop) in packed["parts"].items()}
+    return {**facts, **counts, "digest": packed["digest"], "left_out": len(packed["left_out"])}

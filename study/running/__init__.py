@@ -1,0 +1,1 @@
+"""Running a plan: driver, executors, what makes a stage, records, progress."""

@@ -1,0 +1,92 @@
+"""Who works in an output folder: one driver, or several searches."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from study.errors import StudyError
+from study.store import read_json, write_json
+
+WORKERS = Path("search", "workers")
+"""Below the output: a file for each process that searches, locked while it lives."""
+
+BEGIN_S = 10.0
+"""How long a search waits for another that begins."""
+
+
+class OutputLock:
+    """Held by the one driver that works in an output folder, while no search does.
+
+    ``searches``: it is a search that begins, beside which others may work; it holds the lock for that moment alone.
+    """
+
+    def __init__(self, out: Path, *, wait_s: float = 0.0, searches: bool = False) -> None:
+        self._out, self._wait_s, self._searches = out, wait_s, searches
+        out.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(out / "driver.lock")
+
+    def __enter__(self) -> None:
+        try:
+            self._lock.acquire(timeout=self._wait_s)
+        except Timeout:
+            pid = (read_json(self._out / "driver.json") or {}).get("pid", "unknown")
+            raise StudyError(
+                f"{self._out}: another run works in this folder (process {pid}); "
+                f"look at it with: python -m study status {self._out}"
+            ) from None
+        if not self._searches and workers(self._out):
+            self._lock.release()
+            raise StudyError(
+                f"{self._out}: a search works in this folder; wait for its end or stop it with Ctrl-C, which loses "
+                f"nothing; look at it with: python -m study status {self._out}"
+            )
+        write_json(self._out / "driver.json", {"pid": os.getpid()})
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@contextmanager
+def searching(out: Path) -> Iterator[str]:
+    """This process's name among those that search in an output, in which no study is made meanwhile."""
+    with ExitStack() as stack:
+        with OutputLock(out, wait_s=BEGIN_S, searches=True):
+            name = stack.enter_context(worker(out))
+        yield name
+
+
+@contextmanager
+def worker(out: Path) -> Iterator[str]:
+    """Registers this process as one that searches in an output, by a name that no other has, as long as it lives."""
+    name = f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    file = out / WORKERS / f"{name}.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file):
+        yield name
+    with contextlib.suppress(OSError):
+        file.unlink()
+
+
+def lives(out: Path, name: str) -> bool | None:
+    """Whether a process that searched here is still there; None where it is not known here."""
+    file = out / WORKERS / f"{name}.lock"
+    if not file.exists():
+        return None
+    try:
+        with FileLock(file, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def workers(out: Path) -> list[str]:
+    """The processes that search in an output now."""
+    names = [file.stem for file in (out / WORKERS).glob("*.lock")]
+    return [name for name in names if lives(out, name)]

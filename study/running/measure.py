@@ -1,0 +1,101 @@
+"""What the stages of a plan cost on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from study.data import Faces
+from study.plan.graph import KINDS, Plan, Stage, digest_of
+from study.plan.overview import Cost
+from study.running.machine import peak_memory, prepare
+from study.running.make import make
+from study.store import Store
+
+MEASURED_STEPS = 6
+
+
+WARM_UP = 2
+
+
+class _Clock:
+    """A watch that notes when each step of each stage ends."""
+
+    stopping = False
+
+    def __init__(self) -> None:
+        self.ends: dict[str, list[float]] = {}
+
+    def progress(self, key: str, done: int, total: int) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        self.ends.setdefault(key, []).append(time.monotonic())
+
+    def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
+        """Not needed here."""
+
+
+def measure(plan: Plan, device_kind: str) -> dict[str, Cost]:
+    """A few steps of each distinct trained stage on this device; the cost of every stage that is like it.
+
+    The stages are made in a folder that is thrown away, on drawn portraits of the study's size in place of its data.
+    """
+    device = prepare(device_kind)
+    alike: dict[str, Cost] = {}
+    costs: dict[str, Cost] = {}
+    short = replace(plan, stages={key: _short(stage) for key, stage in plan.stages.items()})
+    needed = {need for stage in plan.stages.values() for need in stage.needs.values()}
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        for keys in _in_order(plan):
+            name = digest_of([_alike(plan.stages[key]) for key in keys])
+            clock = _Clock()
+            if name not in alike or needed.intersection(keys):
+                _reset_peak(device)
+                make(keys, short, store, clock, device)
+            if name not in alike:
+                ends = clock.ends.get(keys[-1], [])
+                steps = [after - before for before, after in pairwise(ends)][WARM_UP:]
+                size = sum(file.stat().st_size for key in keys for file in store.folder(key).rglob("*"))
+                step_s = median(steps) / len(keys) if plan.stages[keys[0]].steps else 0.0
+                alike[name] = Cost(step_s, peak_memory(device), size // len(keys))
+            costs |= {key: alike[name] for key in keys if plan.stages[key].steps}
+    return costs
+
+
+def _in_order(plan: Plan) -> list[list[str]]:
+    """The stages but for evaluation, inputs first; critics of one pass together, for they share G's forward."""
+    alone = [[key] for key, stage in plan.stages.items() if stage.kind not in ("critic", "evaluate")]
+    return sorted([*alone, *plan.passes()], key=lambda keys: KINDS.index(plan.stages[keys[0]].kind))
+
+
+def _alike(stage: Stage) -> str:
+    """What decides a stage's cost a step: its options but for how many steps it has."""
+    options = {k: v for k, v in stage.options.items() if k not in ("steps", "first_update", "log_every", "dataset")}
+    return digest_of([stage.kind, options])
+
+
+def _short(stage: Stage) -> Stage:
+    if stage.kind == "data":
+        drawn = Faces(kind="faces", train=64, validation=1, test=1)
+        dataset = {**drawn.identity(), "version": drawn.version}
+        options = {**stage.options, "dataset": dataset}
+        return replace(stage, options=options, hints={"options": drawn.model_dump(mode="json")})
+    return replace(stage, options={**stage.options, "steps": MEASURED_STEPS, "log_every": MEASURED_STEPS})
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return  # elsewhere the peak is that of the whole process

@@ -1,0 +1,137 @@
+"""Runs: their own stages made inside a Sacred record."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.numpy import load_file
+
+from study.config.schema import Observer
+from study.errors import Interrupted
+from study.evaluation.scoring import PICTURES
+from study.plan.graph import Plan, Run
+from study.running.machine import versions
+from study.running.make import make
+from study.running.record import Diverged, Log, Recorded, record
+from study.store import RunState, Store, read_json
+from study.training.checkpoint import Watch
+
+
+def complete(run: Run, plan: Plan, store: Store) -> bool:
+    """Whether a run has its record and the stages that are its own."""
+    state = RunState.of(store.out, run.name).read()
+    done = state.get("status") in ("completed", "diverged") and state.get("stage") == run.stages["evaluate"]
+    return done and all(store.has(key) for key in plan.own(run))
+
+
+def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.device) -> Recorded:
+    """Makes a run's own stages inside its Sacred record, and writes the shared stages' series into it too."""
+    state = RunState.of(store.out, run.name)
+    before = state.read()
+    own = plan.own(run)
+    last = run.stages["evaluate"]
+    observers = [Observer.model_validate(observer) for observer in plan.study["observers"]]
+
+    def opened(record_id: str) -> None:
+        state.write(run=run.name, status="running", record=record_id, stage=last, pid=os.getpid())
+
+    def body(log: Log) -> Mapping[str, float]:
+        if before.get("record"):
+            log.info(follows=before["record"], followed_status=before.get("status", "unknown"))
+        log.info(versions=versions())
+        for role, key in run.stages.items():
+            if store.has(key):
+                _log_series(log, role, key, store)
+            else:
+                make([key], plan, store, _Recording(watch, log, role), device)
+            made = {"shared": key not in own, **store.made(key), **store.outcome(key)}
+            log.info(**{f"stage {role}": {**made, "key": key, "kind": plan.stages[key].kind}})
+        outcome = store.outcome(last)
+        if outcome.get("status") == "diverged":
+            log.info(diverged=outcome)
+            raise Diverged
+        return _results(log, store.verified(last))
+
+    config = {
+        "run": run.name,
+        "variant": run.variant,
+        "method": run.method,
+        "data": run.data,
+        "seed": run.seed,
+        "options": run.config,
+        **{key: plan.study[key] for key in ("name", "profile", "image_size", "protocol", "numerics")},
+        "dataset": plan.study["data"][run.data],
+        "plugins": plan.study["plugins"],
+    }
+    if "trial" in plan.study:  # of a search: its Optuna number and what it set
+        config["trial"] = plan.study["trial"]
+    try:
+        recorded = record(run.name, config, body, out=store.out, observers=observers, opened=opened)
+    except (Exception, Interrupted) as error:
+        status = "interrupted" if isinstance(error, Interrupted) else "failed"
+        state.write(**{**state.read(), "run": run.name, "status": status, "why": str(error), "stage": last})
+        raise
+    outcome = store.outcome(last)
+    why = f"{outcome['term']} at step {outcome['step']}" if recorded.status == "diverged" else ""
+    if recorded.lost:
+        why = "; ".join(filter(None, [why, f"not recorded by {', '.join(recorded.lost)}"]))
+    state.write(
+        run=run.name,
+        status=recorded.status,
+        record=recorded.id,
+        stage=last,
+        results=recorded.result,
+        why=why,
+    )
+    return recorded
+
+
+class _Recording:
+    """A watch that also writes what it sees into the run's record."""
+
+    def __init__(self, watch: Watch, log: Log, role: str) -> None:
+        self._watch, self._log, self._role = watch, log, role
+
+    @property
+    def stopping(self) -> bool:
+        return self._watch.stopping
+
+    def progress(self, key: str, done: int, total: int) -> None:
+        self._watch.progress(key, done, total)
+
+    def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
+        self._watch.logged(key, step, terms)
+        for name, value in terms.items():
+            self._log.scalar(f"{self._role}.{name}", value, step)
+
+
+def _log_series(log: Log, role: str, key: str, store: Store) -> None:
+    series = read_json(store.folder(key) / "series.json")
+    if series:
+        log.series(role, series)
+
+
+def _results(log: Log, folder: Path) -> dict[str, float]:
+    """The mean of each score, and a strip of sample images for the record."""
+    facts = json.loads((folder / "evaluation.json").read_text())
+    scores = load_file(folder / "scores.safetensors")["scores"]
+    if facts["pictures"]:
+        pictures = load_file(folder / "pictures.safetensors")
+        strip = np.concatenate([np.concatenate(list(pictures[kind]), axis=1) for kind in PICTURES])
+        with tempfile.TemporaryDirectory() as place:
+            file = Path(place) / "samples.png"
+            Image.fromarray(strip).save(file)
+            log.artifact(file)
+    means = np.where(np.isfinite(scores), scores, np.nan)
+    return {
+        f"{metric} {region} {output}": float(np.nanmean(means[:, place]))
+        for place, (output, region, metric) in enumerate(facts["columns"])
+        if not np.isnan(means[:, place]).all()
+    }

@@ -1,0 +1,1 @@
+"""Searching what the paper set by hand."""

@@ -1,0 +1,74 @@
+"""A search's trials as studies, and the file that the best setting becomes."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from study.config.schema import Study, Variant
+from study.config.space import with_settings
+from study.search.trials import FOLDER, tuned_name
+from study.store import write_atomically
+
+
+def data_of(study: Study) -> str:
+    """The data set whose validation part a search is judged by."""
+    return study.search.data or next(iter(study.data))
+
+
+def as_study(study: Study, variant: Variant) -> Study:
+    """The study that a trial is: one variant on one data set, with the search's seeds; no picture is kept."""
+    data = data_of(study)
+    return replace(
+        study,
+        variants={variant.name: variant},
+        seeds=list(study.search.seeds),
+        data={data: study.data[data]},
+        ablations={},
+        multiverses={},
+        protocol=study.protocol.model_copy(update={"pictures": 0, "worst": 0}),
+    )
+
+
+def write_tuned(
+    out: Path, study: Study, variant: Variant, settings: Mapping[str, Any], told: Mapping[str, Any]
+) -> Path:
+    """Writes the best setting as a file of one variant that a study can include; returns it.
+
+    ``told``: ``trials``, ``trial`` and ``validation_psnr_db``.
+    """
+    name = tuned_name(variant.name)
+    tuned = with_settings(variant, settings).options.model_dump(mode="json", by_alias=True, exclude_none=True)
+    own: dict[str, Any] = {"extends": variant.name}
+    for key, value in settings.items():
+        first, *rest = key.split(".")
+        if first == "loss":  # whole, for the variant may name its recipe by one word
+            own["loss"] = tuned["loss"]
+            continue
+        place = own
+        for part in (first, *rest)[:-1]:
+            place = place.setdefault(part, {})
+        place[(first, *rest)[-1]] = value
+    facts = {"extends": variant.name, "seeds": list(study.search.seeds), **told}
+    file = out / FOLDER / f"{name}.yaml"
+    here = Path(os.path.relpath(file, study.file.parent)).as_posix()  # an include is named from its study file
+    text = (
+        f"# The best of {told['trials']} trials that searched '{variant.name}' of {study.file.name}, profile "
+        f"{study.profile or 'none'}.\n"
+        "# The score by which it was found is of the validation images and the search's own seeds: it is no result.\n"
+        "# To run it with fresh seeds, write into the study file:\n"
+        f"#     include: [{here}]\n"
+    )
+    stream = io.StringIO()
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.dump({"variants": {name: own}, "tuned": {name: facts}}, stream)
+    write_atomically(file, text + stream.getvalue())
+    return file

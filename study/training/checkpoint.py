@@ -1,0 +1,258 @@
+"""What a stage carries from step to step while it is made: networks with their optimisers, a log, a checkpoint.
+
+A stage is resumed from its last checkpoint and ends with the same bytes as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from study.plan.graph import Stage
+from study.store import Damaged, Store, read_json, write_atomically
+
+VANISHED, EXPLODED = 1e-4, 1e4
+"""Mean sizes of a critic's scores under and over which a warning is due: it does nothing, or too much."""
+
+
+class Watch(Protocol):
+    """Who looks on while a stage is made."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether to stop as soon as a checkpoint is written."""
+
+    def progress(self, key: str, done: int, total: int) -> None:
+        """How far a stage is."""
+
+    def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
+        """Means of a stage's terms over the last steps up to ``step``."""
+
+
+@dataclass(eq=False)
+class Learner:
+    """A network with its optimiser."""
+
+    name: str
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+
+    def tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Weights and buffers, and the optimiser's state by ``parameter/entry``; on the CPU, contiguous."""
+        names: dict[Tensor, str] = {parameter: name for name, parameter in self.network.named_parameters()}
+        state = {
+            f"{names[parameter]}/{entry}": value
+            for parameter, entries in self.optimizer.state.items()
+            for entry, value in entries.items()
+        }
+        return _stored(self.network.state_dict()), _stored(state)
+
+    def now_and_then(self) -> dict[str, Tensor]:
+        """Terms that are logged once an interval, not at each step."""
+        return {}
+
+    def load(self, weights: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+        """Copies weights and the optimiser's state; nothing is shared with the source."""
+        self.network.load_state_dict(weights)
+        parameters = dict(self.network.named_parameters())
+        self.optimizer.state.clear()
+        for key, value in state.items():
+            name, entry = key.rsplit("/", 1)
+            parameter = parameters[name]
+            if value.dim():  # in the parameter's device and memory format; step counts stay on the CPU
+                value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+            self.optimizer.state[parameter][entry] = value.clone()
+
+
+@dataclass
+class Series:
+    """What is logged: means over ``every`` steps, read from the device once in as many."""
+
+    every: int
+    steps: list[int] = field(default_factory=list)
+    rows: list[dict[str, float]] = field(default_factory=list)
+    pending: dict[str, list[Tensor]] = field(default_factory=dict)
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        """Notes one step's terms, without looking at them."""
+        for name, value in terms.items():
+            self.pending.setdefault(name, []).append(value.detach())
+
+    def flush(self, step: int) -> tuple[dict[str, float], tuple[int, str] | None]:
+        """The means of what is pending, and the first step and term that is not finite, if one is."""
+        first: tuple[int, str] | None = None
+        means = {}
+        for name, values in self.pending.items():
+            column = torch.stack(values).float().cpu()
+            means[name] = column.mean().item()
+            wrong = (~column.isfinite()).nonzero().flatten().tolist()
+            if wrong and (first is None or step - len(values) + wrong[0] < first[0]):
+                first = (step - len(values) + wrong[0], name)
+        self.pending = {}
+        if first is None:
+            self.steps.append(step)
+            self.rows.append(means)
+        return means, first
+
+    def text(self) -> str:
+        """As published: ``{"step": [...], "terms": {name: [...]}}``."""
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        terms = {name: [row.get(name) for row in self.rows] for name in names}
+        return json.dumps({"step": self.steps, "terms": terms}, sort_keys=True) + "\n"
+
+
+@dataclass(eq=False)
+class Making:
+    """One stage being made: its learners, its series, and the next step that it has to do."""
+
+    stage: Stage
+    store: Store
+    learners: list[Learner]
+    series: Series
+    step: int = 0
+    seconds: float = 0.0
+    diverged: tuple[int, str] | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.store.workspace(self.stage.key) / "checkpoint.safetensors"
+
+    def save(self, seconds: float = 0.0) -> None:
+        """Writes the checkpoint aside and renames it, so that a kill leaves the old or the new one.
+
+        ``seconds``: how long has been worked since the last. A stage that diverged is left where it was before.
+        """
+        self.seconds += seconds
+        if self.diverged is not None:
+            return
+        tensors: dict[str, Tensor] = {}
+        for learner in self.learners:
+            weights, state = learner.tensors()
+            tensors |= {f"{learner.name}:weights:{name}": value for name, value in weights.items()}
+            tensors |= {f"{learner.name}:state:{name}": value for name, value in state.items()}
+        for name, values in self.series.pending.items():
+            tensors[f"pending:{name}"] = torch.stack(values).cpu()
+        facts = {"step": self.step, "steps": self.series.steps, "rows": self.series.rows}
+        facts |= {"seconds": self.seconds, "warnings": self.warnings, "pending": list(self.series.pending)}
+        aside = self.checkpoint.with_suffix(".aside")
+        save_file(tensors, aside, metadata={"facts": json.dumps(facts)})
+        with aside.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        aside.replace(self.checkpoint)
+
+    def resume(self) -> None:
+        """Takes up the checkpoint, if there is a readable one; else what a shorter stage of the lineage published."""
+        try:
+            tensors, facts = read_checkpoint(self.checkpoint)
+        except (OSError, SafetensorError, ValueError):
+            self.extend()
+            return
+        for learner in self.learners:
+            learner.load(_under(tensors, f"{learner.name}:weights:"), _under(tensors, f"{learner.name}:state:"))
+        pending = _under(tensors, "pending:")  # in any order; what is named first of a divergence is told by ours
+        self.series.pending = {name: list(pending[name]) for name in facts["pending"]}
+        self.series.steps, self.series.rows = facts["steps"], facts["rows"]
+        self.step, self.seconds, self.warnings = facts["step"], facts["seconds"], facts["warnings"]
+
+    def extend(self) -> None:
+        """Goes on from the longest published stage that differs in its number of steps alone."""
+        if self.stage.lineage is None:
+            return
+        found = [
+            (made["steps"], made["key"])
+            for file in (self.store.out / "made").glob(f"{self.stage.kind}-*.json")
+            if (made := read_json(file))
+            and made.get("lineage") == self.stage.lineage
+            and made["steps"] < self.stage.steps
+            and self.store.outcome(made["key"]).get("status") == "finished"
+        ]
+        for steps, key in sorted(found, reverse=True):
+            with contextlib.suppress(Damaged):  # of another study, perhaps; the next shorter one will do
+                self.go_on_from(key, steps)
+                return
+
+    def go_on_from(self, key: str, steps: int) -> None:
+        """Takes up what a stage published after so many steps. Raises Damaged before anything is changed."""
+        folder = self.store.verified(key)
+        for learner in self.learners:
+            learner.load(*read_learner(folder, learner.name))
+        series = json.loads((folder / "series.json").read_text())
+        self.series.steps = series["step"]
+        self.series.rows = [
+            {name: values[i] for name, values in series["terms"].items() if values[i] is not None}
+            for i in range(len(series["step"]))
+        ]
+        self.warnings = list(self.store.outcome(key).get("warnings", []))
+        self.seconds = self.store.made(key).get("seconds", 0.0)
+        self.step = steps
+
+    def advance(self, watch: Watch) -> None:
+        """Counts a step; at the end of an interval, reads the log."""
+        self.step += 1
+        if self.step % self.series.every == 0 or self.step == self.stage.steps:
+            for learner in self.learners:
+                self.series.add(learner.now_and_then())
+            self.log(watch)
+        watch.progress(self.stage.key, self.step, self.stage.steps)
+
+    def log(self, watch: Watch) -> None:
+        """Reads what is pending, notes a divergence, warns of critics that vanish or explode."""
+        means, self.diverged = self.series.flush(self.step)
+        if self.diverged is not None:
+            return
+        for name, value in means.items():
+            if name.endswith(".score_size") and not VANISHED <= value <= EXPLODED:
+                what = "vanish" if value < VANISHED else "explode"
+                critic = name.removesuffix(".score_size")
+                if not any(warning.startswith(f"{critic}: its scores {what}") for warning in self.warnings):
+                    self.warnings.append(f"{critic}: its scores {what} (mean size {value:.1e} at step {self.step})")
+        watch.logged(self.stage.key, self.step, means)
+
+    def publish(self, made: Mapping[str, Any]) -> None:
+        """Publishes weights, optimiser states and series, or, of a stage that diverged, the series alone."""
+        folder = self.store.workspace(self.stage.key) / "files"
+        write_atomically(folder / "series.json", self.series.text())
+        outcome: dict[str, Any] = {"status": "finished"}
+        if self.diverged is not None:
+            step, term = self.diverged
+            outcome = {"status": "diverged", "step": step, "term": term}
+        else:
+            for learner in self.learners:
+                weights, state = learner.tensors()
+                save_file(weights, folder / f"{learner.name}.safetensors")
+                save_file(state, folder / f"{learner.name}.optimizer.safetensors")
+        if self.warnings:
+            outcome["warnings"] = self.warnings
+        facts = {"key": self.stage.key, "lineage": self.stage.lineage, "steps": self.stage.steps}
+        self.store.publish(self.stage.key, outcome, {**facts, "seconds": round(self.seconds, 3), **made})
+
+
+def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the facts of a checkpoint. Raises OSError, SafetensorError or ValueError where it is none."""
+    with safe_open(file, framework="pt") as opened:
+        facts = json.loads((opened.metadata() or {}).get("facts", ""))
+    return load_file(file), facts
+
+
+def read_learner(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The weights and the optimiser's state of a network that a stage published."""
+    return load_file(folder / f"{name}.safetensors"), load_file(folder / f"{name}.optimizer.safetensors")
+
+
+def _stored(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,230 @@
+"""``study export``: what a run trained, as a folder to hand on: weights, a model card, an example that loads them.
+
+model.safetensors    the generator's weights and buffers
+config.json          the network's options, what stands in the hole, and where it all comes from
+README.md            the model card: data, budget, scores, readings, limits, licences
+example.py           loads the model with torch, safetensors and the packages of the networks alone
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from safetensors.torch import save
+
+import models
+from models.method import Steps
+from study.errors import BadInput
+from study.parts import registries
+from study.results.frames import Results, load
+from study.store import read_facts, write_atomically
+from study.use.finished import Finished
+
+FORMAT = "mo-zhou-study export 1"
+"""What marks a folder as an export, so that it may be replaced."""
+
+FILES = ("model.safetensors", "README.md", "example.py", "config.json")
+
+PAPER = Steps().generator * 32
+"""Images that the paper's generator is trained with: its updates, batch 32 (section 4)."""
+
+PACKAGES = {
+    "models": "the folder `models/`",
+    "baselines": "scikit-image, and the folders `models/` and `baselines/`",
+}
+"""What of the project, and for it, a network of either package takes."""
+
+METRICS = {"psnr": "PSNR, dB", "ssim": "SSIM"}
+HOLES = {
+    "center": "the central square of half the side",
+    "random_box": "a random box",
+    "free_form": "free-form strokes",
+    "files": "masks from files",
+}
+
+
+def export(finished: Finished, folder: Path) -> list[Path]:
+    """Writes a run's generator into ``folder``, and returns the files that it wrote.
+
+    Raises BadInput where the run trained nothing, or the folder holds anything else than an export; Damaged.
+    """
+    if finished.filler:
+        raise BadInput(f"{finished.run.name}: {finished.filler} is a filler, which trains nothing; nothing to export")
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder}: this is a file; name a folder")
+    earlier = read_facts(folder / "config.json").get("format") == FORMAT
+    if folder.exists() and any(folder.iterdir()) and not earlier:
+        raise BadInput(f"{folder}: it is not empty, and no export; name a folder that is empty or not there")
+    weights = save(finished.weights())
+    config = _config(finished, hashlib.sha256(weights).hexdigest())
+    text = json.dumps(config, indent=1) + "\n"
+    texts = {"README.md": _card(finished, config, load(finished.store.out)), "config.json": text}
+    if not _plugin(config):
+        texts["example.py"] = _example(config)
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+    contents: dict[str, bytes | str] = {"model.safetensors": weights, **texts}
+    written = [folder / name for name in FILES if name in contents]
+    for file in written:
+        write_atomically(file, contents[file.name])
+    return written
+
+
+def _config(finished: Finished, digest: str) -> dict[str, Any]:
+    """What it takes to build the network and to feed it, and where it comes from."""
+    run, study, options = finished.run, finished.plan.study, finished.evaluation.options
+    model, data = finished.evaluation.needs["model"], run.stages["data"]
+    return {
+        "format": FORMAT,
+        "generator": options["generator"],
+        "image_size": finished.image_size,
+        "fill": finished.fill if isinstance(finished.fill, str) else "colour",
+        "colour": finished.colour,
+        "central_only": finished.central_only,
+        "weights_sha256": digest,
+        "run": run.name,
+        "method": run.method,
+        "study": {key: study.get(key) for key in ("name", "file", "profile")},
+        "stages": {"data": data, "model": model, "evaluate": run.stages["evaluate"]},
+        "protocol": study.get("protocol"),
+        "code": {"generator": registries.version("GENERATORS", options["generator"]["kind"])},
+        "plugins": [{"file": Path(one["file"]).name, "digest": one["digest"]} for one in study.get("plugins", [])],
+        "trained_with": {key: finished.store.made(model).get(key) for key in ("device", "torch", "python")},
+    }
+
+
+def _plugin(config: Mapping[str, Any]) -> bool:
+    """Whether the network's code is a plugin's."""
+    return ("GENERATORS", config["generator"]["kind"]) in registries.SOURCES
+
+
+def _package(config: Mapping[str, Any]) -> str:
+    return "models" if config["generator"]["kind"] in models.GENERATORS else "baselines"
+
+
+def _example(config: Mapping[str, Any]) -> str:
+    facts = {"side": config["image_size"], "central_only": config["central_only"], "noise": config["fill"] == "noise"}
+    return _rendered("example.py.jinja", package=_package(config), **facts)
+
+
+# -- the card ----------------------------------------------------------------------------------------------
+
+
+def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> str:
+    """The model card, in Markdown with a front matter in YAML."""
+    run, study = finished.run, finished.plan.study
+    same = results.scores[(results.scores["variant"] == run.variant) & (results.scores["data"] == run.data)]
+    own = same[same["run"] == run.name]
+    share = run.updates * run.config["batch"] / PAPER
+    departs = results.readings[(results.readings["variant"] == run.variant) & results.readings["departs"].astype(bool)]
+    return _rendered(
+        "card.md.jinja",
+        run=run.name,
+        variant=run.variant,
+        method=run.method,
+        seed=run.seed,
+        study=study["name"],
+        profile=study["profile"],
+        side=finished.image_size,
+        parameters=run.parameters,
+        central_only=finished.central_only,
+        scope=results.study["scope"],
+        share=_percent(share),
+        example=not _plugin(config),
+        packages=PACKAGES[_package(config)],
+        plugins=", ".join(f"{one['file']} (digest {one['digest']})" for one in config["plugins"]),
+        data=list(_data(finished, results)),
+        budget=list(_budget(finished, results, share)),
+        images=own["image"].nunique(),
+        seeds=sorted(same["seed"].unique().tolist()),
+        hole=_hole(study.get("protocol", {}).get("mask", {})),
+        trained_hole=_hole(run.config["mask"]),
+        scores=list(_scores(own, same)),
+        readings=[
+            [_cell(f"`{row['key']}`"), _cell(row["value"]), row["reading"], _cell(row["meaning"])]
+            for row in departs.to_dict("records")
+        ],
+        licence=(study["data"][run.data].get("licence") or "not stated").rstrip("."),
+    )
+
+
+def _data(finished: Finished, results: Results) -> Iterator[tuple[str, str]]:
+    name = finished.run.data
+    facts = next(entry for entry in results.study["data"] if entry["name"] == name)
+    like = f", of the kind of {facts['like']}" if facts.get("like") else ""
+    yield "Data set", f"`{name}`, kind `{facts['kind']}`{like}, at {finished.image_size} x {finished.image_size} pixels"
+    if "digest" not in facts:
+        yield "Images", "their counts are not there any more"
+        return
+    counts = [f"{facts[part]:,} {what}" for part, what in (("train", "for training"), ("validation", "for validation"))]
+    left_out = f"; {facts['left_out']:,} left out" if facts["left_out"] else ""
+    yield "Images", f"{', '.join(counts)}, {facts['test']:,} for the test{left_out}"
+    yield "Digest", f"`{facts['digest']}`, SHA-256 of the packed pixels"
+    yield "Licence", finished.plan.study["data"][name].get("licence") or "not stated"
+
+
+def _budget(finished: Finished, results: Results, share: float) -> Iterator[tuple[str, str]]:
+    run = finished.run
+    batch, made = run.config["batch"], finished.store.made(finished.evaluation.needs["model"])
+    yield "Updates of the generator", f"{run.updates:,}, batch {batch}"
+    yield "Images seen", f"{run.updates * batch:,}, {_percent(share)} of the paper's {PAPER:,}"
+    seconds = results.runs.loc[results.runs["run"] == run.name, "seconds"].item()
+    yield "Time", f"{seconds:,.0f} s, of all stages, those that it shares with other runs included"
+    yield "Device", f"{made.get('device') or 'not recorded'}, torch {made.get('torch') or 'not recorded'}"
+    numerics = finished.evaluation.options["numerics"]
+    yield "Precision", str(numerics["precision"])
+
+
+def _scores(own: pd.DataFrame, same: pd.DataFrame) -> Iterator[list[str]]:
+    """Rows of metric, region, and for each output the run's mean; in brackets the extremes of all seeds' means."""
+    for metric, title in METRICS.items():
+        digits = 2 if metric == "psnr" else 3
+        for region in ("hole", "whole"):
+            yield [title, region, *(_score(own, same, (metric, region, o), digits) for o in ("composite", "blended"))]
+
+
+def _score(own: pd.DataFrame, same: pd.DataFrame, column: tuple[str, str, str], digits: int) -> str:
+    def values(frame: pd.DataFrame) -> pd.DataFrame:
+        metric, region, output = column
+        chosen = (frame["metric"] == metric) & (frame["region"] == region) & (frame["output"] == output)
+        return frame[chosen]
+
+    found = values(own)
+    if found.empty:
+        return "not there"
+    means = values(same).groupby("seed")["value"].mean()
+    spread = f" ({means.min():.{digits}f} to {means.max():.{digits}f})" if len(means) > 1 else ""
+    return f"{found['value'].mean():.{digits}f}{spread}"
+
+
+def _hole(mask: Mapping[str, Any]) -> str:
+    return HOLES.get(mask.get("kind", ""), str(mask.get("kind", "not stated")))
+
+
+def _percent(share: float) -> str:
+    """``0.24%``: two digits that count."""
+    return f"{100 * share:.2g}%" if share < 0.995 else f"{100 * share:.0f}%"
+
+
+def _cell(text: object) -> str:
+    """Text in a cell of a Markdown table."""
+    return re.sub(r"\s+", " ", str(text)).replace("|", "\\|")
+
+
+def _rendered(template: str, **facts: Any) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("study.use"),
+        autoescape=False,  # Markdown and Python, of names that a study has checked
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(template).render(**facts)

@@ -1,0 +1,109 @@
+"""A search whose score is known in closed form: stages are published at once, and nothing is trained.
+
+As a script, it is one of several processes that share a search: ``planted.py STUDY OUT TRIALS``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from study.config import load
+from study.plan.graph import Plan, Stage
+from study.running import locks
+from study.running.executors import Event, Executor, Task
+from study.search import tune
+from study.store import RunState, Store
+
+BEST = {"local": 1e-2, "global": 1e-4}
+TOP = 30.0
+
+
+def score(weights: dict[str, float], steps: int = 8, seed: int = 1000) -> float:
+    """The planted PSNR: best at ``BEST``, better after more steps, and another at each seed."""
+    return TOP - sum(np.log10(weights[name] / best) ** 2 for name, best in BEST.items()) + steps / 8 + seed % 7
+
+
+class Planted(Executor):
+    """Publishes what it is told to make; an evaluation holds the score of its joint stage's weights.
+
+    ``wild``: whether a trial with these weights diverges. ``fate`` may make something else of a task.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        wild: Callable[[dict[str, float]], bool] = lambda weights: False,
+        fate: Callable[[Task], Event | None] = lambda task: None,
+        slots: int = 1,
+        seconds: float = 0.0,
+    ) -> None:
+        self.store, self.wild, self.fate, self.slots, self.seconds = store, wild, fate, slots, seconds
+        self.events: list[Event] = []
+        self.made: list[str] = []
+
+    @property
+    def free(self) -> int:
+        return self.slots - len(self.events)
+
+    def submit(self, task: Task) -> None:
+        event = self.fate(task)
+        if event is None:
+            time.sleep(self.seconds)
+            plan = Plan.read(Path(task.plan))
+            assert plan is not None
+            for key in task.keys:
+                if not self.store.has(key):
+                    self.publish(plan, plan.stages[key])
+            if task.run:
+                run = next(run for run in plan.runs if run.name == task.run)
+                last = run.stages["evaluate"]
+                status = "diverged" if self.store.outcome(last)["status"] == "diverged" else "completed"
+                RunState.of(self.store.out, run.name).write(run=run.name, status=status, record="7", stage=last)
+        self.events.append(event or Event("done", task))
+
+    def poll(self, timeout_s: float) -> list[Event]:
+        found, self.events = self.events, []
+        return found
+
+    def close(self) -> None:
+        self.events = []
+
+    def publish(self, plan: Plan, stage: Stage) -> None:
+        """One stage, as a worker leaves it."""
+        self.made.append(stage.key)
+        outcome: dict[str, Any] = {"status": "finished"}
+        folder = self.store.workspace(stage.key) / "files"
+        if stage.kind in ("joint", "evaluate"):
+            joint = stage if stage.kind == "joint" else plan.stages[stage.needs["model"]]
+            weights = {name: critic["weight"] for name, critic in joint.options["critics"].items()}
+            if self.wild(weights):
+                outcome = {"status": "diverged", "step": 1, "term": "generator.reconstruction"}
+            elif stage.kind == "evaluate":
+                assert stage.options["part"] == "validation"
+                value = score(weights, joint.steps, joint.seed or 0)
+                save_file({"scores": np.array([[value - 1], [value + 1]])}, folder / "scores.safetensors")
+                facts = {"columns": [["composite", "hole", "psnr"]], "images": ["a", "b"], "pictures": []}
+                (folder / "evaluation.json").write_text(json.dumps(facts))
+        self.store.publish(stage.key, outcome, {"key": stage.key, "steps": stage.steps, "lineage": stage.lineage})
+
+
+def main(file: Path, out: Path, trials: int) -> None:
+    study, store = load(file), Store(out)
+    with locks.searching(out) as worker:
+        tuner = tune.Tuner(study, study.variants["toy"], store, worker=worker, device="cpu", trials=trials)
+        tuner.told = lambda trial, state: print(f"told {trial['number']}", flush=True)
+        print("begun", flush=True)
+        tuner.run(Planted(store, seconds=0.05))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

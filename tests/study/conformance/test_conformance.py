@@ -1,0 +1,285 @@
+"""One conformance suite runs over each registry: what is listed is tested. And the suite itself finds what is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from study.conformance import CHECKS, conformance, plugin
+from study.errors import BadInput
+from study.parts import plugins, registries
+
+OURS = [(registry, name) for registry, parts in registries.REGISTRIES.items() for name in parts]
+NEEDING = {"files", "folder", "celeba", "imagenet", "places2"}
+"""What has options without a default, and tests of its own."""
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    yield
+    plugins.use([])
+
+
+def test_every_registry_has_checks() -> None:
+    assert CHECKS.keys() == registries.REGISTRIES.keys()
+    assert all(CHECKS.values())
+
+
+@pytest.mark.parametrize(("registry", "name"), OURS)
+def test_our_own_part_conforms(registry: str, name: str) -> None:
+    if registry not in ("METHODS",):
+        assert isinstance(registries.version(registry, name), int)
+    for found in conformance(registry, name):
+        apart = name in NEEDING or (name, found.check) == ("sharpness", "worsens with noise")
+        assert found.outcome == ("not checked" if apart else "fine"), found
+        assert apart or not found.why, found
+
+
+GOOD = """
+import numpy as np
+import torch
+from typing import Literal
+from torch import nn
+from models.masks import PluginMask
+from models.method import Filler, Fitted
+from models.proposed import CriticOptions
+from study.data import DataSet, packed
+from study.metrics import Metric
+
+class Net(nn.Module):
+    windowed = False
+
+    def __init__(self, image_side):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.Sigmoid(), nn.Conv2d(4, 3, 1), nn.Sigmoid())
+
+    def forward(self, masked_image, mask, window=None):
+        return self.layers(torch.cat([masked_image, mask], 1))
+
+class Judge(nn.Module):
+    normalises_batch = False
+    views = ("global",)
+
+    def __init__(self, image_side):
+        super().__init__()
+        side = image_side // 4
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.Tanh(), nn.Flatten(), nn.Linear(4 * side**2, 1))
+
+    def forward(self, image, windows):
+        return self.layers(image)[:, 0]
+
+class Judged(CriticOptions):
+    def method(self, image_size):
+        ours = self.with_critics(["global"], image_size)
+        critic = ours.critics["global"].model_copy(update={"network": {"kind": "judge", "image_side": image_size}})
+        net = {"kind": "mine", "image_side": image_size}
+        return ours.model_copy(update={"generator": net, "critics": {"global": critic}})
+
+class Mine(Fitted):
+    def generator(self, image_size):
+        return {"kind": "mine", "image_side": image_size}
+
+    def fit(self, network, training):
+        optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+        for image, mask, masked_image in training:
+            loss = ((network(masked_image, mask) - image) * mask).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            training.log(loss=loss)
+
+def grey(masked_image, mask):
+    return masked_image * (1 - mask) + 0.5 * mask
+
+class Grey(Filler):
+    filler = "grey"
+
+class Stripes(PluginMask):
+    kind: Literal["stripes"] = "stripes"
+
+    def draw(self, rng, count, side):
+        holes = np.zeros((count, side, side), bool)
+        holes[:, ::4] = True
+        return holes
+
+class RMSE(Metric):
+    name, title, unit, better, regions = "rmse", "RMSE", "", "lower", ("whole",)
+
+    def __call__(self, output, image, mask):
+        return {"whole": (output - image).square().mean((1, 2, 3)).sqrt()}
+
+class Logistic:
+    def critic(self, real, fake):
+        return nn.functional.softplus(fake - real).mean()
+
+    def generator(self, fake):
+        return nn.functional.softplus(-fake).mean()
+
+class Noise(DataSet):
+    kind: Literal["noise"] = "noise"
+    train: int = 6
+
+    def identity(self):
+        return self.deciding()
+
+    def pack(self, image_size, folder, report):
+        names = {"train": [f"a{n}" for n in range(self.train)], "validation": ["b0"], "test": ["c0", "c1"]}
+        rng = np.random.default_rng(0)
+
+        def drawn(name):
+            return packed.Picture(name, rng.integers(0, 256, (image_size, image_size, 3), np.uint8))
+
+        packed.write(folder, image_size, names, drawn, report)
+
+METHODS = {"mine": Mine, "judged": Judged, "grey": Grey}
+GENERATORS = {"mine": Net}
+CRITICS = {"judge": Judge}
+FILLERS = {"grey": grey}
+MASKS = {"stripes": Stripes}
+METRICS = {"rmse": RMSE()}
+LOSSES = {"logistic": Logistic}
+DATASETS = {"noise": Noise}
+"""
+
+IN_FIT = "        for image, mask, masked_image in training:\n"
+BROKEN = {
+    "no sigmoid": ("nn.Conv2d(4, 3, 1), nn.Sigmoid())", "nn.Conv2d(4, 3, 1))", "images are 0..1"),
+    "another size": ("self.layers(torch.cat([masked_image, mask], 1))", "masked_image[..., 1:]", "expected (2, 3,"),
+    "no gradient": ("return self.layers(torch.cat([masked_image, mask], 1))", "return masked_image", "no gradient"),
+    "a mask that is written into": (
+        "return self.layers(torch.cat([masked_image, mask], 1))",
+        "out = self.layers(torch.cat([masked_image, mask], 1)); mask.mul_(0.5); return out",
+        "it writes into its mask, of which others read: use a copy, mask.clone()",
+    ),
+    "an image that is written into": ("return self.layers(image)[:, 0]", "return self.layers(image.mul_(0.5))[:, 0]",
+                                      "it writes into its image"),
+    "a hole that is written into": ("return masked_image * (1 - mask) + 0.5 * mask",
+                                    "return masked_image.mul_(1 - mask).add_(0.5 * mask)",
+                                    "writes into its masked_image"),
+    "an output that is written into": ("(output - image).square()", "output.sub_(image).square()",
+                                       "it writes into its output"),
+    "values of no region": ('{"whole": (output - image).square().mean((1, 2, 3)).sqrt()}',
+                            "(output - image).square().mean((1, 2, 3)).sqrt()",
+                            "expected a dictionary of values by region"),
+    "a window that changes": (
+        "return self.layers(torch.cat([masked_image, mask], 1))",
+        "return self.layers(torch.cat([masked_image * (window is None), mask], 1))",
+        "asked for a window it gives other values there than without",
+    ),
+    "images that mix": (
+        "return self.layers(torch.cat([masked_image, mask], 1))",
+        "return self.layers(torch.cat([masked_image - masked_image.mean(0), mask], 1))",
+        "in evaluation an image beside another is repaired otherwise",
+    ),
+    "chance that is not torch's": (
+        "return self.layers(torch.cat([masked_image, mask], 1))",
+        "return self.layers(torch.cat([masked_image + np.random.rand(), mask], 1))",
+        "give other bits the second time",
+    ),
+    "a layer that is not known": ("self.layers = nn.Sequential(nn.Conv2d(4, 4, 3",
+                                  "self.other = nn.PReLU(); self.layers = nn.Sequential(nn.Conv2d(4, 4, 3",
+                                  "all first weights are drawn from the seed"),
+    "an error with its line": ("return self.layers(image)[:, 0]", "return self.layer(image)[:, 0]",
+                               "AttributeError: 'Judge' object has no attribute 'layer' (line 32 of broken.py)"),
+    "a score for every pixel": ("return self.layers(image)[:, 0]", "return image", "expected (3,), one score an image"),
+    "a bounded score": ("self.layers(image)[:, 0]", "self.layers(image).sigmoid()[:, 0]", "come out of a sigmoid"),
+    "a critic that mixes": ("self.layers(image)[:, 0]", "self.layers(image - image.mean(0))[:, 0]",
+                            "its 'normalises_batch' is False, and an image's score depends on the others"),
+    "a critic without a word": ("    normalises_batch = False\n", "", "it lacks 'normalises_batch = False'"),
+    "a critic that teaches nothing": ("self.layers(image)[:, 0]", "self.layers(image.detach())[:, 0]",
+                                      "no gradient of its scores reaches the image"),
+    "a loss the wrong way": ("softplus(fake - real)", "softplus(real - fake)", "has it the wrong sign?"),
+    "not a scalar": ("softplus(-fake).mean()", "softplus(-fake)", "expected a scalar"),
+    "a loss that overflows": ("softplus(-fake).mean()", "softplus(-fake.double().mul(30).exp()).log().mean().neg()",
+                              "is not finite"),
+    "a filler that looks": ("masked_image * (1 - mask) + 0.5 * mask", "masked_image + 0.5 * mask",
+                            "it reads what stands in the hole"),
+    "an empty hole": ("holes[:, ::4] = True", "holes[:, 0] = True", "where no window of SSIM fits"),
+    "a full hole": ("holes[:, ::4] = True", "holes[:] = True", "a hole is the whole image"),
+    "chance of its own": ("holes[:, ::4] = True", "holes[:, np.random.randint(9, 20)] = True", "draws other holes"),
+    "one value for all": ("mean((1, 2, 3)).sqrt()", "mean().sqrt()", "expected (3,)"),
+    "a value of few digits": ("mean((1, 2, 3)).sqrt()", "mean((1, 2, 3)).sqrt().float()", "expected float64"),
+    "the wrong direction": ('"lower"', '"higher"', "noise of 0.02 does not make it worse"),
+    "an identity that is not JSON": ("return self.deciding()", "return {1, 2}", "identity() is not fit for JSON"),
+    "images of another size": ("packed.write(folder, image_size,", "packed.write(folder, 2 * image_size,",
+                               "its pixels are uint8 (16, 16, 3); expected uint8 (32, 32, 3)"),
+    "other bytes": ("np.random.default_rng(0)", "np.random.default_rng()", "pack writes other bytes the second time"),
+    "options that change": ("    train: int = 6", "    model_config = {'frozen': False}; train: int = 6",
+                            "its options can be changed"),
+    "a network that is not there": ('"kind": "judge"', '"kind": "juror"',
+                                    "it describes CRITICS['juror'], which there is"),
+    "too few batches": (IN_FIT, "        if 1:\n            image, mask, masked_image = next(iter(training))\n",
+                        "its fit took"),
+    "a fit that does not stop": (
+        "    def fit(self, network, training):\n",
+        """    def fit(self, network, training):
+        try:
+            self.really_fit(network, training)
+        except BaseException:
+            pass
+
+    def really_fit(self, network, training):
+""", "its fit did not end when it was asked to stop"),
+    "a fit that raises": ("training.log(loss=loss)", "training.log(loss=los)", "NameError: name 'los'"),
+    "nothing but NaN": ("training.log(loss=loss)", "training.log(loss=loss * float('nan'))", "it diverged"),
+}  # fmt: skip
+
+
+def test_a_plugin_conforms(tmp_path: Path) -> None:
+    file = tmp_path / "good.py"
+    file.write_text(GOOD)
+    found = plugin(file)
+    assert [one for one in found if one.outcome != "fine"] == []
+    assert {(one.registry, one.part) for one in found} == set(plugins.used()[0].parts)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_suite_says_what_is_wrong(name: str, tmp_path: Path) -> None:
+    old, new, sentence = BROKEN[name]
+    assert old in GOOD
+    file = tmp_path / "broken.py"
+    file.write_text(GOOD.replace(old, new))
+    (broken,) = plugins.use([file])
+    faults = []
+    for part in reversed(broken.parts):  # methods, which take longest, last
+        for found in conformance(*part):
+            if found.outcome == "fault" and sentence in found.why:
+                return
+            faults.append(found)
+    pytest.fail(str([found for found in faults if found.outcome != "fine"]))
+
+
+UNREADABLE = {
+    "no file": (None, "No such file or directory"),
+    "no python": ("x = = 2\n", "broken.py:1: SyntaxError"),
+    "a line that raises": ("import torch\n\nraise RuntimeError('no')\n", "broken.py:3: RuntimeError: no"),
+    "nothing": ("x = 2\n", "it declares no part; write one of METHODS, GENERATORS"),
+    "no dictionary": ("METHODS = [1]\n", "METHODS is no dictionary from names to parts"),
+    "a name that is taken": ("LOSSES = {'wgan': object}\n", "LOSSES['wgan']: there is a part of this name already"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_file_that_is_no_plugin_is_told(name: str, tmp_path: Path) -> None:
+    text, sentence = UNREADABLE[name]
+    file = tmp_path / "broken.py"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(BadInput) as told:
+        plugin(file)
+    assert sentence in str(told.value)
+
+
+def test_the_command_tells_programs_and_exits_with_two_where_something_fails(tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text(GOOD.replace("mean((1, 2, 3)).sqrt()", "mean().sqrt()"))
+    command = [sys.executable, "-m", "study", "check", str(file), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2, done.stderr
+    faults = [found for found in json.loads(done.stdout) if found["outcome"] == "fault"]
+    assert ("METRICS", "rmse") in {(found["registry"], found["part"]) for found in faults}

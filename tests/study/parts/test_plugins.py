@@ -1,0 +1,360 @@
+"""A study's plugins: they join its registries while it is read and made, and their source is part of the keys."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiny
+
+from reports.analysis import naming
+from reports.analysis.tables import readings_table
+from study.config import load as read
+from study.errors import BadInput, StudyError
+from study.parts import plugins, registries
+from study.plan.graph import Plan
+from study.plan.planner import make_plan
+from study.results.frames import load
+
+ROOT = Path(__file__).parents[3]
+LOSS = """
+import torch
+
+class Logistic:
+    def critic(self, real, fake):
+        return torch.nn.functional.softplus(fake - real).mean()
+
+    def generator(self, fake):
+        return torch.nn.functional.softplus(-fake).mean()
+
+LOSSES = {"logistic": Logistic}
+"""
+MASK = """
+from typing import Literal
+import numpy as np
+from models.masks import PluginMask
+
+class Stripes(PluginMask):
+    kind: Literal["stripes"] = "stripes"
+    every: int = 4
+
+    def draw(self, rng, count, side):
+        holes = np.zeros((count, side, side), bool)
+        holes[:, :: self.every] = True
+        return holes
+
+MASKS = {"stripes": Stripes}
+"""
+FIT = """
+import torch
+from torch import nn
+from models.method import Fitted
+
+class Net(nn.Module):
+    windowed = False
+
+    def __init__(self, image_side):
+        super().__init__()
+        self.layer = nn.Conv2d(4, 3, 3, padding=1)
+
+    def forward(self, masked_image, mask, window=None):
+        return torch.sigmoid(self.layer(torch.cat([masked_image, mask], 1)))
+
+class Mine(Fitted):
+    rate: float = 1e-2
+
+    def generator(self, image_size):
+        return {"kind": "net", "image_side": image_size}
+
+    def fit(self, network, training):
+        optimizer = torch.optim.SGD(network.parameters(), self.rate)
+        for image, mask, masked_image in training:
+            loss = ((network(masked_image, mask) - image) * mask).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            training.log(loss=loss)
+
+METHODS = {"mine": Mine}
+GENERATORS = {"net": Net}
+"""
+LOGISTIC = {
+    "method": "proposed",
+    "multiscale": 0,
+    "loss": {"kind": "logistic", "optimizer": {"kind": "adam", "lr": 1e-4}},
+}
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    yield
+    plugins.use([])
+
+
+def planned(folder: Path, source: str, variants: dict[str, object], **changes: object) -> Plan:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "own.py").write_text(source)
+    return tiny.planned(folder, variants, plugins=["own.py"], **changes)[0]
+
+
+def keys(plan: Plan, variant: str) -> dict[str, str]:
+    return tiny.run_of(plan, variant).stages
+
+
+def test_an_edit_remakes_what_it_decides_and_nothing_else(tmp_path: Path) -> None:
+    variants = {"proposed": tiny.PROPOSED, "own": LOGISTIC}
+    before = planned(tmp_path, LOSS, variants)
+    after = planned(tmp_path, LOSS.replace("fake - real", "2 * (fake - real)"), variants)
+    assert keys(before, "proposed") == keys(after, "proposed")
+    same = {role for role, key in keys(before, "own").items() if keys(after, "own")[role] == key}
+    assert same == {"data", "pretrain"}
+    assert keys(before, "own")["pretrain"] == keys(before, "proposed")["pretrain"]
+
+
+def test_a_study_without_plugins_has_the_keys_that_it_had(tmp_path: Path) -> None:
+    alone = tiny.planned(tmp_path / "a")[0]
+    beside = planned(tmp_path / "b", LOSS, {"proposed": tiny.PROPOSED})
+    assert alone.stages.keys() == beside.stages.keys()
+
+
+def test_plugins_are_forgotten_with_the_next_study(tmp_path: Path) -> None:
+    planned(tmp_path / "a", MASK, {"proposed": {**tiny.PROPOSED, "mask": {"kind": "stripes"}}})
+    assert "stripes" in registries.MASKS and registries.version("MASKS", "stripes") == plugins.used()[0].digest
+    tiny.planned(tmp_path / "b")
+    assert "stripes" not in registries.MASKS and not registries.SOURCES
+
+
+def test_a_mask_of_a_plugin_has_options_that_are_checked(tmp_path: Path) -> None:
+    fine = planned(tmp_path, MASK, {"mean": {"method": "mean"}}, protocol={"mask": {"kind": "stripes", "every": 8}})
+    assert fine.study["protocol"]["mask"] == {"kind": "stripes", "every": 8}
+    with pytest.raises(BadInput, match=r"protocol\.mask.*every"):
+        planned(tmp_path, MASK, {"mean": {"method": "mean"}}, protocol={"mask": {"kind": "stripes", "every": "x"}})
+    with pytest.raises(BadInput, match="'strips' is unknown; choose center, files, free_form, random_box, stripes"):
+        planned(tmp_path, MASK, {"mean": {"method": "mean"}}, protocol={"mask": {"kind": "strips"}})
+
+
+def test_a_fit_is_a_stage_with_a_series_and_a_budget(tmp_path: Path) -> None:
+    plan = planned(tmp_path, FIT, {"mine": {"method": "mine"}, "mean": {"method": "mean"}})
+    assert list(keys(plan, "mine")) == ["data", "fit", "evaluate"]
+    store = tiny.recorded(plan, tiny.Store(tmp_path / "out"))
+    results = load(tmp_path / "out")
+    assert set(results.runs["status"]) == {"completed"}
+    own = results.curves[results.curves["variant"] == "mine"]
+    assert set(own["stage"]) == {"fit"} and set(own["term"]) == {"loss"}
+    assert plan.stages[keys(plan, "mine")["fit"]].steps == 7  # of pretrain and joint together
+    again = tiny.recorded(
+        planned(tmp_path / "again", FIT, {"mine": {"method": "mine"}}), tiny.Store(tmp_path / "again/out")
+    )
+    key = keys(plan, "mine")["fit"]
+    assert tiny.published(store, key) == tiny.published(again, key)
+
+
+def test_an_interrupted_fit_begins_again_with_the_same_bytes(tmp_path: Path) -> None:
+    whole = tiny.made(planned(tmp_path / "a", FIT, {"mine": {"method": "mine"}}), tiny.Store(tmp_path / "a/out"))
+    plan = planned(tmp_path / "b", FIT, {"mine": {"method": "mine"}})
+    store = tiny.Store(tmp_path / "b/out")
+    key = keys(plan, "mine")["fit"]
+    tiny.made(plan, store, {keys(plan, "mine")["data"]})
+    assert tiny.stopped_at(3, lambda watch: tiny.make([key], plan, store, watch, tiny.CPU))
+    assert not store.has(key)
+    tiny.made(plan, store)
+    assert tiny.published(store, key) == tiny.published(whole, key)
+
+
+def test_what_is_not_finite_ends_as_diverged(tmp_path: Path) -> None:
+    plan = planned(tmp_path, FIT.replace("log(loss=loss)", "log(loss=loss / 0)"), {"mine": {"method": "mine"}})
+    store = tiny.made(plan, tiny.Store(tmp_path / "out"))
+    outcome = store.outcome(keys(plan, "mine")["evaluate"])
+    assert outcome["status"] == "diverged" and outcome["term"] == "generator.loss"
+
+
+def test_a_plugin_that_changed_since_it_was_planned_is_refused(tmp_path: Path) -> None:
+    plan = planned(tmp_path, FIT, {"mine": {"method": "mine"}})
+    (tmp_path / "own.py").write_text(FIT + "# edited\n")
+    plugins.use([])
+    with pytest.raises(StudyError, match=r"own\.py: it has changed since the study was planned"):
+        plugins.use_planned(plan.study)
+    assert "mine" not in registries.METHODS
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ("own.txt", "plugins: 'own.txt' is no plugin; write [mine.py]"),
+        ([3], "plugins.0: 3 is no plugin; write [mine.py]"),
+        (["none.py"], "none.py: No such file or directory"),
+    ],
+)
+def test_what_is_no_plugin_is_told(names: object, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as told:
+        read(tiny.write(tmp_path, plugins=names))
+    assert sentence in str(told.value)
+
+
+def test_a_profile_may_not_name_plugins(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"profiles\.p\.plugins: 'plugins' is an unknown key"):
+        read(tiny.write(tmp_path, profiles={"p": {"plugins": ["own.py"]}}))
+
+
+def test_two_plugins_may_not_bring_the_same_part(tmp_path: Path) -> None:
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(MASK)
+    with pytest.raises(BadInput, match=r"two\.py: MASKS\['stripes'\]: there is a part of this name already"):
+        read(tiny.write(tmp_path, plugins=["one.py", "two.py"]))
+    assert "stripes" not in registries.MASKS
+
+
+def test_a_part_that_raises_is_a_failed_run_that_says_so(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(FIT.replace("loss.backward()", "loss.backwards()"))
+    file = tiny.write(tmp_path, {"mine": {"method": "mine"}, "mean": {"method": "mean"}}, plugins=["own.py"])
+    command = [sys.executable, "-m", "study", "run", str(file), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 3, done.stderr
+    assert "failed: mine/faces/0: AttributeError: 'Tensor' object has no attribute 'backwards'" in done.stdout
+    (trace,) = (tmp_path / "out" / "failures").iterdir()
+    assert "own.py" in trace.read_text()
+
+
+def test_the_plan_of_a_study_without_plugins_names_none(tmp_path: Path) -> None:
+    assert make_plan(read(tiny.write(tmp_path))).study["plugins"] == []
+
+
+METRIC = """
+from study.metrics import Metric
+
+class Own(Metric):
+    name, title, unit, better, regions = "own", "Own", "", "lower", ("whole",)
+
+    def __call__(self, output, image, mask):
+        return {"whole": (output - image).abs().mean((1, 2, 3))}
+
+METRICS = {"own": Own()}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("raise SystemExit(0)", "own.py:1: SystemExit: 0"),
+        ("METHODS = {'mine': dict}", "METHODS['mine'] is <class 'dict'>; expected a class of options, a subclass of"),
+        ("GENERATORS = {'net': 3}", "GENERATORS['net'] is 3; expected a network's class"),
+        (
+            MASK.replace('stripes"] = "stripes"', 'x"] = "x"'),
+            "give it the option  kind: Literal['stripes'] = 'stripes'",
+        ),
+        (
+            METRIC.replace("Own()}", "Own}"),
+            "expected an object of a subclass of study.metrics.Metric: Mine(), not Mine",
+        ),
+        (METRIC.replace('"own": ', '"mine": '), "has the name 'own'; give it the one under which it is listed"),
+        (METRIC.replace('"lower"', '"less"'), "has better = 'less'; write 'higher' or 'lower'"),
+        (METRIC.replace('("whole",)', '"whole"'), "has regions = 'whole'; write a tuple of some of hole, whole"),
+        (METRIC.replace('unit, better, regions = "own", "Own", ""', 'better, regions = "own", "Own"'), "say its unit"),
+        (
+            "from models.method import Filler\nclass F(Filler):\n    filler = 'maen'\nMETHODS = {'f': F}",
+            "METHODS['f']: its filler 'maen' is unknown; choose biharmonic, mean (did you mean 'mean'?)",
+        ),
+    ],
+)
+def test_a_part_that_is_not_what_its_registry_holds_is_told(source: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(source)
+    with pytest.raises(BadInput) as told:
+        plugins.use([tmp_path / "own.py"])
+    assert sentence in str(told.value)
+    assert not plugins.used() and not registries.SOURCES
+
+
+def test_what_a_plugin_raises_while_a_study_is_planned_is_told_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(FIT.replace('return {"kind": "net"', 'return {"kind": net'))
+    file = tiny.write(tmp_path, {"mine": {"method": "mine"}}, plugins=["own.py"])
+    command = [sys.executable, "-m", "study", "plan", str(file), "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "own.py:20: NameError: name 'net' is not defined" in done.stderr
+
+
+def test_a_module_beside_a_plugin_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "helper_of_mine.py").write_text("every = 4\n")
+    (tmp_path / "own.py").write_text(MASK.replace("import numpy", "from helper_of_mine import every\nimport numpy"))
+    for _ in range(2):  # it does not stay imported
+        with pytest.raises(
+            BadInput, match=r"own\.py: it imports .*helper_of_mine\.py, of whose edits nothing would be"
+        ):
+            plugins.use([tmp_path / "own.py"])
+        assert "helper_of_mine" not in sys.modules
+
+
+def test_a_filler_with_a_type_is_told_how_it_is_written(tmp_path: Path) -> None:
+    source = "from models.method import Filler\nclass F(Filler):\n    filler: str = 'mean'\nMETHODS = {'f': F}\n"
+    (tmp_path / "own.py").write_text(source)
+    with pytest.raises(
+        BadInput, match=r"METHODS\['f'\] does not say its filler; write  filler = 'name'  in it, without"
+    ):
+        plugins.use([tmp_path / "own.py"])
+
+
+HASTY = """
+from models.method import Filler
+from study.metrics import Metric
+
+def grey(masked_image, mask):
+    masked_image.mul_(1 - mask)
+    return masked_image.add_(mask.mul_(0.5))
+
+class Grey(Filler):
+    filler = "grey"
+
+class Own(Metric):
+    name, title, unit, better, regions = "a_own", "Own", "", "lower", ("whole",)
+
+    def __call__(self, output, image, mask):
+        found = output.sub_(image).abs().mean((1, 2, 3))
+        image.zero_()
+        found[::2] = float("nan")
+        return {"whole": found}
+
+class Late(Own):
+    name = "z_late"
+
+    def __call__(self, output, image, mask):
+        return {"whole": (output - image).abs().mean((1, 2, 3))}
+
+METHODS = {"grey": Grey}
+FILLERS = {"grey": grey}
+METRICS = {"a_own": Own(), "z_late": Late()}
+"""
+
+
+def test_parts_that_write_into_what_they_are_given_falsify_nothing(tmp_path: Path) -> None:
+    plan = planned(tmp_path, HASTY, {"grey": {"method": "grey"}, "mean": {"method": "mean"}})
+    tiny.recorded(plan, tiny.Store(tmp_path / "out"))
+    results = load(tmp_path / "out")
+    scores = results.scores[results.scores["output"] == "composite"].set_index(["variant", "metric", "region"])["value"]
+    assert scores["grey"].max() < 100  # not infinite: the hole that is scored is still there
+    late, ours = scores["grey", "z_late", "whole"], scores["grey", "l1", "whole"]
+    assert late.to_numpy(float) == pytest.approx(ours.to_numpy(float))
+    assert "a_own of whole, composite: no number (for " in str(
+        tiny.Store(tmp_path / "out").outcome(keys(plan, "grey")["evaluate"])["warnings"]
+    )
+
+
+def test_a_method_of_a_plugin_stands_in_the_open_and_has_no_readings(tmp_path: Path) -> None:
+    plan = planned(tmp_path, FIT, {"mine": {"method": "mine"}, "proposed": tiny.PROPOSED})
+    tiny.recorded(plan, tiny.Store(tmp_path / "out"))
+    results = load(tmp_path / "out")
+    assert results.study["methods"] == ["mine"] and results.own() == ["mine"]
+    assert naming.group(results, "mine") == "own" and naming.ordered(results, ["mine", "proposed"]) == [
+        "proposed",
+        "mine",
+    ]
+    assert set(results.readings["variant"]) == {"proposed"}
+    assert set(readings_table(results)["variants"]) == {"proposed"}
+    with pytest.raises(ValueError, match="region: 'boundary' is no region of psnr; choose hole, whole"):
+        results.compare("mine", "proposed", region="boundary")

@@ -1,0 +1,425 @@
+"""A study in pandas: tidy frames, whatever of it is there, and a comparison that can be checked by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+import torch
+from scipy import stats
+
+import study
+from reports.analysis.frames import COLUMNS
+from reports.sections import document
+from study.errors import BadInput
+from study.plan.graph import Plan
+from study.results.frames import Results
+from study.store import RunState, Store
+
+VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "glcic", "reconstruction_only", "mean")}
+WILD = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
+    torch.set_num_threads(1)
+    ablations = {
+        "critics": {"reference": "proposed", "factors": {"multiscale": [0, 1], "loss": ["wgan", "js"]}},
+        "weight": {"reference": "proposed", "factors": {"total_weight": [None, 0.003]}},  # what it is anyway
+    }
+    vary = {"loss": ["wgan", "js"], "total_weight": [0.003], "fill": ["zero"]}
+    plan, store = tiny.planned(
+        tmp_path_factory.mktemp("results"),
+        {**VARIANTS, "wild": WILD},
+        seeds=[0, 1, 2],
+        ablations=ablations,
+        multiverses={"readings": {"base": ["proposed", "mean"], "vary": vary}},
+    )
+    return plan, tiny.recorded(plan, store)
+
+
+@pytest.fixture(scope="module")
+def results(made: tuple[Plan, Store]) -> Results:
+    return study.load(made[1].out)
+
+
+def test_every_frame_has_its_columns(results: Results) -> None:
+    for name, columns in COLUMNS.items():
+        frame = getattr(results, name)
+        assert isinstance(frame, pd.DataFrame) and (len(frame) or name in ("trials", "distances"))  # nobody asked
+        assert list(frame.columns) == list(columns), name
+
+
+def test_runs(results: Results, made: tuple[Plan, Store]) -> None:
+    runs = results.runs.set_index("run")
+    assert len(runs) == len(made[0].runs)
+    proposed = runs.loc["proposed/faces/1"]
+    assert (proposed["status"], proposed["updates"], proposed["seed"], proposed["method"]) == (
+        "completed",
+        7,
+        1,
+        "proposed",
+    )
+    assert proposed["parameters"] > 0 and proposed["critic_parameters"] > 0 and proposed["seconds"] > 0
+    assert proposed["start"] == runs.loc["single/faces/1", "start"] != runs.loc["glcic/faces/1", "start"]
+    assert runs.loc["mean/faces/0", "start"] == "" and runs.loc["mean/faces/0", "updates"] == 0
+    trained = results.runs[results.runs["method"] != "mean"]
+    assert set(trained["updates"]) == {7}
+    wild = runs.loc["wild/faces/0"]
+    assert wild["status"] == "diverged" and wild["diverged_at"] >= 1 and "at step" in wild["why"]
+
+
+def test_scores_are_what_was_stored(results: Results, made: tuple[Plan, Store]) -> None:
+    plan, store = made
+    scores = results.scores
+    assert not scores.duplicated(["run", "image", "region", "output", "metric"]).any()
+    assert "wild" not in set(scores["variant"])
+    one = scores.query("run == 'glcic/faces/2' and output == 'raw' and region == 'hole' and metric == 'psnr'")
+    key = tiny.run_of(plan, "glcic", 2).stages["evaluate"]
+    facts = json.loads((store.folder(key) / "evaluation.json").read_text())
+    from safetensors.numpy import load_file
+
+    wide = load_file(store.folder(key) / "scores.safetensors")["scores"]
+    column = facts["columns"].index(["raw", "hole", "psnr"])
+    assert one.set_index("image")["value"].to_dict() == dict(zip(facts["images"], wide[:, column], strict=True))
+
+
+def test_curves(results: Results) -> None:
+    curve = results.curves.query(
+        "run == 'proposed/faces/0' and stage == 'critic' and network == 'half' and term == 'gap'"
+    )
+    assert curve["step"].tolist() == [2, 3] and curve["value"].notna().all()
+    assert set(results.curves["stage"]) == {"pretrain", "critic", "joint"}
+
+
+def test_factors_and_readings(results: Results) -> None:
+    factors = results.factors.query("ablation == 'critics'")
+    cells = factors.pivot(index="variant", columns="factor", values="level")
+    assert sorted(map(tuple, cells.to_numpy().tolist())) == [("js", "0"), ("js", "1"), ("wgan", "0"), ("wgan", "1")]
+    assert set(cells.index) <= set(results.runs["variant"])
+    readings = results.readings.query("variant == 'proposed'").set_index("key")
+    assert readings.loc["critic_input", "departs"] and not readings.loc["fill", "departs"]
+
+
+def test_factors_and_universes_name_the_run_that_has_several_names(results: Results) -> None:
+    """0.003 in all is what three critics weigh: two levels, one run; both stand under the name that was run."""
+    assert results.study["aliases"] == {"proposed:total_weight=0.003": "proposed"}
+    weight = results.factors.query("ablation == 'weight'")
+    assert weight[["variant", "level"]].to_numpy().tolist() == [["proposed", "null"], ["proposed", "0.003"]]
+    assert results.compare("proposed:total_weight=0.003", "proposed").difference == 0
+    universes = results.universes
+    assert set(universes["multiverse"]) == {"readings"} and universes["universe"].nunique() == 3
+    own, js, weighed = (universes.query(f"universe == {n} and base == 'proposed'") for n in range(3))
+    assert set(own["variant"]) == set(weighed["variant"]) == {"proposed"} and own["usual"].all()
+    assert set(js["variant"]) == {"proposed:loss=js"} <= set(results.runs["variant"])
+    assert dict(zip(js["reading"], js["level"], strict=True)) == {"loss": "js", "total_weight": "null", "fill": "zero"}
+    assert dict(zip(js["reading"], js["usual"], strict=True)) == {"loss": False, "total_weight": True, "fill": True}
+    mean = universes.query("base == 'mean'")
+    assert set(mean["variant"]) == {"mean"} and mean["usual"].all() and not mean["applies"].any()
+
+
+@pytest.mark.parametrize("harm", ["removed", "truncated", "garbage", "flipped"])
+@pytest.mark.parametrize(
+    ("place", "status", "why"),
+    [
+        ("evaluate/scores.safetensors", "missing", "is damaged; the study's command makes it again"),
+        ("evaluate/pictures.safetensors", "missing", "is damaged; the study's command makes it again"),
+        ("evaluate/evaluation.json", "missing", "is damaged; the study's command makes it again"),
+        ("joint/series.json", "completed", "is damaged, and its curves are left out"),
+        ("data/data.json", "completed", "is damaged, and the counts of its images are left out"),
+        ("joint/manifest.json", "completed", "joint-"),
+        ("made", "completed", "in what time is not recorded"),
+        ("state", "missing", "how it ended is not recorded; the study's command records it"),
+    ],
+)
+def test_what_is_damaged_is_named_and_all_else_is_there(
+    made: tuple[Plan, Store], tmp_path: Path, place: str, status: str, why: str, harm: str
+) -> None:
+    plan, store = made
+    out = shutil.copytree(store.out, tmp_path / "out")
+    run = tiny.run_of(plan, "glcic", 0)
+    role, _, name = place.partition("/")
+    if role == "made":
+        file = out / "made" / f"{run.stages['joint']}.json"
+    elif role == "state":
+        file = RunState.of(out, run.name).file
+    else:
+        file = out / "stages" / run.stages[role] / name
+    content = file.read_bytes()
+    if harm == "removed":
+        file.unlink()
+    elif harm == "flipped":
+        if role in ("made", "state"):
+            pytest.skip("a state and who made a stage have no checksum")
+        file.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    else:
+        file.write_bytes(content[: len(content) // 2] if harm == "truncated" else b"\x00\xff{")
+    found = study.load(out)
+    row = found.runs.set_index("run").loc[run.name]
+    assert (row["status"], why in row["why"]) == (status, True), row["why"]
+    others = found.runs[(found.runs["run"] != run.name) & (found.runs["variant"] != "wild")]
+    assert set(others["status"]) == {"completed"}
+    if harm == "garbage":  # each place once, for it takes seconds
+        document(found)
+
+
+OTHER = [b"5", b"[1]", b'{"files": 1, "outcome": [1], "status": 5}', b'{"seconds": "x", "steps": 3, "device": "cpu"}']
+
+
+@pytest.mark.parametrize("content", OTHER)
+def test_json_that_says_something_else_is_damaged(made: tuple[Plan, Store], tmp_path: Path, content: bytes) -> None:
+    plan, store = made
+    run = tiny.run_of(plan, "glcic", 0)
+    joint, last, data = (run.stages[role] for role in ("joint", "evaluate", "data"))
+    damages = {
+        f"made/{joint}.json": f"who made its stage {joint} in what time is not recorded",
+        f"stages/{joint}/manifest.json": f"its stage {joint} is damaged, and its curves are left out",
+        f"stages/{last}/manifest.json": f"its stage {last} is damaged; the study's command makes it again",
+        f"stages/{data}/data.json": f"its stage {data} is damaged, and the counts of its images are left out",
+        RunState.of(Path(), run.name).file.as_posix(): "how it ended is not recorded; the study's command records it",
+    }
+    out = shutil.copytree(store.out, tmp_path / "out")
+    for name, why in damages.items():
+        whole = (out / name).read_bytes()
+        (out / name).write_bytes(content)
+        assert study.load(out).runs.set_index("run").loc[run.name, "why"] == why
+        (out / name).write_bytes(whole)
+
+
+def test_no_flipped_bit_hides_a_run(made: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, store = made
+    out, drawn = shutil.copytree(store.out, tmp_path / "out"), random.Random(0)
+    places = ("plan.json", "made/*.json", "runs/*.json", "stages/*/*.json", "stages/*/*.safetensors")
+    files = [sorted(out.glob(place)) for place in places]
+    for number in range(60):
+        file = drawn.choice(files[number % len(files)])
+        whole = file.read_bytes()
+        place = drawn.randrange(len(whole))
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << drawn.randrange(7)]) + whole[place + 1 :])
+        try:
+            assert len(study.load(out).runs) == len(plan.runs)
+        except BadInput:
+            assert file.name == "plan.json"
+        file.write_bytes(whole)
+
+
+def test_a_diverged_run_whose_end_is_damaged_is_missing(made: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, store = made
+    out = shutil.copytree(store.out, tmp_path / "out")
+    key = tiny.run_of(plan, "wild").stages["evaluate"]
+    file = out / "stages" / key / "manifest.json"
+    content = json.loads(file.read_text())
+    content["outcome"]["step"] += 1
+    file.write_text(json.dumps(content))
+    row = study.load(out).runs.set_index("run").loc["wild/faces/0"]
+    assert (
+        row["status"] == "missing" and row["why"] == f"its stage {key} is damaged; the study's command makes it again"
+    )
+    assert pd.isna(row["diverged_at"])
+
+
+DAMAGED = [b"", b"{", b"[]", b"{}", b'{"study": {}}', b'{"study": 1, "runs": [2], "stages": []}']
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_plan_says_what_to_do(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "plan.json").write_bytes(content)
+    with pytest.raises(BadInput, match=r"plan\.json: this file is damaged; write it anew.*study run runs\.yaml --out"):
+        study.load(tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["stage", "evaluate", "study", "level"])
+def test_a_plan_in_which_something_is_lost_is_damaged(made: tuple[Plan, Store], tmp_path: Path, lost: str) -> None:
+    value = json.loads((made[1].out / "plan.json").read_text())
+    if lost == "stage":
+        del value["stages"][0]
+    elif lost == "evaluate":
+        del value["runs"][0]["stages"]["evaluate"]
+    elif lost == "study":
+        del value["study"]["readings"]
+    else:
+        del value["study"]["ablations"]["critics"]["cells"]
+    (tmp_path / "plan.json").write_text(json.dumps(value))
+    with pytest.raises(BadInput, match=r"plan\.json: this file is damaged"):
+        study.load(tmp_path)
+
+
+def test_pictures(results: Results) -> None:
+    one = results.pictures.query("run == 'mean/faces/0'")
+    assert set(one["output"]) == {"truth", "masked", "raw", "composite", "blended"} and one["image"].nunique() == 2
+    assert all(pixels.shape == (32, 32, 3) and pixels.dtype == np.uint8 for pixels in one["pixels"])
+
+
+def test_worst_pictures_are_of_the_lowest_scores(results: Results) -> None:
+    scores = results.select("psnr", "hole", "composite", "faces")
+    assert set(results.worst["run"]) == set(scores["run"])
+    for run, shown in results.worst.groupby("run"):
+        lowest = scores[scores["run"] == run].sort_values("value")["image"].tolist()[:3]
+        assert shown["image"].unique().tolist() == lowest
+        assert set(shown["output"]) == {"truth", "masked", "raw", "composite", "blended"}
+
+
+def test_an_output_without_worst_pictures_is_read(made: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, store = made
+    copy = Store(shutil.copytree(store.out, tmp_path / "out"))
+    for key in {run.stages["evaluate"] for run in plan.runs if run.variant != "wild"}:
+        outcome, by = copy.outcome(key), copy.made(key)
+        files = copy.workspace(key) / "files"
+        shutil.copytree(copy.folder(key), files, dirs_exist_ok=True)
+        (files / "worst.safetensors").unlink()
+        facts = json.loads((files / "evaluation.json").read_text())
+        del facts["worst"]
+        (files / "evaluation.json").write_text(json.dumps(facts))
+        shutil.rmtree(copy.folder(key))
+        copy.publish(key, outcome, by)
+    found = study.load(copy.out)
+    assert found.worst.empty and list(found.worst.columns) == list(COLUMNS["worst"])
+    assert len(found.pictures) and set(found.runs["status"]) == {"completed", "diverged"}
+
+
+def test_long_text_is_categories_and_values_are_whole(results: Results) -> None:
+    text = [column for column in COLUMNS["scores"] if column not in ("seed", "value")]
+    assert all(isinstance(results.scores[column].dtype, pd.CategoricalDtype) for column in text)
+    assert (results.scores["seed"].dtype, results.scores["value"].dtype) == (np.int64, np.float64)
+    assert isinstance(results.curves["term"].dtype, pd.CategoricalDtype)
+
+
+def test_scores_are_sorted_out_once(results: Results) -> None:
+    asked = ("psnr", "hole", "composite", "faces")
+    one = results.select(*asked)
+    assert one is results.select(*asked) and (one["metric"] == "psnr").all() and (one["region"] == "hole").all()
+    none = results.select("psnr", "nowhere", "composite", "faces")
+    assert none.empty and list(none.columns) == list(results.scores.columns)
+    assert results.once("a key", list) is results.once("a key", list)
+    half = dataclasses.replace(results, scores=results.scores[results.scores["seed"] == 0])
+    assert set(half.select(*asked)["seed"]) == {0} and half.once("a key", list) is not results.once("a key", list)
+
+
+def test_facts(results: Results) -> None:
+    facts = results.study
+    assert facts["name"] == "tiny" and facts["seeds"] == [0, 1, 2] and facts["generator_updates"] == 7
+    assert facts["reference"] == "proposed" and facts["control"] == "reconstruction_only"
+    assert facts["sharing"]["shared"] < facts["sharing"]["unshared"]
+    (faces,) = facts["data"]
+    assert (faces["train"], faces["validation"], faces["test"], faces["left_out"]) == (12, 2, 4, 0)
+    assert facts["devices"] and facts["versions"]["torch"]
+    assert facts["multiverses"] == {
+        "readings": {"base": ["proposed", "mean"], "contrasts": [["proposed", "mean"]], "design": "one_at_a_time"}
+    }
+    assert set(facts["configs"]) == set(results.runs["variant"])
+    assert facts["configs"]["glcic"]["method"] == "glcic" and facts["configs"]["glcic"]["options"]["weight"] == 4e-4
+    parameters = results.runs.set_index("variant")["parameters"]
+    assert facts["networks"]["glcic"]["networks"][0]["parameters"] == parameters.loc["glcic"].iloc[0]
+
+
+# -- the comparison, by hand ---------------------------------------------------------------------------------
+
+
+def by_hand(results: Results, a: str, b: str, paired: bool) -> tuple[float, float]:
+    """The mean difference and half its interval, by the rule: sqrt(t^2 A + 1.96^2 B)."""
+
+    def matrix(variant: str) -> np.ndarray:
+        rows = results.scores[
+            (results.scores["variant"] == variant)
+            & (results.scores["metric"] == "psnr")
+            & (results.scores["region"] == "hole")
+            & (results.scores["output"] == "composite")
+        ]
+        return rows.pivot(index="seed", columns="image", values="value").to_numpy()
+
+    x, y = matrix(a), matrix(b)
+    seeds, images = x.shape
+    if paired:
+        variance, degrees = (x - y).mean(1).var(ddof=1) / seeds, seeds - 1
+    else:
+        parts = [m.mean(1).var(ddof=1) / seeds for m in (x, y)]
+        variance = sum(parts)
+        degrees = variance**2 / sum(part**2 / (seeds - 1) for part in parts)
+    of_images = (x - y).mean(0).var(ddof=1) / images
+    half = np.sqrt(stats.t.ppf(0.975, degrees) ** 2 * variance + stats.norm.ppf(0.975) ** 2 * of_images)
+    return float((x - y).mean()), float(half)
+
+
+@pytest.mark.parametrize(("b", "paired"), [("single", True), ("glcic", False)])
+def test_compare_is_the_rule(results: Results, b: str, paired: bool) -> None:
+    found = results.compare("proposed", b, metric="psnr")
+    mean, half = by_hand(results, "proposed", b, paired)
+    assert found.paired == paired and found.n_seeds == (3, 3) and found.n_images == 4
+    assert found.difference == pytest.approx(mean)
+    assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
+
+
+def test_compare_with_a_diverged_variant_claims_nothing(results: Results) -> None:
+    found = results.compare("wild", "single")
+    assert found.outcome == "unresolved" and found.diverged == (3, 0) and np.isnan(found.difference)
+
+
+@pytest.mark.parametrize(
+    ("a", "metric", "word"), [("propsed", "psnr", "propsed"), ("proposed", "psrn", "psrn"), ("proposed", "fid", "fid")]
+)
+def test_compare_refuses_what_is_not_there(results: Results, a: str, metric: str, word: str) -> None:
+    with pytest.raises(ValueError, match=word):
+        results.compare(a, "single", metric=metric)
+
+
+# -- whatever is there ---------------------------------------------------------------------------------------
+
+
+def test_no_study_is_bad_input(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "none"):
+        with pytest.raises(BadInput, match="there is no study here; name its folder, or make one with"):
+            study.load(place)
+
+
+def test_a_study_that_has_not_begun(tmp_path: Path) -> None:
+    plan, store = tiny.planned(tmp_path, VARIANTS)
+    found = study.load(str(store.out))
+    assert set(found.runs["status"]) == {"missing"} and len(found.runs) == len(plan.runs)
+    assert found.scores.empty and found.curves.empty and found.pictures.empty and found.stages.empty
+    assert all(list(getattr(found, name).columns) == list(columns) for name, columns in COLUMNS.items())
+
+
+@pytest.mark.parametrize("harm", ["deleted", "no manifest", "half written"])
+def test_stages_that_are_not_whole_are_named_and_the_rest_is_there(
+    made: tuple[Plan, Store], tmp_path: Path, harm: str
+) -> None:
+    plan, store = made
+    out = Path(shutil.copytree(store.out, tmp_path / "out"))
+    run = tiny.run_of(plan, "single", 1)
+    key = run.stages["evaluate"]
+    folder = out / "stages" / key
+    if harm == "deleted":
+        shutil.rmtree(folder)
+    elif harm == "no manifest":
+        (folder / "manifest.json").unlink()
+    else:
+        for file in folder.iterdir():
+            if file.name != "manifest.json":
+                file.write_bytes(file.read_bytes()[:20])
+    for file in (out / "stages" / run.stages["joint"]).glob("series.json"):
+        file.write_text("{")
+    found = study.load(out)
+    row = found.runs.set_index("run").loc[run.name]
+    assert row["status"] == "missing" and key in row["why"]
+    assert run.name not in set(found.scores["run"])
+    others = set(found.runs.query("status == 'completed'")["run"])
+    assert set(found.scores["run"]) == others == {r.name for r in plan.runs if r.variant != "wild"} - {run.name}
+    assert set(found.curves.query(f"run == '{run.name}'")["stage"]) == {"pretrain", "critic"}
+
+
+def test_loading_needs_no_torch(made: tuple[Plan, Store]) -> None:
+    code = "import sys, study; study.load(sys.argv[1]); print('torch' in sys.modules)"
+    root = Path(study.__file__).parents[1]
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(made[1].out)], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "False"

@@ -1,0 +1,232 @@
+"""What is handed on is whole: the weights to the bit, what they were made of, and an example that works elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from PIL import Image
+from ruamel.yaml import YAML
+from safetensors.torch import load_file
+
+import study
+from study.errors import BadInput
+from study.store import digest_of
+from study.use import inpaint
+from study.use.export import FILES, export
+from study.use.finished import Finished
+
+ROOT = Path(__file__).parents[3]
+VARIANTS = {
+    "proposed": tiny.PROPOSED,
+    "again": {"extends": "proposed"},
+    "ce": {"method": "ce"},
+    "giica": {"method": "giica", "loss": "wgan_gp"},
+    "mean_fill": {"extends": "proposed", "method": "reconstruction_only", "fill": "mean"},
+    "noise_fill": {"extends": "proposed", "method": "reconstruction_only", "fill": "noise"},
+    "mean": {"method": "mean"},
+}
+PLUGIN = """
+from models.generator import Generator
+from models.method import Fitted
+
+class Ours(Generator):
+    version = 1
+
+class Plain(Fitted):
+    def generator(self, image_size):
+        return {"kind": "ours", "width": 0.0625}
+    def fit(self, network, training):
+        for image, mask, masked_image in training:
+            pass
+
+GENERATORS = {"ours": Ours}
+METHODS = {"plain": Plain}
+"""
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    plan, store = tiny.planned(tmp_path_factory.mktemp("export"), VARIANTS, seeds=[0, 1])
+    tiny.recorded(plan, store)
+    return store.out
+
+
+def card_of(folder: Path) -> tuple[dict[str, object], str]:
+    """The front matter and the text of a model card."""
+    _, front, text = (folder / "README.md").read_text().split("---\n", 2)
+    return YAML(typ="safe").load(front), text
+
+
+@pytest.mark.parametrize("variant", ["proposed", "ce", "giica", "mean_fill", "noise_fill"])
+def test_the_example_runs_with_the_networks_alone(out: Path, tmp_path: Path, variant: str) -> None:
+    """In a process that has no ``study``: it repairs as ``study inpaint`` does."""
+    written = export(Finished.find(out, variant), tmp_path / "model")
+    assert [file.name for file in written] == list(FILES)
+    for package in ("models", "baselines"):
+        shutil.copytree(ROOT / package, tmp_path / "code" / package)
+    if variant not in ("ce", "giica"):
+        shutil.rmtree(tmp_path / "code" / "baselines")
+    image, drawn = np.random.default_rng(0).integers(0, 255, (32, 32, 3), np.uint8), np.zeros((32, 32), np.uint8)
+    drawn[8:24, 8:24] = 255
+    Image.fromarray(image).save(tmp_path / "i.png")
+    Image.fromarray(drawn).save(tmp_path / "m.png")
+    code = (
+        "import runpy, sys\n"
+        f"sys.path = [{str(tmp_path / 'code')!r}] + [path for path in sys.path if path not in ('', {str(ROOT)!r})]\n"
+        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0])\n"
+        "assert not {'study', 'reports', 'sacred'} & set(sys.modules), sys.modules\n"
+        f"assert sys.modules['models'].__file__.startswith({str(tmp_path / 'code')!r})\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def example(*arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-c", code, str(tmp_path / "model" / "example.py"), *arguments]
+        return subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+
+    for more in ([], [] if variant == "ce" else ["m.png"]):
+        done = example("i.png", "example.png", *more)
+        assert done.returncode == 0, done.stderr
+    if variant == "ce":
+        refused = example("i.png", "example.png", "m.png")  # it knows the central square alone
+        assert refused.returncode == 1 and "python example.py image.png repaired.png," in refused.stderr
+    if variant == "proposed":
+        Image.fromarray(np.where(drawn, 1, 0).astype(np.uint8)).save(tmp_path / "m.png")
+        assert example("i.png", "again.png", "m.png").returncode == 0
+        assert (tmp_path / "again.png").read_bytes() == (tmp_path / "example.png").read_bytes()
+        Image.fromarray(np.zeros_like(drawn)).save(tmp_path / "none.png")
+        assert "none.png: there is no hole in it" in example("i.png", "again.png", "none.png").stderr
+    found = np.array(Image.open(tmp_path / "example.png"))
+    assert (found[drawn == 0] == image[drawn == 0]).all()
+    if variant != "noise_fill":
+        finished, where = Finished.find(out, variant), inpaint.where(tmp_path / "m.png", None, None)
+        to = tmp_path / "o.png"
+        inpaint.repair_files(finished, [tmp_path / "i.png"], to, where, device="cpu", told=lambda _: None)
+        assert np.abs(found.astype(int) - np.array(Image.open(to))).max() <= 1
+
+
+def test_the_weights_are_those_of_the_run_and_the_generators_alone(out: Path, tmp_path: Path) -> None:
+    finished = Finished.find(out, "proposed/1")
+    export(finished, tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    own = finished.weights()
+    assert weights.keys() == own.keys() and all(torch.equal(weights[name], own[name]) for name in own)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["weights_sha256"] == digest_of(tmp_path / "model.safetensors")
+    assert config["run"] == "proposed/faces/1" and config["image_size"] == 32
+    assert config["generator"]["kind"] == "mo_zhou" and config["colour"] == [0, 0, 0]
+    assert config["stages"]["model"] == finished.run.stages["joint"]
+
+
+def test_the_same_run_is_exported_as_the_same_bytes(out: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        export(Finished.find(out, "proposed"), tmp_path / name)
+    for name in FILES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        assert str(out).encode() not in (tmp_path / "a" / name).read_bytes()
+
+
+def test_the_card_says_what_is_true(out: Path, tmp_path: Path) -> None:
+    export(Finished.find(out, "again/1"), tmp_path)
+    front, text = card_of(tmp_path)
+    assert front["license"] == "mit" and "image-inpainting" in front["tags"]  # type: ignore[operator]
+    results = study.load(out)
+    digest = results.study["data"][0]["digest"]
+    for wanted in (
+        "The generator of `proposed/faces/1` of the study tiny",
+        "12 for training, 2 for validation, 4 for the test",
+        f"`{digest}`",
+        "7, batch 2",
+        "14, 0.00049% of the paper's 2,880,000",
+        "Means over 4 test images, hole: the central square of half the side. This is seed 1; in brackets",
+        "the variant's 2 completed seeds (0, 1)",
+        "It is not a model of the paper's size and schedule.",
+        "| `reduction` | mean | R12 |",
+        "no evidence of what was there",
+        "10.1080/00051144.2020.1821535",
+    ):
+        assert wanted in text, wanted
+    licence = Finished.find(out, "proposed").plan.study["data"]["faces"].get("licence") or "not stated"
+    assert f"The data: {licence.rstrip('.')}." in text
+    chosen = results.scores.query("metric == 'psnr' and region == 'hole' and variant == 'proposed'")
+    means = chosen.groupby(["output", "seed"], observed=True)["value"].mean()
+    row = "| PSNR, dB | hole |"
+    for output in ("composite", "blended"):
+        both = [means[output, 0], means[output, 1]]
+        row += f" {both[1]:.2f} ({min(both):.2f} to {max(both):.2f}) |"
+    assert row in text.splitlines()
+
+
+def test_a_licence_that_is_not_stated_is_said_to_be_so(out: Path, tmp_path: Path) -> None:
+    finished = Finished.find(out, "proposed")
+    finished.plan.study["data"]["faces"]["licence"] = None
+    export(finished, tmp_path)
+    assert "The data: not stated." in card_of(tmp_path)[1]
+
+
+def test_a_card_of_one_seed_has_no_spread(tmp_path: Path) -> None:
+    plan, store = tiny.planned(tmp_path)
+    tiny.recorded(plan, store)
+    export(Finished.find(store.out, "proposed"), tmp_path / "model")
+    text = card_of(tmp_path / "model")[1]
+    assert "This is seed 0.\n" in text and "brackets" not in text
+
+
+def test_a_folder_of_other_things_is_left_alone(out: Path, tmp_path: Path) -> None:
+    finished = Finished.find(out, "proposed")
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BadInput, match="it is not empty, and no export; name a folder that is empty or not there"):
+        export(finished, tmp_path)
+    with pytest.raises(BadInput, match="this is a file; name a folder"):
+        export(finished, tmp_path / "notes.txt")
+    assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_an_export_is_replaced(out: Path, tmp_path: Path) -> None:
+    export(Finished.find(out, "ce"), tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    export(Finished.find(out, "proposed"), tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["run"] == "proposed/faces/0"
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*FILES, "notes.txt"])
+
+
+def test_a_filler_has_nothing_to_export(out: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="mean/faces/0: mean is a filler, which trains nothing; nothing to export"):
+        export(Finished.find(out, "mean"), tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_plugins_network_is_exported_without_an_example(tmp_path: Path) -> None:
+    (tmp_path / "ours.py").write_text(PLUGIN)
+    plan, store = tiny.planned(tmp_path, {"plain": {"method": "plain"}}, plugins=["ours.py"])
+    tiny.recorded(plan, store)
+    finished = Finished.find(store.out, "plain")
+    export(finished, tmp_path / "model")
+    assert not (tmp_path / "model" / "example.py").exists()
+    digest = finished.plan.study["plugins"][0]["digest"]
+    assert f"not part of this export: ours.py (digest {digest})" in card_of(tmp_path / "model")[1]
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "i.png")
+    where = inpaint.where(None, "4,4,10,10", None)
+    inpaint.repair_files(finished, [tmp_path / "i.png"], tmp_path / "o.png", where, device="cpu", told=lambda _: None)
+    assert (tmp_path / "o.png").is_file()
+
+
+def test_the_command(out: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    line = [sys.executable, "-m", "study", "export"]
+    for named, code in (("proposed", 0), ("mean", 2), ("nothing", 2)):
+        arguments = [named, str(tmp_path / named), "--out", str(out)]
+        done = subprocess.run([*line, *arguments], env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+        if code == 0:
+            written = [f"written: {tmp_path / named / name}" for name in FILES]
+            assert done.stdout.splitlines() == ["proposed/faces/0, 32 px", *written]
