@@ -1,0 +1,38 @@
+"""Paths and links in the documentation exist."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [page for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")) if page.name != "CHANGELOG.md"]
+PATH = re.compile(r"`((?:study|models|baselines|reports|tests|docs|benchmarks)/[\w./-]*)`")
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[\w-]*)?\)")
+NAME = re.compile(r"`((?:study|models|baselines|reports)(?:\.(?!yaml)\w+)+)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_paths_links_and_names_of_a_page_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    missing = [path for path in PATH.findall(text) if "NAME" not in path and not (ROOT / path).exists()]
+    missing += [link for link in LINK.findall(text) if not (page.parent / link).exists()]
+    missing += [name for name in NAME.findall(text) if not exists(name)]
+    assert not missing
+
+
+def exists(name: str) -> bool:
+    """Returns True if a dotted name is a module, or an attribute of one."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False
