@@ -7,6 +7,8 @@ and its processes speak.
     open */photos/7.png        the file is about to be opened
     os.rename */stages/joint*  something is about to be renamed to this
     step 400                   the process has made this many optimizer steps
+
+Several patterns with ``then`` between them are met one after another; the process is held at the last.
 """
 
 import importlib.abc
@@ -18,16 +20,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 FOLDER = Path(os.environ["GATE_FOLDER"])
-EVENT, PATTERN = os.environ["GATE_POINT"].split(" ", 1)
+EVENT, _, pattern = os.environ["GATE_POINT"].partition(" ")
+PATTERNS = pattern.split(" then ")
 WORKER = "--multiprocessing-fork" in sys.orig_argv
 
 
 def hold() -> None:
-    """Says that this process is here, once, and waits until the gate is open. A signal is handled meanwhile."""
-    here = FOLDER / str(os.getpid())
-    if here.exists():
-        return
-    here.touch()
+    """Says that this process is here and waits until the gate is open. Signals are handled meanwhile."""
+    (FOLDER / str(os.getpid())).touch()
     while not (FOLDER / "open").exists():
         time.sleep(0.01)
 
@@ -35,8 +35,10 @@ def hold() -> None:
 def watch(event: str, arguments: tuple[object, ...]) -> None:
     if event == EVENT and (event != "import" or WORKER):
         place = arguments[1] if event == "os.rename" else arguments[0]
-        if isinstance(place, str | os.PathLike) and fnmatch(os.fspath(place), PATTERN):
-            hold()
+        if PATTERNS and isinstance(place, str | os.PathLike) and fnmatch(os.fspath(place), PATTERNS[0]):
+            PATTERNS.pop(0)
+            if not PATTERNS:
+                hold()
 
 
 class StepCounter(importlib.abc.MetaPathFinder):
@@ -67,7 +69,7 @@ class StepCounter(importlib.abc.MetaPathFinder):
 
 if EVENT == "step":
     counter = StepCounter()
-    counter.left = int(PATTERN)
+    counter.left = int(pattern)
     sys.meta_path.insert(0, counter)
 else:
     sys.addaudithook(watch)
