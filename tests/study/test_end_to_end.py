@@ -1,4 +1,4 @@
-"""A small study as a user runs it: made, made again, stopped, killed, damaged, and always the same bytes in the end."""
+"""A small study as a user runs it: made, made again, interrupted, killed and damaged, it ends with the same bytes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+from commands import command
 from gate import PATIENCE_S, Gate, wait_for
 from PIL import Image
 
@@ -24,15 +26,12 @@ from study.store import Store
 ROOT = Path(study.__file__).parents[1]
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "mean")}
 STEPS = {"pretrain": 6, "critic": 3, "joint": 4}
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as Unix has them")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="signals as Unix has them")]
 
 
-def command(file: Path, out: Path, *more: str, jobs: int = 2) -> list[str]:
-    return [sys.executable, "-m", "study", "run", str(file), "--out", str(out), "--jobs", str(jobs), *more]
-
-
-def start(arguments: list[str], gate: Gate | None = None) -> subprocess.Popen[str]:
-    """Starts a command in its own process group, so that a test can signal all its processes at once."""
+def start(file: Path, out: Path, *more: str, gate: Gate | None = None) -> subprocess.Popen[str]:
+    """Starts ``run`` in its own process group, so that a test can signal all its processes at once."""
+    arguments = [sys.executable, "-m", "study", "run", str(file), "--out", str(out), "--jobs", "2", *more]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
     environment |= gate.environment if gate else {}
     return subprocess.Popen(
@@ -57,13 +56,11 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def run(file: Path, out: Path, *more: str) -> tuple[int, str]:
-    return ended(start(command(file, out, *more)))
+    return ended(start(file, out, *more))
 
 
 def status(out: Path) -> dict[str, Any]:
-    arguments = [sys.executable, "-m", "study", "status", str(out), "--json"]
-    text = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = json.loads(command("status", out, "--json").stdout)
     return found
 
 
@@ -82,18 +79,21 @@ def records(out: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write(tmp_path_factory.mktemp("study"), VARIANTS, defaults={"steps": STEPS, "log_every": 2})
+def file(made_once: Callable[..., Path]) -> Path:
+    """The study's file; beside it, in ``whole``, what a run made of it that nothing interrupted."""
+
+    def make(folder: Path) -> None:
+        file = tiny.write(folder, VARIANTS, defaults={"steps": STEPS, "log_every": 2})
+        code, text = run(file, folder / "whole")
+        assert code == 0, text
+        assert "3 of 3 runs completed, 0 diverged, 0 failed" in text
+
+    return made_once("end-to-end", make) / "tiny.yaml"
 
 
 @pytest.fixture(scope="module")
 def whole(file: Path) -> Path:
-    """A study that nobody disturbed."""
-    out = file.parent / "whole"
-    code, text = run(file, out)
-    assert code == 0, text
-    assert "3 of 3 runs completed, 0 diverged, 0 failed" in text
-    return out
+    return file.parent / "whole"
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_what_is_stored_holds_no_key_path_or_time(whole: Path) -> None:
     keys = list(plan_of(whole).stages)
     for name, content in stages(whole).items():
         assert not any(key.encode() in content for key in keys), name
-        assert str(whole).encode() not in content and str(whole.parent).encode() not in content, name
+        assert b"end-to-end" not in content and b"whole" not in content, name
         assert not re.search(rb"20\d\d-\d\d-\d\dT\d\d", content), name
 
 
@@ -139,34 +139,29 @@ def test_it_is_what_is_made_in_process(whole: Path, file: Path, tmp_path: Path) 
 
 def test_the_second_time_makes_nothing(whole: Path, file: Path) -> None:
     before, kept = times(whole), records(whole)
-    code, text = run(file, whole)
-    assert code == 0 and "made" not in text.replace("made again", "")
+    done = command("run", file, "--out", whole)
+    assert done.returncode == 0 and "made" not in done.stdout.replace("made again", "")
     assert times(whole) == before and records(whole) == kept
 
 
-def test_a_deleted_stage_and_what_stands_on_it_are_remade_alone(copy: Path, whole: Path, file: Path) -> None:
+def test_what_is_deleted_or_damaged_is_made_again_and_nothing_else(copy: Path, whole: Path, file: Path) -> None:
     roles = tiny.run_of(plan_of(copy), "proposed").stages
-    gone = {roles["critic.half"], roles["joint"], roles["evaluate"]}
-    for key in gone:
+    deleted = {roles["critic.half"], roles["joint"], roles["evaluate"]}
+    for key in deleted:
         shutil.rmtree(copy / "stages" / key)
-    before = times(copy)
-    code, text = run(file, copy)
-    assert code == 0, text
-    assert stages(copy) == stages(whole)
-    assert {key for key, stamp in times(copy).items() if before.get(key) != stamp} == gone
-
-
-def test_damage_is_set_aside_and_made_again(copy: Path, whole: Path, file: Path) -> None:
     roles = tiny.run_of(plan_of(copy), "single").stages
+    damaged = {roles[role] for role in ("joint", "critic.local", "data")}
     weights = copy / "stages" / roles["joint"] / "generator.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
     (copy / "stages" / roles["critic.local"] / "series.json").unlink()
     (copy / "stages" / roles["data"] / "manifest.json").write_text("{")
+    before = times(copy)
     code, text = run(file, copy)
     assert code == 0, text
     assert stages(copy) == stages(whole)
-    for role in ("joint", "critic.local", "data"):
-        assert f"{roles[role]}" in text and (copy / "damaged" / roles[role]).is_dir()
+    assert {key for key, stamp in times(copy).items() if before.get(key) != stamp} == deleted | damaged
+    for key in damaged:
+        assert key in text and (copy / "damaged" / key).is_dir()
     assert text.count("is set aside") == 3
 
 
@@ -186,7 +181,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(whole: Path, file: P
     out = tmp_path / "out"
     for number, point in enumerate(("step 5", "os.rename */stages/critic*", "os.rename */stages/joint*")):
         gate = Gate(tmp_path / f"gate{number}", point)
-        process = start(command(file, out), gate)
+        process = start(file, out, gate=gate)
         gate.wait(process)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -215,7 +210,7 @@ def test_an_interrupt_loses_nothing_and_says_how_to_go_on(
 ) -> None:
     file, out = long
     gate = Gate(tmp_path / "gate", JOINT)
-    process = start(command(file, out), gate)
+    process = start(file, out, gate=gate)
     gate.wait(process, 2)
     assert records(out) == ["RUNNING"] * 2
 
@@ -223,9 +218,9 @@ def test_an_interrupt_loses_nothing_and_says_how_to_go_on(
         wait_for(lambda: status(out)["now"], process)
         found = status(out)
         assert found["running"] and found["now"] and 0 < found["done"] < 1
-        code, text = run(file, out)
-        assert code == 1 and "another run works in this folder" in text and "python -m study status" in text
-        assert "Traceback" not in text
+        second = command("run", file, "--out", out)
+        assert second.returncode == 1 and "another run works in this folder" in second.stderr
+        assert "python -m study status" in second.stderr
         os.killpg(process.pid, stop)  # a terminal signals all processes
     else:
         process.send_signal(stop)  # a batch system signals the driver
@@ -241,7 +236,7 @@ def test_an_interrupt_loses_nothing_and_says_how_to_go_on(
     if stop == signal.SIGTERM:
         return
     # It goes on: the new records name the old ones.
-    process = start(command(file, out))
+    process = start(file, out)
     wait_for(lambda: len(records(out)) == 4, process)
     process.send_signal(signal.SIGINT)
     assert ended(process)[0] == 130
@@ -253,7 +248,7 @@ def test_an_interrupt_loses_nothing_and_says_how_to_go_on(
 def test_an_interrupt_while_workers_start_is_an_interrupt(long: tuple[Path, Path], tmp_path: Path) -> None:
     file, out = long
     gate = Gate(tmp_path / "gate", "import torch")
-    process = start(command(file, out), gate)
+    process = start(file, out, gate=gate)
     gate.wait(process)
     os.killpg(process.pid, signal.SIGINT)
     gate.open()
@@ -278,7 +273,7 @@ def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
     del variants["single"]["multiscale"]
     file, out = tiny.write(tmp_path, variants, data=data), tmp_path / "out"
     gate = Gate(tmp_path / "gate", "import torch")
-    process = start(command(file, out), gate)
+    process = start(file, out, gate=gate)
     gate.wait(process)
     for image in list(photos.iterdir())[:2]:
         image.rename(tmp_path / image.name)
@@ -303,7 +298,7 @@ def test_divergence_is_a_result(tmp_path: Path) -> None:
     wild = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"}
     variants = {"wild": wild, "mean": {"method": "mean"}}
     file, out = tiny.write(tmp_path, variants), tmp_path / "out"
-    code, text = run(file, out)
+    code, text = run(file, out, "--jobs", "1")
     assert code == 0, text
     assert re.search(r"diverged: wild/faces/0: \S+ at step 1", text)
     assert sorted(records(out)) == ["COMPLETED", "DIVERGED"]
@@ -322,6 +317,12 @@ def test_divergence_is_a_result(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_a_sentence_and_two(arguments: list[str], code: int, sentence: str) -> None:
-    found = subprocess.run([sys.executable, "-m", "study", *arguments], cwd=ROOT, capture_output=True, text=True)
+    found = command(*arguments)
     assert found.returncode == code and sentence in found.stderr + found.stdout, found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_bad_input_ends_the_process_with_two() -> None:
+    line = [sys.executable, "-m", "study", "run", "none.yaml"]
+    found = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 2 and "none.yaml: cannot be read" in found.stderr and "Traceback" not in found.stderr

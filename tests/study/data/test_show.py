@@ -15,6 +15,7 @@ import layouts
 import numpy as np
 import pytest
 import tiny
+from commands import command
 from gate import PATIENCE_S, Gate
 from PIL import Image
 
@@ -24,12 +25,6 @@ from study.plan.planner import make_plan
 from study.store import Store
 
 ROOT = Path(__file__).parents[3]
-
-
-def command(*words: str, cwd: Path, **more: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    line = [sys.executable, "-m", "study", *words]
-    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, **more)
 
 
 def smooth(seed: int, side: int = 48) -> Image.Image:
