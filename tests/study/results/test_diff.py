@@ -165,8 +165,8 @@ def test_the_means_are_of_the_seeds_that_entered(out: Path, copy: Path) -> None:
     assert "+0.00 (+0.00 to +0.00)" in text(found)
 
 
-def test_an_effect_of_runs_with_other_starts_is_welchs(out: Path, folder: Path) -> None:
-    longer = made(folder / "longer", defaults={"steps": {"pretrain": 6, "critic": 3, "joint": 3}})
+def test_an_effect_of_runs_with_other_starts_is_welchs(out: Path, tmp_path: Path) -> None:
+    longer = made(tmp_path, defaults={"steps": {"pretrain": 6, "critic": 3, "joint": 3}})
     found = diff(out, longer)
     (row,) = found["configuration"]["changed"]
     assert (row["key"], row["a"], row["b"]) == ("steps.pretrain", 4, 6)
@@ -183,9 +183,9 @@ def test_an_effect_of_runs_with_other_starts_is_welchs(out: Path, folder: Path) 
     assert "3 and 3 seeds, 4 images" in text(found)
 
 
-def test_other_images_of_the_same_name_are_not_paired(out: Path, folder: Path) -> None:
+def test_other_images_of_the_same_name_are_not_paired(out: Path, tmp_path: Path) -> None:
     data = {"faces": {"kind": "faces", "seed": 2, "train": 12, "validation": 2, "test": 4}}
-    other = made(folder / "other", {"mean": tiny.EVERY["mean"], "proposed": tiny.PROPOSED}, data=data)
+    other = made(tmp_path, {"mean": tiny.EVERY["mean"], "proposed": tiny.PROPOSED}, data=data)
     found = diff(out, other)
     (row,) = found["data"]
     assert row["same"] is False and row["a"] != row["b"]
