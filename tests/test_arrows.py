@@ -171,6 +171,7 @@ LIGHT = {
 """What the import of a module does not bring with it: a fresh process proves it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", LIGHT)
 def test_an_import_brings_no_more_than_it_needs(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
@@ -180,6 +181,7 @@ def test_an_import_brings_no_more_than_it_needs(module: str) -> None:
     assert not LIGHT[module] & set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_results_are_loaded_without_torch(tmp_path: Path) -> None:
     code = (
         "import sys, study\n"

@@ -44,6 +44,7 @@ def test_it_is_stored_without_outputs_or_paths(stored: dict[str, Any]) -> None:
     assert not re.search(r"""["'](/|~|[A-Za-z]:\\)""", code)  # an absolute path
 
 
+@pytest.mark.slow
 def test_every_cell_runs(stored: dict[str, Any], out: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     client = pytest.importorskip("nbclient", reason="nbclient is not installed: pip install nbclient ipykernel")
     pytest.importorskip("ipykernel", reason="ipykernel is not installed: pip install nbclient ipykernel")

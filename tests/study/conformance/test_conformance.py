@@ -274,6 +274,7 @@ def test_a_file_that_is_no_plugin_is_told(name: str, tmp_path: Path) -> None:
     assert sentence in str(told.value)
 
 
+@pytest.mark.slow
 def test_the_command_tells_programs_and_exits_with_two_where_something_fails(tmp_path: Path) -> None:
     file = tmp_path / "broken.py"
     file.write_text(GOOD.replace("mean((1, 2, 3)).sqrt()", "mean().sqrt()"))

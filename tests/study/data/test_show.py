@@ -192,6 +192,7 @@ def test_a_damaged_stage_is_packed_again(study: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "stages" / key / "images.npy").read_bytes() == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_loses_nothing(sent: signal.Signals, tmp_path: Path) -> None:
     root = layouts.as_folder(tmp_path / "many", layouts.images([f"{i:03}.png" for i in range(120)]))

@@ -208,6 +208,7 @@ def test_two_plugins_may_not_bring_the_same_part(tmp_path: Path) -> None:
     assert "stripes" not in registries.MASKS
 
 
+@pytest.mark.slow
 def test_a_part_that_raises_is_a_failed_run_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(FIT.replace("loss.backward()", "loss.backwards()"))
     file = tiny.write(tmp_path, {"mine": {"method": "mine"}, "mean": {"method": "mean"}}, plugins=["own.py"])

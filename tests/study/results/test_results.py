@@ -125,6 +125,7 @@ def test_factors_and_universes_name_the_run_that_has_several_names(results: Resu
     assert set(mean["variant"]) == {"mean"} and mean["usual"].all() and not mean["applies"].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["removed", "truncated", "garbage", "flipped"])
 @pytest.mark.parametrize(
     ("place", "status", "why"),
@@ -193,6 +194,7 @@ def test_json_that_says_something_else_is_damaged(made: tuple[Plan, Store], tmp_
         (out / name).write_bytes(whole)
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_hides_a_run(made: tuple[Plan, Store], tmp_path: Path) -> None:
     plan, store = made
     out, drawn = shutil.copytree(store.out, tmp_path / "out"), random.Random(0)

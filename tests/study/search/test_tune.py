@@ -214,6 +214,7 @@ def test_a_lost_trial_that_turns_up_again_is_not_counted_twice(tmp_path: Path) -
     assert [row["state"] for row in rows(out)] == ["failed", "completed", "completed"]
 
 
+@pytest.mark.slow
 def test_several_processes_share_a_search_and_one_is_killed(tmp_path: Path) -> None:
     file, out, count = written(tmp_path), tmp_path / "out", 15
     command = [sys.executable, str(ROOT / "tests" / "helpers" / "planted.py"), str(file), str(out), str(count)]
@@ -297,6 +298,7 @@ def no_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Packed, "part", guarded)
 
 
+@pytest.mark.slow
 def test_trials_are_trained_once_recorded_and_never_see_the_test_images(tmp_path: Path, no_test_images: None) -> None:
     file, out = written(tmp_path, search={"sampler": "random", "seeds": [0]}), tmp_path / "out"
     executor = Inline(Store(out))

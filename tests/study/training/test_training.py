@@ -76,6 +76,7 @@ def test_a_critic_made_alone_is_the_critic_made_beside_others(tmp_path: Path, va
         assert tiny.published(alone, key) == tiny.published(together, key)
 
 
+@pytest.mark.slow
 def test_sharing_changes_no_byte(tmp_path: Path) -> None:
     found = []
     for share in (True, False):
@@ -188,6 +189,7 @@ def killed_at(operation: int) -> None:
     sys.addaudithook(watch)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize(("variant", "role"), [("proposed_js", "joint"), ("proposed_js", "critic.half")])
@@ -248,6 +250,7 @@ def steps(pretrain: int, critic: int, joint: int) -> dict[str, Any]:
     return {"defaults": {"steps": {"pretrain": pretrain, "critic": critic, "joint": joint}}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["proposed", "proposed_js", "glcic"])
 def test_a_longer_stage_goes_on_from_a_shorter_one(
     tmp_path: Path, variant: str, monkeypatch: pytest.MonkeyPatch
@@ -874,6 +877,7 @@ LOGGED = (
 RENEW = "python tests/golden/renew.py"
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_versions(tmp_path: Path) -> None:
     """Numbers that change need a raised ``version`` in the part (or in ``planner.VERSIONS``), then: RENEW."""
     golden, now = json.loads(GOLDEN.read_text())["numbers"], golden_numbers(tmp_path)

@@ -66,6 +66,7 @@ def card_of(folder: Path) -> tuple[dict[str, object], str]:
     return YAML(typ="safe").load(front), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["proposed", "ce", "giica", "mean_fill", "noise_fill"])
 def test_the_example_runs_with_the_networks_alone(out: Path, tmp_path: Path, variant: str) -> None:
     """In a process that has no ``study``: it repairs as ``study inpaint`` does."""
