@@ -65,7 +65,7 @@ def test_every_cell_runs(stored: dict[str, Any], out: Path, monkeypatch: pytest.
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     resources = {"metadata": {"path": str(NOTEBOOK.parent)}}
-    client.NotebookClient(notebook, timeout=300, resources=resources, kernel_manager_class=ThisPython).execute()
+    client.NotebookClient(notebook, timeout=600, resources=resources, kernel_manager_class=ThisPython).execute()
 
     made = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert not any(output["output_type"] == "error" or output.get("name") == "stderr" for output in made), made

@@ -332,11 +332,11 @@ def test_a_key_is_locked_by_one_process_and_freed_when_it_is_killed(tmp_path: Pa
         store = Store(tmp_path)
         with pytest.raises(Timeout):
             store.lock(KEY).acquire(timeout=0.05)
-        with store.lock("another").acquire(timeout=60):
+        with store.lock("another").acquire(timeout=600):
             pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-        with store.lock(KEY).acquire(timeout=60):
+        with store.lock(KEY).acquire(timeout=600):
             pass
 
 
@@ -375,7 +375,7 @@ def test_of_several_processes_one_makes_a_stage(tmp_path: Path) -> None:
         maker.stdin.write("\n")
         maker.stdin.flush()
     for maker in makers:
-        said.append(maker.communicate(timeout=300)[0])
+        said.append(maker.communicate(timeout=600)[0])
         assert maker.returncode == 0
     assert sorted(said) == ["", "", "made\n"]
     store = Store(tmp_path)

@@ -214,7 +214,7 @@ def test_a_part_that_raises_is_a_failed_run_that_says_so(tmp_path: Path) -> None
     file = tiny.write(tmp_path, {"mine": {"method": "mine"}, "mean": {"method": "mean"}}, plugins=["own.py"])
     command = [sys.executable, "-m", "study", "run", str(file), "--out", str(tmp_path / "out"), "--jobs", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 3, done.stderr
     assert "failed: mine/faces/0: AttributeError: 'Tensor' object has no attribute 'backwards'" in done.stdout
     (trace,) = (tmp_path / "out" / "failures").iterdir()
@@ -275,7 +275,7 @@ def test_what_a_plugin_raises_while_a_study_is_planned_is_told_with_its_line(tmp
     file = tiny.write(tmp_path, {"mine": {"method": "mine"}}, plugins=["own.py"])
     command = [sys.executable, "-m", "study", "plan", str(file), "--out", str(tmp_path / "out")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "own.py:20: NameError: name 'net' is not defined" in done.stderr
 

@@ -230,7 +230,7 @@ def test_several_processes_share_a_search_and_one_is_killed(tmp_path: Path) -> N
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    told = [process.communicate(timeout=300)[0] for process in processes]
+    told = [process.communicate(timeout=600)[0] for process in processes]
     assert [process.returncode for process in processes] == [-signal.SIGKILL, 0, 0]
     found = rows(out)
     ended = [row for row in found if row["state"] in trials.ENDED]

@@ -100,7 +100,7 @@ def test_the_example_runs_with_the_networks_alone(out: Path, tmp_path: Path, var
         lines += ["i.png again.png ones.png", "i.png refused.png none.png"]
         refusal = "none.png: there is no hole in it"
     line = [sys.executable, "-c", code, str(tmp_path / "model" / "example.py"), *lines]
-    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == (1 if refusal else 0) and refusal in done.stderr, done.stderr
     assert not (tmp_path / "refused.png").exists()
     if variant == "proposed":
