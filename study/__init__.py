@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from study.results import Results, load
 
+__version__ = "0.1.0"
 __all__ = ["Results", "load"]
 
 

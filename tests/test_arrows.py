@@ -171,15 +171,17 @@ LIGHT = {
 """What the import of a module does not bring with it: a fresh process proves it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", LIGHT)
 def test_an_import_brings_no_more_than_it_needs(module: str) -> None:
     code = f"import sys, {module}; print(*sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert not LIGHT[module] & set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_results_are_loaded_without_torch(tmp_path: Path) -> None:
     code = (
         "import sys, study\n"
@@ -189,5 +191,5 @@ def test_results_are_loaded_without_torch(tmp_path: Path) -> None:
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code, str(tmp_path)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.stdout.split() == ["BadInput", "False"], done.stderr

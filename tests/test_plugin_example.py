@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -21,7 +22,7 @@ def run(command: str, folder: Path) -> str:
     """What a command of the page prints, run as it stands there."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     words = [sys.executable if word == "python" else word for word in command.split()]
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -35,6 +36,7 @@ def stages_of(folder: Path, variant: str) -> set[str]:
     return {key for run in plan["runs"] if run["variant"] == variant for key in run["stages"].values()}
 
 
+@pytest.mark.slow
 def test_the_worked_example(tmp_path: Path) -> None:
     for name, content in FILES.items():
         (tmp_path / name).write_text(content)
@@ -57,6 +59,7 @@ def test_the_worked_example(tmp_path: Path) -> None:
     assert len(made(tmp_path) - before) == len(mine)
 
 
+@pytest.mark.slow
 def test_the_other_files_of_the_page_conform(tmp_path: Path) -> None:
     for name in ("my_fit.py", "my_metric.py"):
         (tmp_path / name).write_text(FILES[name])

@@ -1,13 +1,13 @@
 """A search whose score is known in closed form: stages are published at once, and nothing is trained.
 
-As a script, it is one of several processes that share a search: ``planted.py STUDY OUT TRIALS``.
+As a script, it is one of several processes that share a search: ``planted.py STUDY OUT TRIALS``. It prints ``half-way``
+in the middle of its first trial, and waits there for a line of input.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,9 +44,8 @@ class Planted(Executor):
         wild: Callable[[dict[str, float]], bool] = lambda weights: False,
         fate: Callable[[Task], Event | None] = lambda task: None,
         slots: int = 1,
-        seconds: float = 0.0,
     ) -> None:
-        self.store, self.wild, self.fate, self.slots, self.seconds = store, wild, fate, slots, seconds
+        self.store, self.wild, self.fate, self.slots = store, wild, fate, slots
         self.events: list[Event] = []
         self.made: list[str] = []
 
@@ -57,12 +56,12 @@ class Planted(Executor):
     def submit(self, task: Task) -> None:
         event = self.fate(task)
         if event is None:
-            time.sleep(self.seconds)
             plan = Plan.read(Path(task.plan))
             assert plan is not None
             for key in task.keys:
-                if not self.store.has(key):
-                    self.publish(plan, plan.stages[key])
+                with self.store.lock(key):
+                    if not self.store.has(key):
+                        self.publish(plan, plan.stages[key])
             if task.run:
                 run = next(run for run in plan.runs if run.name == task.run)
                 last = run.stages["evaluate"]
@@ -101,8 +100,15 @@ def main(file: Path, out: Path, trials: int) -> None:
     with locks.searching(out) as worker:
         tuner = tune.Tuner(study, study.variants["toy"], store, worker=worker, device="cpu", trials=trials)
         tuner.told = lambda trial, state: print(f"told {trial['number']}", flush=True)
-        print("begun", flush=True)
-        tuner.run(Planted(store, seconds=0.05))
+        waited: list[Task] = []
+
+        def fate(task: Task) -> None:
+            if not waited:
+                print("half-way", flush=True)
+                sys.stdin.readline()
+            waited.append(task)
+
+        tuner.run(Planted(store, fate=fate))
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def test_latex_sets_any_name_as_text(engine: str, tmp_path: Path) -> None:
     whole = rf"\documentclass{{article}}{fonts}{packages}\begin{{document}}{latex(VIEW)}\end{{document}}"
     (tmp_path / "t.tex").write_text(whole, encoding="utf-8")
     command = [engine, "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=600, check=False)
     output = done.stdout.decode(errors="replace")
     if "not found" in output and ".sty" in output:
         pytest.skip("a package is not installed")

@@ -89,9 +89,9 @@ def _figure(name: str = "f", width: float = 9.2, height: float = 3.0) -> FigureV
 def test_a_studys_paper_holds_every_caption_and_stays_within_its_margins(frames: Frames) -> None:
     told = document(frames)
     drawings = {figure.name: style.svg(figure.drawn) for figure in told.figures()}
-    begin = time.perf_counter()
+    begin = time.process_time()
     made = pdf(told, drawings)
-    assert time.perf_counter() - begin < 10
+    assert time.process_time() - begin < 10
     assert made == pdf(told, drawings)
     read = _squeezed("".join(_pages(made)))
     for section in told.sections:

@@ -1,22 +1,22 @@
-"""A small study as a user runs it: made, made again, stopped, killed, damaged, and always the same bytes in the end."""
+"""A small study as a user runs it: made, made again, interrupted, killed and damaged, it ends with the same bytes."""
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+from commands import command
+from gate import PATIENCE_S, Gate, wait_for
 from PIL import Image
 
 import study
@@ -25,17 +25,15 @@ from study.store import Store
 
 ROOT = Path(study.__file__).parents[1]
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "mean")}
-STEPS = {"pretrain": 60, "critic": 20, "joint": 40}
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as Unix has them")
+STEPS = {"pretrain": 6, "critic": 3, "joint": 4}
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="signals as Unix has them")]
 
 
-def command(file: Path, out: Path, *more: str, jobs: int = 2) -> list[str]:
-    return [sys.executable, "-m", "study", "run", str(file), "--out", str(out), "--jobs", str(jobs), *more]
-
-
-def start(arguments: list[str]) -> subprocess.Popen[str]:
-    """In a process group of its own, so that all its processes can be signalled at once."""
+def start(file: Path, out: Path, *more: str, gate: Gate | None = None) -> subprocess.Popen[str]:
+    """Starts ``run`` in its own process group, so that a test can signal all its processes at once."""
+    arguments = [sys.executable, "-m", "study", "run", str(file), "--out", str(out), "--jobs", "2", *more]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
+    environment |= gate.environment if gate else {}
     return subprocess.Popen(
         arguments,
         cwd=ROOT,
@@ -50,7 +48,7 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     try:
-        text, _ = process.communicate(timeout=120)
+        text, _ = process.communicate(timeout=PATIENCE_S)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         raise
@@ -58,22 +56,12 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def run(file: Path, out: Path, *more: str) -> tuple[int, str]:
-    return ended(start(command(file, out, *more)))
+    return ended(start(file, out, *more))
 
 
 def status(out: Path) -> dict[str, Any]:
-    arguments = [sys.executable, "-m", "study", "status", str(out), "--json"]
-    text = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = json.loads(command("status", out, "--json").stdout)
     return found
-
-
-def wait_for(what: Callable[[], object], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while not what():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, "nothing came of it in a minute"
-        time.sleep(0.02)
 
 
 def stages(out: Path) -> dict[str, bytes]:
@@ -91,18 +79,21 @@ def records(out: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny.write(tmp_path_factory.mktemp("study"), VARIANTS, defaults={"steps": STEPS, "log_every": 10})
+def file(made_once: Callable[..., Path]) -> Path:
+    """The study's file; beside it, in ``whole``, what a run made of it that nothing interrupted."""
+
+    def make(folder: Path) -> None:
+        file = tiny.write(folder, VARIANTS, defaults={"steps": STEPS, "log_every": 2})
+        code, text = run(file, folder / "whole")
+        assert code == 0, text
+        assert "3 of 3 runs completed, 0 diverged, 0 failed" in text
+
+    return made_once("end-to-end", make) / "tiny.yaml"
 
 
 @pytest.fixture(scope="module")
 def whole(file: Path) -> Path:
-    """A study that nobody disturbed."""
-    out = file.parent / "whole"
-    code, text = run(file, out)
-    assert code == 0, text
-    assert "3 of 3 runs completed, 0 diverged, 0 failed" in text
-    return out
+    return file.parent / "whole"
 
 
 @pytest.fixture
@@ -135,7 +126,7 @@ def test_what_is_stored_holds_no_key_path_or_time(whole: Path) -> None:
     keys = list(plan_of(whole).stages)
     for name, content in stages(whole).items():
         assert not any(key.encode() in content for key in keys), name
-        assert str(whole).encode() not in content and str(whole.parent).encode() not in content, name
+        assert b"end-to-end" not in content, name  # a part of its path
         assert not re.search(rb"20\d\d-\d\d-\d\dT\d\d", content), name
 
 
@@ -148,34 +139,29 @@ def test_it_is_what_is_made_in_process(whole: Path, file: Path, tmp_path: Path) 
 
 def test_the_second_time_makes_nothing(whole: Path, file: Path) -> None:
     before, kept = times(whole), records(whole)
-    code, text = run(file, whole)
-    assert code == 0 and "made" not in text.replace("made again", "")
+    done = command("run", file, "--out", whole)
+    assert done.returncode == 0 and "made" not in done.stdout.replace("made again", "")
     assert times(whole) == before and records(whole) == kept
 
 
-def test_a_deleted_stage_and_what_stands_on_it_are_remade_alone(copy: Path, whole: Path, file: Path) -> None:
+def test_what_is_deleted_or_damaged_is_made_again_and_nothing_else(copy: Path, whole: Path, file: Path) -> None:
     roles = tiny.run_of(plan_of(copy), "proposed").stages
-    gone = {roles["critic.half"], roles["joint"], roles["evaluate"]}
-    for key in gone:
+    deleted = {roles["critic.half"], roles["joint"], roles["evaluate"]}
+    for key in deleted:
         shutil.rmtree(copy / "stages" / key)
-    before = times(copy)
-    code, text = run(file, copy)
-    assert code == 0, text
-    assert stages(copy) == stages(whole)
-    assert {key for key, stamp in times(copy).items() if before.get(key) != stamp} == gone
-
-
-def test_damage_is_set_aside_and_made_again(copy: Path, whole: Path, file: Path) -> None:
     roles = tiny.run_of(plan_of(copy), "single").stages
+    damaged = {roles[role] for role in ("joint", "critic.local", "data")}
     weights = copy / "stages" / roles["joint"] / "generator.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x55")
     (copy / "stages" / roles["critic.local"] / "series.json").unlink()
     (copy / "stages" / roles["data"] / "manifest.json").write_text("{")
+    before = times(copy)
     code, text = run(file, copy)
     assert code == 0, text
     assert stages(copy) == stages(whole)
-    for role in ("joint", "critic.local", "data"):
-        assert f"{roles[role]}" in text and (copy / "damaged" / roles[role]).is_dir()
+    assert {key for key, stamp in times(copy).items() if before.get(key) != stamp} == deleted | damaged
+    for key in damaged:
+        assert key in text and (copy / "damaged" / key).is_dir()
     assert text.count("is set aside") == 3
 
 
@@ -190,48 +176,57 @@ def test_without_sharing_the_bytes_are_the_same(whole: Path, file: Path, tmp_pat
 # -- stopped and killed --------------------------------------------------------------------------------------
 
 
-def test_killed_at_random_moments_it_ends_with_the_same_bytes(whole: Path, file: Path, tmp_path: Path) -> None:
-    out, rng = tmp_path / "out", random.Random(0)
-    for _ in range(3):
-        process = start(command(file, out))
-        wait_for(lambda: (out / "driver.json").is_file(), process)
-        time.sleep(rng.uniform(1.0, 7.0))
+def test_killed_again_and_again_it_ends_with_the_same_bytes(whole: Path, file: Path, tmp_path: Path) -> None:
+    """While it trains, while it publishes a stage, and while a run is open in its record."""
+    out = tmp_path / "out"
+    for number, point in enumerate(("step 5", "os.rename */stages/critic*", "os.rename */stages/joint*")):
+        gate = Gate(tmp_path / f"gate{number}", point)
+        process = start(file, out, gate=gate)
+        gate.wait(process)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+    assert "RUNNING" in records(out)
     code, text = run(file, out)
     assert code == 0, text
     assert stages(out) == stages(whole)
-    assert "RUNNING" not in records(out) and records(out).count("COMPLETED") >= 3
+    assert "RUNNING" not in records(out) and records(out).count("COMPLETED") == 3
 
 
 @pytest.fixture
 def long(tmp_path: Path) -> tuple[Path, Path]:
-    """A study that takes minutes, if it is let."""
+    """A study that takes minutes if nothing stops it."""
     defaults = {"steps": {"pretrain": 10, "critic": 4, "joint": 20_000}, "log_every": 10}
     variants = {name: VARIANTS[name] for name in ("proposed", "single")}
     return tiny.write(tmp_path, variants, defaults=defaults), tmp_path / "out"
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path], stop: signal.Signals) -> None:
-    file, out = long
-    process = start(command(file, out))
-    wait_for(lambda: records(out).count("RUNNING") == 2, process)
-    time.sleep(1)
+JOINT = "step 200"
+"""In ``long`` this is a step of the joint stage: a worker makes fewer than 100 optimizer steps before it."""
 
-    if stop == signal.SIGINT:  # while it runs: looked at from elsewhere, and a second driver is refused
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_loses_nothing_and_says_how_to_go_on(
+    long: tuple[Path, Path], stop: signal.Signals, tmp_path: Path
+) -> None:
+    file, out = long
+    gate = Gate(tmp_path / "gate", JOINT)
+    process = start(file, out, gate=gate)
+    gate.wait(process, 2)
+    assert records(out) == ["RUNNING"] * 2
+
+    if stop == signal.SIGINT:  # while it runs: its status is shown, and a second driver is refused
+        wait_for(lambda: status(out)["now"], process)
         found = status(out)
         assert found["running"] and found["now"] and 0 < found["done"] < 1
-        code, text = run(file, out)
-        assert code == 1 and "another run works in this folder" in text and "python -m study status" in text
-        assert "Traceback" not in text
-        os.killpg(process.pid, stop)  # as a terminal does it: all processes hear of it
+        second = command("run", file, "--out", out)
+        assert second.returncode == 1 and "another run works in this folder" in second.stderr
+        assert "python -m study status" in second.stderr
+        os.killpg(process.pid, stop)  # a terminal signals all processes
     else:
-        process.send_signal(stop)  # as a batch system does it
-    began = time.monotonic()
+        process.send_signal(stop)  # a batch system signals the driver
+    gate.open()
     code, text = ended(process)
     assert code == 130, text
-    assert time.monotonic() - began < 20
     assert "nothing is lost. Go on with:  " in text and "python -m study run" in text and "Traceback" not in text
     assert records(out) and set(records(out)) == {"INTERRUPTED"}
     assert len(list((out / "making").glob("joint-*/checkpoint.safetensors"))) == 2
@@ -240,8 +235,8 @@ def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path
 
     if stop == signal.SIGTERM:
         return
-    # It goes on: the checkpoint's step counts, and the new records name the old ones.
-    process = start(command(file, out))
+    # It goes on: the new records name the old ones.
+    process = start(file, out)
     wait_for(lambda: len(records(out)) == 4, process)
     process.send_signal(signal.SIGINT)
     assert ended(process)[0] == 130
@@ -250,12 +245,13 @@ def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path
     assert {info["follows"] for info in infos} == {"1", "2"}
 
 
-def test_an_interrupt_while_workers_start_is_an_interrupt(long: tuple[Path, Path]) -> None:
+def test_an_interrupt_while_workers_start_is_an_interrupt(long: tuple[Path, Path], tmp_path: Path) -> None:
     file, out = long
-    process = start(command(file, out))
-    wait_for(lambda: (out / "plan.json").is_file(), process)
-    time.sleep(0.3)
+    gate = Gate(tmp_path / "gate", "import torch")
+    process = start(file, out, gate=gate)
+    gate.wait(process)
     os.killpg(process.pid, signal.SIGINT)
+    gate.open()
     code, text = ended(process)
     assert code == 130 and "Traceback" not in text, text
 
@@ -276,10 +272,12 @@ def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
     variants = {"single": {**tiny.PROPOSED, "method": "single"}, "mean": {"method": "mean"}}
     del variants["single"]["multiscale"]
     file, out = tiny.write(tmp_path, variants, data=data), tmp_path / "out"
-    process = start(command(file, out))
-    wait_for(lambda: (out / "plan.json").is_file(), process)
+    gate = Gate(tmp_path / "gate", "import torch")
+    process = start(file, out, gate=gate)
+    gate.wait(process)
     for image in list(photos.iterdir())[:2]:
         image.rename(tmp_path / image.name)
+    gate.open()
     code, text = ended(process)
     assert code == 3, text
     assert "failed: single/photos/0" in text and "have changed since the study was planned" in text
@@ -300,7 +298,7 @@ def test_divergence_is_a_result(tmp_path: Path) -> None:
     wild = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"}
     variants = {"wild": wild, "mean": {"method": "mean"}}
     file, out = tiny.write(tmp_path, variants), tmp_path / "out"
-    code, text = run(file, out)
+    code, text = run(file, out, "--jobs", "1")
     assert code == 0, text
     assert re.search(r"diverged: wild/faces/0: \S+ at step 1", text)
     assert sorted(records(out)) == ["COMPLETED", "DIVERGED"]
@@ -319,6 +317,12 @@ def test_divergence_is_a_result(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_a_sentence_and_two(arguments: list[str], code: int, sentence: str) -> None:
-    found = subprocess.run([sys.executable, "-m", "study", *arguments], cwd=ROOT, capture_output=True, text=True)
+    found = command(*arguments)
     assert found.returncode == code and sentence in found.stderr + found.stdout, found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_bad_input_ends_the_process_with_two() -> None:
+    line = [sys.executable, "-m", "study", "run", "none.yaml"]
+    found = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert found.returncode == 2 and "none.yaml: cannot be read" in found.stderr and "Traceback" not in found.stderr

@@ -313,29 +313,30 @@ def test_a_stage_that_was_verified_is_verified_anew_once_it_was_set_aside(tmp_pa
 # -- several processes ---------------------------------------------------------------------------------------
 
 HOLDS = """
-import sys, time
+import sys
 from pathlib import Path
 from study.store import Store
 with Store(Path(sys.argv[1])).lock(sys.argv[2]):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
 def test_a_key_is_locked_by_one_process_and_freed_when_it_is_killed(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", HOLDS, str(tmp_path), KEY]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as holder:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         store = Store(tmp_path)
         with pytest.raises(Timeout):
             store.lock(KEY).acquire(timeout=0.05)
-        with store.lock("another").acquire(timeout=1):
+        with store.lock("another").acquire(timeout=600):
             pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-        with store.lock(KEY).acquire(timeout=5):
+        with store.lock(KEY).acquire(timeout=600):
             pass
 
 
@@ -374,7 +375,7 @@ def test_of_several_processes_one_makes_a_stage(tmp_path: Path) -> None:
         maker.stdin.write("\n")
         maker.stdin.flush()
     for maker in makers:
-        said.append(maker.communicate(timeout=30)[0])
+        said.append(maker.communicate(timeout=600)[0])
         assert maker.returncode == 0
     assert sorted(said) == ["", "", "made\n"]
     store = Store(tmp_path)

@@ -1,8 +1,6 @@
 """Every claim comes to each of its outcomes on a made-up study, and says what it lacks."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from commands import command
 from typer.testing import CliRunner
 
 from reports.analysis import claims as module
@@ -562,7 +561,7 @@ def test_the_command_prints_sentences_and_for_programs_json(agreeing: Frames, mo
 
 
 def test_the_command_says_where_no_study_is(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "study", "claims", str(tmp_path)], capture_output=True, text=True)
+    done = command("claims", tmp_path)
     assert done.returncode == 2 and "there is no study here" in done.stderr
 
 

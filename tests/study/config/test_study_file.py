@@ -2,11 +2,11 @@
 
 import os
 import random
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from commands import command
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -609,9 +609,7 @@ def test_only_is_cut_at_its_own_commas(only: list[str], names: list[str]) -> Non
 def test_the_command_ends_with_2_and_the_fault_alone(name: str, tmp_path: Path) -> None:
     text, message = BROKEN[name]
     (tmp_path / "runs.yaml").write_text(text)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "study", "run", "runs.yaml", "--device", "cpu"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    done = command("run", "runs.yaml", "--device", "cpu", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", message + "\n")
     assert not (tmp_path / "out").exists()
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import command
 
 from study.conformance import CHECKS, conformance, plugin
 from study.errors import BadInput
@@ -275,11 +274,11 @@ def test_a_file_that_is_no_plugin_is_told(name: str, tmp_path: Path) -> None:
     assert sentence in str(told.value)
 
 
+@pytest.mark.slow
 def test_the_command_tells_programs_and_exits_with_two_where_something_fails(tmp_path: Path) -> None:
     file = tmp_path / "broken.py"
     file.write_text(GOOD.replace("mean((1, 2, 3)).sqrt()", "mean().sqrt()"))
-    command = [sys.executable, "-m", "study", "check", str(file), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = command("check", file, "--json")
     assert done.returncode == 2, done.stderr
     faults = [found for found in json.loads(done.stdout) if found["outcome"] == "fault"]
     assert ("METRICS", "rmse") in {(found["registry"], found["part"]) for found in faults}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -154,7 +153,14 @@ from pathlib import Path
 from study.data import Folder, packed
 
 packed.NOTE_EVERY_S = 0.0  # as if each image took so long
-Folder(root=sys.argv[1]).pack(16, Path(sys.argv[2]), lambda done, total: print(done, flush=True))
+
+
+def report(done, total):
+    print(done, flush=True)
+    sys.stdin.readline()  # the test says when to go on
+
+
+Folder(root=sys.argv[1]).pack(16, Path(sys.argv[2]), report)
 """
 
 
@@ -167,11 +173,15 @@ def test_a_killed_packing_goes_on_and_ends_with_the_same_bytes(after: int, tmp_p
     place.mkdir()
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", KILLED, str(root), str(place)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for _ in range(after + 1):
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        for _ in range(after):
             process.stdout.readline()
-        process.send_signal(signal.SIGKILL)
+            process.stdin.write("\n")
+            process.stdin.flush()
+        process.stdout.readline()
+        process.kill()
     note = json.loads((place / packed.NOTE).read_text())
     assert 0 < note["done"] < 300
     told: list[int] = []

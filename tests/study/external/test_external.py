@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
-import torch
+from commands import command
 from PIL import Image
 
 import study
@@ -38,13 +36,13 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("external")
-    plan, store = tiny.planned(folder, VARIANTS, seeds=[0, 1, 2], data={"faces": FACES})
-    tiny.recorded(plan, store)
-    hand_out(store.out, folder / "hand", None)
-    return folder
+def made(made_once: Callable[..., Path]) -> Path:
+    def make(folder: Path) -> None:
+        plan, store = tiny.planned(folder, VARIANTS, seeds=[0, 1, 2], data={"faces": FACES})
+        tiny.recorded(plan, store)
+        hand_out(store.out, folder / "hand", None)
+
+    return made_once("external", make)
 
 
 @pytest.fixture
@@ -410,11 +408,6 @@ def test_an_interval_widens_where_images_of_a_group_are_alike(out: Path) -> None
 
 
 # -- the command ----------------------------------------------------------------------------------------------
-
-
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "study", *map(str, arguments)]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
 def test_the_commands(out: Path, tmp_path: Path) -> None:

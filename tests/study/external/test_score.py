@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import struct
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import command
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data, metrics
@@ -465,23 +464,18 @@ def test_a_mask_of_16_bits() -> None:
 # -- the command ----------------------------------------------------------------------------------------------
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "study", "score", *map(str, arguments)]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
-
-
 def test_the_command(write: Write) -> None:
     truth, output, masks = three(write)
-    done = command("--truth", truth, "--output", output, "--mask", masks)
+    done = command("score", "--truth", truth, "--output", output, "--mask", masks)
     assert done.returncode == 0 and "PSNR (dB, ↑)" in done.stdout and "composite" in done.stdout
-    found = json.loads(command("--truth", truth, "--output", output, "--mask", masks, "--json").stdout)
+    found = json.loads(command("score", "--truth", truth, "--output", output, "--mask", masks, "--json").stdout)
     assert found["images"] == 3 and list(found["values"]) == ["0", "1", "2"]
     values = [row[found["columns"].index(["composite", "hole", "psnr"])] for row in found["values"].values()]
     row = next(row for row in found["summary"] if (row["metric"], row["region"]) == ("psnr", "hole"))
     assert row["mean"] == pytest.approx(np.mean(values)) and f"{row['mean']:.2f}" in done.stdout
-    wrong = command("--truth", truth, "--output", output, "--mask", masks, "--hole", "black")
+    wrong = command("score", "--truth", truth, "--output", output, "--mask", masks, "--hole", "black")
     assert wrong.returncode == 2 and not wrong.stdout and wrong.stderr.startswith("the masks are the other way round")
-    wrong = command("--truth", truth, "--output", output, "--as", "theirs")
+    wrong = command("score", "--truth", truth, "--output", output, "--as", "theirs")
     assert wrong.returncode == 2 and "--into" in wrong.stderr
 
 

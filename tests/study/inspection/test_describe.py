@@ -332,9 +332,10 @@ def test_what_cannot_be_meant_is_refused(words: list[str], said: str, command: C
     assert said in err and "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_the_command_in_a_process_of_its_own() -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "ascii"}
     line = [sys.executable, "-m", "study", "describe", "single"]
-    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert "Not as Table 2 prints it. Width 0.125" in done.stdout

@@ -218,6 +218,7 @@ def test_kid_of_equal_sets_is_zero_and_its_subsets_are_a_function_of_the_seed() 
     assert kid(output, size=10)[1] > kid(output, size=30)[1] > 0
 
 
+@pytest.mark.slow
 def test_fid_and_kid_worsen_as_noise_grows(inception: Inception) -> None:
     truth, _ = references.images(6)
     noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))

@@ -208,12 +208,13 @@ def test_two_plugins_may_not_bring_the_same_part(tmp_path: Path) -> None:
     assert "stripes" not in registries.MASKS
 
 
+@pytest.mark.slow
 def test_a_part_that_raises_is_a_failed_run_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(FIT.replace("loss.backward()", "loss.backwards()"))
     file = tiny.write(tmp_path, {"mine": {"method": "mine"}, "mean": {"method": "mean"}}, plugins=["own.py"])
     command = [sys.executable, "-m", "study", "run", str(file), "--out", str(tmp_path / "out"), "--jobs", "1"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 3, done.stderr
     assert "failed: mine/faces/0: AttributeError: 'Tensor' object has no attribute 'backwards'" in done.stdout
     (trace,) = (tmp_path / "out" / "failures").iterdir()
@@ -274,7 +275,7 @@ def test_what_a_plugin_raises_while_a_study_is_planned_is_told_with_its_line(tmp
     file = tiny.write(tmp_path, {"mine": {"method": "mine"}}, plugins=["own.py"])
     command = [sys.executable, "-m", "study", "plan", str(file), "--out", str(tmp_path / "out")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "own.py:20: NameError: name 'net' is not defined" in done.stderr
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from commands import command
 from PIL import Image
 from rich.console import Console
 from scipy import stats
@@ -38,21 +40,16 @@ def made(folder: Path, variants: dict[str, Any] = VARIANTS, **changes: Any) -> P
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
-    return tmp_path_factory.mktemp("diff")
+def out(made_once: Callable[..., Path]) -> Path:
+    return made_once("diff", made) / "out"
 
 
 @pytest.fixture(scope="module")
-def out(folder: Path) -> Path:
-    return made(folder / "plain")
-
-
-@pytest.fixture(scope="module")
-def heavy(folder: Path) -> Path:
+def heavy(made_once: Callable[..., Path]) -> Path:
     """The local critic weighs ten times as much; one variant more, and the fillers' seeds are what they were."""
     proposed = {**tiny.PROPOSED, "weights": {"local": 0.01}}
-    return made(folder / "heavy", {**VARIANTS, "proposed": proposed, "biharmonic": tiny.EVERY["biharmonic"]})
+    variants = {**VARIANTS, "proposed": proposed, "biharmonic": tiny.EVERY["biharmonic"]}
+    return made_once("diff-heavy", lambda folder: made(folder, variants)) / "out"
 
 
 @pytest.fixture
@@ -168,8 +165,8 @@ def test_the_means_are_of_the_seeds_that_entered(out: Path, copy: Path) -> None:
     assert "+0.00 (+0.00 to +0.00)" in text(found)
 
 
-def test_an_effect_of_runs_with_other_starts_is_welchs(out: Path, folder: Path) -> None:
-    longer = made(folder / "longer", defaults={"steps": {"pretrain": 6, "critic": 3, "joint": 3}})
+def test_an_effect_of_runs_with_other_starts_is_welchs(out: Path, tmp_path: Path) -> None:
+    longer = made(tmp_path, defaults={"steps": {"pretrain": 6, "critic": 3, "joint": 3}})
     found = diff(out, longer)
     (row,) = found["configuration"]["changed"]
     assert (row["key"], row["a"], row["b"]) == ("steps.pretrain", 4, 6)
@@ -186,9 +183,9 @@ def test_an_effect_of_runs_with_other_starts_is_welchs(out: Path, folder: Path) 
     assert "3 and 3 seeds, 4 images" in text(found)
 
 
-def test_other_images_of_the_same_name_are_not_paired(out: Path, folder: Path) -> None:
+def test_other_images_of_the_same_name_are_not_paired(out: Path, tmp_path: Path) -> None:
     data = {"faces": {"kind": "faces", "seed": 2, "train": 12, "validation": 2, "test": 4}}
-    other = made(folder / "other", {"mean": tiny.EVERY["mean"], "proposed": tiny.PROPOSED}, data=data)
+    other = made(tmp_path, {"mean": tiny.EVERY["mean"], "proposed": tiny.PROPOSED}, data=data)
     found = diff(out, other)
     (row,) = found["data"]
     assert row["same"] is False and row["a"] != row["b"]
@@ -359,14 +356,10 @@ def test_claims_are_each_outputs_own(out: Path, heavy: Path, copy: Path) -> None
 # -- the command ---------------------------------------------------------------------------------------------
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "study", "diff", *arguments], cwd=ROOT, capture_output=True, text=True)
-
-
 def test_the_command(out: Path, heavy: Path) -> None:
-    found = command(str(out), str(heavy))
+    found = command("diff", out, heavy)
     assert found.returncode == 0 and "variants.proposed.weights.local" in found.stdout, found.stderr
-    found = command(str(out), str(heavy), "--json")
+    found = command("diff", out, heavy, "--json")
     assert found.returncode == 0 and json.loads(found.stdout) == diff(out, heavy)
 
 
@@ -374,7 +367,7 @@ def test_bad_input_is_told_of_both_at_once(out: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
         diff(tmp_path / "x", tmp_path / "y")
     assert len(caught.value.faults) == 2
-    found = command(str(out), str(tmp_path / "nowhere"))
+    found = command("diff", out, tmp_path / "nowhere")
     assert found.returncode == 2 and "nowhere: there is no study here; name its folder, or make one" in found.stderr
 
 

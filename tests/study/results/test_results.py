@@ -8,13 +8,13 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
-import torch
 from scipy import stats
 
 import study
@@ -30,21 +30,19 @@ WILD = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "n
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
-    torch.set_num_threads(1)
+def made(made_once: Callable[..., Path]) -> tuple[Plan, Store]:
     ablations = {
         "critics": {"reference": "proposed", "factors": {"multiscale": [0, 1], "loss": ["wgan", "js"]}},
         "weight": {"reference": "proposed", "factors": {"total_weight": [None, 0.003]}},  # what it is anyway
     }
     vary = {"loss": ["wgan", "js"], "total_weight": [0.003], "fill": ["zero"]}
-    plan, store = tiny.planned(
-        tmp_path_factory.mktemp("results"),
-        {**VARIANTS, "wild": WILD},
-        seeds=[0, 1, 2],
-        ablations=ablations,
-        multiverses={"readings": {"base": ["proposed", "mean"], "vary": vary}},
-    )
-    return plan, tiny.recorded(plan, store)
+    multiverses = {"readings": {"base": ["proposed", "mean"], "vary": vary}}
+    study = {"seeds": [0, 1, 2], "ablations": ablations, "multiverses": multiverses}
+    variants = {**VARIANTS, "wild": WILD}
+    out = made_once("results", lambda folder: tiny.recorded(*tiny.planned(folder, variants, **study))) / "out"
+    plan = Plan.read(out / "plan.json")
+    assert plan is not None
+    return plan, Store(out)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +125,7 @@ def test_factors_and_universes_name_the_run_that_has_several_names(results: Resu
     assert set(mean["variant"]) == {"mean"} and mean["usual"].all() and not mean["applies"].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["removed", "truncated", "garbage", "flipped"])
 @pytest.mark.parametrize(
     ("place", "status", "why"),
@@ -195,6 +194,7 @@ def test_json_that_says_something_else_is_damaged(made: tuple[Plan, Store], tmp_
         (out / name).write_bytes(whole)
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_hides_a_run(made: tuple[Plan, Store], tmp_path: Path) -> None:
     plan, store = made
     out, drawn = shutil.copytree(store.out, tmp_path / "out"), random.Random(0)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-import random
 import signal
-import time
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +76,7 @@ def test_a_critic_made_alone_is_the_critic_made_beside_others(tmp_path: Path, va
         assert tiny.published(alone, key) == tiny.published(together, key)
 
 
+@pytest.mark.slow
 def test_sharing_changes_no_byte(tmp_path: Path) -> None:
     found = []
     for share in (True, False):
@@ -175,34 +175,49 @@ def test_stopped_again_and_again_it_ends_with_the_same_bytes(undisturbed: tuple[
         assert all(tiny.published(store, key) == tiny.published(made, key) for key in keys)
 
 
+def killed_at(operation: int) -> None:
+    """Kills this process as it begins so many file operations."""
+    left = operation
+
+    def watch(event: str, _: object) -> None:
+        nonlocal left
+        if event in ("open", "os.rename", "os.mkdir", "os.remove", "os.rmdir"):
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize(("variant", "role"), [("proposed_js", "joint"), ("proposed_js", "critic.half")])
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(
     undisturbed: tuple[Plan, Store], tmp_path: Path, variant: str, role: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGKILL, with a checkpoint at every step: while one is written or renamed, while results are published."""
+    """SIGKILL at file operations, with a checkpoint at every step: as one is written, as results are published."""
     plan, made = undisturbed
     keys = keys_of(plan, variant, role)
     store = inputs_of(plan, made, keys, tmp_path)
     assert training.train.__kwdefaults__ is not None
     monkeypatch.setitem(training.train.__kwdefaults__, "checkpoint_s", 0.0)
-    rng, kills = random.Random(0), 0
-    while not all(store.has(key) for key in keys) and kills < 40:
+    kills = 0
+    while not all(store.has(key) for key in keys):
         child = os.fork()
         if child == 0:
             code = 1
             try:
+                killed_at(1 + 3 * kills)
                 make(keys, plan, Store(store.out), tiny.Onlooker(), tiny.CPU)
                 code = 0
             finally:
                 os._exit(code)
-        time.sleep(rng.uniform(0.0, 0.15))
-        os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-        kills += 1
-    make(keys, plan, store, tiny.Onlooker(), tiny.CPU)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        assert killed or os.waitstatus_to_exitcode(status) == 0
+        kills += killed
+    assert kills > 5
     assert all(tiny.published(store, key) == tiny.published(made, key) for key in keys)
 
 
@@ -235,6 +250,7 @@ def steps(pretrain: int, critic: int, joint: int) -> dict[str, Any]:
     return {"defaults": {"steps": {"pretrain": pretrain, "critic": critic, "joint": joint}}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["proposed", "proposed_js", "glcic"])
 def test_a_longer_stage_goes_on_from_a_shorter_one(
     tmp_path: Path, variant: str, monkeypatch: pytest.MonkeyPatch
@@ -861,6 +877,7 @@ LOGGED = (
 RENEW = "python tests/golden/renew.py"
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_versions(tmp_path: Path) -> None:
     """Numbers that change need a raised ``version`` in the part (or in ``planner.VERSIONS``), then: RENEW."""
     golden, now = json.loads(GOLDEN.read_text())["numbers"], golden_numbers(tmp_path)

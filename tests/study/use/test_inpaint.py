@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
-import subprocess
-import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
-import torch
+from commands import command
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file, save_file
@@ -42,14 +39,11 @@ Pixels = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def out(made_once: Callable[..., Path]) -> Path:
     """A finished study of two data sets and two seeds."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("inpaint")
     data = {"faces": FACES, "another": OTHERS}
-    plan, store = tiny.planned(folder, VARIANTS, seeds=[0, 1], data=data)
-    tiny.recorded(plan, store)
-    return store.out
+    study = {"seeds": [0, 1], "data": data}
+    return made_once("inpaint", lambda folder: tiny.recorded(*tiny.planned(folder, VARIANTS, **study))) / "out"
 
 
 def pixels(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
@@ -498,12 +492,6 @@ def test_where_the_result_goes_has_to_make_sense(out: Path, tmp_path: Path) -> N
 
 
 # -- as a user types it ------------------------------------------------------------------------------------
-
-
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "study", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def test_the_command_says_what_it_took_and_exits_as_documented(out: Path, tmp_path: Path) -> None:

@@ -1,0 +1,35 @@
+"""What all tests share: one thread a process, as in a worker, and studies that only one process of the suite makes."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"  # before torch and NumPy are imported; commands that the tests start inherit it
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Calls ``make(folder)`` in the first process that asks for ``name``. The other processes copy the folder."""
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        mine = tmp_path_factory.mktemp(name)
+        if "PYTEST_XDIST_WORKER" not in os.environ:
+            make(mine)
+            return mine
+        first = tmp_path_factory.getbasetemp().parent / f"made-once-{name}"
+        with FileLock(f"{first}.lock"):
+            if first.exists():
+                shutil.copytree(first, mine, symlinks=True, dirs_exist_ok=True)
+            else:
+                make(mine)
+                part = first.with_suffix(".part")
+                shutil.copytree(mine, part, symlinks=True)
+                part.rename(first)
+        return mine
+
+    return once

@@ -1,0 +1,39 @@
+"""Commands as a user types them, run in this process: a process of its own spends seconds on importing torch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+from study import cli
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Runs ``python -m study`` with these words: its exit code and what it prints, on a terminal of 200 columns."""
+    arguments = [str(word) for word in words]
+    out, err = io.StringIO(), io.StringIO()
+    sigterm = signal.getsignal(signal.SIGTERM)
+    code: object = 0
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.dict(os.environ, {"COLUMNS": "200", "NO_COLOR": "1"}),
+        mock.patch.object(sys, "argv", ["study", *arguments]),
+    ):
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code
+        finally:
+            signal.signal(signal.SIGTERM, sigterm)  # some commands change it
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
