@@ -28,7 +28,7 @@ from study.seeds import numpy_rng
 from study.store import Store
 from study.training.checkpoint import Watch, read_learner
 from study.training.learners import build, predict
-from study.training.loop import refuse_diverged
+from study.training.loop import inherit_divergence
 
 BATCH = 50
 
@@ -36,10 +36,15 @@ Repair = Callable[[Tensor, Tensor], Tensor]
 
 
 def evaluate(
-    stage: Stage, store: Store, watch: Watch, *, device: torch.device, made: Callable[[], Mapping[str, Any]] = dict
+    stage: Stage,
+    store: Store,
+    watch: Watch,
+    *,
+    device: torch.device,
+    machine_facts: Callable[[], Mapping[str, Any]] = dict,
 ) -> None:
     """Makes an evaluate stage: repairs the test images, composites, blends, scores each output in all regions."""
-    if refuse_diverged([stage], store):
+    if inherit_divergence([stage], store):
         return
     packed = Packed(store.verified(stage.needs["data"]))
     protocol = stage.options["protocol"]
@@ -64,7 +69,7 @@ def evaluate(
     scoring.write(store.workspace(stage.key) / "files")
     seconds = round(time.monotonic() - started, 3)
     told = {"warnings": warnings} if (warnings := scoring.warnings()) else {}
-    store.publish(stage.key, {"status": "finished", **told}, {"key": stage.key, "seconds": seconds, **made()})
+    store.publish(stage.key, {"status": "finished", **told}, {"key": stage.key, "seconds": seconds, **machine_facts()})
 
 
 def repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
