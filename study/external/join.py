@@ -5,7 +5,6 @@ The truth and the holes are the study's own: its packed test images under its pr
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from models.masking import erase
 from reports.analysis.naming import label
@@ -29,11 +27,12 @@ from study.data.files.pictures import Hole, Picture, picture
 from study.data.holes import as_mask, drawn_holes
 from study.errors import BadInput, shown, unknown
 from study.evaluation.evaluate import BATCH
+from study.evaluation.evaluation import Evaluation
 from study.evaluation.scoring import Scoring, holes_of
 from study.external import entries
 from study.external.entries import External
 from study.external.pairs import Found, Listed, Listener, Pair, checked, listed, silent, stems, together
-from study.external.score import COMPOSITES, Asked, Column, Scored, stacked
+from study.external.score import COMPOSITES, Asked, Scored, stacked
 from study.metrics.perceptual import Gathering
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Stage
@@ -141,8 +140,8 @@ def score_into(asked: Asked, joining: Joining, *, device: str = "cpu", heard: Li
     replaced = _published(test, output, names, found, one, prepare(device), heard)
     about = {"into": str(joining.out), "run": one.run, "as": one.name, "data": one.data, "seed": one.seed}
     about |= {"folder": str(one.folder), "replaced": replaced}
-    columns, values = _stored(one.folder, pasted=found.pasted)
-    return Scored(names, columns, values, found, about)
+    evaluation = Evaluation.read(one.folder, without="raw" if found.pasted else "")
+    return Scored(names, evaluation.columns, evaluation.scores, found, about)
 
 
 def _published(
@@ -248,11 +247,3 @@ def _gathering(test: Test, device: torch.device) -> Gathering | None:
     truths = (test.stage.needs["data"], "test")
     files = test.stage.hints["perceptual"]
     return Gathering(wanted, files, device, seed=test.protocol["seed"], truths=truths)
-
-
-def _stored(folder: Path, *, pasted: bool) -> tuple[list[Column], NDArray[np.float64]]:
-    """What was written, less what is no output of the method."""
-    facts = json.loads((folder / "evaluation.json").read_text())
-    wide = load_file(folder / "scores.safetensors")["scores"]
-    keep = [place for place, (output, *_) in enumerate(facts["columns"]) if not (pasted and output == "raw")]
-    return [tuple(facts["columns"][place]) for place in keep], wide[:, keep]

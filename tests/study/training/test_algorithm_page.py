@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
 TABLE = (ROOT / "docs" / "algorithm-1.md").read_text(encoding="utf-8").partition("## What differs")[0]
-ROWS = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in TABLE.splitlines() if line.startswith("| ")][
-    1:
-]
-QUOTES = [(quote, file) for *_, code, file in ROWS if file for quote in f"`{code}`".split("`")[1::2]]
+LINES = [line for line in TABLE.splitlines() if line.startswith("| ")][1:]
+ROWS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in LINES]
+QUOTES = [(quote, file.strip("`")) for *_, code, file in ROWS for quote in re.findall("`([^`]+)`", code)]
 
 
 def test_every_line_is_there() -> None:
