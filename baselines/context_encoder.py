@@ -111,7 +111,8 @@ class HoleCritic(nn.Module):
 
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
         """Scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1, by what is in their windows; unbounded."""
-        return self.layers(2 * look(image, "local", windows) - 1).flatten()
+        scores: Tensor = self.layers(2 * look(image, "local", windows) - 1).flatten()
+        return scores
 
 
 def _down(inputs: int, outputs: int, norm: Norm = "batch") -> nn.Sequential:

@@ -191,4 +191,5 @@ class GiicaCritic(nn.Module):
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
         """Unbounded scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1; only the local view reads the windows."""
         maps = self.tower(2 * look(image, self.views[0], windows) - 1)
-        return self.head(maps.flatten(1)).squeeze(1)
+        scores: Tensor = self.head(maps.flatten(1)).squeeze(1)
+        return scores

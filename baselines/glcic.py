@@ -60,7 +60,8 @@ class JoinedCritic(nn.Module):
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
         """Scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1 and their windows; unbounded."""
         seen = [self.local(look(image, "local", windows)), self.global_(image)]
-        return self.head(torch.cat(seen, 1)).squeeze(1)
+        scores: Tensor = self.head(torch.cat(seen, 1)).squeeze(1)
+        return scores
 
 
 def _side(outputs: Sequence[int], units: int, norm: Norm) -> nn.Sequential:

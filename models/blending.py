@@ -46,7 +46,7 @@ def blend(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     """
     blended = image.clone()
     for box, indices in _groups(mask).items():
-        for part in torch.tensor(indices, device=image.device).split(PART):
+        for part in torch.split(torch.tensor(indices, device=image.device), PART):
             if box is None:
                 corrected = prediction[part] + membrane(prediction[part], image[part], mask[part])[0]
                 blended[part] = composite(corrected.clamp(0, 1).to(image), image[part], mask[part])

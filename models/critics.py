@@ -113,7 +113,5 @@ class Critic(nn.Module):
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
         """Unbounded scores ``(B,)``, with head ``patch`` ``(B, P)``, of images ``(B, 3, H, W)`` in 0..1."""
         maps = self.tower(look(image, self.views[0], windows, self.downsample))
-        if self.head_kind == "linear":
-            return self.head(maps.flatten(1)).squeeze(1)
-        scores = self.head(maps).flatten(1)
-        return scores.mean(1) if self.head_kind == "mean" else scores
+        scores: Tensor = self.head(maps.flatten(1) if self.head_kind == "linear" else maps).flatten(1)
+        return scores if self.head_kind == "patch" else scores.mean(1)

@@ -176,4 +176,5 @@ def _near(start: NDArray[np.float64], stop: NDArray[np.float64], side: int) -> N
     rows, columns = np.mgrid[:side, :side] - start[:, None, None]
     along = stop - start
     share = ((rows * along[0] + columns * along[1]) / max(along @ along, 1e-12)).clip(0, 1)
-    return np.hypot(rows - share * along[0], columns - share * along[1])
+    distances: NDArray[np.float64] = np.hypot(rows - share * along[0], columns - share * along[1])
+    return distances

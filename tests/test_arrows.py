@@ -39,7 +39,7 @@ ROOMS = {
     "study/results": "reports/analysis study/errors study/evaluation study/external study/plan study/search "
     "study/store",
     "study/use": "models study/data study/errors study/evaluation study/parts study/plan study/results study/running "
-    "study/seeds study/store study/training",
+    "study/store study/training",
     "study/cli": "reports reports/analysis study/config study/conformance study/data study/errors study/external "
     "study/inspection study/parts study/plan study/results study/running study/search study/store study/use",
     "study/__init__": "study/results",

@@ -26,14 +26,13 @@ from study.data import Packed
 from study.data.files.pictures import Hole, Picture, picture
 from study.data.holes import as_mask, drawn_holes
 from study.errors import BadInput, shown, unknown
-from study.evaluation.evaluate import BATCH
+from study.evaluation.evaluate import BATCH, perceptual
 from study.evaluation.evaluation import Evaluation
 from study.evaluation.scoring import Scoring, holes_of
 from study.external import entries
 from study.external.entries import External
 from study.external.pairs import Found, Listed, Listener, Pair, checked, listed, silent, stems, together
 from study.external.score import COMPOSITES, Asked, Scored, stacked
-from study.metrics.perceptual import Gathering
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Stage
 from study.running.machine import prepare
@@ -227,7 +226,7 @@ def _write(
 ) -> None:
     """Scores the outputs as an evaluation is scored, and writes what it writes."""
     draw, images = test.draw(), test.packed.part("test")
-    scoring = Scoring(test.protocol, test.packed.names("test"), None, _gathering(test, device))
+    scoring = Scoring(test.protocol, test.packed.names("test"), None, perceptual(test.stage, "test", device))
     there = set(names)
     scoring.chosen = np.array([place for place, name in enumerate(test.names) if name in there], np.int64)
     for start in range(0, len(scoring.chosen), BATCH):
@@ -238,12 +237,3 @@ def _write(
         raw = stacked([picture(output.content(test.names[index])) for index in indices.tolist()], device)
         scoring.add(indices, image, mask, erase(image, mask, 0.0), raw)
     scoring.write(folder)
-
-
-def _gathering(test: Test, device: torch.device) -> Gathering | None:
-    """What gathers the perceptual distances that the study's own runs have."""
-    if not (wanted := test.stage.options.get("perceptual")):
-        return None
-    truths = (test.stage.needs["data"], "test")
-    files = test.stage.hints["perceptual"]
-    return Gathering(wanted, files, device, seed=test.protocol["seed"], truths=truths)
