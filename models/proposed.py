@@ -13,14 +13,14 @@ from models.method import STAGES, Critic, Fill, Method, Optimizer, Rate, Recipe,
 from models.options import Options, Positive, reading
 
 MULTISCALE = ("half", "quarter", "eighth")
-"""The views of D_m1 and D_m2, and of the third one that section 5 speaks of, in the order in which they are added."""
+"""The views of D_m1, D_m2 and the third one that section 5 mentions, in the order in which they are added."""
 
 ADAM = Optimizer(kind="adam", lr=2e-4, betas=[0.5, 0.999])
 WGAN = Recipe(kind="wgan", clip=0.01, optimizer=Optimizer(kind="rmsprop", lr=5e-5))
 
 
 class Weights(Options):
-    """The weights of eq. (8), by the critic's view: lambda_1 to lambda_4, and one for a third multi-scale critic."""
+    """The weights of eq. (8) by view: lambda_1 to lambda_4, and one for a third multi-scale critic."""
 
     local: Positive = 0.001
     global_: Positive = Field(default=0.001, alias="global")
@@ -34,7 +34,7 @@ class Weights(Options):
 
 
 class GeneratorOptions(Trained):
-    """Everything about the paper's generator and its reconstruction loss, as options."""
+    """Options of the paper's generator and its reconstruction loss."""
 
     norm: Literal["none", "batch", "instance"] = reading("batch", "R4", "normalisation inside the generator")
     output: Literal["sigmoid", "tanh"] = reading("sigmoid", "R4", "the generator's last activation")
@@ -52,7 +52,7 @@ class GeneratorOptions(Trained):
     )
 
     def described(self, image_size: int, critics: dict[str, Critic], stages: list[StageName]) -> Method:
-        """The paper's generator with these critics, trained in these stages."""
+        """Describes the paper's generator with these critics and stages."""
         generator: dict[str, Any] = {
             "kind": "mo_zhou",
             "image_side": image_size,
@@ -77,7 +77,7 @@ class GeneratorOptions(Trained):
 
 
 class CriticOptions(GeneratorOptions):
-    """What the paper's critics have in common."""
+    """Options of the paper's generator and critics."""
 
     loss: Recipe = Field(default=WGAN, description="a recipe: loss, norm, optimiser and clip that belong together")
     weights: Weights = reading(Weights(), "R13", "the weights of eq. (8)")
@@ -100,7 +100,7 @@ class CriticOptions(GeneratorOptions):
     )
 
     def with_critics(self, views: Sequence[str], image_size: int) -> Method:
-        """The paper's generator and its critics with these views, in its three stages or in the last alone."""
+        """Describes the generator with critics of these views, in three stages or in ``joint`` only."""
         scale = 1.0
         if self.total_weight is not None:
             scale = self.total_weight / sum(self.weights.of(view) for view in views)
@@ -108,7 +108,7 @@ class CriticOptions(GeneratorOptions):
         return self.described(image_size, critics, list(STAGES) if self.three_stages else ["joint"])
 
     def critic(self, view: str, image_size: int, scale: float) -> Critic:
-        """The paper's critic with this view, described by what it reads alone: so it is shared where it can be."""
+        """Describes the critic of a view by only the options that it reads, so that variants can share it."""
         network = {
             "kind": "mo_zhou",
             "view": view,
@@ -131,7 +131,7 @@ class CriticOptions(GeneratorOptions):
 
 
 class Proposed(CriticOptions):
-    """The proposed model: a local, a global and ``multiscale`` multi-scale critics (the paper has two)."""
+    """The proposed model: a local, a global and ``multiscale`` multi-scale critics. The paper has two of these."""
 
     multiscale: Annotated[int, Field(ge=0, le=3)] = Field(
         default=2, description="how many multi-scale critics: x2, x4 and, beyond the paper, x8 (READING R10)"
@@ -143,7 +143,7 @@ class Proposed(CriticOptions):
 
     @property
     def views(self) -> list[str]:
-        """What the critics in use look at."""
+        """The views of the critics in use."""
         views = ("local", "global", *MULTISCALE[: self.multiscale])
         return [view for view in views if view != self.leave_out]
 
@@ -154,13 +154,13 @@ class Proposed(CriticOptions):
         return self
 
     def method(self, image_size: int) -> Method:
-        """Sections 3 and 4, with the readings that these options name."""
+        """Describes the method of sections 3 and 4 with these readings."""
         return self.with_critics(self.views, image_size)
 
 
 class ReconstructionOnly(GeneratorOptions):
-    """The control that the paper lacks: its generator and L_r alone, for as many updates, in the same two stages."""
+    """A control that the paper lacks: its generator with L_r only, for as many updates, in the same two stages."""
 
     def method(self, image_size: int) -> Method:
-        """The paper's generator without critics."""
+        """Describes the paper's generator without critics."""
         return self.described(image_size, {}, ["pretrain", "joint"])
