@@ -140,13 +140,10 @@ class PluginMask(Options):
         return handler(value) if cls is not PluginMask else MASKS[value["kind"]].model_validate(value)
 
 
-def _kind_of(value: Any) -> str | None:
-    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if isinstance(kind, str) else None
-
-
 def _tag(value: Any) -> str | None:
-    kind = _kind_of(value)
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    if not isinstance(kind, str):
+        return None
     return "plugin" if kind in MASKS and kind not in _OURS else kind
 
 

@@ -25,8 +25,11 @@ Column = tuple[str, str, str]
 
 PICTURES = ("truth", "masked", "raw", "composite", "blended")
 
+Pictures = dict[str, NDArray[np.uint8]]
+"""The pictures of one image by their kind in ``PICTURES``, each uint8 (H, W, 3)."""
+
 HOLE_PSNR: Column = ("composite", "hole", "psnr")
-"""The score that ranks images (which are the worst) and settings (in a search)."""
+"""The score that selects the worst images, and that a search maximises."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Evaluation:
 
     @classmethod
     def read(cls, folder: Path, *, without: str = "") -> Evaluation:
-        """Reads an evaluation, ``without`` one of its outputs. Raises OSError or ValueError if a file is damaged."""
+        """Reads an evaluation from a verified folder, ``without`` one of its outputs."""
         facts = json.loads((folder / "evaluation.json").read_text())
         scores = load_file(folder / "scores.safetensors")["scores"]
         columns = [tuple(column) for column in facts.pop("columns")]
@@ -64,9 +67,13 @@ class Evaluation:
                 facts["distances"] = [row for row in distances if row["output"] != without]
         return cls(columns, scores=scores, **facts)
 
-    def write(self, folder: Path) -> None:
-        """Writes ``scores.safetensors`` and ``evaluation.json``."""
+    def write(self, folder: Path, pictures: Sequence[Pictures] = (), worst: Sequence[Pictures] = ()) -> None:
+        """Writes all files of the evaluation; those of pictures only if there are any."""
         save_file({"scores": self.scores}, folder / "scores.safetensors")
+        for name, shown in (("pictures", pictures), ("worst", worst)):
+            if shown:
+                stacks = {kind: np.stack([each[kind] for each in shown]) for kind in PICTURES}
+                save_file(stacks, folder / f"{name}.safetensors")
         facts = {name: value for name, value in vars(self).items() if name != "scores" and value is not None}
         write_atomically(folder / "evaluation.json", json.dumps(facts, sort_keys=True) + "\n")
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 from torch import Tensor
 
 from models.blending import blend
@@ -19,11 +18,9 @@ from models.masking import composite
 from models.masks import Holes
 from study import metrics
 from study.data.holes import Draw
-from study.evaluation.evaluation import HOLE_PSNR, PICTURES, Column, Evaluation
+from study.evaluation.evaluation import HOLE_PSNR, Column, Evaluation, Pictures
 from study.metrics.perceptual import Gathering
 from study.seeds import numpy_rng
-
-Shown = dict[str, NDArray[np.uint8]]
 
 
 class Scoring:
@@ -51,8 +48,8 @@ class Scoring:
         self._perceptual = perceptual
         self._columns: list[Column] = []
         self._rows: list[NDArray[np.float64]] = []
-        self._pictures: dict[int, Shown] = {}
-        self._worst: list[tuple[float, int, Shown]] = []
+        self._pictures: dict[int, Pictures] = {}
+        self._worst: list[tuple[float, int, Pictures]] = []
 
     def add(self, indices: NDArray[np.int64], image: Tensor, mask: Tensor, masked_image: Tensor, raw: Tensor) -> None:
         """Scores the next chosen images: (B, 3, H, W) in 0..1, mask (B, 1, H, W). ``raw`` is the prediction."""
@@ -85,11 +82,6 @@ class Scoring:
     def write(self, folder: Path) -> None:
         """Writes the evaluation into ``folder`` (``study.evaluation.evaluation``)."""
         shown = [index for index in self._shown if index in self._pictures]
-        pictures, worst = [self._pictures[index] for index in shown], [each for *_, each in self._worst]
-        for name, kept in (("pictures", pictures), ("worst", worst)):
-            if kept:
-                stacked = {kind: np.stack([each[kind] for each in kept]) for kind in PICTURES}
-                save_file(stacked, folder / f"{name}.safetensors")
         Evaluation(
             columns=self._columns,
             images=[self.names[index] for index in self.chosen],
@@ -98,7 +90,7 @@ class Scoring:
             pictures=[self.names[index] for index in shown],
             worst=[self.names[index] for _, index, _ in self._worst],
             distances=None if self._perceptual is None else self._perceptual.distances(),
-        ).write(folder)
+        ).write(folder, [self._pictures[index] for index in shown], [each for *_, each in self._worst])
 
 
 def scores_of(outputs: Mapping[str, Tensor], image: Tensor, mask: Tensor) -> dict[Column, Tensor]:

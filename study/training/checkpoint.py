@@ -157,9 +157,11 @@ class TrainingState:
     def resume(self) -> None:
         """Continues from the checkpoint if there is a readable one, otherwise from a shorter published stage."""
         try:
-            tensors, facts = read_checkpoint(self.checkpoint)
+            with safe_open(self.checkpoint, framework="pt") as opened:
+                facts = json.loads((opened.metadata() or {}).get("facts", ""))
+            tensors = load_file(self.checkpoint)
         except (OSError, SafetensorError, ValueError):
-            self.extend()
+            self._extend()
             return
         for learner in self.learners:
             learner.load(_under(tensors, f"{learner.name}:weights:"), _under(tensors, f"{learner.name}:state:"))
@@ -168,7 +170,7 @@ class TrainingState:
         self.series.steps, self.series.rows = facts["steps"], facts["rows"]
         self.step, self.seconds, self.warnings = facts["step"], facts["seconds"], facts["warnings"]
 
-    def extend(self) -> None:
+    def _extend(self) -> None:
         """Continues from the longest published stage that differs only in its number of steps."""
         if self.stage.lineage is None:
             return
@@ -206,10 +208,10 @@ class TrainingState:
         if self.step % self.series.every == 0 or self.step == self.stage.steps:
             for learner in self.learners:
                 self.series.add(learner.interval_terms())
-            self.log(watch)
+            self._log(watch)
         watch.progress(self.stage.key, self.step, self.stage.steps)
 
-    def log(self, watch: Watch) -> None:
+    def _log(self, watch: Watch) -> None:
         """Logs the means since the last call, and notes a divergence or critics whose scores vanish or explode."""
         means, self.diverged = self.series.flush(self.step)
         if self.diverged is not None:
@@ -239,13 +241,6 @@ class TrainingState:
             outcome["warnings"] = self.warnings
         facts = {"key": self.stage.key, "lineage": self.stage.lineage, "steps": self.stage.steps}
         self.store.publish(self.stage.key, outcome, {**facts, "seconds": round(self.seconds, 3), **machine_facts})
-
-
-def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the facts of a checkpoint. Raises OSError, SafetensorError or ValueError if unreadable."""
-    with safe_open(file, framework="pt") as opened:
-        facts = json.loads((opened.metadata() or {}).get("facts", ""))
-    return load_file(file), facts
 
 
 def read_learner(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
