@@ -138,7 +138,7 @@ class ContextEncoderOptions(Trained):
     loss: Recipe = Field(default=JS, description="a recipe: loss, norm, optimiser and clip that belong together")
     weight: Positive = reading(0.001, "R26", "the weight of the adversarial loss")
     edge: Annotated[int, Field(ge=0, le=32)] = reading(
-        4, "R26", "the band inside the hole's edge that counts ten times, px of 128; released 4, its paper 7"
+        4, "R26", "the band inside the hole's edge that counts ten times, px of 128; released code 4, its paper 7"
     )
 
     def method(self, image_size: int) -> Method:

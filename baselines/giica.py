@@ -25,10 +25,10 @@ class GiicaOptions(Trained):
     optimizer: Optimizer = reading(ADAM, "R26", "the generator's optimiser")
     loss: Recipe = Field(default=WGAN_GP, description="a recipe: loss, norm, optimiser and bound that belong together")
     weight: Positive = reading(
-        0.002, "R26", "the weight of the adversarial loss of each critic; 0.001 of scores of images in -1..1"
+        0.002, "R26", "the weight of the adversarial loss of each critic; released 0.001, for images in -1..1"
     )
     discount: Annotated[float, Field(gt=0, le=1)] = reading(
-        0.9, "R26", "how much less an error counts with each ring of pixels further inside the hole"
+        0.9, "R26", "the factor on an error for each ring of pixels further inside the hole"
     )
 
     def method(self, image_size: int) -> Method:

@@ -79,7 +79,7 @@ class GlcicOptions(Trained):
     as_published: ClassVar[bool] = True
 
     norm: Literal["none", "batch", "instance"] = reading("batch", "R4", "normalisation inside the generator")
-    fill: Fill = reading("mean", "R2", "what stands in the hole of the generator's input")
+    fill: Fill = reading("mean", "R2", "what fills the hole in the generator's input")
     optimizer: Optimizer = reading(ADADELTA, "R26", "the generator's optimiser")
     loss: Recipe = Field(default=JS, description="a recipe: loss, norm, optimiser and clip that belong together")
     real_window: Literal["same", "independent"] = reading(

@@ -64,7 +64,7 @@ class Recipe(Options):
 
     kind: str = reading(..., "R15", "the adversarial loss, by its name in models.losses.LOSSES", paper="wgan")
     form: Literal["non_saturating", "saturating"] | None = reading(
-        None, "R15", "what the generator minimises under the JS loss (non_saturating where nothing is said)"
+        None, "R15", "what the generator minimises under the JS loss (default: non_saturating)"
     )
     norm: Literal["none", "batch", "layer"] = reading("none", "R8", "normalisation inside the critics")
     optimizer: Optimizer = reading(..., "R14, R16", "the critics' optimiser")

@@ -39,16 +39,16 @@ class GeneratorOptions(Trained):
     norm: Literal["none", "batch", "instance"] = reading("batch", "R4", "normalisation inside the generator")
     output: Literal["sigmoid", "tanh"] = reading("sigmoid", "R4", "the generator's last activation")
     mask_channel: bool = reading(True, "R1", "the generator sees the mask beside the masked image")
-    fill: Fill = reading("zero", "R2", "what stands in the hole of the generator's input", paper="zero")
+    fill: Fill = reading("zero", "R2", "what fills the hole in the generator's input", paper="zero")
     reduction: Literal["mean", "sum"] = reading(
         "mean", "R12", "L_r over the hole as a mean or, as eq. (1) is written, as a sum", paper="sum"
     )
     optimizer: Optimizer = reading(ADAM, "R16", "the generator's optimiser")
     dilated: bool = Field(
-        default=True, description="the d-conv rows of Table 1 have dilation 2, 4, 8, 16; else 1 (section 3.1)"
+        default=True, description="the d-conv rows of Table 1 have dilation 2, 4, 8, 16 (section 3.1); if false, 1"
     )
     rates: dict[Literal["pretrain", "joint"], Rate] = reading(
-        {}, "R16", "the generator's learning rate by stage, where it is not the optimiser's"
+        {}, "R16", "the generator's learning rate by stage, if it is not the optimiser's"
     )
 
     def described(self, image_size: int, critics: dict[str, Critic], stages: list[StageName]) -> Method:
@@ -84,19 +84,22 @@ class CriticOptions(GeneratorOptions):
     critic_tables: Literal["printed", "exchanged"] = reading(
         "printed", "R6", "Tables 2 and 3 as printed, or with their captions exchanged", paper="printed"
     )
-    head: Literal["mean", "linear", "patch"] = reading("mean", "R7", "what makes a critic's last maps one score")
+    head: Literal["mean", "linear", "patch"] = reading("mean", "R7", "how a critic's last maps become a score")
     downsample: Downsample = reading(
-        "avgpool3", "R9", "how images are down-sampled for the multi-scale critics; none, a control: they are not"
+        "avgpool3",
+        "R9",
+        "how images are down-sampled for the multi-scale critics; none, a control, keeps the full size",
     )
     critic_input: Literal["composite", "raw"] = reading(
         "composite", "R11", "the critics see the repaired image, or the generator's raw output", paper="raw"
     )
     real_window: Literal["same", "independent"] = reading("same", "R19", "where the local critic looks in real images")
     total_weight: Positive | None = Field(
-        default=None, description="what the weights of the critics in use are scaled to add up to; else they stay"
+        default=None, description="scale the weights of the critics in use to this sum; null keeps them"
     )
     three_stages: bool = Field(
-        default=True, description="section 4's three stages; else joint from the start, for as many updates of G"
+        default=True,
+        description="section 4's three stages; if false, joint from the start, with the same number of updates of G",
     )
 
     def with_critics(self, views: Sequence[str], image_size: int) -> Method:
@@ -138,7 +141,7 @@ class Proposed(CriticOptions):
     )
 
     leave_out: Literal["none", "local", "global", "half", "quarter", "eighth"] = Field(
-        default="none", description="a critic that is left out, by its view"
+        default="none", description="the view of a critic to leave out"
     )
 
     @property
