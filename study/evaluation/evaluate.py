@@ -6,7 +6,7 @@ In a search, ``part`` is the validation images, with holes of their own, and the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from study.parts import registries
 from study.plan.graph import Stage
 from study.seeds import numpy_rng
 from study.store import Store
-from study.training.checkpoint import Watch, read_learner
+from study.training.checkpoint import MachineFacts, Watch, read_learner
 from study.training.learners import build, predict
 from study.training.loop import inherit_divergence
 
@@ -34,14 +34,7 @@ BATCH = 50
 Repair = Callable[[Tensor, Tensor], Tensor]
 
 
-def evaluate(
-    stage: Stage,
-    store: Store,
-    watch: Watch,
-    *,
-    device: torch.device,
-    machine_facts: Callable[[], Mapping[str, Any]] = dict,
-) -> None:
+def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device, machine_facts: MachineFacts) -> None:
     """Makes an evaluate stage: repairs the images, composites, blends, and scores each output in all regions."""
     if inherit_divergence([stage], store):
         return
@@ -61,9 +54,8 @@ def evaluate(
         indices = scoring.chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
         mask = as_mask(holes_of(draw, protocol["seed"], indices, part), device)
-        masked_image = erase(
-            image, mask, filling(fill, packed.mean, noise, indices.tolist(), packed.image_size, device)
-        )
+        colours = filling(fill, packed.mean, noise, indices.tolist(), packed.image_size, device)
+        masked_image = erase(image, mask, colours)
         with torch.inference_mode():
             raw = repair(masked_image.clone(), mask.clone()).clamp(0, 1)  # a plugin may write into its inputs
         scoring.add(indices, image, mask, masked_image, raw)

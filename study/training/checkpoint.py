@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,9 @@ from torch import Tensor, nn
 
 from study.plan.graph import Stage
 from study.store import Damaged, Store, read_json, write_atomically
+
+MachineFacts = Callable[[], Mapping[str, Any]]
+"""Gives what to record about the machine, called when a stage is finished."""
 
 VANISHED, EXPLODED = 1e-4, 1e4
 """Bounds of the mean size of a critic's scores, outside of which a warning is logged."""

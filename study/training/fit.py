@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from study.parts import registries
 from study.plan.graph import Stage
 from study.seeds import seed_of
 from study.store import Store
-from study.training.checkpoint import Learner, Series, TrainingState, Watch
+from study.training.checkpoint import Learner, MachineFacts, Series, TrainingState, Watch
 from study.training.learners import build, first_weights
 from study.training.loop import batches_of
 
@@ -29,11 +28,7 @@ class FitTraining:
     """The ``training`` that a method's ``fit`` gets (``models.method.Training``). It counts batches and logs terms."""
 
     def __init__(
-        self,
-        state: TrainingState,
-        watch: Watch,
-        images: NDArray[np.uint8],
-        batches: Callable[[int], Sequence[Batch]],
+        self, state: TrainingState, watch: Watch, images: NDArray[np.uint8], batches: Callable[[int], list[Batch]]
     ) -> None:
         assert state.stage.seed is not None
         self.seed, self.images, self.image_size = state.stage.seed, images, images.shape[1]
@@ -52,14 +47,7 @@ class FitTraining:
         self._state.series.add({f"generator.{name}": torch.as_tensor(value).float() for name, value in terms.items()})
 
 
-def fit(
-    stage: Stage,
-    store: Store,
-    watch: Watch,
-    *,
-    device: torch.device,
-    machine_facts: Callable[[], Mapping[str, Any]] = dict,
-) -> None:
+def fit(stage: Stage, store: Store, watch: Watch, device: torch.device, machine_facts: MachineFacts) -> None:
     """Trains and publishes a fit stage. It always starts at step 0, as the harness cannot save a method's own state."""
     options = stage.options
     method = registries.METHODS[options["method"]].model_validate(options["described"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from study.data.holes import drawn_holes
 from study.errors import Interrupted
 from study.plan.graph import Stage
 from study.store import Store
-from study.training.checkpoint import Watch
+from study.training.checkpoint import MachineFacts, Watch
 from study.training.learners import CriticLearner, set_up
 from study.training.step import training_step
 
@@ -30,7 +31,7 @@ def train(
     watch: Watch,
     *,
     device: torch.device,
-    machine_facts: Callable[[], Mapping[str, Any]] = dict,
+    machine_facts: MachineFacts,
     checkpoint_s: float = CHECKPOINT_S,
 ) -> None:
     """Trains and publishes one pretrain or joint stage, or several critic stages that share one generator's outputs.
@@ -108,33 +109,24 @@ def batches_of(stage: Stage, store: Store, device: torch.device) -> Callable[[in
     options = stage.options
     packed = Packed(store.verified(stage.needs["data"]))
     images = packed.part("train")
-    kept = on_device(images, device)
-    holes = drawn_holes(options["mask"], stage.needs, store, packed.image_size)
-
-    def stream(name: str) -> Batches:
-        assert stage.seed is not None
-        return Batches(
-            images,
-            seed=stage.seed,
-            stream=name,
-            batch=options["batch"],
-            flips=options["flips"],
-            holes=holes,
-            fill=options["fill"],
-            mean=packed.mean,
-            device=device,
-            kept=kept,
-        )
-
+    assert stage.seed is not None
+    stream = partial(
+        Batches,
+        images,
+        seed=stage.seed,
+        **{name: options[name] for name in ("batch", "flips", "fill")},
+        holes=drawn_holes(options["mask"], stage.needs, store, packed.image_size),
+        mean=packed.mean,
+        device=device,
+        kept=on_device(images, device),
+    )
     rounds = options.get("critic_steps", 1)
     if stage.kind == "critic":
-        critic = stream("critic")
+        critic = stream(stream="critic")
         return lambda step: [critic.at(step * rounds + number) for number in range(rounds)]
-    own, more, first = stream("generator"), stream("joint"), options["first_update"]
-    return lambda step: [
-        *(more.at(step * (rounds - 1) + number) for number in range(rounds - 1)),
-        own.at(first + step),
-    ]
+    own, more, first = stream(stream="generator"), stream(stream="joint"), options["first_update"]
+    rest = rounds - 1
+    return lambda step: [*(more.at(step * rest + number) for number in range(rest)), own.at(first + step)]
 
 
 def needs_whole_output(options: Mapping[str, Any], critics: Sequence[CriticLearner]) -> bool:
