@@ -38,7 +38,7 @@ class GeneratorOptions(Trained):
 
     norm: Literal["none", "batch", "instance"] = reading("batch", "R4", "normalisation inside the generator")
     output: Literal["sigmoid", "tanh"] = reading("sigmoid", "R4", "the generator's last activation")
-    mask_channel: bool = reading(True, "R1", "the generator sees the mask beside the masked image")
+    mask_channel: bool = reading(True, "R1", "the generator sees the mask as well as the masked image")
     fill: Fill = reading("zero", "R2", "what fills the hole in the generator's input", paper="zero")
     reduction: Literal["mean", "sum"] = reading(
         "mean", "R12", "L_r over the hole as a mean or, as eq. (1) is written, as a sum", paper="sum"

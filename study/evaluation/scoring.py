@@ -72,10 +72,10 @@ class Scoring:
 
     def warnings(self) -> list[str]:
         """One warning for each column with NaN scores, which means leave out."""
-        lacking = np.isnan(np.concatenate(self._rows)).sum(axis=0).tolist()
+        missing = np.isnan(np.concatenate(self._rows)).sum(axis=0).tolist()
         return [
             f"{metric} of {region}, {output}: no number (for {count} of {len(self.chosen)} images)"
-            for (output, region, metric), count in zip(self._columns, lacking, strict=True)
+            for (output, region, metric), count in zip(self._columns, missing, strict=True)
             if count
         ]
 

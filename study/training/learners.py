@@ -41,7 +41,7 @@ class GeneratorLearner(Learner):
     options: Reconstruction
 
     def losses(self, predictions: Sequence[Tensor], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """L_r, a weighted scalar, and its unweighted terms. By default eq. (1) alone."""
+        """L_r, a weighted scalar, and its unweighted terms. By default only eq. (1)."""
         total, terms = self._errors(predictions[-1], batch, "reconstruction", "known")
         if self.options.coarse is not None:
             coarse, coarse_terms = self._errors(predictions[0], batch, "coarse", "coarse_known")

@@ -58,7 +58,7 @@ def training_step(
         for critic in critics:
             logged.append((critic, update_critic(critic, batch, critic.judged(prediction, repaired))))
 
-    # Lines 4 and 5: update G with L_r alone. Lines 10 and 11: with L_r and the critics, eq. (8).
+    # Lines 4 and 5: update G with L_r only. Lines 10 and 11: with L_r and the critics, eq. (8).
     if updates_generator:
         logged.append((generator, update_generator(generator, critics, predictions, batches[-1], rate)))
     return logged
