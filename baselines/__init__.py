@@ -1,4 +1,4 @@
-"""The methods that are not the paper's: each is one file, and one line in a registry here."""
+"""Methods that are not the paper's. Each has its own file and a line in these registries."""
 
 from __future__ import annotations
 

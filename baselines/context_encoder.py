@@ -1,7 +1,6 @@
-"""The Context Encoder, Pathak 2016: one L2 and one adversarial loss, the hole alone is predicted.
+"""The Context Encoder, Pathak 2016: an L2 and an adversarial loss. Only the hole is predicted.
 
-The layers are those of the released code (pathak22/context-encoder, ``train.lua``), which takes images of
-128 px.
+The layers are those of the released code (pathak22/context-encoder, ``train.lua``) for images of 128 px.
 """
 
 from __future__ import annotations
@@ -29,11 +28,12 @@ BOTTLENECK = 4000
 class ContextEncoder(nn.Module):
     """Encoder to 4x4 maps, a bottleneck, and a decoder to the central square of half the side.
 
-    At 128 px the encoder has five layers of stride 2 and the decoder four, as released (six and five at 256
-    px, four and three at 64, three and two at 32: those next to the bottleneck are added or dropped).
-    Raises ValueError if ``image_side`` is not a power of two from 16 to 256. ``bottleneck``: ``conv4000``,
-    the released 4x4 convolution to 4000 units; ``channelwise``, the paper's (section 3.1): a fully
-    connected layer on each map and a 1x1 convolution across them. Batch norm stands in place of biases.
+    At 128 px the encoder has five layers of stride 2 and the decoder four, as released. At 256 px they have six and
+    five, at 64 px four and three, at 32 px three and two: layers next to the bottleneck are added or dropped.
+    ``bottleneck``: ``conv4000``, the released 4x4 convolution to 4000 units; ``channelwise``, of section 3.1, a
+    fully connected layer on each map and a 1x1 convolution across them. Batch norm replaces biases.
+
+    Raises ValueError if ``image_side`` is not a power of two from 16 to 256.
     """
 
     version = 1
@@ -78,9 +78,9 @@ class ContextEncoder(nn.Module):
         )
 
     def forward(self, masked_image: Tensor, mask: Tensor, window: Box | None = None) -> Tensor:
-        """The masked image ``(B, 3, H, W)`` in 0..1 with its central square of half the side predicted.
+        """Returns the masked image ``(B, 3, H, W)`` in 0..1 with its central square of half the side predicted.
 
-        Mask and window are not read: the network knows one hole only, ``masking.center_box``.
+        Mask and window are not read: the network repairs only one hole, ``masking.center_box``.
         """
         square = self.decoder(self.bottleneck(self.encoder(2 * masked_image - 1)))
         prediction = masked_image.clone()
@@ -89,7 +89,7 @@ class ContextEncoder(nn.Module):
 
 
 class HoleCritic(nn.Module):
-    """The Context Encoder's critic of the hole: 4x4 convolutions of stride 2 to 4x4 maps, one to a number.
+    """The Context Encoder's critic of the hole: 4x4 convolutions of stride 2 to 4x4 maps, then one to a score.
 
     Four layers of stride 2 at 128 px, as released; five at 256 px, three at 64, two at 32.
     """
@@ -110,8 +110,9 @@ class HoleCritic(nn.Module):
         )
 
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
-        """Scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1, by what is in their windows; unbounded."""
-        return self.layers(2 * look(image, "local", windows) - 1).flatten()
+        """Unbounded scores ``(B,)`` of the windows of images ``(B, 3, H, W)`` in 0..1."""
+        scores: Tensor = self.layers(2 * look(image, "local", windows) - 1).flatten()
+        return scores
 
 
 def _down(inputs: int, outputs: int, norm: Norm = "batch") -> nn.Sequential:
@@ -123,7 +124,7 @@ JS = Recipe(kind="js", norm="batch", optimizer=Optimizer(kind="adam", lr=2e-4, b
 
 
 class ContextEncoderOptions(Trained):
-    """The Context Encoder as in its paper and its released code: trained jointly from the start."""
+    """The Context Encoder as in its paper and released code: trained jointly from the start."""
 
     central_only: ClassVar[bool] = True
     as_published: ClassVar[bool] = True
@@ -137,15 +138,15 @@ class ContextEncoderOptions(Trained):
     loss: Recipe = Field(default=JS, description="a recipe: loss, norm, optimiser and clip that belong together")
     weight: Positive = reading(0.001, "R26", "the weight of the adversarial loss")
     edge: Annotated[int, Field(ge=0, le=32)] = reading(
-        4, "R26", "the band inside the hole's edge that counts ten times, px of 128; released 4, its paper 7"
+        4, "R26", "the band inside the hole's edge that counts ten times, px of 128; released code 4, its paper 7"
     )
 
     def method(self, image_size: int) -> Method:
         """Pathak 2016, section 3, and ``train.lua``.
 
-        The released loss is of images in -1..1: 0.999 there is 3.996 on 0..1. The released hole is smaller than
-        what is predicted, by a band of 4 of 128 px that counts ten times; the protocol's hole is all that is
-        predicted, so here the band lies just inside it.
+        The released weight of the loss, 0.999 for images in -1..1, is 3.996 for images in 0..1. The released network
+        predicts a band of 4 of 128 px around the hole, which counts ten times. Here exactly the protocol's hole is
+        predicted, so the band is just inside it.
         """
         network = {"kind": "context_encoder", "image_side": image_size, "width": self.width}
         critic = CriticDescription(

@@ -1,7 +1,6 @@
-"""The networks of GIICA, Yu 2018 (DeepFill v1): a coarse generator and one that copies from what is known.
+"""The networks of GIICA, Yu 2018 (DeepFill v1): a coarse generator and one that copies from known pixels.
 
-The layers are those of the released code (JiahuiYu/generative_inpainting, branch v1.0.0), which takes images of
-256 px.
+The layers are those of the released code (JiahuiYu/generative_inpainting, branch v1.0.0) for images of 256 px.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ from models.masking import Box, composite, known
 COARSE = (32, 64, 64, 128, 128, 128)
 CONVOLVED = (32, 32, 64, 64, 128, 128)
 MATCHED = (32, 32, 64, 128, 128, 128)
-"""Outputs of the three encoders at width 1: of the coarse generator, and of the refining one's two branches."""
+"""Outputs at width 1 of the three encoders: the coarse generator's, and those of the two branches that refine."""
 
 DILATIONS = (2, 4, 8, 16)
 MULTIPLE = 8
-"""The smallest image: an encoder divides the side by four, and attention compares at half of what is left."""
+"""The smallest side, px: an encoder divides the side by 4, and attention compares every second position."""
 
 TOWERS = {"local": (64, 128, 256, 512), "global": (64, 128, 256, 256)}
 """Outputs of each critic's 5x5 convolutions of stride 2 by its view, for images of 256 px."""
 
 
 class GiicaGenerator(nn.Module):
-    """Two generators in a row. Of the second's two branches, one repairs the hole by contextual attention.
+    """Two generators in sequence. One of the second's two branches repairs the hole by contextual attention.
 
     ELU and no norm. ``image_side`` is only checked: the network takes images of any size that is a multiple of 8.
-    Raises ValueError if it is not.
+    Raises ValueError if it is not one.
     """
 
     version = 1
@@ -53,10 +52,10 @@ class GiicaGenerator(nn.Module):
         self.decoder = _decoder(2 * maps, width)
 
     def forward(self, masked_image: Tensor, mask: Tensor, window: Box | None = None) -> tuple[Tensor, Tensor]:
-        """The coarse and the refined prediction of a masked image, each ``(B, 3, H, W)`` in 0..1.
+        """Returns the coarse and the refined prediction of a masked image, each ``(B, 3, H, W)`` in 0..1.
 
-        ``mask (B, 1, H, W)``. The second generator sees the coarse prediction in the hole alone. The window is not
-        read: attention is over the whole image. Predictions are clipped; a clipped value has no gradient.
+        ``mask (B, 1, H, W)``. The second generator sees the coarse prediction only in the hole. The window is not read,
+        because attention needs the whole image. Predictions are clipped; a clipped value has no gradient.
         """
         rest = torch.cat([torch.ones_like(mask), mask], 1)
         image = 2 * masked_image - 1
@@ -69,7 +68,7 @@ class GiicaGenerator(nn.Module):
 
 
 def _encoder(table: Sequence[int], width: float, last: Activation = "elu") -> nn.Sequential:
-    """Image, ones and mask, ``(B, 5, H, W)``, to ``(B, C, H / 4, W / 4)``, ``last`` activated."""
+    """Image, ones and mask ``(B, 5, H, W)`` to ``(B, C, H / 4, W / 4)``. ``last``: the last activation."""
     sizes = pairwise([5, *(channels(n, width) for n in table)])
     kernels, strides = (5, 3, 3, 3, 3, 3), (1, 2, 1, 2, 1, 1)
     activations: tuple[Activation, ...] = ("elu", "elu", "elu", "elu", "elu", last)
@@ -95,12 +94,12 @@ def _convolutions(
 
 
 def _dilated(width: float) -> nn.Sequential:
-    """The dilated convolutions: ``(B, C, h, w)`` to the same."""
+    """The dilated convolutions: ``(B, C, h, w)`` to the same shape."""
     return _convolutions(channels(128, width), [128] * len(DILATIONS), width, DILATIONS)
 
 
 def _decoder(inputs: int, width: float) -> nn.Sequential:
-    """``(B, inputs, H / 4, W / 4)`` to ``(B, 3, H, W)``, an image in -1..1 once it is clipped."""
+    """``(B, inputs, H / 4, W / 4)`` to ``(B, 3, H, W)``, an image in -1..1 after clipping."""
     return nn.Sequential(
         _convolutions(inputs, (128, 128), width),
         nn.Upsample(scale_factor=2),
@@ -112,15 +111,23 @@ def _decoder(inputs: int, width: float) -> nn.Sequential:
 
 
 def contextual_attention(foreground: Tensor, background: Tensor, mask: Tensor, *, scale: float = 10.0) -> Tensor:
-    """``foreground (B, C, h, w)`` rebuilt from the known patches of ``background (B, C, h, w)``: its shape.
+    """Rebuilds the foreground from known patches of the background: Yu 2018, section 3.3.
 
-    Yu 2018, section 3.3: at every second position (``attention_weights``) a weighted sum of the background's 4x4
-    patches is pasted; each pixel is the mean of the four that cover it. ``mask (B, 1, H, W)`` of the image, ``scale``
-    of the softmax. All 0 where an image has no known patch. ``h`` and ``w`` are even, and image and maps similar.
+    At every second position, a weighted sum of the background's 4x4 patches is pasted (``attention_weights``). A pixel
+    is the mean of the four patches that cover it.
+
+    Args:
+        foreground: (B, C, h, w), h and w even.
+        background: (B, C, h, w).
+        mask: (B, 1, H, W), of the image, with the aspect ratio of the maps.
+        scale: Factor of the scores in the softmax.
+
+    Returns:
+        (B, C, h, w), 0 for an image without known patches.
     """
     kind = foreground.device.type
     if kind != "meta" and torch.is_autocast_enabled(kind):
-        with torch.autocast(kind, enabled=False):  # scores reach thousands, where bf16 has only every eighth number
+        with torch.autocast(kind, enabled=False):  # scores reach thousands, where bf16 steps by 8
             return contextual_attention(foreground.float(), background.float(), mask.float(), scale=scale)
     weights = attention_weights(foreground, background, mask, scale=scale)
     patches = F.unfold(background, 4, stride=2, padding=1)
@@ -128,12 +135,12 @@ def contextual_attention(foreground: Tensor, background: Tensor, mask: Tensor, *
 
 
 def attention_weights(foreground: Tensor, background: Tensor, mask: Tensor, *, scale: float = 10.0) -> Tensor:
-    """What each place of the foreground takes from each of the background, ``(B, N, N)``, N = h / 2 * w / 2.
+    """The weight of each background position for each foreground position, ``(B, N, N)``, N = h / 2 * w / 2.
 
-    A place is every second pixel, as in the port to torch (daa233); the released code, whose resize aligns corners,
-    takes the odd ones in the lower and right half. A score is the inner product of 3x3 patches, the background's of
-    length 1, summed along diagonals: neighbours should copy from neighbours. What touches the hole takes part in the
-    softmax with a score of 0, as released, and then gets nothing: the weights of a place sum to 1 or less.
+    A position is every second pixel, as in the port to torch (daa233). The released code, whose resize aligns corners,
+    takes the odd pixels in the lower and right half. A score is the inner product of 3x3 patches, the background's
+    normalised, summed along diagonals so that neighbours copy from neighbours. As released, patches that touch the hole
+    take part in the softmax with a score of 0 and then get weight 0. So the weights of a position sum to at most 1.
     """
     foreground, background = foreground[..., ::2, ::2], background[..., ::2, ::2]
     sought, offered = F.unfold(foreground, 3, padding=1), F.unfold(background, 3, padding=1)
@@ -146,21 +153,21 @@ def attention_weights(foreground: Tensor, background: Tensor, mask: Tensor, *, s
 
 
 def _fused(scores: Tensor) -> Tensor:
-    """Each score of ``(B, N, N)`` and its two neighbours along the diagonal, summed."""
+    """The sum of each score of ``(B, N, N)`` and its two neighbours along the diagonal."""
     padded = F.pad(scores, (1, 1, 1, 1))
     return padded[:, :-2, :-2] + scores + padded[:, 2:, 2:]
 
 
 def _transposed(scores: Tensor, rows: int, columns: int) -> Tensor:
-    """Scores ``(B, N, N)`` of places counted row by row, as those of places counted column by column."""
+    """Reorders scores ``(B, N, N)`` of positions from row by row to column by column."""
     return scores.view(-1, rows, columns, rows, columns).permute(0, 2, 1, 4, 3).reshape(scores.shape)
 
 
 def _touched(mask: Tensor, rows: int) -> Tensor:
     """1 where a 3x3 patch touches the hole, at ``rows`` rows: ``(B, 1, rows, columns)``.
 
-    A cell of which any pixel is hole is hole: the released code looks at one pixel of each, which agrees for the
-    central square, but overlooks most of a thin stroke.
+    A cell belongs to the hole if any of its pixels does. The released code looks at one pixel per cell, which is the
+    same for the central square but misses most of a thin stroke.
     """
     return F.max_pool2d(F.max_pool2d(mask, mask.shape[-2] // rows), 3, stride=1, padding=1)
 
@@ -168,8 +175,8 @@ def _touched(mask: Tensor, rows: int) -> Tensor:
 class GiicaCritic(nn.Module):
     """One of GIICA's two critics: a view, 5x5 convolutions of stride 2, one linear unit.
 
-    At 256 / 2^k px it lacks its last k layers, so that its last map keeps the paper's size: 8x8 for the local view,
-    16x16 for the global one. Raises ValueError where nothing is left.
+    At 256 / 2^k px its last k layers are left out, so that its last map keeps the paper's size: 8x8 for the local view,
+    16x16 for the global one. Raises ValueError if no layer is left.
     """
 
     version = 1
@@ -189,6 +196,7 @@ class GiicaCritic(nn.Module):
         self.head = nn.Linear(outputs[-1] * last_side**2, 1)
 
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
-        """Unbounded scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1; only the local view reads the windows."""
+        """Unbounded scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1. Only the local view reads the windows."""
         maps = self.tower(2 * look(image, self.views[0], windows) - 1)
-        return self.head(maps.flatten(1)).squeeze(1)
+        scores: Tensor = self.head(maps.flatten(1)).squeeze(1)
+        return scores

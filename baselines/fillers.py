@@ -1,4 +1,4 @@
-"""Classical fillers: no training, no seed. What any trained method has to beat."""
+"""Classical fillers, without training or seed. A trained method has to beat them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Biharmonic:
 
 
 class MeanColour(Filler):
-    """The mean colour of what is known."""
+    """The mean colour of the known pixels."""
 
     filler: ClassVar[str] = "mean"
 

@@ -1,4 +1,4 @@
-"""GIICA, Yu 2018: generative image inpainting with contextual attention (DeepFill v1); third in the paper's Figure 4.
+"""GIICA, Yu 2018: generative image inpainting with contextual attention (DeepFill v1), Figure 4 (c) in the paper.
 
 Its networks are in ``contextual_attention``.
 """
@@ -14,7 +14,7 @@ from models.options import Positive, reading
 
 ADAM = Optimizer(kind="adam", lr=1e-4, betas=[0.5, 0.9])
 WGAN_GP = Recipe(kind="wgan_gp", penalty=5.0, critic_steps=5, optimizer=ADAM)
-"""The penalty is 10 of a slope on images in -1..1, where a slope of 1 is one of 2 on ours in 0..1."""
+"""The released penalty is 10, for images in -1..1. A slope of 1 there is a slope of 2 on images in 0..1."""
 
 
 class GiicaOptions(Trained):
@@ -25,18 +25,18 @@ class GiicaOptions(Trained):
     optimizer: Optimizer = reading(ADAM, "R26", "the generator's optimiser")
     loss: Recipe = Field(default=WGAN_GP, description="a recipe: loss, norm, optimiser and bound that belong together")
     weight: Positive = reading(
-        0.002, "R26", "the weight of the adversarial loss of each critic; 0.001 of scores of images in -1..1"
+        0.002, "R26", "the weight of the adversarial loss of each critic; released 0.001, for images in -1..1"
     )
     discount: Annotated[float, Field(gt=0, le=1)] = reading(
-        0.9, "R26", "how much less an error counts with each ring of pixels further inside the hole"
+        0.9, "R26", "the factor on an error for each ring of pixels further inside the hole"
     )
 
     def method(self, image_size: int) -> Method:
         """Yu 2018, sections 3 and 4.
 
-        The released losses are of images in -1..1, so 1.2 there is 2.4 on 0..1. First weights of the spread of TF's
-        Xavier draw at any width, for with He's half of what the clipped output would show has no gradient at first.
-        Raises ValueError for a loss that asks for normalised critics, which these are not.
+        The released losses are for images in -1..1, so 1.2 there is 2.4 for 0..1. The first weights have the spread of
+        TensorFlow's Xavier initialisation at any width; with He's, half of the clipped output has no gradient at first.
+        Raises ValueError if the loss asks for normalised critics.
         """
         if self.loss.norm != "none":
             raise ValueError(f"loss.norm: GIICA's critics have no {self.loss.norm} norm; choose none")

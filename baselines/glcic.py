@@ -1,4 +1,4 @@
-"""GLCIC, Iizuka 2017: globally and locally consistent image completion, which the paper starts from."""
+"""GLCIC, Iizuka 2017: globally and locally consistent image completion, the base of the paper."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from models.options import Positive, reading
 
 _CONV = Row("conv", 3, 1, 1, 256)
 LAYERS = (*TABLE_1[:5], _CONV, *TABLE_1[5:9], _CONV, *TABLE_1[9:])
-"""GLCIC's table 1: that of the paper with one more convolution on each side of the dilated ones (R3)."""
+"""GLCIC's table 1: the paper's with one more convolution on each side of the dilated ones (READING R3)."""
 
 TOWER = (64, 128, 256, 512, 512, 512)
-"""GLCIC's table 2 (a), outputs of the global convolutions at 256 px; the local ones lack the last."""
+"""GLCIC's table 2 (a): outputs of the global convolutions at 256 px. The local ones lack the last."""
 
 UNITS = 1024
 
 
 class GlcicGenerator(Generator):
-    """GLCIC's generator: 17 layers, batch norm and ReLU after all but the last; it sees the mask."""
+    """GLCIC's generator: 17 layers, batch norm and ReLU after all except the last. It sees the mask."""
 
     version = 1
 
@@ -38,9 +38,8 @@ class GlcicGenerator(Generator):
 class JoinedCritic(nn.Module):
     """GLCIC's critic: a tower for the hole's window and one for the image, joined by a fully connected layer.
 
-    5x5 convolutions of stride 2 to maps of 4x4: at 256 px six for the image and five for the window, one
-    less of each whenever the side is halved. Raises ValueError if ``image_side`` is not a power of two from
-    16 to 256.
+    5x5 convolutions of stride 2 to 4x4 maps: at 256 px six for the image and five for the window, one fewer of each
+    when the side is halved. Raises ValueError if ``image_side`` is not a power of two from 16 to 256.
     """
 
     version = 1
@@ -58,9 +57,10 @@ class JoinedCritic(nn.Module):
         self.head = nn.Linear(2 * units, 1)
 
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
-        """Scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1 and their windows; unbounded."""
+        """Unbounded scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1 and their windows."""
         seen = [self.local(look(image, "local", windows)), self.global_(image)]
-        return self.head(torch.cat(seen, 1)).squeeze(1)
+        scores: Tensor = self.head(torch.cat(seen, 1)).squeeze(1)
+        return scores
 
 
 def _side(outputs: Sequence[int], units: int, norm: Norm) -> nn.Sequential:
@@ -74,12 +74,12 @@ JS = Recipe(kind="js", norm="batch", optimizer=ADADELTA)
 
 
 class GlcicOptions(Trained):
-    """GLCIC as in its paper: its generator, its one joined critic, Adadelta, its weight, its three phases."""
+    """GLCIC as in its paper: generator, one joined critic, Adadelta, weight, three phases."""
 
     as_published: ClassVar[bool] = True
 
     norm: Literal["none", "batch", "instance"] = reading("batch", "R4", "normalisation inside the generator")
-    fill: Fill = reading("mean", "R2", "what stands in the hole of the generator's input")
+    fill: Fill = reading("mean", "R2", "what fills the hole in the generator's input")
     optimizer: Optimizer = reading(ADADELTA, "R26", "the generator's optimiser")
     loss: Recipe = Field(default=JS, description="a recipe: loss, norm, optimiser and clip that belong together")
     real_window: Literal["same", "independent"] = reading(
@@ -88,7 +88,7 @@ class GlcicOptions(Trained):
     weight: Positive = reading(4e-4, "R26", "the weight of the adversarial loss")
 
     def method(self, image_size: int) -> Method:
-        """Iizuka 2017, section 3.3, in phases of the study's own budget."""
+        """Iizuka 2017, section 3.3, with the study's own steps."""
         network = {"kind": "glcic", "image_side": image_size, "width": self.width}
         critic = Critic(
             network={**network, "norm": self.loss.norm},

@@ -1,7 +1,7 @@
-"""The single critic: what the paper says of its first comparison (section 5).
+"""A single critic, as the paper describes its first comparison (section 5).
 
-"... using only one discriminator acting on the repairing area": the proposed generator with the local critic alone.
-The paper names GIICA there, whose own paper has two critics (READING R26); so this is a row of its own.
+"... using only one discriminator acting on the repairing area": the proposed generator with only the local critic. The
+paper calls it GIICA, but GIICA's own paper has two critics (READING R26). So this is a separate method.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from models.proposed import CriticOptions
 
 
 class Single(CriticOptions):
-    """The proposed generator with the local critic alone."""
+    """The proposed generator with only the local critic."""
 
     def method(self, image_size: int) -> Method:
-        """The paper's generator and D_l."""
+        """Describes the paper's generator with D_l."""
         return self.with_critics(["local"], image_size)

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 
 from reports.render import render
 from study.config import load as read
-from study.evaluation.scoring import PICTURES
+from study.evaluation.evaluation import PICTURES
 from study.metrics import METRICS
 from study.plan.graph import Plan, Stage
 from study.plan.planner import make_plan

@@ -1,8 +1,7 @@
-"""The paper's networks and losses. Knows torch and nothing of the harness.
+"""The paper's networks and losses. Needs torch and nothing of the harness.
 
-A part is a name and its options: a network that is listed here is built by its name, called like the one
-beside it, and tested by the conformance suite, ``study.conformance``. Its ``version`` is
-raised when its numbers change.
+A part is a name and its options. A network in these registries is built by its name and tested by the conformance
+suite (``study.conformance``). Raise its ``version`` when its numbers change.
 """
 
 from __future__ import annotations

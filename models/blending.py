@@ -1,7 +1,7 @@
-"""Poisson blending of a prediction into its image: Perez 2003, "Poisson Image Editing", the paper's post-processing.
+"""Poisson blending of a prediction into its image, the paper's post-processing: Perez 2003, "Poisson Image Editing".
 
-Blended is the prediction plus a membrane: a correction that is harmonic in the hole and takes away the seam around
-it. A box has the membrane in closed form, by sine transforms; any other hole by conjugate gradients.
+The result is the prediction plus a membrane, a correction that is harmonic in the hole and removes the seam around it.
+The membrane of a box has a closed form, by sine transforms. That of any other hole is found by conjugate gradients.
 """
 
 from __future__ import annotations
@@ -17,36 +17,43 @@ from torch import Tensor
 from models.masking import Box, bounding_box, composite, erase, known
 
 VERSION = 1
-"""Raised whenever the numbers that `blend` returns change."""
+"""Raise this when the numbers that ``blend`` returns change."""
 
 TOLERANCE = 1e-3 / 255
-"""No value of a membrane by conjugate gradients is further off; images are in 0..1."""
+"""The largest error of a membrane by conjugate gradients, for images in 0..1."""
 CAP = 500
-"""Iterations of conjugate gradients. At 256 px some thirty are usual, whatever the hole."""
+"""The limit of iterations of conjugate gradients. At 256 px about 30 are usual, for any hole."""
 PART = 16
-"""Images that are solved at a time: more than a CPU's caches hold take conjugate gradients twice as long."""
+"""Images that are solved together. More than a CPU cache holds take twice as long."""
 DAMPING = 0.8
-"""Of Jacobi's steps. Below 1 a multigrid cycle is positive definite, as conjugate gradients need it to be."""
+"""Damping of Jacobi steps. Below 1 a multigrid cycle is positive definite, as conjugate gradients require."""
 OVERCORRECTION = 1.6
-"""Values that are constant on cells make coarse grids too stiff (over-interpolation, Stüben 1999); 1.5 to 1.8 serve."""
+"""Piecewise constant values make coarse grids too stiff (over-interpolation, Stüben 1999). 1.5 to 1.8 work."""
 
 
 @torch.no_grad()
 def blend(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """``image`` to the bit where it is known; in the hole the prediction's gradients, without a seam.
+    """Blends a prediction into the hole: its gradients there, without a seam, and exactly ``image`` elsewhere.
 
-    prediction, image: (B, C, H, W) in 0..1; mask: (B, 1, H, W), 1 = hole. Result: (B, C, H, W) in 0..1, the f that
-    solves the discrete problem of Perez 2003, section 2: least is the sum of (f_p - f_q - v_pq)^2 over all pairs of
-    4-neighbours p, q that are not both known, with f = image where known, v_pq = prediction_p - prediction_q inside
-    the hole, and v_pq = 0 across its rim: the prediction is not read outside, where eq. (1) of the paper does not
-    train it. No pair crosses the image's border, so a hole that reaches it is free there.
+    The result f solves the discrete problem of Perez 2003, section 2: it minimises the sum of (f_p - f_q - v_pq)^2 over
+    all pairs of 4-neighbours p, q that are not both known. f = image where known; v_pq = prediction_p - prediction_q
+    inside the hole; v_pq = 0 across its rim, as eq. (1) of the paper does not train the prediction outside. No pair
+    crosses the image's border, so a hole at the border is free there.
 
-    Exact for holes that are one rectangle each; others within TOLERANCE. An image of no hole is returned as it is.
-    Raises ValueError if an image has no known pixel.
+    Args:
+        prediction: (B, C, H, W) in 0..1.
+        image: (B, C, H, W) in 0..1. An image without a hole is returned unchanged.
+        mask: (B, 1, H, W), 1 = hole.
+
+    Returns:
+        (B, C, H, W) in 0..1: exact for holes that are one rectangle each, others within TOLERANCE.
+
+    Raises:
+        ValueError: An image has no known pixel.
     """
     blended = image.clone()
     for box, indices in _groups(mask).items():
-        for part in torch.tensor(indices, device=image.device).split(PART):
+        for part in torch.split(torch.tensor(indices, device=image.device), PART):
             if box is None:
                 corrected = prediction[part] + membrane(prediction[part], image[part], mask[part])[0]
                 blended[part] = composite(corrected.clamp(0, 1).to(image), image[part], mask[part])
@@ -56,7 +63,7 @@ def blend(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
 
 
 def _groups(mask: Tensor) -> dict[Box | None, list[int]]:
-    """The images of equal boxes, and under None those of other holes; images without a hole are left out."""
+    """Groups the images by the box of their hole; None for other shapes. Images without a hole are left out."""
     groups: dict[Box | None, list[int]] = {}
     for index, hole in enumerate((mask[:, 0] > 0.5).cpu().numpy()):
         size = np.count_nonzero(hole)
@@ -71,8 +78,8 @@ def _groups(mask: Tensor) -> dict[Box | None, list[int]]:
 def _corrected_box(prediction: Tensor, image: Tensor, box: Box, members: Tensor) -> Tensor:
     """The members' prediction in ``box`` plus its membrane, clamped: (n, C, height, width). members: (n,) indices.
 
-    The membrane answers to the seam alone. So to its spectrum each side of the box, unless it lies on the image's
-    border, adds the spectrum of the step across the side times the values of the modes there.
+    The membrane depends only on the seam. Each side of the box that is not on the image's border adds to its spectrum:
+    the spectrum of the step across the side, times the values of the modes there.
     """
     above, below = box.top > 0, box.bottom < image.shape[-2]
     before, after = box.left > 0, box.right < image.shape[-1]
@@ -94,10 +101,10 @@ def _corrected_box(prediction: Tensor, image: Tensor, box: Box, members: Tensor)
 
 @lru_cache(maxsize=256)
 def _modes(length: int, fixed_first: bool, fixed_last: bool) -> tuple[Tensor, Tensor]:
-    """Eigenvectors (length, length), one a column, and eigenvalues (length,) of the second difference, float64.
+    """Eigenvectors (length, length), in columns, and eigenvalues (length,) of the second difference, float64.
 
-    An end is fixed where a known pixel follows it, else free. Both fixed: the sine transform DST-I; both free: the
-    cosine transform DCT-II; one of each: quarter waves (Strang 1999, "The Discrete Cosine Transform").
+    An end is fixed if a known pixel follows it, otherwise free. Both fixed: sine transform DST-I. Both free: cosine
+    transform DCT-II. One of each: quarter waves (Strang 1999, "The Discrete Cosine Transform").
     """
     half_waves = (fixed_first + fixed_last) / 2
     place = torch.arange(length, dtype=torch.float64)
@@ -107,13 +114,13 @@ def _modes(length: int, fixed_first: bool, fixed_last: bool) -> tuple[Tensor, Te
 
 
 def membrane(prediction: Tensor, image: Tensor, mask: Tensor) -> tuple[Tensor, int]:
-    """The correction (B, C, H, W) of any holes, meaningless outside them, and the iterations that it took.
+    """The correction (B, C, H, W) for holes of any shape, undefined outside of them, and the number of iterations.
 
-    Conjugate gradients in float64, preconditioned by one multigrid cycle (Tatebe 1993). Images and channels have
-    steps of their own, and rest once they are there: a result does not depend on the others of its batch.
+    Conjugate gradients in float64, preconditioned by one multigrid cycle (Tatebe 1993). Each image and channel has its
+    own step sizes and stops when it has converged, so a result does not depend on the rest of the batch.
 
-    The error at p is the sum over q of G_pq residual_q, where Green's function has 0 <= G_pq <= G_pp, and G_pp, the
-    resistance from p to the known pixels, is below H + W: no path to the nearest of them is longer.
+    The error at p is the sum over q of G_pq residual_q. Green's function has 0 <= G_pq <= G_pp. G_pp is the resistance
+    from p to the known pixels. It is below H + W, as the path to the nearest of them is shorter than that.
     """
     hole = mask.double()
     right, down = torch.zeros_like(hole), torch.zeros_like(hole)
@@ -143,7 +150,7 @@ def membrane(prediction: Tensor, image: Tensor, mask: Tensor) -> tuple[Tensor, i
 
 
 def _neighbours(image: Tensor) -> Tensor:
-    """The sum of each pixel's up to four neighbours, (B, C, H, W)."""
+    """The sum of the (up to four) neighbours of each pixel, (B, C, H, W)."""
     padded = F.pad(image, (1, 1, 1, 1))
     return padded[..., 1:-1, :-2] + padded[..., 1:-1, 2:] + padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
 
@@ -151,8 +158,8 @@ def _neighbours(image: Tensor) -> Tensor:
 class Grid:
     """The graph Laplacian of linked cells: (A x)_p = leak_p x_p + the sum over p's links of weight (x_p - x_q).
 
-    leak, right, down: (B, 1, H, W), the weights of a cell's links to known pixels, to the cell on its right, to the
-    one below. A cell without links is no part of the hole.
+    leak, right, down: (B, 1, H, W), the weights of a cell's links to known pixels, to the cell on its right and to the
+    one below. A cell without links is outside of the hole.
     """
 
     def __init__(self, leak: Tensor, right: Tensor, down: Tensor) -> None:
@@ -173,7 +180,7 @@ class Grid:
         return result
 
     def coarser(self) -> Grid:
-        """Cells of 2x2: Galerkin's product with values that are constant on each; links inside a cell vanish."""
+        """The grid of 2x2 cells: Galerkin's product with piecewise constant values; links inside a cell vanish."""
         right, down = self.right.clone(), self.down.clone()
         right[..., ::2] = 0
         down[..., ::2, :] = 0
@@ -184,7 +191,7 @@ _pool = partial(F.avg_pool2d, kernel_size=2, ceil_mode=True, divisor_override=1)
 
 
 def _cycle(grids: list[Grid], residual: Tensor) -> Tensor:
-    """One multigrid V-cycle: about A^-1 residual, symmetric and positive definite. grids: finest first."""
+    """One multigrid V-cycle: approximately A^-1 residual, symmetric and positive definite. grids: finest first."""
     grid, *coarser = grids
     x = grid.jacobi * residual
     if coarser:

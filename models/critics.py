@@ -1,4 +1,4 @@
-"""The critics: Tables 2 to 5 of the paper, what each of them looks at, and the series continued to x8."""
+"""The critics of Tables 2 to 5, their views, and one more critic that continues the series to x8."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TABLES = {
     "quarter": (64, 128, 256, 512),  # Table 5, D_m2
     "eighth": (64, 128, 256),  # not in the paper: READING R10
 }
-"""Outputs of each critic's 5x5 convolutions of stride 2 by its view, for images of 256 px."""
+"""Outputs of the 5x5 convolutions of stride 2 of each view's critic, for images of 256 px."""
 
 PUBLISHED_SIDE = 256
 FACTORS = {"global": 1, "half": 2, "quarter": 4, "eighth": 8}
@@ -32,10 +32,10 @@ def view_side(view: str, image_side: int) -> int:
 
 
 def look(image: Tensor, view: str, windows: Sequence[Box], kind: Downsample = "avgpool3") -> Tensor:
-    """What a critic with this view sees: ``image (B, 3, H, W)`` to ``(B, 3, S, S)``, S of ``view_side``.
+    """The view of an image: ``image (B, 3, H, W)`` to ``(B, 3, S, S)``, where S is ``view_side``.
 
-    ``windows``: one window of equal size an image (``masking.window_of``); only the local view reads them.
-    ``kind``: how the multi-scale views are down-sampled (READING R9); ``none``: they are not.
+    ``windows``: one window per image, all of one size (``masking.window_of``). Only the local view reads them.
+    ``kind``: how the multi-scale views are down-sampled (READING R9).
     """
     if view == "global":
         return image
@@ -50,9 +50,8 @@ def look(image: Tensor, view: str, windows: Sequence[Box], kind: Downsample = "a
 def layers_of(view: str, image_side: int, tables: Literal["printed", "exchanged"] = "printed") -> tuple[int, ...]:
     """Outputs of the convolutions of the critic with this view, for images of ``image_side`` pixels.
 
-    At 256 / 2^k pixels a critic lacks its last k layers, so that its last map keeps the paper's size.
-    ``exchanged``: Tables 2 and 3 have each other's captions (READING R6). Raises ValueError where there is
-    no such critic.
+    At 256 / 2^k pixels the last k layers are left out, so that the last map keeps the paper's size. ``exchanged`` swaps
+    the captions of Tables 2 and 3 (READING R6). Raises ValueError if there is no such critic.
     """
     if view not in TABLES:
         raise ValueError(f"view: {view!r} is unknown; choose {', '.join(VIEWS)}")
@@ -78,9 +77,8 @@ def tower(outputs: Sequence[int], norm: Norm, activation: Activation = "leaky_re
 class Critic(nn.Module):
     """One of the paper's critics: a view, the convolutions of its table, and a head that makes scores.
 
-    ``head`` (READING R7): ``mean``, a 1x1 convolution to one map, averaged; ``linear``, one unit on the
-    last maps; ``patch``, the map's positions one by one. Raises ValueError where the view has no critic at
-    this size.
+    ``head`` (READING R7): ``mean``, a 1x1 convolution to one map, averaged; ``linear``, one unit on the last maps;
+    ``patch``, one score for each position of the map. Raises ValueError if the view has no critic at this size.
     """
 
     version = 1
@@ -111,9 +109,7 @@ class Critic(nn.Module):
             self.head = nn.Conv2d(outputs[-1], 1, 1)
 
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
-        """Unbounded scores ``(B,)``, with head ``patch`` ``(B, P)``, of images ``(B, 3, H, W)`` in 0..1."""
+        """Unbounded scores of images ``(B, 3, H, W)`` in 0..1: ``(B,)``, or ``(B, P)`` with head ``patch``."""
         maps = self.tower(look(image, self.views[0], windows, self.downsample))
-        if self.head_kind == "linear":
-            return self.head(maps.flatten(1)).squeeze(1)
-        scores = self.head(maps).flatten(1)
-        return scores.mean(1) if self.head_kind == "mean" else scores
+        scores: Tensor = self.head(maps.flatten(1) if self.head_kind == "linear" else maps).flatten(1)
+        return scores if self.head_kind == "patch" else scores.mean(1)

@@ -1,4 +1,4 @@
-"""The generator: Table 1 of the paper, which is the generator of GLCIC less two convolutions."""
+"""The generator of Table 1: the generator of GLCIC without two of its convolutions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from models.masking import Box
 
 
 class Row(NamedTuple):
-    """A layer as Table 1 prints it; the stride of an up-sampling layer is a half."""
+    """A layer as printed in Table 1. The stride of an up-sampling layer is 1/2."""
 
     kind: Literal["conv", "d-conv", "deconv"]
     kernel: int
@@ -44,10 +44,10 @@ TABLE_1 = (
 
 
 class Generator(nn.Module):
-    """A table of layers as a network: norm and ReLU after every layer but the last (READING R1, R3, R4).
+    """A network built from a table of layers: norm and ReLU after every layer except the last (READING R1, R3, R4).
 
     ``image_side`` is only checked: the network takes images of any size that is a multiple of ``multiple``.
-    ``dilations`` stand in for those of the table's d-conv rows. Raises ValueError if either does not fit.
+    ``dilations`` replace those of the table's d-conv rows. Raises ValueError if either does not fit.
     """
 
     version = 1
@@ -99,15 +99,14 @@ class Generator(nn.Module):
 
     @property
     def windowed(self) -> bool:
-        """Whether ``forward`` can compute a window alone: no norm takes statistics over the map."""
+        """True if ``forward`` can compute only a window: no norm takes statistics over the map."""
         return self.norm == "none" or (self.norm == "batch" and not self.training)
 
     def forward(self, masked_image: Tensor, mask: Tensor, window: Box | None = None) -> Tensor:
-        """The prediction of a masked image, both ``(B, 3, H, W)`` in 0..1, and its mask ``(B, 1, H, W)``.
+        """Predicts an image ``(B, 3, H, W)`` in 0..1 from a masked image of the same shape and a mask ``(B, 1, H, W)``.
 
-        With ``window``, and if ``windowed``, the layers after the last dilated one are computed for that
-        box alone, to the same values; the pixels outside are 0. Without, or if not ``windowed``, the whole
-        prediction.
+        With ``window``, and if ``windowed``, the layers after the last dilated one are computed only for that box, with
+        the same values there; pixels outside are 0. Otherwise the whole prediction is computed.
         """
         features = torch.cat([masked_image, mask], 1) if self.mask_channel else masked_image
         features = self.encoder(features)
@@ -118,15 +117,14 @@ class Generator(nn.Module):
         return F.pad(self._image(self._decode(features, window)), pads)
 
     def _image(self, features: Tensor) -> Tensor:
-        """The last maps as an image in 0..1."""
+        """Converts the last maps to an image in 0..1."""
         return features.sigmoid() if self.output == "sigmoid" else (features.tanh() + 1) / 2
 
     def _decode(self, features: Tensor, window: Box) -> Tensor:
-        """The decoder's maps in ``window`` alone: ``(B, 3, window.height, window.width)``.
+        """The decoder's maps in ``window``: ``(B, 3, window.height, window.width)``.
 
-        Every layer gets what the window needs of its input and pads it with zeros. Where that padding is
-        not the image's border it spoils the outermost outputs, which are exactly those that the next crop
-        takes off.
+        Every layer gets the part of its input that the window needs and pads it with zeros. If the padding is not the
+        image's border, it makes the outermost outputs wrong. The next crop removes exactly these.
         """
         wanted = [window]
         for layer in reversed(self.decoder):
@@ -141,9 +139,9 @@ class Generator(nn.Module):
 
 
 def needed(window: Box, layer: nn.Conv2d | nn.ConvTranspose2d) -> Box:
-    """The box of a layer's input that ``window`` of its output depends on; it may reach into the padding.
+    """The box of a layer's input that ``window`` of its output depends on. It may include padding.
 
-    The layer is a convolution of stride 1, or a transposed one of any stride.
+    The layer is a convolution of stride 1 or a transposed convolution of any stride.
     """
     top, bottom = _needed(window.top, window.bottom, layer)
     left, right = _needed(window.left, window.right, layer)
@@ -162,7 +160,7 @@ def _needed(start: int, stop: int, layer: nn.Conv2d | nn.ConvTranspose2d) -> tup
 
 
 def _crop(features: Tensor, have: Box, want: Box) -> tuple[Tensor, Box]:
-    """What features that cover box ``have`` hold of box ``want``, and the box that this is."""
+    """Crops features that cover box ``have`` to the part of ``want`` in them. Returns them and their box."""
     top, left = max(have.top, want.top), max(have.left, want.left)
     height = min(have.bottom, want.bottom) - top
     width = min(have.right, want.right) - left

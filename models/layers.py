@@ -1,4 +1,4 @@
-"""What the networks share: the convolution block, first weights, down-sampling."""
+"""Shared by the networks: the convolution block, first weights, down-sampling."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 def halvings(image_side: int) -> int:
     """How many halvings take ``image_side`` to 4: six for the paper's 256 px.
 
-    Raises ValueError unless it is a power of two from 16 to 256: the networks that end in maps of a fixed
-    size have no others.
+    Raises ValueError unless it is a power of two from 16 to 256, which networks that end in maps of a fixed size need.
     """
     if image_side.bit_count() != 1 or not 16 <= image_side <= 256:
         raise ValueError(f"image_side: {image_side} is not a power of two from 16 to 256")
@@ -38,7 +37,7 @@ def halvings(image_side: int) -> int:
 
 
 def channels(published: int, width: float) -> int:
-    """The number of maps of a layer that has ``published`` at width 1; never fewer than four."""
+    """The number of maps of a layer that has ``published`` maps at width 1; at least 4."""
     return max(4, round(published * width))
 
 
@@ -58,7 +57,7 @@ def block(
     """A convolution, its norm, its activation, in this order (READING R4).
 
     ``(B, inputs, H, W)`` to ``(B, outputs, H / stride, W / stride)``, or times ``stride`` if transposed.
-    ``padding`` is what makes the sizes so, where none is given. The convolution is item 0.
+    The default ``padding`` gives these sizes. The convolution is item 0.
     """
     if padding is None:
         padding = (kernel - stride + 1) // 2 if transposed else dilation * (kernel - 1) // 2
@@ -77,13 +76,13 @@ def block(
 
 @torch.no_grad()
 def initialise(module: nn.Module, generator: torch.Generator, std: float | None = None) -> None:
-    """Draw all first weights of ``module`` from ``generator`` alone, in the order of registration.
+    """Draws all first weights of ``module`` from ``generator``, in the order of registration.
 
-    Convolutions and linear layers: N(0, std), or where no ``std`` is given He 2015, eq. (10): N(0, 2 /
-    fan_in), for the ReLU family whatever the activation. The fan-in of a transposed convolution is the
-    number of terms in one of its outputs, inputs x kernel area / stride area. Biases are 0, norms 1 and 0.
+    Convolutions and linear layers: N(0, std). Without ``std``, N(0, 2 / fan_in) for every activation (He 2015, eq. 10).
+    The fan-in of a transposed convolution is the number of terms in one of its outputs: inputs x kernel area / stride
+    area. Biases are 0; norms have weight 1 and bias 0.
 
-    Raises TypeError if a part of ``module`` has weights of another type.
+    Raises TypeError if ``module`` contains a layer of another type with weights.
     """
     for part in module.modules():
         own = dict(part.named_parameters(recurse=False))
@@ -100,7 +99,7 @@ def initialise(module: nn.Module, generator: torch.Generator, std: float | None 
 
 
 def _fan_in(part: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> float:
-    """The number of products that are summed in one output of ``part``."""
+    """The number of products in the sum of one output."""
     if isinstance(part, nn.Linear):
         return part.in_features
     terms = part.in_channels // part.groups * math.prod(part.kernel_size)
@@ -110,10 +109,9 @@ def _fan_in(part: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> float:
 def downsample(image: Tensor, factor: int, kind: Downsample) -> Tensor:
     """``image (B, C, H, W)`` down to ``(B, C, H / factor, W / factor)``; ``factor`` is a power of two.
 
-    READING R9. ``avgpool3``: pix2pixHD's 3x3 average pool of stride 2, padding not counted, once for each
-    halving. ``area``: the mean of each square. ``bilinear``: a triangle filter, as
-    ``F.interpolate(antialias=True)``, whose gradient torch cannot compute deterministically on CUDA. ``none``: it stays
-    as it is.
+    READING R9. ``avgpool3``: pix2pixHD's 3x3 average pool of stride 2, padding not counted, once per halving. ``area``:
+    the mean of each square. ``bilinear``: the triangle filter of ``F.interpolate(antialias=True)``, written as a matrix
+    product because torch's own gradient is not deterministic on CUDA. ``none``: no change.
     """
     if kind == "none":
         return image

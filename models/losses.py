@@ -1,4 +1,4 @@
-"""The losses: reconstruction (eq. 1) and adversarial (eqs. 2, 3, and two more), without the weights of eq. (8)."""
+"""Losses: reconstruction (eq. 1) and adversarial (eqs. 2 and 3, and two more), without the weights of eq. (8)."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def reconstruction(
 ) -> Tensor:
     """L_r of eq. (1), a scalar: squared error in the hole; images ``(B, 3, H, W)``, mask ``(B, 1, H, W)``.
 
-    READING R12. ``mean``: over the hole's elements. ``sum``: over each image's hole, then the batch's mean.
-    ``weight_map (B, 1, H, W)`` multiplies the errors; the divisor stays as it is. ``norm``: squared or absolute.
+    READING R12. ``mean``: over the elements of the hole. ``sum``: over each image's hole, then the mean of the batch.
+    ``weight_map (B, 1, H, W)`` multiplies the errors but not the divisor. ``norm``: squared or absolute errors.
     """
     weight = mask if weight_map is None else mask * weight_map
     error = prediction - image
@@ -31,22 +31,22 @@ def reconstruction(
 
 
 def discounted(mask: Tensor, gamma: float) -> Tensor:
-    """Yu 2018, section 3.2: ``gamma`` to the power of a pixel's distance from what is known, ``(B, 1, H, W)``.
+    """``gamma`` to the power of a pixel's distance from the known pixels, ``(B, 1, H, W)``: Yu 2018, section 3.2.
 
-    The distance counts rings, 1 at the hole's edge. Outside of the hole of ``mask (B, 1, H, W)``: 1.
+    The distance counts rings, from 1 at the hole's edge. Outside of the hole of ``mask (B, 1, H, W)`` the result is 1.
     """
     weights, inside = torch.ones_like(mask), mask > 0.5
     for _ in range(max(mask.shape[-2:])):  # no hole has more rings
         if not inside.any():
             break
         weights = torch.where(inside, weights * gamma, weights)
-        inside = _less_a_ring(inside)
+        inside = _eroded(inside)
     return weights
 
 
-def _less_a_ring(inside: Tensor) -> Tensor:
-    """A hole, ``(B, 1, H, W)`` booleans, less the pixels that have a known one among their eight neighbours."""
-    around = F.pad(inside, (1, 1, 1, 1), value=True)  # beyond the image nothing is known
+def _eroded(inside: Tensor) -> Tensor:
+    """A hole, ``(B, 1, H, W)`` booleans, without the pixels that have a known one among their eight neighbours."""
+    around = F.pad(inside, (1, 1, 1, 1), value=True)  # nothing is known outside of the image
     rows = around[..., :-2, :] & around[..., 1:-1, :] & around[..., 2:, :]
     return rows[..., :-2] & rows[..., 1:-1] & rows[..., 2:]
 
@@ -74,7 +74,7 @@ class JS:
 
 @dataclass(frozen=True)
 class WGAN:
-    """The loss of eq. (3), Arjovsky 2017: no sigmoid, no logarithm; the critic's weights must be clipped."""
+    """The loss of eq. (3), Arjovsky 2017: no sigmoid and no logarithm. The critic's weights must be clipped."""
 
     version: ClassVar[int] = 1
 
@@ -89,7 +89,7 @@ class WGAN:
 
 @dataclass(frozen=True)
 class WGANGP(WGAN):
-    """The loss of eq. (3) for a critic whose gradient is penalised in place of clipped weights: Gulrajani 2017."""
+    """The loss of eq. (3) with a gradient penalty instead of clipped weights: Gulrajani 2017."""
 
     version: ClassVar[int] = 1
 
@@ -120,14 +120,14 @@ LOSSES: dict[str, type[JS] | type[WGAN] | type[LSGAN]] = {
 def gradient_penalty(
     score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor, mask: Tensor
 ) -> Tensor:
-    """How far the slope of ``score`` is from 1 between ``real`` and ``fake (B, 3, H, W)``, a scalar.
+    """Mean squared difference from 1 of the slope of ``score`` between ``real`` and ``fake (B, 3, H, W)``, a scalar.
 
-    Gulrajani 2017, algorithm 1; the gradient is taken in the hole of ``mask (B, 1, H, W)`` alone, for nothing else
-    is repaired: Yu 2018, eq. (4). ``mix (B,)`` in 0..1: where between the two each image is.
+    Gulrajani 2017, algorithm 1. The gradient is taken only in the hole of ``mask (B, 1, H, W)``: nothing else is
+    repaired, Yu 2018, eq. (4). ``mix (B,)`` in 0..1: the point between ``fake`` (0) and ``real`` (1).
     """
     between = torch.lerp(fake, real, mix[:, None, None, None]).requires_grad_()
     scores = score(between)
-    each = scores.flatten(1).mean(1) if scores.dim() > 1 else scores  # a patch critic has several
+    each = scores.flatten(1).mean(1) if scores.dim() > 1 else scores  # a patch critic gives several per image
     (slope,) = torch.autograd.grad(each.sum(), between, create_graph=True)
     size = ((slope * mask).square().sum((1, 2, 3)) + 1e-12).sqrt()  # the root of 0 has no gradient
     return (size - 1).square().mean()
@@ -135,7 +135,7 @@ def gradient_penalty(
 
 @torch.no_grad()
 def clip_(parameters: Iterable[nn.Parameter], bound: float) -> None:
-    """Clip weights to -bound..bound in place (Arjovsky 2017, algorithm 1, line 7; READING R14)."""
+    """Clips weights to -bound..bound in place (Arjovsky 2017, algorithm 1, line 7; READING R14)."""
     weights: list[Tensor] = list(parameters)
     torch._foreach_clamp_min_(weights, -bound)
     torch._foreach_clamp_max_(weights, bound)
@@ -143,7 +143,7 @@ def clip_(parameters: Iterable[nn.Parameter], bound: float) -> None:
 
 @torch.no_grad()
 def share_at_bound(parameters: Iterable[nn.Parameter], bound: float) -> Tensor:
-    """The share of weights, a scalar in 0..1 on their device, that stand at ``bound`` or beyond."""
+    """The share of weights whose size is ``bound`` or more: a scalar in 0..1, on their device."""
     weights = list(parameters)
     at_bound = torch.stack([(weight.abs() >= bound).sum() for weight in weights]).sum()
     return at_bound / sum(weight.numel() for weight in weights)

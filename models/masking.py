@@ -1,6 +1,6 @@
 """Masks, holes and windows. One polarity: a mask is ``(B, 1, H, W)`` and 1 is the hole.
 
-Other people's masks are converted where they enter; ``1 - mask`` is written in this file only.
+Masks from outside are converted when they are read. ``1 - mask`` is written in this file only.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ def center_box(side: int) -> Box:
 
 
 def window_of(box: Box, side: int) -> Box:
-    """The local critic's window: a square of half the side about the hole's middle, moved inside the image.
+    """The local critic's window: a square of half the side, centred on the hole and moved inside the image.
 
-    READING R22. The window of the central hole is the hole itself; of a hole that is no box, that of its bounding box.
+    READING R22. The window of the central hole is the hole itself. ``box`` is the bounding box of a hole of any shape.
     """
     half = side // 2
     top = min(max(box.top + (box.height - half) // 2, 0), side - half)
@@ -56,7 +56,7 @@ def window_of(box: Box, side: int) -> Box:
 
 
 def bounding_box(hole: NDArray[np.bool_]) -> Box:
-    """The least box that holds all of a hole, ``(H, W)`` booleans. Raises ValueError where there is none."""
+    """The bounding box of a hole, ``(H, W)`` booleans. Raises ValueError if the hole is empty."""
     rows, columns = (np.flatnonzero(hole.any(axis)) for axis in (1, 0))
     if not len(rows):
         raise ValueError("the hole is empty")
@@ -65,7 +65,7 @@ def bounding_box(hole: NDArray[np.bool_]) -> Box:
 
 
 def mask_of(boxes: Sequence[Box], side: int, device: torch.device | str | None = None) -> Tensor:
-    """The mask of one rectangular hole an image: ``(B, 1, side, side)``, 1 in the hole, else 0."""
+    """The mask of one rectangular hole per image: ``(B, 1, side, side)``, 1 in the hole, 0 elsewhere."""
     mask = torch.zeros(len(boxes), 1, side, side)
     for plane, box in zip(mask, boxes, strict=True):
         plane[:, *box.slices] = 1
@@ -73,7 +73,7 @@ def mask_of(boxes: Sequence[Box], side: int, device: torch.device | str | None =
 
 
 def known(mask: Tensor) -> Tensor:
-    """1 where the image is known, 0 in the hole. Shape of ``mask``."""
+    """1 where the image is known, 0 in the hole. Same shape as ``mask``."""
     return 1 - mask
 
 
@@ -87,7 +87,7 @@ def erase(image: Tensor, mask: Tensor, fill: float | Tensor) -> Tensor:
 
 
 def composite(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """``prediction`` in the hole, ``image`` elsewhere, to the bit: ``(B, 3, H, W)``, mask ``(B, 1, H, W)``.
+    """``prediction`` in the hole, exactly ``image`` elsewhere: ``(B, 3, H, W)``, mask ``(B, 1, H, W)``.
 
     No gradient reaches the prediction's known pixels.
     """

@@ -1,7 +1,7 @@
 """The kinds of holes (READING R22): the central square, random boxes, free-form strokes, masks from files.
 
-A kind is options that can draw holes from a random generator, so that the same generator gives the same holes whoever
-asks. Holes are ``(count, side, side)`` booleans, true in the hole.
+A kind is a set of options that draws holes from a random generator: the same generator gives the same holes. Holes are
+``(count, side, side)`` booleans, true in the hole.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Center(Options):
     kind: Literal["center"] = "center"
 
     def draw(self, rng: np.random.Generator, count: int, side: int) -> Holes:
-        """The same square every time, and the same array."""
+        """Returns the same read-only array every time."""
         return _central(count, side)
 
 
 class RandomBox(Options):
-    """One box an image, its sides drawn between ``smallest`` and ``largest`` of the image's, its place anywhere."""
+    """One box per image at a random place. Its sides are random between ``smallest`` and ``largest`` of the image's."""
 
     version: ClassVar[int] = 2
     kind: Literal["random_box"] = "random_box"
@@ -46,7 +46,7 @@ class RandomBox(Options):
         return self
 
     def draw(self, rng: np.random.Generator, count: int, side: int) -> Holes:
-        """Boxes as GLCIC's are: Iizuka 2017, section 3.3, by default of 1/4 to 1/2 of the side."""
+        """Draws boxes like GLCIC (Iizuka 2017, section 3.3), by default of 1/4 to 1/2 of the side."""
         least, most = max(1, round(self.smallest * side)), max(1, round(self.largest * side))
         holes = np.zeros((count, side, side), bool)
         for hole in holes:
@@ -57,10 +57,9 @@ class RandomBox(Options):
 
 
 class FreeForm(Options):
-    """Brush strokes that turn at random, as in later work (Yu 2019, appendix): all lengths are shares of the side.
+    """Brush strokes that turn at random, as in later work (Yu 2019, appendix). All lengths are shares of the side.
 
-    Strokes are added until the hole covers ``smallest`` of the image; one that would take it beyond ``largest`` is
-    left out.
+    Strokes are added until the hole covers ``smallest`` of the image. One that would exceed ``largest`` is skipped.
     """
 
     version: ClassVar[int] = 1
@@ -80,7 +79,7 @@ class FreeForm(Options):
         return self
 
     def draw(self, rng: np.random.Generator, count: int, side: int) -> Holes:
-        """Holes one by one."""
+        """Draws holes one by one."""
         return np.stack([self._hole(rng, side) for _ in range(count)])
 
     def _hole(self, rng: np.random.Generator, side: int) -> Holes:
@@ -91,11 +90,11 @@ class FreeForm(Options):
             if joined.mean() <= self.largest:
                 hole = joined
             else:
-                turns = max(turns - 1, 0)  # ever shorter, down to a dab of the brush
+                turns = max(turns - 1, 0)  # shorter each time, down to a single brush mark
         return hole
 
     def _stroke(self, rng: np.random.Generator, side: int, turns: int) -> Holes:
-        """A line of round brush marks that turns ``turns`` times at most, within the image."""
+        """A line of round brush marks inside the image, with at most ``turns`` turns."""
         radius = max(self.brush * side / 2, 0.5)
         corners = [rng.uniform(0, side - 1, size=2)]
         for _ in range(int(rng.integers(0, turns, endpoint=True))):
@@ -109,9 +108,9 @@ class FreeForm(Options):
 
 
 class Files(Options):
-    """Masks from files in ``root``, of the images' size, drawn at random, each as often as another.
+    """Masks from files in ``root``, of the images' size, drawn uniformly at random.
 
-    ``hole`` says which of a file's two values is the hole: people differ. ``study.data.holes`` packs and draws them.
+    ``hole``: which of a file's two values is the hole. ``study.data.holes`` packs and draws the masks.
     """
 
     version: ClassVar[int] = 1
@@ -125,14 +124,14 @@ _OURS = frozenset(MASKS)
 
 
 class PluginMask(Options):
-    """A kind that a plugin adds to ``MASKS``: options with a ``kind`` of their own and ``draw``, as those above."""
+    """Base of a kind that a plugin adds to ``MASKS``: options with their own ``kind`` and ``draw``."""
 
     version: ClassVar[int] = 1
     registry: ClassVar[dict[str, type[Options]]] = MASKS
     kind: str
 
     def draw(self, rng: np.random.Generator, count: int, side: int) -> Holes:
-        """Holes, ``(count, side, side)``, each with a hole and known pixels around it."""
+        """Draws holes, ``(count, side, side)``. Each has hole pixels and known pixels."""
         raise AssertionError(f"{type(self).__name__} does not say how it draws")
 
     @model_validator(mode="wrap")
@@ -141,13 +140,10 @@ class PluginMask(Options):
         return handler(value) if cls is not PluginMask else MASKS[value["kind"]].model_validate(value)
 
 
-def _kind_of(value: Any) -> str | None:
-    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if isinstance(kind, str) else None
-
-
 def _tag(value: Any) -> str | None:
-    kind = _kind_of(value)
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    if not isinstance(kind, str):
+        return None
     return "plugin" if kind in MASKS and kind not in _OURS else kind
 
 
@@ -176,4 +172,5 @@ def _near(start: NDArray[np.float64], stop: NDArray[np.float64], side: int) -> N
     rows, columns = np.mgrid[:side, :side] - start[:, None, None]
     along = stop - start
     share = ((rows * along[0] + columns * along[1]) / max(along @ along, 1e-12)).clip(0, 1)
-    return np.hypot(rows - share * along[0], columns - share * along[1])
+    distances: NDArray[np.float64] = np.hypot(rows - share * along[0], columns - share * along[1])
+    return distances

@@ -1,7 +1,7 @@
-"""What a method is: its networks, losses, weights, optimisers and the stages of its training.
+"""Descriptions of methods: networks, losses, weights, optimisers and training stages.
 
-A method is *described* here, never built: every description is plain data (pydantic models that turn into JSON and
-back), so that a stage of training can be named by what it reads. ``study.training.loop`` builds from it and trains.
+A description is plain data (pydantic models that convert to JSON and back), so the key of a training stage can name all
+that it depends on. ``study.training`` builds the networks from it and trains them.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Part = dict[str, Any]
 StageName = Literal["pretrain", "critic", "joint", "fit"]
 
 STAGES: tuple[StageName, ...] = ("pretrain", "critic", "joint")
-"""The three parts of the paper's training (section 4), in order. What trains itself has one of its own, ``fit``."""
+"""The three parts of the paper's training (section 4), in order. A method that trains itself has one, ``fit``."""
 
 
 class Optimizer(Options):
-    """An optimiser by its torch name. ``betas`` belong to Adam; what is not said is torch's default."""
+    """An optimiser by its torch name, with torch's defaults. ``betas`` are Adam's."""
 
     kind: Literal["adam", "rmsprop", "adadelta"]
     lr: Positive
@@ -43,28 +43,28 @@ class Optimizer(Options):
 
 
 class Rate(Options):
-    """A stage's learning rate: ``lr``, and from the share ``drop_after`` of its steps on, ``drop_to`` times it."""
+    """A stage's learning rate: ``lr``, and ``drop_to`` times ``lr`` after the share ``drop_after`` of its steps."""
 
     lr: Positive
     drop_after: Share = 1.0
     drop_to: Positive = 1.0
 
     def at(self, step: int, steps: int) -> float:
-        """The rate of step ``step`` (from 0) of ``steps``."""
+        """The rate at ``step`` (from 0) of ``steps``."""
         return self.lr * self.drop_to if step >= self.drop_after * steps else self.lr
 
     @property
     def constant(self) -> bool:
-        """Whether the rate does not depend on how many steps the stage has."""
+        """True if the rate does not depend on the stage's number of steps."""
         return self.drop_after >= 1 or self.drop_to == 1
 
 
 class Recipe(Options):
-    """A loss with the norm, the optimiser and the bound that were proposed with it (READING R8, R14, R15)."""
+    """A loss with the norm, optimiser and clipping bound that were proposed with it (READING R8, R14, R15)."""
 
     kind: str = reading(..., "R15", "the adversarial loss, by its name in models.losses.LOSSES", paper="wgan")
     form: Literal["non_saturating", "saturating"] | None = reading(
-        None, "R15", "what the generator minimises under the JS loss (non_saturating where nothing is said)"
+        None, "R15", "what the generator minimises under the JS loss (default: non_saturating)"
     )
     norm: Literal["none", "batch", "layer"] = reading("none", "R8", "normalisation inside the critics")
     optimizer: Optimizer = reading(..., "R14, R16", "the critics' optimiser")
@@ -77,7 +77,7 @@ class Recipe(Options):
     @field_validator("kind")
     @classmethod
     def _is_a_loss(cls, kind: str) -> str:
-        if kind not in LOSSES:  # a loss of a plugin is listed only while its study is read
+        if kind not in LOSSES:  # not a Literal: plugins add losses
             expected = ", ".join(f"'{name}'" for name in LOSSES)
             raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
         return kind
@@ -102,7 +102,7 @@ class Recipe(Options):
 
 
 class Steps(Options):
-    """Updates in each stage: of G, of every critic while G is frozen, of everything together."""
+    """Updates in each stage: of G, of every critic while G is frozen, of all networks."""
 
     pretrain: Annotated[int, Field(ge=1)] = 20_000
     critic: Annotated[int, Field(ge=1)] = 10_000
@@ -110,16 +110,16 @@ class Steps(Options):
 
     @property
     def generator(self) -> int:
-        """Updates of G in all stages: the budget that every trained method gets."""
+        """Updates of G in all stages. Every trained method gets this budget."""
         return self.pretrain + self.joint
 
 
 class Reconstruction(Options):
-    """L_r: by default eq. (1). What the baselines' own losses have more is off where nothing is said.
+    """L_r, by default eq. (1). The other terms belong to the baselines and are off by default.
 
-    ``edge`` and ``edge_weight``: a band along the hole's inner edge that counts more (Pathak 2016). ``discount``: an
-    error counts ``discount`` to the power of its distance from the known pixels; ``known``: the weight of the error
-    outside of the hole; ``coarse``: that of a coarse prediction's errors, where the generator makes one (Yu 2018).
+    ``edge``, ``edge_weight``: width (px) and weight of a band inside the hole's edge (Pathak 2016). ``discount``: an
+    error counts ``discount`` to the power of its distance from the known pixels (Yu 2018). ``known``: the weight of the
+    error outside of the hole. ``coarse``: the weight of the errors of a coarse prediction (Yu 2018).
     """
 
     norm: Literal["l2", "l1"] = "l2"
@@ -136,7 +136,7 @@ Fill = Literal["zero", "mean", "noise"] | Annotated[list[Share], Field(min_lengt
 
 
 class Critic(Options):
-    """One critic of a method: its network (which holds its views), its recipe, and its weight in eq. (8)."""
+    """One critic of a method: its network (which includes its views), its recipe, and its weight in eq. (8)."""
 
     network: Part
     recipe: Recipe
@@ -147,9 +147,9 @@ class Critic(Options):
 
 
 class Method(Options):
-    """A method, described: what ``study.plan.graph`` cuts into stages and ``study.training.loop`` trains.
+    """A method's description, from which ``study.plan.planner`` makes stages and ``study.training`` trains.
 
-    ``stages`` are those that the method has; the updates of G of a stage that it lacks are made in ``joint``.
+    ``stages``: the stages of the method. ``joint`` also has the updates of G of the stages that are not listed.
     """
 
     generator: Part
@@ -163,14 +163,14 @@ class Method(Options):
 
 
 class Trained(Options):
-    """The options that every trained method has (section 4): budget, batch, holes, flips."""
+    """Options of every trained method (section 4): budget, batch size, holes, flips."""
 
     trained: ClassVar[bool] = True
     central_only: ClassVar[bool] = False
-    """Whether the method repairs the central square alone."""
+    """True if the method can repair only the central square."""
 
     as_published: ClassVar[bool] = False
-    """Whether the options' defaults are the method's own paper's, so that another value departs from that."""
+    """True if the defaults are those of the method's own paper, so that another value is a departure."""
 
     batch: Annotated[int, Field(ge=1)] = 32
     steps: Steps = Steps()
@@ -182,15 +182,12 @@ class Trained(Options):
     log_every: Annotated[int, Field(ge=1)] = 200
 
     def method(self, image_size: int) -> Method:
-        """The method that these options describe, for images of ``image_size`` pixels.
-
-        Raises ValueError where they cannot go together.
-        """
+        """Describes the method for images of ``image_size`` pixels. Raises ValueError if options conflict."""
         raise AssertionError(f"{type(self).__name__} does not say what it trains")
 
 
 class Training(Protocol):
-    """What a method with a training of its own is given: the images, and the batches that every method gets."""
+    """The argument ``training`` of ``Fitted.fit``: the images, and the batches that every method gets."""
 
     seed: int
     image_size: int
@@ -198,31 +195,31 @@ class Training(Protocol):
     """The training part, (N, H, W, 3)."""
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """One batch a step, as many steps as every method's generator has updates: images (B, 3, H, W) in 0..1, masks
-        (B, 1, H, W), 1 = hole, and masked images (B, 3, H, W), on the network's device."""
+        """Yields one batch per step, for as many steps as every method's generator has updates: images (B, 3, H, W) in
+        0..1, masks (B, 1, H, W), 1 = hole, and masked images (B, 3, H, W), on the network's device."""
 
     def log(self, **terms: Tensor | float) -> None:
-        """Notes a step's terms by name: the report draws them, and one that is not finite ends the run as diverged."""
+        """Logs a step's terms by name for the report's curves. A term that is not finite ends the run as diverged."""
 
 
 class Fitted(Trained):
-    """A method that does not fit the three stages: no critic, or a training of its own, which ``fit`` is.
+    """Base of a method that does not fit the three stages. It trains itself in ``fit``.
 
-    ``generator`` names the network that it trains, a part of ``GENERATORS`` with its options.
+    ``generator`` gives the network to train: its name in ``GENERATORS`` as ``kind``, and its options.
     """
 
     version: ClassVar[int] = 1
 
     def generator(self, image_size: int) -> Part:
-        """The network, for images of ``image_size`` pixels. Raises ValueError where it cannot be built for them."""
+        """The network for images of ``image_size`` pixels. Raises ValueError if it cannot be built for this size."""
         raise AssertionError(f"{type(self).__name__} does not say what it trains")
 
     def fit(self, network: nn.Module, training: Training) -> None:
-        """Trains the network. Its first weights are drawn, torch's random numbers are seeded."""
+        """Trains the network. It has its first weights, and torch's random numbers are seeded."""
         raise AssertionError(f"{type(self).__name__} does not say how it trains")
 
     def method(self, image_size: int) -> Method:
-        """The network, and one stage."""
+        """Describes the network and one stage, ``fit``."""
         return Method(
             generator=self.generator(image_size),
             optimizer=Optimizer(kind="adam", lr=1.0),  # fit has its own
@@ -235,7 +232,7 @@ class Fitted(Trained):
 
 
 class Filler(Options):
-    """A classical method that is not trained; ``images``: on how many test images (all, where nothing is said)."""
+    """A classical method that is not trained. ``images``: how many test images it repairs (default: all)."""
 
     trained: ClassVar[bool] = False
     filler: ClassVar[str]

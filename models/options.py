@@ -11,16 +11,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Options(BaseModel):
-    """Base of all options: frozen, strict, and without unknown keys."""
+    """Base of all options: frozen and strict. Unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def reading(default: Any, number: str, meaning: str, *, paper: Any = None, **limits: Any) -> Any:
-    """An option that the paper leaves open or contradicts: a named reading, listed in every report.
+    """Declares an option that the paper leaves open or contradicts. Every report lists these readings.
 
-    ``paper`` is the literal text's value where it has one; a run with another value is listed as a departure. (Of a
-    baseline, the text is its own paper's.)
+    ``paper``: the value in the literal text, if it has one. A run with another value is listed as a departure. For a
+    baseline, the text is its own paper.
     """
     extra = {"reading": number, "paper": paper}
     return Field(default=default, description=meaning, json_schema_extra=extra, **limits)

@@ -13,14 +13,14 @@ from models.method import STAGES, Critic, Fill, Method, Optimizer, Rate, Recipe,
 from models.options import Options, Positive, reading
 
 MULTISCALE = ("half", "quarter", "eighth")
-"""The views of D_m1 and D_m2, and of the third one that section 5 speaks of, in the order in which they are added."""
+"""The views of D_m1, D_m2 and the third one that section 5 mentions, in the order in which they are added."""
 
 ADAM = Optimizer(kind="adam", lr=2e-4, betas=[0.5, 0.999])
 WGAN = Recipe(kind="wgan", clip=0.01, optimizer=Optimizer(kind="rmsprop", lr=5e-5))
 
 
 class Weights(Options):
-    """The weights of eq. (8), by the critic's view: lambda_1 to lambda_4, and one for a third multi-scale critic."""
+    """The weights of eq. (8) by view: lambda_1 to lambda_4, and one for a third multi-scale critic."""
 
     local: Positive = 0.001
     global_: Positive = Field(default=0.001, alias="global")
@@ -34,25 +34,25 @@ class Weights(Options):
 
 
 class GeneratorOptions(Trained):
-    """Everything about the paper's generator and its reconstruction loss, as options."""
+    """Options of the paper's generator and its reconstruction loss."""
 
     norm: Literal["none", "batch", "instance"] = reading("batch", "R4", "normalisation inside the generator")
     output: Literal["sigmoid", "tanh"] = reading("sigmoid", "R4", "the generator's last activation")
-    mask_channel: bool = reading(True, "R1", "the generator sees the mask beside the masked image")
-    fill: Fill = reading("zero", "R2", "what stands in the hole of the generator's input", paper="zero")
+    mask_channel: bool = reading(True, "R1", "the generator sees the mask as well as the masked image")
+    fill: Fill = reading("zero", "R2", "what fills the hole in the generator's input", paper="zero")
     reduction: Literal["mean", "sum"] = reading(
         "mean", "R12", "L_r over the hole as a mean or, as eq. (1) is written, as a sum", paper="sum"
     )
     optimizer: Optimizer = reading(ADAM, "R16", "the generator's optimiser")
     dilated: bool = Field(
-        default=True, description="the d-conv rows of Table 1 have dilation 2, 4, 8, 16; else 1 (section 3.1)"
+        default=True, description="the d-conv rows of Table 1 have dilation 2, 4, 8, 16 (section 3.1); if false, 1"
     )
     rates: dict[Literal["pretrain", "joint"], Rate] = reading(
-        {}, "R16", "the generator's learning rate by stage, where it is not the optimiser's"
+        {}, "R16", "the generator's learning rate by stage, if it is not the optimiser's"
     )
 
     def described(self, image_size: int, critics: dict[str, Critic], stages: list[StageName]) -> Method:
-        """The paper's generator with these critics, trained in these stages."""
+        """Describes the paper's generator with these critics and stages."""
         generator: dict[str, Any] = {
             "kind": "mo_zhou",
             "image_side": image_size,
@@ -77,30 +77,33 @@ class GeneratorOptions(Trained):
 
 
 class CriticOptions(GeneratorOptions):
-    """What the paper's critics have in common."""
+    """Options of the paper's generator and critics."""
 
     loss: Recipe = Field(default=WGAN, description="a recipe: loss, norm, optimiser and clip that belong together")
     weights: Weights = reading(Weights(), "R13", "the weights of eq. (8)")
     critic_tables: Literal["printed", "exchanged"] = reading(
         "printed", "R6", "Tables 2 and 3 as printed, or with their captions exchanged", paper="printed"
     )
-    head: Literal["mean", "linear", "patch"] = reading("mean", "R7", "what makes a critic's last maps one score")
+    head: Literal["mean", "linear", "patch"] = reading("mean", "R7", "how a critic's last maps become a score")
     downsample: Downsample = reading(
-        "avgpool3", "R9", "how images are down-sampled for the multi-scale critics; none, a control: they are not"
+        "avgpool3",
+        "R9",
+        "how images are down-sampled for the multi-scale critics; none, a control, keeps the full size",
     )
     critic_input: Literal["composite", "raw"] = reading(
         "composite", "R11", "the critics see the repaired image, or the generator's raw output", paper="raw"
     )
     real_window: Literal["same", "independent"] = reading("same", "R19", "where the local critic looks in real images")
     total_weight: Positive | None = Field(
-        default=None, description="what the weights of the critics in use are scaled to add up to; else they stay"
+        default=None, description="scale the weights of the critics in use to this sum; null keeps them"
     )
     three_stages: bool = Field(
-        default=True, description="section 4's three stages; else joint from the start, for as many updates of G"
+        default=True,
+        description="section 4's three stages; if false, joint from the start, with the same number of updates of G",
     )
 
     def with_critics(self, views: Sequence[str], image_size: int) -> Method:
-        """The paper's generator and its critics with these views, in its three stages or in the last alone."""
+        """Describes the generator with critics of these views, in three stages or in ``joint`` only."""
         scale = 1.0
         if self.total_weight is not None:
             scale = self.total_weight / sum(self.weights.of(view) for view in views)
@@ -108,7 +111,7 @@ class CriticOptions(GeneratorOptions):
         return self.described(image_size, critics, list(STAGES) if self.three_stages else ["joint"])
 
     def critic(self, view: str, image_size: int, scale: float) -> Critic:
-        """The paper's critic with this view, described by what it reads alone: so it is shared where it can be."""
+        """Describes the critic of a view by only the options that it reads, so that variants can share it."""
         network = {
             "kind": "mo_zhou",
             "view": view,
@@ -131,19 +134,19 @@ class CriticOptions(GeneratorOptions):
 
 
 class Proposed(CriticOptions):
-    """The proposed model: a local, a global and ``multiscale`` multi-scale critics (the paper has two)."""
+    """The proposed model: a local, a global and ``multiscale`` multi-scale critics. The paper has two of these."""
 
     multiscale: Annotated[int, Field(ge=0, le=3)] = Field(
         default=2, description="how many multi-scale critics: x2, x4 and, beyond the paper, x8 (READING R10)"
     )
 
     leave_out: Literal["none", "local", "global", "half", "quarter", "eighth"] = Field(
-        default="none", description="a critic that is left out, by its view"
+        default="none", description="the view of a critic to leave out"
     )
 
     @property
     def views(self) -> list[str]:
-        """What the critics in use look at."""
+        """The views of the critics in use."""
         views = ("local", "global", *MULTISCALE[: self.multiscale])
         return [view for view in views if view != self.leave_out]
 
@@ -154,13 +157,13 @@ class Proposed(CriticOptions):
         return self
 
     def method(self, image_size: int) -> Method:
-        """Sections 3 and 4, with the readings that these options name."""
+        """Describes the method of sections 3 and 4 with these readings."""
         return self.with_critics(self.views, image_size)
 
 
 class ReconstructionOnly(GeneratorOptions):
-    """The control that the paper lacks: its generator and L_r alone, for as many updates, in the same two stages."""
+    """A control that the paper lacks: its generator with L_r only, for as many updates, in the same two stages."""
 
     def method(self, image_size: int) -> Method:
-        """The paper's generator without critics."""
+        """Describes the paper's generator without critics."""
         return self.described(image_size, {}, ["pretrain", "joint"])

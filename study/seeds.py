@@ -1,6 +1,6 @@
-"""Every random number is a function of (seed, stream name, step): no global state, no `hash()`.
+"""Every random number is a function of (seed, stream name, step): no global state, no ``hash()``.
 
-So nothing depends on which other variants, critics or workers exist: runs pair, and a resumed run is exact.
+So nothing depends on which other variants, critics or workers exist: runs pair, and resumed runs are exact.
 """
 
 import hashlib
@@ -10,9 +10,9 @@ import numpy as np
 
 
 def seed_of(*parts: str | int) -> int:
-    """The seed, in 0..2**64 - 1, of the stream that `parts` names, such as `(2020, "flips", step)`.
+    """The seed, in 0..2**64 - 1, of the stream named by ``parts``, such as ``(2020, "flips", step)``.
 
-    `1` and `"1"` differ, and so do `("ab", "c")` and `("a", "bc")`. Raises `TypeError` for other kinds of parts.
+    ``1`` and ``"1"`` differ, and so do ``("ab", "c")`` and ``("a", "bc")``. Raises TypeError for parts of other types.
     """
     for part in parts:
         if type(part) not in (str, int):
@@ -22,5 +22,5 @@ def seed_of(*parts: str | int) -> int:
 
 
 def numpy_rng(*parts: str | int) -> np.random.Generator:
-    """NumPy's generator for the stream that `parts` names (see `seed_of`)."""
+    """NumPy's generator for the stream named by ``parts`` (see ``seed_of``)."""
     return np.random.Generator(np.random.PCG64(seed_of(*parts)))

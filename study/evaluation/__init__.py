@@ -1,1 +1,1 @@
-"""Evaluation: test images repaired and scored under the protocol."""
+"""Evaluation: repairs and scores test images under the protocol. Imports nothing."""

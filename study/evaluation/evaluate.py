@@ -1,17 +1,16 @@
-"""Evaluation: every test image under the protocol's hole, repaired and scored (``study.evaluation.scoring``).
+"""The evaluate stage: repairs every test image under the protocol's hole and scores it (``study.evaluation.scoring``).
 
-For a search, the same of the validation images under holes of their own (``part``): the test set is not opened.
+In a search, ``part`` is the validation images, with holes of their own, and the test set is not opened.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.masking import erase
@@ -26,20 +25,18 @@ from study.parts import registries
 from study.plan.graph import Stage
 from study.seeds import numpy_rng
 from study.store import Store
-from study.training.checkpoint import Watch, read_learner
+from study.training.checkpoint import MachineFacts, Watch, read_learner
 from study.training.learners import build, predict
-from study.training.loop import refuse_diverged
+from study.training.loop import inherit_divergence
 
 BATCH = 50
 
 Repair = Callable[[Tensor, Tensor], Tensor]
 
 
-def evaluate(
-    stage: Stage, store: Store, watch: Watch, *, device: torch.device, made: Callable[[], Mapping[str, Any]] = dict
-) -> None:
-    """Makes an evaluate stage: repairs the test images, composites, blends, scores each output in all regions."""
-    if refuse_diverged([stage], store):
+def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device, machine_facts: MachineFacts) -> None:
+    """Makes an evaluate stage: repairs the images, composites, blends, and scores each output in all regions."""
+    if inherit_divergence([stage], store):
         return
     packed = Packed(store.verified(stage.needs["data"]))
     protocol = stage.options["protocol"]
@@ -47,8 +44,8 @@ def evaluate(
     images = packed.part(part)
     draw = drawn_holes(protocol["mask"], stage.needs, store, packed.image_size)
     repair = repairer(stage, store, device)
-    filling = _filling(stage.options.get("fill", "zero"), packed, protocol["seed"], part, device)
-    scoring = Scoring(protocol, packed.names(part), stage.options.get("images"), _gathering(stage, part, device))
+    fill, noise = stage.options.get("fill", "zero"), (protocol["seed"], f"{part} noise")
+    scoring = Scoring(protocol, packed.names(part), stage.options.get("images"), perceptual(stage, part, device))
     started = time.monotonic()
     for start in range(0, len(scoring.chosen), BATCH):
         watch.progress(stage.key, start, len(scoring.chosen))
@@ -57,18 +54,21 @@ def evaluate(
         indices = scoring.chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
         mask = as_mask(holes_of(draw, protocol["seed"], indices, part), device)
-        masked_image = erase(image, mask, filling(indices))
+        colours = filling(fill, packed.mean, noise, indices.tolist(), packed.image_size, device)
+        masked_image = erase(image, mask, colours)
         with torch.inference_mode():
-            raw = repair(masked_image.clone(), mask.clone()).clamp(0, 1)  # a stranger's may write into what it is given
+            raw = repair(masked_image.clone(), mask.clone()).clamp(0, 1)  # a plugin may write into its inputs
         scoring.add(indices, image, mask, masked_image, raw)
     scoring.write(store.workspace(stage.key) / "files")
     seconds = round(time.monotonic() - started, 3)
-    told = {"warnings": warnings} if (warnings := scoring.warnings()) else {}
-    store.publish(stage.key, {"status": "finished", **told}, {"key": stage.key, "seconds": seconds, **made()})
+    outcome: dict[str, Any] = {"status": "finished"}
+    if warnings := scoring.warnings():
+        outcome["warnings"] = warnings
+    store.publish(stage.key, outcome, {"key": stage.key, "seconds": seconds, **machine_facts()})
 
 
 def repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
-    """What repairs masked images by their masks: a filler, or the generator of the stage's model. Raises Damaged."""
+    """The function that repairs masked images: a filler, or the stage's trained generator. Raises Damaged."""
     if name := stage.options.get("filler"):
         return registries.FILLERS[name]
     network = build(registries.GENERATORS, stage.options["generator"], device, stage.options["numerics"])
@@ -77,23 +77,22 @@ def repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
     return lambda masked_image, mask: predict(network, masked_image, mask)[-1]
 
 
-def _gathering(stage: Stage, part: str, device: torch.device) -> Gathering | None:
-    """What gathers the perceptual distances that the stage's key names; None where there are none."""
-    if not (wanted := stage.options.get("perceptual")):
+def perceptual(stage: Stage, part: str, device: torch.device) -> Gathering | None:
+    """Collects the perceptual distances that an evaluate stage asks for; None if it asks for none."""
+    if not (options := stage.options.get("perceptual")):
         return None
     truths = (stage.needs["data"], part)
-    return Gathering(wanted, stage.hints["perceptual"], device, seed=stage.options["protocol"]["seed"], truths=truths)
+    return Gathering(options, stage.hints["perceptual"], device, seed=stage.options["protocol"]["seed"], truths=truths)
 
 
-def _filling(fill: Fill, packed: Packed, seed: int, part: str, device: torch.device) -> Callable[[Any], Tensor | float]:
-    """What stands in the holes of a part's images with these indices: noise is a function of the image."""
+def filling(
+    fill: Fill, mean: Sequence[float], noise: tuple[int, str], indices: Iterable[int], side: int, device: torch.device
+) -> Tensor | float:
+    """What to put into the holes of images: one colour, or noise (B, 3, side, side).
+
+    ``noise``: the seed and the stream of the noise, which is a function of these and an image's index.
+    """
     if fill != "noise":
-        one = colour(fill, packed.mean, device)
-        return lambda _: one
-    shape = (3, packed.image_size, packed.image_size)
-
-    def noise(indices: NDArray[np.int64]) -> Tensor:
-        planes = [numpy_rng(seed, f"{part} noise", index).random(shape, dtype=np.float32) for index in indices.tolist()]
-        return torch.from_numpy(np.stack(planes)).to(device)
-
-    return noise
+        return colour(fill, mean, device)
+    planes = [numpy_rng(*noise, index).random((3, side, side), dtype=np.float32) for index in indices]
+    return torch.from_numpy(np.stack(planes)).to(device)

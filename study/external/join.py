@@ -5,7 +5,6 @@ The truth and the holes are the study's own: its packed test images under its pr
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from models.masking import erase
 from reports.analysis.naming import label
@@ -28,13 +26,13 @@ from study.data import Packed
 from study.data.files.pictures import Hole, Picture, picture
 from study.data.holes import as_mask, drawn_holes
 from study.errors import BadInput, shown, unknown
-from study.evaluation.evaluate import BATCH
+from study.evaluation.evaluate import BATCH, perceptual
+from study.evaluation.evaluation import Evaluation
 from study.evaluation.scoring import Scoring, holes_of
 from study.external import entries
 from study.external.entries import External
 from study.external.pairs import Found, Listed, Listener, Pair, checked, listed, silent, stems, together
-from study.external.score import COMPOSITES, Asked, Column, Scored, stacked
-from study.metrics.perceptual import Gathering
+from study.external.score import COMPOSITES, Asked, Scored, stacked
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Stage
 from study.running.machine import prepare
@@ -141,8 +139,8 @@ def score_into(asked: Asked, joining: Joining, *, device: str = "cpu", heard: Li
     replaced = _published(test, output, names, found, one, prepare(device), heard)
     about = {"into": str(joining.out), "run": one.run, "as": one.name, "data": one.data, "seed": one.seed}
     about |= {"folder": str(one.folder), "replaced": replaced}
-    columns, values = _stored(one.folder, pasted=found.pasted)
-    return Scored(names, columns, values, found, about)
+    evaluation = Evaluation.read(one.folder, without="raw" if found.pasted else "")
+    return Scored(names, evaluation.columns, evaluation.scores, found, about)
 
 
 def _published(
@@ -228,7 +226,7 @@ def _write(
 ) -> None:
     """Scores the outputs as an evaluation is scored, and writes what it writes."""
     draw, images = test.draw(), test.packed.part("test")
-    scoring = Scoring(test.protocol, test.packed.names("test"), None, _gathering(test, device))
+    scoring = Scoring(test.protocol, test.packed.names("test"), None, perceptual(test.stage, "test", device))
     there = set(names)
     scoring.chosen = np.array([place for place, name in enumerate(test.names) if name in there], np.int64)
     for start in range(0, len(scoring.chosen), BATCH):
@@ -239,20 +237,3 @@ def _write(
         raw = stacked([picture(output.content(test.names[index])) for index in indices.tolist()], device)
         scoring.add(indices, image, mask, erase(image, mask, 0.0), raw)
     scoring.write(folder)
-
-
-def _gathering(test: Test, device: torch.device) -> Gathering | None:
-    """What gathers the perceptual distances that the study's own runs have."""
-    if not (wanted := test.stage.options.get("perceptual")):
-        return None
-    truths = (test.stage.needs["data"], "test")
-    files = test.stage.hints["perceptual"]
-    return Gathering(wanted, files, device, seed=test.protocol["seed"], truths=truths)
-
-
-def _stored(folder: Path, *, pasted: bool) -> tuple[list[Column], NDArray[np.float64]]:
-    """What was written, less what is no output of the method."""
-    facts = json.loads((folder / "evaluation.json").read_text())
-    wide = load_file(folder / "scores.safetensors")["scores"]
-    keep = [place for place, (output, *_) in enumerate(facts["columns"]) if not (pasted and output == "raw")]
-    return [tuple(facts["columns"][place]) for place in keep], wide[:, keep]

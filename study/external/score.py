@@ -27,15 +27,14 @@ from study.data.files.pictures import Hole, Picture, picture
 from study.data.holes import as_mask
 from study.errors import BadInput
 from study.evaluation.evaluate import BATCH
+from study.evaluation.evaluation import Column
+from study.evaluation.scoring import scores_of
 from study.external.pairs import Found, Listed, Listener, Pair, checked, listed, paired, silent, together
 from study.metrics.perceptual import Gathering, Perceptual, find
 from study.running.machine import prepare
 
 BATCH_PIXELS = 2**18
 """Images of so many pixels together are scored at once: four of 256 px, which is quicker than more, and half a GiB."""
-
-Column = tuple[str, str, str]
-"""Output, region and metric."""
 
 QUANTILES = (0.05, 0.5, 0.95)
 
@@ -242,11 +241,7 @@ def _scored(outputs: Mapping[str, Tensor], image: Tensor, mask: Tensor | None) -
     if mask is None:
         every = metrics.score(outputs["raw"], image, torch.ones_like(image[:, :1]))
         return {("raw", region, name): values for (region, name), values in every.items() if region == "whole"}
-    return {
-        (kind, region, name): values
-        for kind, made in outputs.items()
-        for (region, name), values in metrics.score(made, image, mask).items()
-    }
+    return scores_of(outputs, image, mask)
 
 
 class _Read(NamedTuple):

@@ -6,18 +6,19 @@ import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from reports.analysis.frames import COLUMNS, Frames
 from reports.analysis.published import paper
 from reports.analysis.statistics import Comparison, compare
 from study.errors import unknown
+from study.evaluation.evaluation import Evaluation
 from study.external import entries
 from study.external.entries import External
 from study.plan.graph import Plan, Run, damaged
@@ -158,9 +159,9 @@ class _Evaluated:
         whose = {"run": one.run, "variant": one.name, "data": one.data, "seed": one.seed or 0}
         return cls(whose, one.folder, "raw" if one.pasted else "")
 
-    def facts(self) -> dict[str, Any]:
-        """What stands beside the scores."""
-        return read_facts(self.folder / "evaluation.json")
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        return Evaluation.read(self.folder, without=self.lacks)
 
 
 def _external(one: External) -> dict[str, Any]:
@@ -268,17 +269,14 @@ def _scores(evaluated: list[_Evaluated], groups: Mapping[str, Mapping[str, str]]
     """All scores; where it is known of any data set what its images belong to, with that as ``group``."""
     found = _Long("scores", *(["group"] if groups else []))
     for one in evaluated:
-        facts = json.loads((one.folder / "evaluation.json").read_text())
-        wide = load_file(one.folder / "scores.safetensors")["scores"]
-        keep = [place for place, (output, *_) in enumerate(facts["columns"]) if output != one.lacks]
-        wide, columns = wide[:, keep], [facts["columns"][place] for place in keep]
+        images, wide = one.evaluation.images, one.evaluation.scores
         image, column = (places.ravel() for places in np.indices(wide.shape))
-        names = zip(("output", "region", "metric"), zip(*columns, strict=True), strict=True)
+        names = zip(("output", "region", "metric"), zip(*one.evaluation.columns, strict=True), strict=True)
         texts: dict[str, Any] = {name: (values, column) for name, values in names}
         if groups:
             known = groups.get(one.whose["data"], {})
-            texts["group"] = ([known.get(name, name) for name in facts["images"]], image)
-        found.add(one.whose, wide.size, image=(facts["images"], image), value=wide.ravel(), **texts)
+            texts["group"] = ([known.get(name, name) for name in images], image)
+        found.add(one.whose, wide.size, image=(images, image), value=wide.ravel(), **texts)
     return found.frame()
 
 
@@ -295,12 +293,7 @@ def _groups(plan: Plan, records: Mapping[str, Any]) -> dict[str, dict[str, str]]
 
 def _distances(evaluated: list[_Evaluated]) -> pd.DataFrame:
     """The perceptual distances of whole sets of images, and what is lacking of those that were asked for."""
-    rows = [
-        {**one.whose, **row}
-        for one in evaluated
-        for row in one.facts().get("distances") or []
-        if row["output"] != one.lacks
-    ]
+    rows = [{**one.whose, **row} for one in evaluated for row in one.evaluation.distances or ()]
     return _frame("distances", rows).astype({"value": float, "spread": float})
 
 
@@ -364,7 +357,7 @@ def _trials(out: Path) -> pd.DataFrame:
 
 def _pictures(one: _Evaluated, kind: str) -> Iterator[dict[str, Any]]:
     """Of the ``kind`` 'pictures' or 'worst'."""
-    names: list[str] = one.facts().get(kind) or []
+    names = one.evaluation.pictures if kind == "pictures" else one.evaluation.worst
     for output, stack in _mapped(one.folder / f"{kind}.safetensors").items() if names else ():
         for image, pixels in zip(names, stack, strict=True) if output != one.lacks else ():
             yield {**one.whose, "image": image, "output": output, "pixels": pixels}

@@ -49,10 +49,10 @@ def make(keys: Sequence[str], plan: Plan, store: Store, watch: Watch, device: to
         elif kind in ("evaluate", "fit"):
             for stage in stages:
                 (evaluate if kind == "evaluate" else fit)(
-                    stage, store, watch, device=device, made=lambda: machine(device)
+                    stage, store, watch, device=device, machine_facts=lambda: machine(device)
                 )
         else:
-            train(stages, store, watch, device=device, made=lambda: machine(device))
+            train(stages, store, watch, device=device, machine_facts=lambda: machine(device))
 
 
 def _pack(stage: Stage, store: Store, watch: Watch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from safetensors.numpy import load_file
 
 from study.config.schema import Observer
 from study.errors import Interrupted
-from study.evaluation.scoring import PICTURES
+from study.evaluation.evaluation import PICTURES, Evaluation
 from study.plan.graph import Plan, Run
 from study.running.machine import versions
 from study.running.make import make
@@ -120,18 +119,12 @@ def _log_series(log: Log, role: str, key: str, store: Store) -> None:
 
 def _results(log: Log, folder: Path) -> dict[str, float]:
     """The mean of each score, and a strip of sample images for the record."""
-    facts = json.loads((folder / "evaluation.json").read_text())
-    scores = load_file(folder / "scores.safetensors")["scores"]
-    if facts["pictures"]:
+    evaluation = Evaluation.read(folder)
+    if evaluation.pictures:
         pictures = load_file(folder / "pictures.safetensors")
         strip = np.concatenate([np.concatenate(list(pictures[kind]), axis=1) for kind in PICTURES])
         with tempfile.TemporaryDirectory() as place:
             file = Path(place) / "samples.png"
             Image.fromarray(strip).save(file)
             log.artifact(file)
-    means = np.where(np.isfinite(scores), scores, np.nan)
-    return {
-        f"{metric} {region} {output}": float(np.nanmean(means[:, place]))
-        for place, (output, region, metric) in enumerate(facts["columns"])
-        if not np.isnan(means[:, place]).all()
-    }
+    return {f"{metric} {region} {output}": mean for (output, region, metric), mean in evaluation.means().items()}

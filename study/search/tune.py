@@ -28,12 +28,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
-from safetensors.numpy import load_file
 
 from study.config import space
 from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
-from study.evaluation.scoring import JUDGED
+from study.evaluation.evaluation import HOLE_PSNR, Evaluation
 from study.plan.graph import Plan, digest_of
 from study.plan.planner import make_plan
 from study.running import driver
@@ -482,9 +481,7 @@ class Tuner:
 
 def score(folder: Path) -> float:
     """The mean PSNR of the hole, dB, of an evaluate stage's composites; infinite ones are left out."""
-    columns = [tuple(column) for column in json.loads((folder / "evaluation.json").read_text())["columns"]]
-    values = load_file(folder / "scores.safetensors")["scores"][:, columns.index(JUDGED)]
-    return float(values[np.isfinite(values)].mean())
+    return Evaluation.read(folder).means().get(HOLE_PSNR, np.nan)
 
 
 def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:

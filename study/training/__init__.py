@@ -1,1 +1,1 @@
-"""Training: the paper's Algorithm 1, a step and its loop, checkpoints."""
+"""Training: the step of Algorithm 1, the loop around it, and its state and checkpoints."""

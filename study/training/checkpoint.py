@@ -1,6 +1,6 @@
-"""What a stage carries from step to step while it is made: networks with their optimisers, a log, a checkpoint.
+"""The state of a stage in training: networks with their optimisers, logged series, checkpoints.
 
-A stage is resumed from its last checkpoint and ends with the same bytes as an undisturbed one.
+A stage that is resumed from a checkpoint ends with the same bytes as one that was never interrupted.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,22 +21,25 @@ from torch import Tensor, nn
 from study.plan.graph import Stage
 from study.store import Damaged, Store, read_json, write_atomically
 
+MachineFacts = Callable[[], Mapping[str, Any]]
+"""Gives what to record about the machine, called when a stage is finished."""
+
 VANISHED, EXPLODED = 1e-4, 1e4
-"""Mean sizes of a critic's scores under and over which a warning is due: it does nothing, or too much."""
+"""Bounds of the mean size of a critic's scores, outside of which a warning is logged."""
 
 
 class Watch(Protocol):
-    """Who looks on while a stage is made."""
+    """Receives the progress of a stage, and can ask it to stop."""
 
     @property
     def stopping(self) -> bool:
-        """Whether to stop as soon as a checkpoint is written."""
+        """True to stop after the next checkpoint."""
 
     def progress(self, key: str, done: int, total: int) -> None:
-        """How far a stage is."""
+        """Receives the number of steps or images that are done."""
 
     def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
-        """Means of a stage's terms over the last steps up to ``step``."""
+        """Receives the means of a stage's terms over the log interval that ends at ``step``."""
 
 
 @dataclass(eq=False)
@@ -48,35 +51,35 @@ class Learner:
     optimizer: torch.optim.Optimizer
 
     def tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Weights and buffers, and the optimiser's state by ``parameter/entry``; on the CPU, contiguous."""
+        """Weights and buffers, and the optimiser's state by ``parameter/entry``: contiguous tensors on the CPU."""
         names: dict[Tensor, str] = {parameter: name for name, parameter in self.network.named_parameters()}
         state = {
             f"{names[parameter]}/{entry}": value
             for parameter, entries in self.optimizer.state.items()
             for entry, value in entries.items()
         }
-        return _stored(self.network.state_dict()), _stored(state)
+        return _on_cpu(self.network.state_dict()), _on_cpu(state)
 
-    def now_and_then(self) -> dict[str, Tensor]:
-        """Terms that are logged once an interval, not at each step."""
+    def interval_terms(self) -> dict[str, Tensor]:
+        """Terms that are logged once per interval instead of at every step."""
         return {}
 
     def load(self, weights: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
-        """Copies weights and the optimiser's state; nothing is shared with the source."""
+        """Copies weights and optimiser state. Nothing is shared with the source."""
         self.network.load_state_dict(weights)
         parameters = dict(self.network.named_parameters())
         self.optimizer.state.clear()
         for key, value in state.items():
             name, entry = key.rsplit("/", 1)
             parameter = parameters[name]
-            if value.dim():  # in the parameter's device and memory format; step counts stay on the CPU
+            if value.dim():  # on the parameter's device, in its memory format; step counts stay on the CPU
                 value = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
             self.optimizer.state[parameter][entry] = value.clone()
 
 
 @dataclass
 class Series:
-    """What is logged: means over ``every`` steps, read from the device once in as many."""
+    """The logged terms: means over ``every`` steps. Values are read from the device once per interval."""
 
     every: int
     steps: list[int] = field(default_factory=list)
@@ -84,12 +87,12 @@ class Series:
     pending: dict[str, list[Tensor]] = field(default_factory=dict)
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
-        """Notes one step's terms, without looking at them."""
+        """Adds the terms of one step without reading them from the device."""
         for name, value in terms.items():
             self.pending.setdefault(name, []).append(value.detach())
 
     def flush(self, step: int) -> tuple[dict[str, float], tuple[int, str] | None]:
-        """The means of what is pending, and the first step and term that is not finite, if one is."""
+        """Returns the means of the pending values, and the first step and term that are not finite, if any."""
         first: tuple[int, str] | None = None
         means = {}
         for name, values in self.pending.items():
@@ -105,15 +108,18 @@ class Series:
         return means, first
 
     def text(self) -> str:
-        """As published: ``{"step": [...], "terms": {name: [...]}}``."""
+        """The content of ``series.json``: ``{"step": [...], "terms": {name: [...]}}``."""
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         terms = {name: [row.get(name) for row in self.rows] for name in names}
         return json.dumps({"step": self.steps, "terms": terms}, sort_keys=True) + "\n"
 
 
 @dataclass(eq=False)
-class Making:
-    """One stage being made: its learners, its series, and the next step that it has to do."""
+class TrainingState:
+    """One stage in training: its learners, its series, and its next step (from 0).
+
+    ``diverged``: the step and the term of the first value that was not finite. ``seconds``: the time spent so far.
+    """
 
     stage: Stage
     store: Store
@@ -129,9 +135,9 @@ class Making:
         return self.store.workspace(self.stage.key) / "checkpoint.safetensors"
 
     def save(self, seconds: float = 0.0) -> None:
-        """Writes the checkpoint aside and renames it, so that a kill leaves the old or the new one.
+        """Writes a checkpoint, to a second file that is then renamed, so that a kill leaves the old or the new one.
 
-        ``seconds``: how long has been worked since the last. A stage that diverged is left where it was before.
+        ``seconds``: time since the last checkpoint. A stage that diverged keeps its last checkpoint.
         """
         self.seconds += seconds
         if self.diverged is not None:
@@ -152,38 +158,40 @@ class Making:
         aside.replace(self.checkpoint)
 
     def resume(self) -> None:
-        """Takes up the checkpoint, if there is a readable one; else what a shorter stage of the lineage published."""
+        """Continues from the checkpoint if there is a readable one, otherwise from a shorter published stage."""
         try:
-            tensors, facts = read_checkpoint(self.checkpoint)
+            with safe_open(self.checkpoint, framework="pt") as opened:
+                facts = json.loads((opened.metadata() or {}).get("facts", ""))
+            tensors = load_file(self.checkpoint)
         except (OSError, SafetensorError, ValueError):
-            self.extend()
+            self._extend()
             return
         for learner in self.learners:
             learner.load(_under(tensors, f"{learner.name}:weights:"), _under(tensors, f"{learner.name}:state:"))
-        pending = _under(tensors, "pending:")  # in any order; what is named first of a divergence is told by ours
+        pending = _under(tensors, "pending:")  # unordered; the order decides which term a divergence names
         self.series.pending = {name: list(pending[name]) for name in facts["pending"]}
         self.series.steps, self.series.rows = facts["steps"], facts["rows"]
         self.step, self.seconds, self.warnings = facts["step"], facts["seconds"], facts["warnings"]
 
-    def extend(self) -> None:
-        """Goes on from the longest published stage that differs in its number of steps alone."""
+    def _extend(self) -> None:
+        """Continues from the longest published stage that differs only in its number of steps."""
         if self.stage.lineage is None:
             return
-        found = [
-            (made["steps"], made["key"])
+        shorter = [
+            (facts["steps"], facts["key"])
             for file in (self.store.out / "made").glob(f"{self.stage.kind}-*.json")
-            if (made := read_json(file))
-            and made.get("lineage") == self.stage.lineage
-            and made["steps"] < self.stage.steps
-            and self.store.outcome(made["key"]).get("status") == "finished"
+            if (facts := read_json(file))
+            and facts.get("lineage") == self.stage.lineage
+            and facts["steps"] < self.stage.steps
+            and self.store.outcome(facts["key"]).get("status") == "finished"
         ]
-        for steps, key in sorted(found, reverse=True):
-            with contextlib.suppress(Damaged):  # of another study, perhaps; the next shorter one will do
-                self.go_on_from(key, steps)
+        for steps, key in sorted(shorter, reverse=True):
+            with contextlib.suppress(Damaged):  # try the next shorter one
+                self._load_published(key, steps)
                 return
 
-    def go_on_from(self, key: str, steps: int) -> None:
-        """Takes up what a stage published after so many steps. Raises Damaged before anything is changed."""
+    def _load_published(self, key: str, steps: int) -> None:
+        """Loads a published stage of so many steps. Raises Damaged before it changes anything."""
         folder = self.store.verified(key)
         for learner in self.learners:
             learner.load(*read_learner(folder, learner.name))
@@ -198,16 +206,16 @@ class Making:
         self.step = steps
 
     def advance(self, watch: Watch) -> None:
-        """Counts a step; at the end of an interval, reads the log."""
+        """Counts a step. Logs at the end of an interval."""
         self.step += 1
         if self.step % self.series.every == 0 or self.step == self.stage.steps:
             for learner in self.learners:
-                self.series.add(learner.now_and_then())
-            self.log(watch)
+                self.series.add(learner.interval_terms())
+            self._log(watch)
         watch.progress(self.stage.key, self.step, self.stage.steps)
 
-    def log(self, watch: Watch) -> None:
-        """Reads what is pending, notes a divergence, warns of critics that vanish or explode."""
+    def _log(self, watch: Watch) -> None:
+        """Logs the means since the last call, and notes a divergence or critics whose scores vanish or explode."""
         means, self.diverged = self.series.flush(self.step)
         if self.diverged is not None:
             return
@@ -219,8 +227,8 @@ class Making:
                     self.warnings.append(f"{critic}: its scores {what} (mean size {value:.1e} at step {self.step})")
         watch.logged(self.stage.key, self.step, means)
 
-    def publish(self, made: Mapping[str, Any]) -> None:
-        """Publishes weights, optimiser states and series, or, of a stage that diverged, the series alone."""
+    def publish(self, machine_facts: Mapping[str, Any]) -> None:
+        """Publishes weights, optimiser states and series; only the series if the stage diverged."""
         folder = self.store.workspace(self.stage.key) / "files"
         write_atomically(folder / "series.json", self.series.text())
         outcome: dict[str, Any] = {"status": "finished"}
@@ -235,22 +243,15 @@ class Making:
         if self.warnings:
             outcome["warnings"] = self.warnings
         facts = {"key": self.stage.key, "lineage": self.stage.lineage, "steps": self.stage.steps}
-        self.store.publish(self.stage.key, outcome, {**facts, "seconds": round(self.seconds, 3), **made})
-
-
-def read_checkpoint(file: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the facts of a checkpoint. Raises OSError, SafetensorError or ValueError where it is none."""
-    with safe_open(file, framework="pt") as opened:
-        facts = json.loads((opened.metadata() or {}).get("facts", ""))
-    return load_file(file), facts
+        self.store.publish(self.stage.key, outcome, {**facts, "seconds": round(self.seconds, 3), **machine_facts})
 
 
 def read_learner(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The weights and the optimiser's state of a network that a stage published."""
+    """The weights and the optimiser's state of a published network."""
     return load_file(folder / f"{name}.safetensors"), load_file(folder / f"{name}.optimizer.safetensors")
 
 
-def _stored(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,10 +14,9 @@ from models.masking import erase
 from models.method import Fill
 from study.data import Packed
 from study.errors import BadInput, near
-from study.evaluation.evaluate import repairer
+from study.evaluation.evaluate import filling, repairer
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Run, Stage
-from study.seeds import numpy_rng
 from study.store import RunState, Store
 from study.training.checkpoint import read_learner
 
@@ -105,7 +103,7 @@ class Repairer:
 
     def __init__(self, finished: Finished, device: torch.device, *, seed: int = 0) -> None:
         self.side, self.central_only, self.device = finished.image_size, finished.central_only, device
-        self._colour = finished.colour
+        self._fill: Fill = finished.colour or "noise"
         self._seed, self._before = seed, 0
         self._repair = repairer(finished.evaluation, finished.store, device)
 
@@ -114,13 +112,10 @@ class Repairer:
         with torch.inference_mode():
             return self._repair(masked_image.to(self.device), mask.clone().to(self.device)).to(image.device)
 
-    def _filling(self, image: Tensor) -> Tensor:
-        if self._colour is not None:
-            return torch.tensor(self._colour)[:, None, None]
+    def _filling(self, image: Tensor) -> Tensor | float:
         numbers = range(self._before, self._before + len(image))
         self._before += len(image)
-        planes = [numpy_rng(self._seed, "inpaint noise", n).random(image.shape[1:], dtype=np.float32) for n in numbers]
-        return torch.from_numpy(np.stack(planes))
+        return filling(self._fill, (), (self._seed, "inpaint noise"), numbers, self.side, image.device)
 
 
 def _names(run: Run) -> Iterator[str]:

@@ -130,7 +130,7 @@ def test_the_mix_lies_between_0_and_1_and_draws_on_no_other_stream() -> None:
 
 def drawn(plan: Any, store: Any, role: str, variant: str, step: int) -> Batch:
     stage = tiny.stage_of(plan, role, variant)
-    draw = training.draws(stage, store, torch.device("cpu"))
+    draw = training.batches_of(stage, store, torch.device("cpu"))
     return draw(step)[-1]
 
 
@@ -156,5 +156,5 @@ def test_all_variants_of_a_seed_train_on_the_same_batches(tmp_path: Path) -> Non
     assert not torch.equal(critics[0].image, reference[0].image)
 
     stage = tiny.stage_of(plan, "pretrain", "proposed", seed=1)
-    other = training.draws(stage, store, torch.device("cpu"))(0)[-1]
+    other = training.batches_of(stage, store, torch.device("cpu"))(0)[-1]
     assert not torch.equal(other.image, reference[0].image)

@@ -108,7 +108,7 @@ def test_a_study_with_such_holes(kind: str, tmp_path: Path) -> None:
     )
     tiny.made(plan, store)
     stage = tiny.stage_of(plan, "joint")
-    batch = training.draws(stage, store, tiny.CPU)(0)[-1]
+    batch = training.batches_of(stage, store, tiny.CPU)(0)[-1]
     for hole, window in zip(batch.mask[:, 0].bool().numpy(), batch.windows, strict=True):
         rows, columns = np.nonzero(hole)
         middle = (rows.min() + rows.max() + 1) / 2, (columns.min() + columns.max() + 1) / 2

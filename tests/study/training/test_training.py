@@ -26,8 +26,10 @@ from study.parts import registries
 from study.plan.graph import Plan
 from study.running.make import make
 from study.store import Store
+from study.training import learners
 from study.training import loop as training
-from study.training.checkpoint import Making
+from study.training import step as algorithm
+from study.training.checkpoint import TrainingState
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "training.json"
 TOLERANCE = 1e-3
@@ -35,11 +37,11 @@ TOLERANCE = 1e-3
 
 
 def begun(plan: Plan, store: Store, role: str, variant: str = "proposed") -> Any:
-    """The networks of a stage, its batches and its makings, before its first step."""
+    """The networks of a stage, its batches and its states, before its first step."""
     stage = tiny.stage_of(plan, role, variant)
-    generator, critics, makings = training.networks([stage], store, tiny.Onlooker(), tiny.CPU)
-    draw = training.draws(stage, store, tiny.CPU)
-    return stage, generator, critics, makings, draw
+    generator, critics, states = training.set_up([stage], store, tiny.Onlooker(), tiny.CPU)
+    draw = training.batches_of(stage, store, tiny.CPU)
+    return stage, generator, critics, states, draw
 
 
 def repaired(generator: Any, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -257,13 +259,13 @@ def test_a_longer_stage_goes_on_from_a_shorter_one(
 ) -> None:
     variants = {"proposed": tiny.PROPOSED, variant: tiny.EVERY[variant]}
     begun_at: list[int] = []
-    resume = Making.resume
+    resume = TrainingState.resume
 
-    def noted(making: Making) -> None:
-        resume(making)
-        begun_at.append(making.step)
+    def noted(state: TrainingState) -> None:
+        resume(state)
+        begun_at.append(state.step)
 
-    monkeypatch.setattr(Making, "resume", noted)
+    monkeypatch.setattr(TrainingState, "resume", noted)
     found = []
     for name, rounds in {"grown": [(2, 2, 2), (4, 2, 2), (4, 4, 2), (4, 4, 6)], "at once": [(4, 4, 6)]}.items():
         for round_ in rounds:
@@ -310,7 +312,7 @@ def test_no_gradient_leaks(undisturbed: tuple[Plan, Store], variant: str) -> Non
     weights = [p.clone() for p in generator.network.parameters()]
     for critic in critics:
         others = [gradients(other.network) for other in critics if other is not critic]
-        critic.update(batch, fake.detach())
+        algorithm.update_critic(critic, batch, fake.detach())
         assert same(before, gradients(generator.network))
         now = [gradients(other.network) for other in critics if other is not critic]
         assert all(same(a, b) for a, b in zip(others, now, strict=True))
@@ -318,7 +320,7 @@ def test_no_gradient_leaks(undisturbed: tuple[Plan, Store], variant: str) -> Non
 
     after = [gradients(critic.network) for critic in critics]
     held = [[p.clone() for p in critic.network.parameters()] for critic in critics]
-    training.update_generator(generator, critics, [prediction], batch, 1e-3)
+    algorithm.update_generator(generator, critics, [prediction], batch, 1e-3)
     for critic, grads, values in zip(critics, after, held, strict=True):
         assert same(grads, gradients(critic.network))
         assert same(values, list(critic.network.parameters()))
@@ -331,14 +333,14 @@ def test_the_frozen_generator_stays_as_it_is(
 ) -> None:
     plan, made = undisturbed
     kept: list[torch.nn.Module] = []
-    networks = training.networks
+    set_up = training.set_up
 
     def noted(*arguments: Any) -> Any:
-        found = networks(*arguments)
+        found = set_up(*arguments)
         kept.append(found[0].network)
         return found
 
-    monkeypatch.setattr(training, "networks", noted)
+    monkeypatch.setattr(training, "set_up", noted)
     role = "critic.local" if variant == "proposed" else "critic.joined"
     keys = keys_of(plan, variant, role)
     store = inputs_of(plan, made, keys, tmp_path)
@@ -381,7 +383,7 @@ def test_the_generators_gradient_is_that_of_eq_8(
         critic.network.load_state_dict(values)
     generator.optimizer = torch.optim.SGD(generator.network.parameters(), lr=0.0)
     prediction, _ = repaired(generator, batch)
-    training.update_generator(generator, critics, [prediction], batch, 0.0)
+    algorithm.update_generator(generator, critics, [prediction], batch, 0.0)
     largest = max(float(grad.abs().max()) for grad in expected)
     for parameter, grad in zip(generator.network.parameters(), expected, strict=True):
         assert parameter.grad is not None
@@ -470,8 +472,8 @@ def test_each_prediction_gets_its_part_of_the_gradient_once(tmp_path: Path, term
     expected = torch.autograd.grad(total, list(generator.network.parameters()))
 
     generator.optimizer = torch.optim.SGD(generator.network.parameters(), lr=0.0)
-    predictions = training.predict(generator.network, erase(batch.image, batch.mask, batch.fill), batch.mask)
-    logged = training.update_generator(generator, [critic], predictions, batch, 0.0)
+    predictions = learners.predict(generator.network, erase(batch.image, batch.mask, batch.fill), batch.mask)
+    logged = algorithm.update_generator(generator, [critic], predictions, batch, 0.0)
     for parameter, grad in zip(generator.network.parameters(), expected, strict=True):
         assert parameter.grad is not None and float(grad.abs().max()) > 0
         torch.testing.assert_close(parameter.grad, grad, rtol=1e-4, atol=1e-6)
@@ -516,7 +518,7 @@ def test_discount_known_and_coarse_weigh_as_they_say() -> None:
     def losses(**told: Any) -> tuple[float, dict[str, float]]:
         nothing = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
         described = Reconstruction(**{"norm": "l1", **told})
-        generator = training.Generator("generator", nn.Identity(), nothing, Rate(lr=1.0), described)
+        generator = learners.GeneratorLearner("generator", nn.Identity(), nothing, Rate(lr=1.0), described)
         total, terms = generator.losses(predictions, batch)
         return total.item(), {name: term.item() for name, term in terms.items()}
 
@@ -534,10 +536,10 @@ def test_discount_known_and_coarse_weigh_as_they_say() -> None:
 
 def test_the_whole_output_is_computed_where_something_reads_it() -> None:
     options: dict[str, Any] = {"mask": {"kind": "center"}, "reconstruction": {"known": None}}
-    assert training.window_of_interest(options, []) is not None
-    assert training.window_of_interest({**options, "reconstruction": {"known": 1.0}}, []) is None
+    assert not training.needs_whole_output(options, [])
+    assert training.needs_whole_output({**options, "reconstruction": {"known": 1.0}}, [])
     for kind in ("random_box", "free_form", "files"):
-        assert training.window_of_interest({**options, "mask": {"kind": kind}}, []) is None
+        assert training.needs_whole_output({**options, "mask": {"kind": kind}}, [])
 
 
 # -- the gradient penalty --------------------------------------------------------------------------------------
@@ -565,10 +567,10 @@ def test_the_penalty_is_how_far_each_images_slope_is_from_1(tmp_path: Path, sees
 
         parameters = list(critic.network.parameters())
         loss = critic.network(fake, batch.windows).mean() - critic.network(batch.image, batch.windows).mean()
-        total = loss + 10.0 * critic.penalty(batch, fake)
+        total = loss + 10.0 * algorithm.slope_penalty(critic, batch, fake)
         expected = torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
         critic.optimizer = torch.optim.SGD(parameters, lr=0.0)
-        terms = critic.update(batch, fake)
+        terms = algorithm.update_critic(critic, batch, fake)
         assert terms[f"{critic.name}.penalty"].item() == pytest.approx(by_hand.item(), rel=1e-4)
         assert terms[f"{critic.name}.loss"].item() == pytest.approx(loss.item(), abs=1e-6)
         for parameter, grad in zip(parameters, expected, strict=True):
@@ -578,14 +580,14 @@ def test_the_penalty_is_how_far_each_images_slope_is_from_1(tmp_path: Path, sees
 
 def test_the_penalty_is_logged_and_drawn_anew_at_each_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mixes: list[torch.Tensor] = []
-    update = training.Adversary.update
+    update = algorithm.update_critic
 
-    def noted(critic: training.Adversary, batch: Any, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+    def noted(critic: learners.CriticLearner, batch: Any, fake: torch.Tensor) -> dict[str, torch.Tensor]:
         if critic.name == "local":
             mixes.append(batch.mix)
         return update(critic, batch, fake)
 
-    monkeypatch.setattr(training.Adversary, "update", noted)
+    monkeypatch.setattr(algorithm, "update_critic", noted)
     plan, store = tiny.planned(tmp_path, {"proposed": {**tiny.PROPOSED, "loss": "wgan_gp"}})
     tiny.made(plan, store)
     assert len(mixes) == 2 * (3 + 3) and len(torch.cat(mixes).unique()) == 2 * len(mixes)
@@ -626,10 +628,10 @@ def test_every_loss_trains_every_methods_critics(tmp_path: Path, loss: str) -> N
 
 def poisoned(monkeypatch: pytest.MonkeyPatch, name: str, step: int) -> None:
     """From update ``step`` (from 0) on, the loss of the critic ``name`` is NaN."""
-    update = training.Adversary.update
+    update = algorithm.update_critic
     seen: dict[int, int] = {}
 
-    def wrong(critic: training.Adversary, batch: Any, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+    def wrong(critic: learners.CriticLearner, batch: Any, fake: torch.Tensor) -> dict[str, torch.Tensor]:
         terms = update(critic, batch, fake)
         n = seen.get(id(critic), 0)
         seen[id(critic)] = n + 1
@@ -637,7 +639,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch, name: str, step: int) -> None:
             terms[f"{name}.loss"] = terms[f"{name}.loss"] * math.nan
         return terms
 
-    monkeypatch.setattr(training.Adversary, "update", wrong)
+    monkeypatch.setattr(algorithm, "update_critic", wrong)
 
 
 @pytest.mark.parametrize("step", [0, 1, 2])
@@ -812,14 +814,14 @@ def test_a_critic_that_does_nothing_is_warned_of(undisturbed: tuple[Plan, Store]
 
 
 def test_a_loss_that_explodes_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network_scores = training.Adversary.update
+    update = algorithm.update_critic
 
-    def huge(critic: training.Adversary, batch: Any, fake: torch.Tensor) -> dict[str, torch.Tensor]:
-        terms = network_scores(critic, batch, fake)
+    def huge(critic: learners.CriticLearner, batch: Any, fake: torch.Tensor) -> dict[str, torch.Tensor]:
+        terms = update(critic, batch, fake)
         terms[f"{critic.name}.score_size"] = torch.tensor(1e6)
         return terms
 
-    monkeypatch.setattr(training.Adversary, "update", huge)
+    monkeypatch.setattr(algorithm, "update_critic", huge)
     plan, store = tiny.planned(tmp_path)
     tiny.made(plan, store)
     (warning,) = store.outcome(tiny.run_of(plan, "proposed").stages["critic.half"])["warnings"]
