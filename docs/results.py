@@ -12,7 +12,7 @@ import study
 from reports.analysis.claims import claims_table
 from reports.analysis.frames import Frames
 from reports.analysis.published import paper
-from reports.document import Block, Cell, Facts, FigureView, Heading, Note, TableView, there, words
+from reports.document import Block, Cell, Facts, FigureView, Heading, Note, TableView, block_or_note, words
 from reports.figures import style
 from reports.sections import ablations, provenance, results, summary, training
 
@@ -130,7 +130,7 @@ def main(out: Path) -> None:
         old.unlink()
     head = {"command": frames.study["command"], "outcomes": outcomes(frames), "budget": budget(frames)}
     sections = [section(frames) for section in SECTIONS]
-    parts = ["## The data", *markdown([there(provenance.data, frames)])]
+    parts = ["## The data", *markdown([block_or_note(provenance.data, frames)])]
     for section in sections:
         parts += [f"## {section.title}", *markdown(section.blocks)]
     (DOCS / "results.md").write_text(HEAD.format(out=out, **head) + "\n\n".join(parts) + "\n", encoding="utf-8")

@@ -12,11 +12,11 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     each,
     interval,
     number,
     text,
-    there,
 )
 from reports.sections.common import NO_DATA_SET, records, slug
 
@@ -38,10 +38,10 @@ def ablations(frames: Frames) -> Section:
     for name in names(frames):
         for data in _run_on(frames, name):
             blocks.append(Heading(f"{name}, {data}" if len(data_sets) > 1 else name))
-            shown = there(dots, frames, name, data)
+            shown = block_or_note(dots, frames, name, data)
             blocks.append(shown)
             if not isinstance(shown, Note):
-                blocks += [there(forest, frames, name, data), there(cells, frames, name, data)]
+                blocks += [block_or_note(forest, frames, name, data), block_or_note(cells, frames, name, data)]
     if not data_sets:
         blocks.append(NO_DATA_SET)
     elif not names(frames):

@@ -9,7 +9,19 @@ from reports.analysis import tables
 from reports.analysis.frames import Frames
 from reports.analysis.naming import group, label
 from reports.analysis.published import paper
-from reports.document import NONE, Block, Cell, FigureView, Note, Section, TableView, folded, number, text, there
+from reports.document import (
+    NONE,
+    Block,
+    Cell,
+    FigureView,
+    Note,
+    Section,
+    TableView,
+    block_or_note,
+    folded,
+    number,
+    text,
+)
 from reports.sections.common import records
 
 WHY = (
@@ -21,14 +33,14 @@ GEOMETRY = ("kernel", "dilation", "stride", "outputs")
 
 def architecture(frames: Frames) -> Section:
     """Figures 2 and 3, Tables 1 to 5."""
-    blocks: list[Block] = [Note(WHY), there(generator, frames), there(network, frames)]
-    blocks += [there(layers, frames, table["table"]) for table in paper()["architecture"]]
+    blocks: list[Block] = [Note(WHY), block_or_note(generator, frames), block_or_note(network, frames)]
+    blocks += [block_or_note(layers, frames, table["table"]) for table in paper()["architecture"]]
     return Section(id="architecture", title="Architecture: Figures 2 and 3, Tables 1 to 5", blocks=blocks)
 
 
 def schedule(frames: Frames) -> Section:
     """What was trained, for how long, and how."""
-    return Section(id="schedule", title="The schedule as it ran", blocks=[there(schedules, frames)])
+    return Section(id="schedule", title="The schedule as it ran", blocks=[block_or_note(schedules, frames)])
 
 
 def generator(frames: Frames) -> FigureView:

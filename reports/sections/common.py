@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.analysis.frames import Frames
 from reports.analysis.naming import level_label, metric_of
-from reports.document import Block, Heading, Note, there
+from reports.document import Block, Heading, Note, block_or_note
 
 REGION = {"whole": "whole image", "hole": "hole", "boundary": "boundary"}
 NO_DATA_SET = Note("The study has no data set.", "nothing")
@@ -46,7 +46,7 @@ def each_data_set(
     for name in names:
         found += [Heading(name)] if len(names) > 1 else []
         found += [before(frames, name)] if before else []
-        found += [there(make, frames, name) for make in makes]
+        found += [block_or_note(make, frames, name) for make in makes]
     return found or [NO_DATA_SET]
 
 

@@ -2,7 +2,7 @@
 
 from reports.analysis import tables
 from reports.analysis.frames import Frames
-from reports.document import Block, Cell, Heading, TableView, each, interval, number, there
+from reports.document import Block, Cell, Heading, TableView, block_or_note, each, interval, number
 from reports.sections.common import records, slug
 
 ARROWS = {"higher": "↑", "lower": "↓"}
@@ -13,7 +13,7 @@ def own_metrics(frames: Frames) -> list[Block]:
     """A table of each data set; nothing where no plugin brings a metric."""
     if not tables.own_metrics(frames):
         return []
-    return [Heading("Metrics of plugins"), *(there(values, frames, data) for data in frames.data_sets())]
+    return [Heading("Metrics of plugins"), *(block_or_note(values, frames, data) for data in frames.data_sets())]
 
 
 def values(frames: Frames, data: str) -> TableView:

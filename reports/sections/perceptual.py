@@ -5,7 +5,7 @@ from typing import Any
 from reports.analysis import tables
 from reports.analysis.frames import Frames
 from reports.analysis.naming import OF_SETS, metric_of
-from reports.document import Block, Cell, Heading, Note, TableView, folded, interval, number, there
+from reports.document import Block, Cell, Heading, Note, TableView, block_or_note, folded, interval, number
 from reports.document import each as each_seed
 from reports.sections.common import records, slug
 
@@ -30,7 +30,7 @@ def perceptual(frames: Frames) -> list[Block]:
     blocks: list[Block] = [Heading("Perceptual distances"), Note(WHY)]
     blocks += [Note(BIASED)] if "fid" in asked else []
     blocks += [Note(f"{reason}.", "nothing") for reason in tables.distances_lacking(frames)]
-    return [*blocks, *(there(distances, frames, data) for data in frames.data_sets())]
+    return [*blocks, *(block_or_note(distances, frames, data) for data in frames.data_sets())]
 
 
 def distances(frames: Frames, data: str) -> TableView:

@@ -4,7 +4,7 @@ from typing import Any
 
 from reports.analysis import tables
 from reports.analysis.frames import EXTERNAL, Frames
-from reports.document import NONE, Block, Cell, Facts, Section, TableView, number, text, there, words
+from reports.document import NONE, Block, Cell, Facts, Section, TableView, block_or_note, number, text, words
 from reports.sections.common import records
 
 
@@ -24,7 +24,7 @@ def provenance(frames: Frames) -> Section:
     return Section(
         id="provenance",
         title="Provenance",
-        blocks=[Facts(facts), there(data, frames), there(runs, frames), *files(frames)],
+        blocks=[Facts(facts), block_or_note(data, frames), block_or_note(runs, frames), *files(frames)],
     )
 
 

@@ -13,10 +13,10 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     interval,
     number,
     text,
-    there,
 )
 from reports.sections.common import NO_DATA_SET, REGION, records, slug
 
@@ -34,10 +34,10 @@ def other_readings(frames: Frames) -> Section:
     for data in data_sets:
         blocks += [Heading(data)] if len(data_sets) > 1 and asked else []
         for name, contrast in asked:
-            shown = there(curve, frames, name, contrast, data)
+            shown = block_or_note(curve, frames, name, contrast, data)
             blocks.append(shown)
             if not isinstance(shown, Note):
-                blocks.append(there(universes, frames, name, contrast, data))
+                blocks.append(block_or_note(universes, frames, name, contrast, data))
     if not data_sets:
         blocks.append(NO_DATA_SET)
     elif not asked:
@@ -86,7 +86,7 @@ def universes(frames: Frames, name: str, contrast: tuple[str, str], data: str) -
 
 def protocol(frames: Frames) -> Section:
     """Which protocol the published numbers can be of."""
-    blocks = [there(in_reach, frames)]
+    blocks = [block_or_note(in_reach, frames)]
     if not isinstance(blocks[0], Note):
         headroom = protocols.HEADROOM
         blocks.insert(
@@ -161,7 +161,7 @@ def _every_figure(frames: Frames) -> TableView:
 def in_force(frames: Frames) -> Section:
     """The readings in force."""
     return Section(
-        id="readings", title="Departures from the paper, and readings in force", blocks=[there(all_of, frames)]
+        id="readings", title="Departures from the paper, and readings in force", blocks=[block_or_note(all_of, frames)]
     )
 
 

@@ -13,11 +13,11 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     folded,
     interval,
     number,
     text,
-    there,
 )
 from reports.sections.common import each_data_set, records, slug
 
@@ -32,7 +32,7 @@ def repairs(frames: Frames) -> Section:
     blocks: list[Block] = [Note(BLAMED)]
     for data in data_sets:
         blocks += [Heading(data)] if len(data_sets) > 1 else []
-        blocks.append(there(grid, frames, data))
+        blocks.append(block_or_note(grid, frames, data))
     if not data_sets:
         blocks.append(Note("The study has no data set like CelebA, of which Figure 4 is.", "nothing"))
     return Section(id="repairs", title="Repairs, as in Figure 4", blocks=blocks)
@@ -43,7 +43,7 @@ def other_data(frames: Frames) -> Section:
     blocks: list[Block] = []
     for theirs in OTHER:
         data_sets = [data for data in frames.data_sets() if counterpart(frames, data) == theirs]
-        blocks += [there(grid, frames, data) for data in data_sets]
+        blocks += [block_or_note(grid, frames, data) for data in data_sets]
         if not data_sets:
             blocks.append(Note(f"The study has no data set like {theirs}, of which {FIGURES[theirs]} is.", "nothing"))
     return Section(id="other-data", title="Other data, as in Figures 5 and 6", blocks=blocks)

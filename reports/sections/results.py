@@ -18,11 +18,11 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     each,
     folded,
     interval,
     number,
-    there,
     words,
 )
 from reports.sections.common import each_data_set, protocol, records, slug, unit
@@ -50,7 +50,12 @@ def results(frames: Frames) -> Section:
     """Tables 6 to 8."""
     blocks: list[Block] = [Note(REGIONS_WHY)]
     blocks += each_data_set(frames, _results("psnr"), _results("ssim"), before=beside)
-    blocks += [Heading("Other data: Table 8"), there(table_8, frames), *perceptual(frames), *own_metrics(frames)]
+    blocks += [
+        Heading("Other data: Table 8"),
+        block_or_note(table_8, frames),
+        *perceptual(frames),
+        *own_metrics(frames),
+    ]
     if departures := _departures(frames):
         blocks += [Heading("Where a method departs from its own paper"), Note(DEPARTURES_WHY), Facts(departures)]
     return Section(id="results", title="Tables 6 to 8, published and measured", blocks=blocks)

@@ -14,11 +14,11 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     duration,
     interval,
     number,
     text,
-    there,
 )
 from reports.sections.common import each_data_set, records, slug
 
@@ -38,13 +38,13 @@ def search(frames: Frames) -> Section:
     if frames.trials.empty:
         blocks.append(Note(tables.NO_SEARCH, "nothing"))
     else:
-        blocks += [Note(WHY), there(searches, frames), *each_data_set(frames, bought)]
+        blocks += [Note(WHY), block_or_note(searches, frames), *each_data_set(frames, bought)]
         for variant in tables.searched(frames):
             blocks += [Heading(label(variant)), Note(told(frames, variant))]
             makes: list[Callable[[Frames, str], Block]] = [history, slices, options, importances, trials]
             if len(tables.options(frames, variant)) == 1:  # all that mattered is the one
                 makes.remove(importances)
-            blocks += [there(make, frames, variant) for make in makes]
+            blocks += [block_or_note(make, frames, variant) for make in makes]
     return Section(id="search", title="What tuning found, and what it was worth", blocks=blocks)
 
 

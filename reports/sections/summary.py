@@ -19,11 +19,11 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     duration,
     interval,
     number,
     text,
-    there,
     words,
 )
 from reports.sections.common import records, unit
@@ -42,10 +42,10 @@ def summary(frames: Frames) -> Section:
     blocks += [Note(text, "scope") for text in [mixed(frames)] if text]
     blocks += [
         Facts(facts(frames)),
-        there(claims, frames),
+        block_or_note(claims, frames),
         Note(RULE),
-        there(resolvable, frames),
-        there(trouble, frames),
+        block_or_note(resolvable, frames),
+        block_or_note(trouble, frames),
     ]
     return Section(id="summary", title="What was asked, and what came of it", blocks=blocks)
 

@@ -15,12 +15,12 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     duration,
     folded,
     interval,
     number,
     text,
-    there,
 )
 from reports.sections.common import each_data_set, records, slug
 
@@ -46,7 +46,7 @@ def curves(frames: Frames) -> Section:
 
 def cost(frames: Frames) -> Section:
     """What a run costs, and what sharing saved."""
-    blocks = [there(costs, frames), Note(sharing(frames)), there(stages, frames)]
+    blocks = [block_or_note(costs, frames), Note(sharing(frames)), block_or_note(stages, frames)]
     return Section(id="cost", title="Cost, and what sharing saved", blocks=blocks)
 
 
