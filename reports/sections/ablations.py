@@ -1,4 +1,4 @@
-"""The ablations: every seed's dot, the interaction of the factors, and differences from the reference."""
+"""The ablations: all seeds, the interaction of the factors, and the differences from the reference."""
 
 from reports import figures
 from reports.analysis import tables
@@ -26,16 +26,12 @@ WHY = (
 )
 
 
-def names(frames: Frames) -> list[str]:
-    """The ablations' names, in the study's order."""
-    return [str(name) for name in frames.factors["ablation"].unique()]
-
-
 def ablations(frames: Frames) -> Section:
     """Each ablation on each data set."""
     blocks: list[Block] = [Note(WHY)]
     data_sets = frames.data_sets()
-    for name in names(frames):
+    names = [str(name) for name in frames.factors["ablation"].unique()]
+    for name in names:
         for data in _run_on(frames, name):
             blocks.append(Heading(f"{name}, {data}" if len(data_sets) > 1 else name))
             shown = block_or_note(dots, frames, name, data)
@@ -44,20 +40,20 @@ def ablations(frames: Frames) -> Section:
                 blocks += [block_or_note(forest, frames, name, data), block_or_note(cells, frames, name, data)]
     if not data_sets:
         blocks.append(NO_DATA_SET)
-    elif not names(frames):
+    elif not names:
         blocks.append(Note("The study has no ablation.", "nothing"))
     return Section(id="ablations", title="Ablations", blocks=blocks)
 
 
 def _run_on(frames: Frames, name: str) -> list[str]:
-    """The data sets on which an ablation was run, two of its cells at least; all, where it was on none."""
+    """The data sets on which at least two cells of an ablation were run; all data sets if there is none."""
     cells = frames.factors.loc[frames.factors["ablation"] == name, "variant"].unique()
     ran = frames.runs[frames.runs["variant"].isin(cells)].groupby("data", observed=True)["variant"].nunique()
     return [data for data in frames.data_sets() if ran.get(data, 0) > 1] or frames.data_sets()
 
 
 def dots(frames: Frames, ablation: str, data: str) -> FigureView:
-    """An ablation's seeds and means."""
+    """The figure of an ablation's seeds and means."""
     return FigureView(
         name=slug("ablation", ablation, data),
         drawn=figures.ablation(frames, ablation, data=data),
@@ -69,7 +65,7 @@ def dots(frames: Frames, ablation: str, data: str) -> FigureView:
 
 
 def forest(frames: Frames, ablation: str, data: str) -> FigureView:
-    """An ablation's differences from the reference."""
+    """The figure of an ablation's differences from the reference."""
     return FigureView(
         name=slug("forest", ablation, data),
         drawn=figures.forest(frames, ablation, data=data),
@@ -81,20 +77,20 @@ def forest(frames: Frames, ablation: str, data: str) -> FigureView:
 
 
 def cells(frames: Frames, ablation: str, data: str) -> TableView:
-    """An ablation's values."""
+    """The table of an ablation's values."""
     table = tables.ablation_table(frames, ablation, data)
     factors = [str(name) for name in tables.levels(frames, ablation).columns[1:]]
     digits = metric_of("psnr").digits
     rows = []
     for row in records(table):
-        told = interval(row["difference_low"], row["difference_high"], digits + 1, "+")
+        difference = interval(row["difference_low"], row["difference_high"], digits + 1, "+")
         rows.append(
             [
                 Cell(label(row["variant"])),
                 *(text(level_label(str(row[factor]))) for factor in factors),
                 number(row["mean"], digits, interval(row["low"], row["high"], digits)),
                 each(row["by_seed"], digits),
-                number(row["difference"], digits + 1, told, "+"),
+                number(row["difference"], digits + 1, difference, "+"),
                 number(row["seeds"]),
                 number(row["diverged"]),
             ]

@@ -1,4 +1,4 @@
-"""The networks as they are built, beside Figures 2 and 3 and Tables 1 to 5, and the schedule as it ran."""
+"""The networks as built, compared with Figures 2 and 3 and Tables 1 to 5, and the schedule as it ran."""
 
 from typing import Any
 
@@ -39,12 +39,12 @@ def architecture(frames: Frames) -> Section:
 
 
 def schedule(frames: Frames) -> Section:
-    """What was trained, for how long, and how."""
+    """The training schedule."""
     return Section(id="schedule", title="The schedule as it ran", blocks=[block_or_note(schedules, frames)])
 
 
 def generator(frames: Frames) -> FigureView:
-    """Table 1, drawn."""
+    """The figure of Table 1."""
     return FigureView(
         name="generator",
         drawn=figures.generator(frames),
@@ -54,7 +54,7 @@ def generator(frames: Frames) -> FigureView:
 
 
 def network(frames: Frames) -> FigureView:
-    """As Figures 2 and 3."""
+    """The figure of all networks, as Figures 2 and 3."""
     return FigureView(
         name="network",
         drawn=figures.network(frames),
@@ -69,18 +69,17 @@ def _reference(frames: Frames) -> str:
 
 
 def layers(frames: Frames, printed: int) -> TableView:
-    """One of Tables 1 to 5, printed and built."""
+    """One of Tables 1 to 5: as printed and as built. ``printed`` is its number in the paper."""
     table = tables.architecture_table(frames, printed)
     entry = next(entry for entry in paper()["architecture"] if entry["table"] == printed)
     rows = []
     for row in records(table):
         cells = [Cell(row["layer"] or row["built_layer"], below="" if row["layer"] else f"{row['name']}: not printed")]
         for name in GEOMETRY:
-            told, built = (_plain(row[key]) for key in (name, f"built_{name}"))
             if name in entry["layers"][0]:
-                cells.append(
-                    Cell(built if told == built or row["layer"] is None else f"{told} → {built}", kind="number")
-                )
+                paper_s, built = _plain(row[name]), _plain(row[f"built_{name}"])
+                same = paper_s == built or row["layer"] is None
+                cells.append(Cell(built if same else f"{paper_s} → {built}", kind="number"))
         size = row["size"]
         cells += [
             number(size) if isinstance(size, int) else text(size),
@@ -90,9 +89,9 @@ def layers(frames: Frames, printed: int) -> TableView:
             Cell(_agreement(row)),
         ]
         rows.append(cells)
-    whole = all(row["agrees"] for row in records(table) if row["layer"] is not None)
+    agrees = all(row["agrees"] for row in records(table) if row["layer"] is not None)
     why = next((row["why"] for row in records(table) if row["why"]), "")
-    agreement = "Every printed cell is as built." if whole else f"Printed → built where they differ. {why}"
+    agreement = "Every printed cell is as built." if agrees else f"Printed → built where they differ. {why}"
     return TableView(
         name=f"table-{printed}",
         caption=f"{entry['caption']} (the paper's Table {printed}), as built for images of "
@@ -119,7 +118,7 @@ def _agreement(row: dict[str, Any]) -> str:
 
 def _plain(value: object) -> str:
     if value is None:
-        return "–"
+        return NONE
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -128,9 +127,12 @@ def schedules(frames: Frames) -> TableView:
     table = tables.schedule_table(frames)
     rows = []
     for row in records(table):
-        told = {"form": row["form"], "clip": row["clip"], "penalty": row["penalty"], "norm": row["norm"]}
-        loss = ", ".join(f"{name} {_plain(value)}" for name, value in told.items() if value != "" and pd.notna(value))
-        critic = ", ".join(part for part in (row["critic_optimizer"], row["critic_betas"]) if part)
+        options = {name: row[name] for name in ("form", "clip", "penalty", "norm")}
+        loss = ", ".join(
+            f"{name} {_plain(value)}" for name, value in options.items() if value != "" and pd.notna(value)
+        )
+        rates = " then ".join(_rate(row[name]) for name in ("rate_pretrain", "rate_joint") if pd.notna(row[name]))
+        drop = f"; {row['drop']}" if row["drop"] else ""
         rows.append(
             [
                 Cell(row["label"], below=row["note"]),
@@ -139,14 +141,11 @@ def schedules(frames: Frames) -> TableView:
                 Cell(row["loss"] or NONE, below=loss),
                 number(row["critic_steps"]),
                 Cell(row["weights"] or NONE),
+                Cell(", ".join(filter(None, (row["optimizer"], row["betas"]))) or NONE, below=rates + drop),
                 Cell(
-                    ", ".join(part for part in (row["optimizer"], row["betas"]) if part) or NONE,
-                    below=" then ".join(
-                        _rate(row[name]) for name in ("rate_pretrain", "rate_joint") if pd.notna(row[name])
-                    )
-                    + (f"; {row['drop']}" if row["drop"] else ""),
+                    ", ".join(filter(None, (row["critic_optimizer"], row["critic_betas"]))) or NONE,
+                    below=_rate(row["critic_rate"]),
                 ),
-                Cell(critic or NONE, below=_rate(row["critic_rate"])),
             ]
         )
     whole = TableView(

@@ -1,4 +1,4 @@
-"""What the report's words mean, for who meets them first here."""
+"""The glossary: the report's terms, for readers who meet them here for the first time."""
 
 from reports.analysis.frames import Frames
 from reports.document import Facts, Section
@@ -91,5 +91,5 @@ WORDS = [
 
 
 def glossary(frames: Frames) -> Section:
-    """The same for every study."""
+    """The glossary; the same for every study."""
     return Section(id="words", title="Words", blocks=[Facts(WORDS)])

@@ -1,4 +1,4 @@
-"""The metrics of a study's plugins, where it has any: a part of the results."""
+"""The metrics of a study's plugins, if it has any: a part of the results."""
 
 from reports.analysis import tables
 from reports.analysis.frames import Frames
@@ -10,24 +10,23 @@ DIGITS = 4
 
 
 def own_metrics(frames: Frames) -> list[Block]:
-    """A table of each data set; nothing where no plugin brings a metric."""
+    """One table per data set; no blocks if no plugin defines a metric."""
     if not tables.own_metrics(frames):
         return []
     return [Heading("Metrics of plugins"), *(block_or_note(values, frames, data) for data in frames.data_sets())]
 
 
 def values(frames: Frames, data: str) -> TableView:
-    """Each variant's means."""
+    """The table of each variant's means."""
     table = tables.own_metrics_table(frames, data)
     rows = []
     for row in records(table):
         unit = f" ({row['unit']})" if row["unit"] else ""
-        told = interval(row["low"], row["high"], DIGITS)
         rows.append(
             [
                 Cell(f"{row['title']}{unit}, {row['region']} {ARROWS[row['better']]}"),
                 Cell(row["label"]),
-                number(row["mean"], DIGITS, told),
+                number(row["mean"], DIGITS, interval(row["low"], row["high"], DIGITS)),
                 each(row["by_seed"], DIGITS),
                 number(row["seeds"]),
                 number(row["images"]),

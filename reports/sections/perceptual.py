@@ -1,4 +1,4 @@
-"""Perceptual distances, where a study asks for them: a part of the results."""
+"""Perceptual distances, if a study asks for them: a part of the results."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ NETWORKS = {"alex": ", AlexNet", "vgg": ", VGG-16"}
 
 
 def perceptual(frames: Frames) -> list[Block]:
-    """The distances with what is to be known of them, and why some are lacking; nothing where none is asked for."""
+    """The distances, their limits, and why some are missing; no blocks if the study asks for none."""
     asked = tables.distances_asked(frames)
     if not asked:
         return []
@@ -34,7 +34,7 @@ def perceptual(frames: Frames) -> list[Block]:
 
 
 def distances(frames: Frames, data: str) -> TableView:
-    """Each variant's distances."""
+    """The table of each variant's distances."""
     table = tables.perceptual_table(frames, data)
     asked = tables.distances_asked(frames)
     titles = {"lpips": _named(frames), **{name: metric.label for name, metric in OF_SETS.items()}}
@@ -55,15 +55,15 @@ def distances(frames: Frames, data: str) -> TableView:
 
 
 def _named(frames: Frames) -> str:
-    """LPIPS with its network, by which alone it can be compared."""
+    """LPIPS with its network, because values of different networks are not comparable."""
     options = ((frames.study["protocol"] or {}).get("perceptual") or {}).get("lpips") or {}
     return f"LPIPS{NETWORKS.get(str(options.get('net')), '')}"
 
 
 def _lpips(row: dict[str, Any]) -> list[Cell]:
     digits = metric_of("lpips").digits
-    told = f"{interval(row['lpips_low'], row['lpips_high'], digits)}, {_sample(row['lpips_images'])}"
-    return [number(row["lpips"], digits, told), each_seed(row["lpips_seeds"], digits)]
+    below = f"{interval(row['lpips_low'], row['lpips_high'], digits)}, {_sample(row['lpips_images'])}"
+    return [number(row["lpips"], digits, below), each_seed(row["lpips_seeds"], digits)]
 
 
 def _fid(row: dict[str, Any]) -> list[Cell]:
@@ -73,10 +73,10 @@ def _fid(row: dict[str, Any]) -> list[Cell]:
 
 def _kid(row: dict[str, Any]) -> list[Cell]:
     digits = OF_SETS["kid"].digits
-    told = f"subsets ± {row['kid_spread']:.{digits}f}, {_sample(row['kid_images'])}"
-    return [number(row["kid"], digits, told), each_seed(row["kid_seeds"], digits)]
+    below = f"subsets ± {row['kid_spread']:.{digits}f}, {_sample(row['kid_images'])}"
+    return [number(row["kid"], digits, below), each_seed(row["kid_seeds"], digits)]
 
 
 def _sample(count: int | tuple[int, ...]) -> str:
-    """Of how many images; where the seeds differ, of each."""
+    """The number of images; if the seeds differ, the number for each seed."""
     return f"n = {count:,}" if isinstance(count, int) else f"n = {' and '.join(f'{each:,}' for each in count)}"

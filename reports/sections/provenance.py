@@ -1,4 +1,4 @@
-"""Where everything came from."""
+"""Provenance: the command, versions, devices, data and records behind the results."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def provenance(frames: Frames) -> Section:
 
 
 def data(frames: Frames) -> TableView:
-    """The data sets."""
+    """The table of data sets."""
     table = tables.data_table(frames)
     counts = ["train", "validation", "test", "left_out"]
     return TableView(
@@ -42,7 +42,7 @@ def data(frames: Frames) -> TableView:
                 text(row["kind"]),
                 *(number(row[count]) for count in counts),
                 text(row["counterpart"]),
-                Cell(str(row["digest"] or "–")[:12]),
+                Cell(str(row["digest"] or NONE)[:12]),
             ]
             for row in records(table)
         ],
@@ -54,21 +54,26 @@ def _start(row: dict[str, Any]) -> str:
     return "elsewhere (external)" if row["method"] == EXTERNAL else str(row["start"])
 
 
-def _when(scored: str | None) -> str:
-    return (scored or "").replace("T", " ").replace("+00:00", " UTC")
-
-
 def files(frames: Frames) -> list[Block]:
-    """What was scored from files; nothing where nothing was."""
+    """The table of methods scored from files; no blocks if there are none."""
     if not frames.study["external"]:
         return []
     table = tables.external_table(frames)
     rows = []
     for row in records(table):
-        told = row["why"] or "; ".join(row["notes"].splitlines())
-        scored = [number(row["images"]), number(row["of"]), text(row["kind"]), text(_when(row["scored"]))]
-        named = f"{row['name']} (external)"
-        rows.append([Cell(named), text(row["data"]), text(row["seed"]), *scored, Cell(told or NONE, kind="said")])
+        notes = row["why"] or "; ".join(row["notes"].splitlines())
+        rows.append(
+            [
+                Cell(f"{row['name']} (external)"),
+                text(row["data"]),
+                text(row["seed"]),
+                number(row["images"]),
+                number(row["of"]),
+                text(row["kind"]),
+                text((row["scored"] or "").replace("T", " ").replace("+00:00", " UTC")),
+                Cell(notes or NONE, kind="said"),
+            ]
+        )
     return [
         TableView(
             name="external",
@@ -82,7 +87,7 @@ def files(frames: Frames) -> list[Block]:
 
 
 def runs(frames: Frames) -> TableView:
-    """Each run and its record."""
+    """The table of runs and their records."""
     table = tables.provenance_table(frames)
     return TableView(
         name="runs",

@@ -1,4 +1,4 @@
-"""Where the paper is open: the outcome under other readings, the protocol that it may have used, readings in force."""
+"""What the paper leaves open: outcomes under other readings, its possible protocols, and the readings used."""
 
 from reports import figures
 from reports.analysis import multiverse, protocols, tables
@@ -27,26 +27,26 @@ OTHER = (
 
 
 def other_readings(frames: Frames) -> Section:
-    """Specification curves."""
+    """The specification curves."""
     blocks: list[Block] = [Note(OTHER)]
     data_sets = frames.data_sets()
-    asked = [(name, contrast) for name, pairs in multiverse.multiverses(frames).items() for contrast in pairs]
+    curves = [(name, contrast) for name, pairs in multiverse.multiverses(frames).items() for contrast in pairs]
     for data in data_sets:
-        blocks += [Heading(data)] if len(data_sets) > 1 and asked else []
-        for name, contrast in asked:
+        blocks += [Heading(data)] if len(data_sets) > 1 and curves else []
+        for name, contrast in curves:
             shown = block_or_note(curve, frames, name, contrast, data)
             blocks.append(shown)
             if not isinstance(shown, Note):
                 blocks.append(block_or_note(universes, frames, name, contrast, data))
     if not data_sets:
         blocks.append(NO_DATA_SET)
-    elif not asked:
+    elif not curves:
         blocks.append(Note("The study has no multiverse.", "nothing"))
     return Section(id="other-readings", title="Under other readings of the paper", blocks=blocks)
 
 
 def curve(frames: Frames, name: str, contrast: tuple[str, str], data: str) -> FigureView:
-    """A specification curve."""
+    """The figure of a specification curve."""
     table = multiverse.specification_table(frames, name, data, contrast=contrast)
     a, b = contrast
     return FigureView(
@@ -60,7 +60,7 @@ def curve(frames: Frames, name: str, contrast: tuple[str, str], data: str) -> Fi
 
 
 def universes(frames: Frames, name: str, contrast: tuple[str, str], data: str) -> TableView:
-    """The values of a specification curve."""
+    """The table of a specification curve's values."""
     table = multiverse.specification_table(frames, name, data, contrast=contrast)
     varied = multiverse.readings(table)
     rows = [
@@ -85,7 +85,7 @@ def universes(frames: Frames, name: str, contrast: tuple[str, str], data: str) -
 
 
 def protocol(frames: Frames) -> Section:
-    """Which protocol the published numbers can be of."""
+    """The protocols that the published numbers may come from."""
     blocks = [block_or_note(in_reach, frames)]
     if not isinstance(blocks[0], Note):
         headroom = protocols.HEADROOM
@@ -105,7 +105,7 @@ def protocol(frames: Frames) -> Section:
 
 
 def in_reach(frames: Frames) -> TableView:
-    """How many published figures are in reach under each protocol, and what would have to be true of the others."""
+    """How many published numbers are in reach under each protocol, and what the others would require."""
     summary = protocols.protocol_summary(frames)
     rows = [
         [
@@ -159,14 +159,14 @@ def _every_figure(frames: Frames) -> TableView:
 
 
 def in_force(frames: Frames) -> Section:
-    """The readings in force."""
+    """The readings that the study uses."""
     return Section(
         id="readings", title="Departures from the paper, and readings in force", blocks=[block_or_note(all_of, frames)]
     )
 
 
 def all_of(frames: Frames) -> TableView:
-    """Every reading, those that depart from the paper's text first."""
+    """The table of all readings; those that depart from the paper's text come first."""
     table = tables.readings_table(frames)
     return TableView(
         name="readings",

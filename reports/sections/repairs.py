@@ -27,7 +27,7 @@ BLAMED = "Figure 4's text on its column (c) blames “the proposed method” for
 
 
 def repairs(frames: Frames) -> Section:
-    """As Figure 4."""
+    """The repairs of the data set like CelebA, as in Figure 4."""
     data_sets = [data for data in frames.data_sets() if counterpart(frames, data) not in OTHER]
     blocks: list[Block] = [Note(BLAMED)]
     for data in data_sets:
@@ -39,7 +39,7 @@ def repairs(frames: Frames) -> Section:
 
 
 def other_data(frames: Frames) -> Section:
-    """As Figures 5 and 6."""
+    """The repairs of the other data sets, as in Figures 5 and 6."""
     blocks: list[Block] = []
     for theirs in OTHER:
         data_sets = [data for data in frames.data_sets() if counterpart(frames, data) == theirs]
@@ -50,17 +50,17 @@ def other_data(frames: Frames) -> Section:
 
 
 def blending(frames: Frames) -> Section:
-    """What Poisson blending changes."""
+    """The effect of Poisson blending."""
     return Section(id="blending", title="Poisson blending", blocks=each_data_set(frames, blended))
 
 
 def worst(frames: Frames) -> Section:
-    """The worst repairs, by a rule."""
+    """The worst repairs, selected automatically."""
     return Section(id="worst", title="The worst repairs", blocks=each_data_set(frames, worst_grid, worst_values))
 
 
 def grid(frames: Frames, data: str) -> FigureView:
-    """The grid of Figure 4."""
+    """The grid of pictures as in Figure 4."""
     like = FIGURES.get(counterpart(frames, data) or "", "Figure 4")
     protocol = frames.study.get("protocol") or {}
     drawn_by = f", drawn by the protocol's seed {protocol['seed']}" if "seed" in protocol else ""
@@ -76,7 +76,7 @@ def grid(frames: Frames, data: str) -> FigureView:
 
 
 def blended(frames: Frames, data: str) -> TableView:
-    """Before and after Poisson blending."""
+    """The table of scores before and after Poisson blending."""
     table = tables.blending_table(frames, data)
     rows = []
     for row in records(table):
@@ -85,8 +85,8 @@ def blended(frames: Frames, data: str) -> TableView:
             digits = metric_of(metric).digits
             before, after = (number(row[name], digits).text for name in (metric, f"{metric}_blended"))
             change = number(row[f"{metric}_change"], digits, sign="+").text
-            told = interval(row[f"{metric}_low"], row[f"{metric}_high"], digits, "+")
-            cells.append(Cell(f"{before} → {after}", below=f"{change} {told}", kind="number"))
+            bounds = interval(row[f"{metric}_low"], row[f"{metric}_high"], digits, "+")
+            cells.append(Cell(f"{before} → {after}", below=f"{change} {bounds}", kind="number"))
         raw = number(row["seam_raw"], metric_of("seam").digits)
         rows.append([*cells, raw, number(row["seeds"]), number(row["images"])])
     whole = TableView(
@@ -103,7 +103,7 @@ def blended(frames: Frames, data: str) -> TableView:
 
 
 def worst_grid(frames: Frames, data: str) -> FigureView:
-    """The reference's worst repairs."""
+    """The pictures of the reference's worst repairs."""
     shown = pictures.worst(frames, data)
     return FigureView(
         name=slug("worst", data),
@@ -116,7 +116,7 @@ def worst_grid(frames: Frames, data: str) -> FigureView:
 
 
 def worst_values(frames: Frames, data: str) -> TableView:
-    """Where the proposed model falls furthest behind a filler that is not trained."""
+    """The images on which the proposed model is furthest behind a filler that is not trained."""
     table = tables.worst_table(frames, data)
     digits = metric_of("psnr").digits
     first = next(records(table))

@@ -1,4 +1,4 @@
-"""Tables 6, 7 and 8 with ours beside them, and the contrasts that the paper draws from them."""
+"""Tables 6 to 8, published and measured, and the contrasts that the paper draws from them."""
 
 from collections.abc import Callable
 
@@ -47,7 +47,7 @@ DEPARTURES_WHY = (
 
 
 def results(frames: Frames) -> Section:
-    """Tables 6 to 8."""
+    """Tables 6 to 8, perceptual distances and plugins' metrics."""
     blocks: list[Block] = [Note(REGIONS_WHY)]
     blocks += each_data_set(frames, _results("psnr"), _results("ssim"), before=beside)
     blocks += [
@@ -62,13 +62,13 @@ def results(frames: Frames) -> Section:
 
 
 def contrasts(frames: Frames) -> Section:
-    """The links of the paper's order, and the controls."""
+    """The contrasts that the paper's claims need, and the controls."""
     blocks = each_data_set(frames, contrast_figure, contrast_values)
     return Section(id="contrasts", title="Contrasts", blocks=[Note(CONTRASTS_WHY), *blocks])
 
 
 def beside(frames: Frames, data: str) -> Note:
-    """What the published numbers beside ours are of."""
+    """A note on the data behind the published numbers."""
     theirs = counterpart(frames, data)
     if theirs is None:
         return Note(f"The paper has no number for data like {data}.")
@@ -84,7 +84,7 @@ def _results(metric: str) -> Callable[[Frames, str], TableView]:
 
 
 def results_view(frames: Frames, data: str, metric: str) -> TableView:
-    """Table 6 or 7 with ours beside it."""
+    """Table 6 or 7: published and measured."""
     table = tables.results_table(frames, metric=metric, data=data)
     named = metric_of(metric)
     theirs = {"psnr": 6, "ssim": 7}[metric] if counterpart(frames, data) == "CelebA" else 8
@@ -92,9 +92,9 @@ def results_view(frames: Frames, data: str, metric: str) -> TableView:
     for row in records(table):
         cells = [Cell(row["label"]), number(row["published"], named.digits)]
         for region in tables.REGIONS:
-            told = interval(row[f"{region}_low"], row[f"{region}_high"], named.digits)
+            bounds = interval(row[f"{region}_low"], row[f"{region}_high"], named.digits)
             cells += [
-                number(row[region], named.digits, told, strong=bool(row[f"strong_{region}"])),
+                number(row[region], named.digits, bounds, strong=bool(row[f"strong_{region}"])),
                 each(row[f"{region}_seeds"], named.digits),
             ]
         rows.append([*cells, number(row["seeds"]), number(row["images"]), Cell(row["notes"], kind="notes")])
@@ -112,7 +112,7 @@ def results_view(frames: Frames, data: str, metric: str) -> TableView:
 
 
 def table_8(frames: Frames) -> TableView:
-    """Table 8 with ours beside it."""
+    """Table 8: published and measured."""
     table = tables.table_8(frames)
     rows = []
     for row in records(table):
@@ -120,8 +120,8 @@ def table_8(frames: Frames) -> TableView:
         cells = [Cell(row["counterpart"]), Cell(row["data"] or "not in this study"), Cell(unit(row["metric"]))]
         cells += [Cell(row["label"]), number(row["published"], digits)]
         for region in tables.REGIONS:
-            told = interval(row[f"{region}_low"], row[f"{region}_high"], digits) if pd.notna(row[region]) else ""
-            cells.append(number(row[region], digits, told))
+            bounds = interval(row[f"{region}_low"], row[f"{region}_high"], digits) if pd.notna(row[region]) else ""
+            cells.append(number(row[region], digits, bounds))
         rows.append([*cells, number(row["seeds"] or None), number(row["images"] or None)])
     return TableView(
         name="table-8",
@@ -135,7 +135,7 @@ def table_8(frames: Frames) -> TableView:
 
 
 def contrast_figure(frames: Frames, data: str) -> FigureView:
-    """The contrasts' differences with their intervals."""
+    """The figure of the contrasts' differences with their intervals."""
     return FigureView(
         name=slug("contrasts", data),
         drawn=figures.forest_of_contrasts(frames, data),
@@ -146,7 +146,7 @@ def contrast_figure(frames: Frames, data: str) -> FigureView:
 
 
 def contrast_values(frames: Frames, data: str) -> TableView:
-    """The paper's links and the controls, with their outcomes."""
+    """The table of the contrasts with their outcomes."""
     table = tables.contrast_table(frames, data)
     rows = []
     for row in records(table):
@@ -176,7 +176,7 @@ def contrast_values(frames: Frames, data: str) -> TableView:
 
 
 def _departures(frames: Frames) -> list[tuple[str, str]]:
-    """Each of the paper's methods that departs from the text of its own paper, and where; none where none is known."""
+    """The paper's methods that depart from the text of their own papers, and where; empty if none is known."""
     try:
         table = tables.departures_table(frames)
     except NoDataError:

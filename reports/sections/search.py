@@ -1,5 +1,6 @@
-"""What tuning found and what it was worth: the weights that the paper set by hand, searched for."""
+"""The hyperparameter searches, and how much the tuned settings improve the results."""
 
+import math
 from collections.abc import Callable
 
 from reports import figures
@@ -33,23 +34,23 @@ STATES = {"completed": "", "pruned": "pruned", "diverged": "diverged", "failed":
 
 
 def search(frames: Frames) -> Section:
-    """The searches, and what they bought."""
+    """The searches, and the gain of the tuned variants."""
     blocks: list[Block] = []
     if frames.trials.empty:
         blocks.append(Note(tables.NO_SEARCH, "nothing"))
     else:
         blocks += [Note(WHY), block_or_note(searches, frames), *each_data_set(frames, bought)]
         for variant in tables.searched(frames):
-            blocks += [Heading(label(variant)), Note(told(frames, variant))]
+            blocks += [Heading(label(variant)), Note(summary(frames, variant))]
             makes: list[Callable[[Frames, str], Block]] = [history, slices, options, importances, trials]
-            if len(tables.options(frames, variant)) == 1:  # all that mattered is the one
+            if len(tables.options(frames, variant)) == 1:  # the importance of a single option says nothing
                 makes.remove(importances)
             blocks += [block_or_note(make, frames, variant) for make in makes]
     return Section(id="search", title="What tuning found, and what it was worth", blocks=blocks)
 
 
 def searches(frames: Frames) -> TableView:
-    """Each search in a row."""
+    """The table of searches, one per row."""
     table = tables.search_table(frames)
     digits = metric_of("psnr").digits
     return TableView(
@@ -74,7 +75,7 @@ def searches(frames: Frames) -> TableView:
 
 
 def bought(frames: Frames, data: str) -> TableView:
-    """Untuned and tuned side by side."""
+    """The table of untuned and tuned variants."""
     table = tables.bought_table(frames, data)
     digits = metric_of("psnr").digits
     rows = []
@@ -101,15 +102,15 @@ def bought(frames: Frames, data: str) -> TableView:
     )
 
 
-def told(frames: Frames, variant: str) -> str:
+def summary(frames: Frames, variant: str) -> str:
     """A search in a few sentences."""
     row = next(row for row in records(tables.search_table(frames)) if row["variant"] == variant)
     facts = (frames.study["searches"] or {}).get(variant) or {}
-    lost = f", {row['failed']} failed and not counted" if row["failed"] else ""
-    ways = ", ".join(
+    failed = f", {row['failed']} failed and not counted" if row["failed"] else ""
+    counts = ", ".join(
         f"{row[state]} {state}" for state in ("completed", "pruned", "diverged") if row[state] or state == "completed"
     )
-    how = f"{row['trials']} trials of {row['seeds']} seed{'' if row['seeds'] == 1 else 's'} each ({ways}){lost}"
+    how = f"{row['trials']} trials of {row['seeds']} seed{'' if row['seeds'] == 1 else 's'} each ({counts}){failed}"
     by = f", sampled by {facts['sampler']}, pruned by {facts['pruner']}" if facts.get("sampler") else ""
     left = row["wanted"] - row["trials"]
     still = f" {left:.0f} are still to be made." if left > 0 else ""
@@ -124,7 +125,7 @@ def told(frames: Frames, variant: str) -> str:
 
 
 def history(frames: Frames, variant: str) -> FigureView:
-    """The trials in their order."""
+    """The figure of the trials in order."""
     return FigureView(
         name=slug("search", variant),
         drawn=figures.history(frames, variant),
@@ -135,7 +136,7 @@ def history(frames: Frames, variant: str) -> FigureView:
 
 
 def options(frames: Frames, variant: str) -> TableView:
-    """What was searched, what was found, and which way the score goes."""
+    """The table of searched options: their range, own and best values, and correlation with the score."""
     table = tables.option_table(frames, variant)
     return TableView(
         name=slug("options", variant),
@@ -156,7 +157,7 @@ def options(frames: Frames, variant: str) -> TableView:
 
 
 def importances(frames: Frames, variant: str) -> FigureView:
-    """What mattered."""
+    """The figure of each option's importance."""
     return FigureView(
         name=slug("importance", variant),
         drawn=figures.importances(frames, variant),
@@ -168,7 +169,7 @@ def importances(frames: Frames, variant: str) -> FigureView:
 
 
 def slices(frames: Frames, variant: str) -> FigureView:
-    """Each option against the score."""
+    """The figure of each option against the score."""
     return FigureView(
         name=slug("slices", variant),
         drawn=figures.slices(frames, variant),
@@ -179,25 +180,23 @@ def slices(frames: Frames, variant: str) -> FigureView:
 
 
 def trials(frames: Frames, variant: str) -> TableView:
-    """Every trial."""
+    """The table of all trials."""
     table = tables.trials_table(frames, variant)
     keys = tables.options(frames, variant)
     digits = metric_of("psnr").digits
     rows = []
     for row in records(table):
         mark = "the study's own setting" if row["usual"] else ""
-        known = ", ".join(filter(None, [STATES[row["state"]], mark, "the best" if row["best"] else ""]))
-        settings = [_setting(row.get(key)) for key in keys]
-        steps = number(row["steps"])
+        notes = ", ".join(filter(None, [STATES[row["state"]], mark, "the best" if row["best"] else ""]))
         rows.append(
             [
                 Cell(str(row["number"])),
                 number(row["value"], digits),
-                *settings,
-                steps,
+                *(_setting(row.get(key)) for key in keys),
+                number(row["steps"]),
                 Cell(duration(row["seconds"]), kind="number"),
                 text(row["record"]),
-                Cell(known, below=row["why"], kind="notes"),
+                Cell(notes, below=row["why"], kind="notes"),
             ]
         )
     return TableView(
@@ -213,5 +212,5 @@ def trials(frames: Frames, variant: str) -> TableView:
 
 def _setting(value: object) -> Cell:
     if isinstance(value, float):
-        return Cell("–", kind="number") if value != value else Cell(f"{value:.3g}", value, kind="number")
+        return number(None) if math.isnan(value) else Cell(f"{value:.3g}", value, kind="number")
     return text(value)

@@ -1,4 +1,4 @@
-"""One screen: what was asked, of what, with what outcome, and what failed."""
+"""The summary: scope, data and budget, the outcome of each claim, and failed runs."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -37,7 +37,7 @@ RULE = (
 
 
 def summary(frames: Frames) -> Section:
-    """What a reader has to know first."""
+    """The report's first section."""
     blocks: list[Block] = [Note(scope(frames), "scope")]
     blocks += [Note(text, "scope") for text in [mixed(frames)] if text]
     blocks += [
@@ -51,7 +51,7 @@ def summary(frames: Frames) -> Section:
 
 
 def scope(frames: Frames) -> str:
-    """Of what the study may speak."""
+    """What the study's outcomes apply to, in a sentence."""
     study = frames.study
     if "demo" in (study["profile"], study["scope"]):
         kinds = {str(entry.get("kind") or entry["name"]) for entry in study["data"] or []}
@@ -70,17 +70,17 @@ def scope(frames: Frames) -> str:
 
 
 def mixed(frames: Frames) -> str:
-    """A warning where stages were made on unlike devices or versions of torch."""
+    """A warning if stages were made on different devices or with different versions of torch; otherwise ""."""
     parts = []
     for column, name in (("device", "devices"), ("torch", "versions of torch")):
-        found = [str(each) for each in frames.stages[column].dropna().unique()]
-        if len(found) > 1:
-            parts.append(f"{name} ({', '.join(found)})")
+        values = [str(each) for each in frames.stages[column].dropna().unique()]
+        if len(values) > 1:
+            parts.append(f"{name} ({', '.join(values)})")
     return f"The stages were made on different {' and '.join(parts)}; bits are promised on one alone." if parts else ""
 
 
 def facts(frames: Frames) -> list[tuple[str, str]]:
-    """Data, sizes, budget, seeds, runs."""
+    """The data, image size, budget, seeds and runs of the study, compared with the paper's."""
     study, runs = frames.study, frames.runs
     given = paper()
     size = study["image_size"]
@@ -111,27 +111,27 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
 
 
 def _files(others: pd.DataFrame) -> Iterator[str]:
-    """What was scored from files, with its seeds."""
+    """The variants scored from files, with their numbers of seeds."""
     for variant, own in others.groupby("variant", sort=False):
         seeds = "no seeds" if (own["start"] == "").all() else f"{len(own)} seed{'s' * (len(own) > 1)}"
         yield f"{variant} ({seeds})"
 
 
 def claims(frames: Frames) -> TableView:
-    """The paper's claims, each with its outcome; folded away, on what it rests."""
+    """The table of the paper's claims with their outcomes, and a collapsed table of the evidence for each."""
     table = claims_table(frames)
     rows, full = [], []
     for row in records(table):
         digits = 3 if row["unit"] == "" else 2
-        told = interval(row["low"], row["high"], digits, "+") if pd.notna(row["low"]) else ""
-        effect = number(row["effect"], digits, told, "+")
+        bounds = interval(row["low"], row["high"], digits, "+") if pd.notna(row["low"]) else ""
+        effect = number(row["effect"], digits, bounds, "+")
         heading = Cell(f"{row['id']}. {row['claim']}", below=row["where"], kind="said")
         outcome = Cell(row["outcome"], below=f"scope: {row['scope']}")
         shown = replace(effect, text=f"{effect.text} {row['unit']}".rstrip() if effect.value is not None else NONE)
         rows.append([heading, outcome, shown, Cell(row["counts"] or NONE)])
         full.append([Cell(row["id"]), outcome, Cell(row["why"], below="\n".join(row["beside"]), kind="said")])
     links = pd.DataFrame(
-        [{"id": row["id"], **found} for row in records(table) for found in row["links"] + row["controls"]]
+        [{"id": row["id"], **link} for row in records(table) for link in row["links"] + row["controls"]]
     )
     return TableView(
         name="claims",
@@ -152,7 +152,7 @@ def claims(frames: Frames) -> TableView:
 
 
 def resolvable(frames: Frames) -> TableView:
-    """What this many seeds and images could have told, beside what the paper claims."""
+    """The minimum detectable effect of each contrast, compared with the published difference."""
     parts = []
     for data in frames.data_sets():
         try:
@@ -186,7 +186,7 @@ def resolvable(frames: Frames) -> TableView:
 
 
 def trouble(frames: Frames) -> TableView:
-    """What did not complete, or warns."""
+    """The table of runs that did not complete, and of warnings."""
     table = tables.trouble_table(frames)
     if frames.runs.empty:
         raise NoDataError("No run is recorded.")

@@ -1,8 +1,6 @@
-"""How training went: whether the critics did anything, the curves, and what it cost."""
+"""Training: what the critics did, the training curves, and the cost."""
 
 from typing import Any
-
-import pandas as pd
 
 from reports import figures
 from reports.analysis import tables
@@ -34,24 +32,24 @@ WHY = (
 
 
 def mechanism(frames: Frames) -> Section:
-    """Did the critics do anything?"""
+    """What the critics did."""
     blocks: list[Block] = [Note(WHY), *each_data_set(frames, series, sharpness, mechanism_values)]
     return Section(id="mechanism", title="Did the critics do anything?", blocks=blocks)
 
 
 def curves(frames: Frames) -> Section:
-    """Training over steps."""
+    """The training curves."""
     return Section(id="training", title="Training curves", blocks=each_data_set(frames, training_curves))
 
 
 def cost(frames: Frames) -> Section:
-    """What a run costs, and what sharing saved."""
+    """The cost of a run, and the savings from sharing stages."""
     blocks = [block_or_note(costs, frames), Note(sharing(frames)), block_or_note(stages, frames)]
     return Section(id="cost", title="Cost, and what sharing saved", blocks=blocks)
 
 
 def series(frames: Frames, data: str) -> FigureView:
-    """The critics' gradients, gaps and saturation."""
+    """The figure of the critics' gradients, gaps and saturation."""
     return FigureView(
         name=slug("mechanism", data),
         drawn=figures.mechanism(frames, data),
@@ -62,7 +60,7 @@ def series(frames: Frames, data: str) -> FigureView:
 
 
 def sharpness(frames: Frames, data: str) -> FigureView:
-    """Sharpness and seam against PSNR."""
+    """The figure of sharpness and seam error against PSNR."""
     return FigureView(
         name=slug("sharpness", data),
         drawn=figures.sharpness(frames, data),
@@ -73,12 +71,12 @@ def sharpness(frames: Frames, data: str) -> FigureView:
 
 
 def mechanism_values(frames: Frames, data: str) -> TableView:
-    """What the critics did at the end of joint training."""
+    """The table of what the critics did at the end of joint training."""
     table = tables.mechanism_table(frames, data)
 
     def span(row: dict[str, Any], term: str, scale: float = 1.0, digits: int = 2) -> Cell:
-        told = interval(row[f"{term}_least"] * scale, row[f"{term}_greatest"] * scale, digits)
-        return number(row[term] * scale, digits, told if pd.notna(row[term]) else "")
+        bounds = interval(row[f"{term}_least"] * scale, row[f"{term}_greatest"] * scale, digits)
+        return number(row[term] * scale, digits, bounds)
 
     sharp, seam = metric_of("sharpness").digits, metric_of("seam").digits
     rows = [
@@ -118,7 +116,7 @@ def mechanism_values(frames: Frames, data: str) -> TableView:
 
 
 def training_curves(frames: Frames, data: str) -> FigureView:
-    """Training over steps."""
+    """The figure of the training curves."""
     return FigureView(
         name=slug("curves", data),
         drawn=figures.training_curves(frames, data=data),
@@ -130,7 +128,7 @@ def training_curves(frames: Frames, data: str) -> FigureView:
 
 
 def costs(frames: Frames) -> TableView:
-    """What a run costs."""
+    """The table of what a run costs."""
     table = tables.cost_table(frames)
     whole = TableView(
         name="cost",
@@ -164,9 +162,9 @@ def costs(frames: Frames) -> TableView:
 
 
 def sharing(frames: Frames) -> str:
-    """What sharing saved, in a sentence."""
-    known = frames.study["sharing"] or {}
-    shared, unshared = known.get("shared"), known.get("unshared")
+    """The savings from sharing stages, in a sentence."""
+    sharing = frames.study["sharing"] or {}
+    shared, unshared = sharing.get("shared"), sharing.get("unshared")
     if not shared or not unshared:
         return "What sharing saved is not recorded."
     return (
@@ -176,7 +174,7 @@ def sharing(frames: Frames) -> str:
 
 
 def stages(frames: Frames) -> TableView:
-    """What sharing saved, by kind of stage."""
+    """The table of stages: how many were made, and how often they were used."""
     table = tables.stage_table(frames)
     return TableView(
         name="stages",
