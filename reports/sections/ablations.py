@@ -1,5 +1,7 @@
 """The ablations: all seeds, the interaction of the factors, and the differences from the reference."""
 
+from typing import Any
+
 from reports import figures
 from reports.analysis import tables
 from reports.analysis.frames import Frames
@@ -18,7 +20,7 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import NO_DATA_SET, records, slug
+from reports.sections.common import NO_DATA_SET, slug, table_view
 
 WHY = (
     "Each ablation changes stated factors of the proposed model and nothing else. Its intervals hold together at 95% "
@@ -37,7 +39,7 @@ def ablations(frames: Frames) -> Section:
             shown = block_or_note(dots, frames, name, data)
             blocks.append(shown)
             if not isinstance(shown, Note):
-                blocks += [block_or_note(forest, frames, name, data), block_or_note(cells, frames, name, data)]
+                blocks += [block_or_note(forest, frames, name, data), block_or_note(values, frames, name, data)]
     if not data_sets:
         blocks.append(NO_DATA_SET)
     elif not names:
@@ -76,29 +78,28 @@ def forest(frames: Frames, ablation: str, data: str) -> FigureView:
     )
 
 
-def cells(frames: Frames, ablation: str, data: str) -> TableView:
+def values(frames: Frames, ablation: str, data: str) -> TableView:
     """The table of an ablation's values."""
     table = tables.ablation_table(frames, ablation, data)
     factors = [str(name) for name in tables.levels(frames, ablation).columns[1:]]
     digits = metric_of("psnr").digits
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         difference = interval(row["difference_low"], row["difference_high"], digits + 1, "+")
-        rows.append(
-            [
-                Cell(label(row["variant"])),
-                *(text(level_label(str(row[factor]))) for factor in factors),
-                number(row["mean"], digits, interval(row["low"], row["high"], digits)),
-                each(row["by_seed"], digits),
-                number(row["difference"], digits + 1, difference, "+"),
-                number(row["seeds"]),
-                number(row["diverged"]),
-            ]
-        )
-    return TableView(
+        return [
+            Cell(label(row["variant"])),
+            *(text(level_label(str(row[factor]))) for factor in factors),
+            number(row["mean"], digits, interval(row["low"], row["high"], digits)),
+            each(row["by_seed"], digits),
+            number(row["difference"], digits + 1, difference, "+"),
+            number(row["seeds"]),
+            number(row["diverged"]),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name=slug("ablation", ablation, data),
         caption=f"Ablation {ablation} on {data}: PSNR of the hole (dB, ↑). The intervals hold together at 95%.",
         headings=["Variant", *factors, "Mean", "each seed", "Difference from the reference", "Seeds", "Diverged"],
-        rows=rows,
-        frame=table,
     )

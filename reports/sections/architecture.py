@@ -22,7 +22,7 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import records
+from reports.sections.common import records, table_view
 
 WHY = (
     "All of this is read from the networks that were built, and not from their settings. A layer agrees with the "
@@ -125,30 +125,31 @@ def _plain(value: object) -> str:
 def schedules(frames: Frames) -> TableView:
     """The schedule of each trained variant."""
     table = tables.schedule_table(frames)
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         options = {name: row[name] for name in ("form", "clip", "penalty", "norm")}
         loss = ", ".join(
             f"{name} {_plain(value)}" for name, value in options.items() if value != "" and pd.notna(value)
         )
         rates = " then ".join(_rate(row[name]) for name in ("rate_pretrain", "rate_joint") if pd.notna(row[name]))
         drop = f"; {row['drop']}" if row["drop"] else ""
-        rows.append(
-            [
-                Cell(row["label"], below=row["note"]),
-                *(number(row[name]) for name in ("pretrain", "critic", "joint")),
-                number(row["batch"]),
-                Cell(row["loss"] or NONE, below=loss),
-                number(row["critic_steps"]),
-                Cell(row["weights"] or NONE),
-                Cell(", ".join(filter(None, (row["optimizer"], row["betas"]))) or NONE, below=rates + drop),
-                Cell(
-                    ", ".join(filter(None, (row["critic_optimizer"], row["critic_betas"]))) or NONE,
-                    below=_rate(row["critic_rate"]),
-                ),
-            ]
-        )
-    whole = TableView(
+        return [
+            Cell(row["label"], below=row["note"]),
+            *(number(row[name]) for name in ("pretrain", "critic", "joint")),
+            number(row["batch"]),
+            Cell(row["loss"] or NONE, below=loss),
+            number(row["critic_steps"]),
+            Cell(row["weights"] or NONE),
+            Cell(", ".join(filter(None, (row["optimizer"], row["betas"]))) or NONE, below=rates + drop),
+            Cell(
+                ", ".join(filter(None, (row["critic_optimizer"], row["critic_betas"]))) or NONE,
+                below=_rate(row["critic_rate"]),
+            ),
+        ]
+
+    whole = table_view(
+        table,
+        cells,
         name="schedule",
         caption="What was trained, for how many steps and how, beside what the paper says of itself: updates of the "
         "generator alone, steps of the critics alone, updates of all together; the critics' loss, how often they step "
@@ -157,8 +158,6 @@ def schedules(frames: Frames) -> TableView:
             "Variant", "Alone", "Critics", "Together", "Batch", "Loss", "Critic steps", "Weights",
             "Generator's optimiser", "Critics' optimiser",
         ],
-        rows=rows,
-        frame=table,
         groups=["paper", *(group(frames, name) for name in table["variant"][1:])],
     )  # fmt: skip
     return folded(whole, "The schedule")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from reports.analysis.frames import Frames
 from reports.analysis.naming import level_label, metric_of
-from reports.document import Block, Heading, Note, block_or_note
+from reports.document import Block, Cell, Heading, Note, TableView, block_or_note
 
 REGION = {"whole": "whole image", "hole": "hole", "boundary": "boundary"}
 NO_DATA_SET = Note("The study has no data set.", "nothing")
@@ -48,6 +48,20 @@ def each_data_set(
         blocks += [before(frames, name)] if before else []
         blocks += [block_or_note(make, frames, name) for make in makes]
     return blocks or [NO_DATA_SET]
+
+
+def table_view(
+    table: pd.DataFrame,
+    cells: Callable[[dict[str, Any]], list[Cell]],
+    *,
+    name: str,
+    caption: str,
+    headings: list[str],
+    **options: Any,
+) -> TableView:
+    """The view of a table: ``cells`` makes the cells of a row. ``options`` are further fields of ``TableView``."""
+    rows = [cells(row) for row in records(table)]
+    return TableView(name=name, caption=caption, headings=headings, rows=rows, frame=table, **options)
 
 
 def records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from reports.analysis.frames import Frames
 from reports.analysis.naming import OF_SETS, metric_of
 from reports.document import Block, Cell, Heading, Note, TableView, block_or_note, folded, interval, number
 from reports.document import each as each_seed
-from reports.sections.common import records, slug
+from reports.sections.common import slug, table_view
 
 WHY = (
     "Where PSNR rewards a blur, these ask how alike two images look to a network that was trained on photographs; less "
@@ -39,16 +39,13 @@ def distances(frames: Frames, data: str) -> TableView:
     asked = tables.distances_asked(frames)
     titles = {"lpips": _named(frames), **{name: metric.label for name, metric in OF_SETS.items()}}
     cells = {"lpips": _lpips, "fid": _fid, "kid": _kid}
-    whole = TableView(
+    whole = table_view(
+        table,
+        lambda row: [Cell(row["label"]), *(cell for name in asked for cell in cells[name](row)), number(row["seeds"])],
         name=slug("perceptual", data),
         caption=f"Perceptual distances on {data}, of the composite from the truth: LPIPS with 95% intervals over seeds "
         "and images; FID and KID as means over seeds, n being the number of images that each is of.",
         headings=["Method", *(text for name in asked for text in (f"{titles[name]} (↓)", "each seed")), "Seeds"],
-        rows=[
-            [Cell(row["label"]), *(cell for name in asked for cell in cells[name](row)), number(row["seeds"])]
-            for row in records(table)
-        ],
-        frame=table,
         groups=table["group"].tolist(),
     )
     return folded(whole, f"Perceptual distances on {data}")

@@ -5,7 +5,7 @@ from typing import Any
 from reports.analysis import tables
 from reports.analysis.frames import EXTERNAL, Frames
 from reports.document import NONE, Block, Cell, Facts, Section, TableView, block_or_note, number, text, words
-from reports.sections.common import records
+from reports.sections.common import table_view
 
 
 def provenance(frames: Frames) -> Section:
@@ -32,21 +32,18 @@ def data(frames: Frames) -> TableView:
     """The table of data sets."""
     table = tables.data_table(frames)
     counts = ["train", "validation", "test", "left_out"]
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [
+            text(row["name"]),
+            text(row["kind"]),
+            *(number(row[count]) for count in counts),
+            text(row["counterpart"]),
+            Cell(str(row["digest"] or NONE)[:12]),
+        ],
         name="data",
         caption="The data sets: their images, the paper's set that they stand beside, and a digest of the pixels.",
         headings=["Data", "Kind", "Train", "Validation", "Test", "Left out", "Stands beside", "Digest"],
-        rows=[
-            [
-                text(row["name"]),
-                text(row["kind"]),
-                *(number(row[count]) for count in counts),
-                text(row["counterpart"]),
-                Cell(str(row["digest"] or NONE)[:12]),
-            ]
-            for row in records(table)
-        ],
-        frame=table,
     )
 
 
@@ -58,12 +55,10 @@ def files(frames: Frames) -> list[Block]:
     """The table of methods scored from files; no blocks if there are none."""
     if not frames.study["external"]:
         return []
-    table = tables.external_table(frames)
-    rows = []
-    for row in records(table):
-        notes = row["why"] or "; ".join(row["notes"].splitlines())
-        rows.append(
-            [
+    return [
+        table_view(
+            tables.external_table(frames),
+            lambda row: [
                 Cell(f"{row['name']} (external)"),
                 text(row["data"]),
                 text(row["seed"]),
@@ -71,31 +66,23 @@ def files(frames: Frames) -> list[Block]:
                 number(row["of"]),
                 text(row["kind"]),
                 text((row["scored"] or "").replace("T", " ").replace("+00:00", " UTC")),
-                Cell(notes or NONE, kind="said"),
-            ]
-        )
-    return [
-        TableView(
+                Cell(row["why"] or "; ".join(row["notes"].splitlines()) or NONE, kind="said"),
+            ],
             name="external",
             caption="What was scored from files. How these methods were trained is not known here. Kind: composite, "
             "where the files hold the known pixels; raw, where they are as the method put them out.",
             headings=["Method", "Data", "Seed", "Images", "of", "Kind", "Scored", "What there is to know"],
-            rows=rows,
-            frame=table,
         )
     ]
 
 
 def runs(frames: Frames) -> TableView:
     """The table of runs and their records."""
-    table = tables.provenance_table(frames)
-    return TableView(
+    return table_view(
+        tables.provenance_table(frames),
+        lambda row: [text(row["run"]), text(row["status"]), text(row["record"]), text(_start(row))],
         name="runs",
         caption="Each run, its record in Sacred, and the key of the stage that it starts from.",
         headings=["Run", "Status", "Sacred id", "Start"],
-        rows=[
-            [text(row["run"]), text(row["status"]), text(row["record"]), text(_start(row))] for row in records(table)
-        ],
-        frame=table,
         folded=True,
     )

@@ -1,5 +1,7 @@
 """Repaired images: Figures 4 to 6, before and after blending, and the worst."""
 
+from typing import Any
+
 from reports import figures, pictures
 from reports.analysis import tables
 from reports.analysis.frames import Frames
@@ -19,7 +21,7 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import each_data_set, records, slug
+from reports.sections.common import each_data_set, records, slug, table_view
 
 FIGURES = {"CelebA": "Figure 4", "ImageNet": "Figure 5", "Places2": "Figure 6"}
 OTHER = ("ImageNet", "Places2")
@@ -78,25 +80,26 @@ def grid(frames: Frames, data: str) -> FigureView:
 def blended(frames: Frames, data: str) -> TableView:
     """The table of scores before and after Poisson blending."""
     table = tables.blending_table(frames, data)
-    rows = []
-    for row in records(table):
-        cells = [Cell(row["label"])]
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
+        changes = []
         for metric in tables.BLENDED:
             digits = metric_of(metric).digits
             before, after = (number(row[name], digits).text for name in (metric, f"{metric}_blended"))
             change = number(row[f"{metric}_change"], digits, sign="+").text
             bounds = interval(row[f"{metric}_low"], row[f"{metric}_high"], digits, "+")
-            cells.append(Cell(f"{before} → {after}", below=f"{change} {bounds}", kind="number"))
+            changes.append(Cell(f"{before} → {after}", below=f"{change} {bounds}", kind="number"))
         raw = number(row["seam_raw"], metric_of("seam").digits)
-        rows.append([*cells, raw, number(row["seeds"]), number(row["images"])])
-    whole = TableView(
+        return [Cell(row["label"]), *changes, raw, number(row["seeds"]), number(row["images"])]
+
+    whole = table_view(
+        table,
+        cells,
         name=slug("blending", data),
         caption=f"Before and after Poisson blending on {data} (reading R25): the hole's PSNR (dB, ↑), the seam error "
         "at its boundary (↓), and its sharpness (1 is as sharp as the truth). Means over seeds and images; below, the "
         "change with its 95% interval. Raw is the generator's own output.",
         headings=["Method", *(metric_of(metric).label for metric in tables.BLENDED), "Seam, raw", "Seeds", "Images"],
-        rows=rows,
-        frame=table,
         groups=table["group"].tolist(),
     )
     return folded(whole, f"Blending on {data}")
@@ -121,19 +124,16 @@ def worst_values(frames: Frames, data: str) -> TableView:
     digits = metric_of("psnr").digits
     first = next(records(table))
     filler = label(first["filler_variant"])
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [
+            text(row["image"]),
+            number(row["reference"], digits),
+            number(row["filler"], digits),
+            number(row["difference"], digits, sign="+"),
+            Cell(f"{row['seeds_worse']} of {row['seeds']} seeds"),
+        ],
         name=slug("worst", data),
         caption=tables.worst_words(table),
         headings=["Image", "Proposed", filler, "Difference", "Worse in"],
-        rows=[
-            [
-                text(row["image"]),
-                number(row["reference"], digits),
-                number(row["filler"], digits),
-                number(row["difference"], digits, sign="+"),
-                Cell(f"{row['seeds_worse']} of {row['seeds']} seeds"),
-            ]
-            for row in records(table)
-        ],
-        frame=table,
     )

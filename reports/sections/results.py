@@ -1,8 +1,7 @@
 """Tables 6 to 8, published and measured, and the contrasts that the paper draws from them."""
 
 from collections.abc import Callable
-
-import pandas as pd
+from typing import Any
 
 from reports import figures
 from reports.analysis import tables
@@ -25,7 +24,7 @@ from reports.document import (
     number,
     words,
 )
-from reports.sections.common import each_data_set, protocol, records, slug, unit
+from reports.sections.common import each_data_set, protocol, records, slug, table_view, unit
 from reports.sections.own import own_metrics
 from reports.sections.perceptual import perceptual
 
@@ -88,24 +87,27 @@ def results_view(frames: Frames, data: str, metric: str) -> TableView:
     table = tables.results_table(frames, metric=metric, data=data)
     named = metric_of(metric)
     theirs = {"psnr": 6, "ssim": 7}[metric] if counterpart(frames, data) == "CelebA" else 8
-    rows = []
-    for row in records(table):
-        cells = [Cell(row["label"]), number(row["published"], named.digits)]
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
+        measured = []
         for region in tables.REGIONS:
             bounds = interval(row[f"{region}_low"], row[f"{region}_high"], named.digits)
-            cells += [
+            measured += [
                 number(row[region], named.digits, bounds, strong=bool(row[f"strong_{region}"])),
                 each(row[f"{region}_seeds"], named.digits),
             ]
-        rows.append([*cells, number(row["seeds"]), number(row["images"]), Cell(row["notes"], kind="notes")])
+        counts = [number(row["seeds"]), number(row["images"])]
+        published = number(row["published"], named.digits)
+        return [Cell(row["label"]), published, *measured, *counts, Cell(row["notes"], kind="notes")]
+
     what = f"{unit(metric)} on {data}"
-    whole = TableView(
+    whole = table_view(
+        table,
+        cells,
         name=slug("results", metric, data),
         caption=f"{what} (the paper's Table {theirs}), of the composite: published, and measured with 95% intervals "
         f"over seeds and images. {protocol(frames, data)}",
         headings=["Method", "Published", "Whole image", "each seed", "Hole", "each seed", "Seeds", "Images", "Notes"],
-        rows=rows,
-        frame=table,
         groups=table["group"].tolist(),
     )
     return folded(whole, what)
@@ -114,22 +116,28 @@ def results_view(frames: Frames, data: str, metric: str) -> TableView:
 def table_8(frames: Frames) -> TableView:
     """Table 8: published and measured."""
     table = tables.table_8(frames)
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         digits = metric_of(row["metric"]).digits
-        cells = [Cell(row["counterpart"]), Cell(row["data"] or "not in this study"), Cell(unit(row["metric"]))]
-        cells += [Cell(row["label"]), number(row["published"], digits)]
-        for region in tables.REGIONS:
-            bounds = interval(row[f"{region}_low"], row[f"{region}_high"], digits) if pd.notna(row[region]) else ""
-            cells.append(number(row[region], digits, bounds))
-        rows.append([*cells, number(row["seeds"] or None), number(row["images"] or None)])
-    return TableView(
+        bounds = {region: interval(row[f"{region}_low"], row[f"{region}_high"], digits) for region in tables.REGIONS}
+        return [
+            Cell(row["counterpart"]),
+            Cell(row["data"] or "not in this study"),
+            Cell(unit(row["metric"])),
+            Cell(row["label"]),
+            number(row["published"], digits),
+            *(number(row[region], digits, bounds[region]) for region in tables.REGIONS),
+            number(row["seeds"] or None),
+            number(row["images"] or None),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name="table-8",
         caption="PSNR and SSIM on other data (the paper's Table 8), of the composite: published, and measured with 95% "
         "intervals over seeds and images.",
         headings=["The paper's", "Ours", "Metric", "Method", "Published", "Whole image", "Hole", "Seeds", "Images"],
-        rows=rows,
-        frame=table,
         groups=(table["counterpart"] + "\0" + table["metric"]).tolist(),
     )
 
@@ -148,29 +156,28 @@ def contrast_figure(frames: Frames, data: str) -> FigureView:
 def contrast_values(frames: Frames, data: str) -> TableView:
     """The table of the contrasts with their outcomes."""
     table = tables.contrast_table(frames, data)
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         named = metric_of(row["metric"])
         digits = named.digits + 1  # differences are small
         n = f"{row['seeds_a']} and {row['seeds_b']} seeds, {'paired' if row['paired'] else 'not paired'}"
-        rows.append(
-            [
-                Cell(f"{titled(frames, row['a'])} − {titled(frames, row['b'])}"),
-                Cell(unit(row["metric"], row["region"])),
-                number(row["published"], named.digits, sign="+"),
-                number(row["difference"], digits, interval(row["low"], row["high"], digits, "+"), "+"),
-                number(row["resolvable"], digits),
-                Cell(n, below=f"{row['images']:,} images"),
-                Cell(row["outcome"], below=row["why"], kind="said"),
-            ]
-        )
-    return TableView(
+        return [
+            Cell(f"{titled(frames, row['a'])} − {titled(frames, row['b'])}"),
+            Cell(unit(row["metric"], row["region"])),
+            number(row["published"], named.digits, sign="+"),
+            number(row["difference"], digits, interval(row["low"], row["high"], digits, "+"), "+"),
+            number(row["resolvable"], digits),
+            Cell(n, below=f"{row['images']:,} images"),
+            Cell(row["outcome"], below=row["why"], kind="said"),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name=slug("contrasts", data),
         caption=f"Contrasts on {data}, scope {words(frames.study['scope'])}: is the first better than the second? "
         "Differences with 95% intervals over seeds and images; smaller effects than the resolvable are lost in chance.",
         headings=["Contrast", "Metric", "Published", "Measured", "Resolvable", "n", "Outcome"],
-        rows=rows,
-        frame=table,
         groups=(table["a"] + "\0" + table["b"]).tolist(),
     )
 

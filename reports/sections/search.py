@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from reports import figures
 from reports.analysis import tables
@@ -21,7 +22,7 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import each_data_set, records, slug
+from reports.sections.common import each_data_set, records, slug, table_view
 
 WHY = (
     "The paper sets the weights of eq. (8) by hand (section 5). A method may win by its idea or by such tuning; so the "
@@ -53,24 +54,21 @@ def searches(frames: Frames) -> TableView:
     """The table of searches, one per row."""
     table = tables.search_table(frames)
     digits = metric_of("psnr").digits
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [
+            Cell(row["label"]),
+            number(row["trials"]),
+            *(number(row[state]) for state in ("completed", "pruned", "diverged")),
+            number(row["usual"], digits),
+            number(row["best"], digits),
+            number(row["gain"], digits, sign="+"),
+            Cell(duration(row["seconds"]), kind="number"),
+        ],
         name="searches",
         caption="The searches: trials that ended, and mean PSNR of the hole (dB) in the validation images, of the "
         "study's own setting and of the best that was found. Pruned: stopped early for a poor score.",
         headings=["Method", "Trials", "Completed", "Pruned", "Diverged", "Own setting", "Best", "Gain", "Time"],
-        rows=[
-            [
-                Cell(row["label"]),
-                number(row["trials"]),
-                *(number(row[state]) for state in ("completed", "pruned", "diverged")),
-                number(row["usual"], digits),
-                number(row["best"], digits),
-                number(row["gain"], digits, sign="+"),
-                Cell(duration(row["seconds"]), kind="number"),
-            ]
-            for row in records(table)
-        ],
-        frame=table,
     )
 
 
@@ -78,27 +76,26 @@ def bought(frames: Frames, data: str) -> TableView:
     """The table of untuned and tuned variants."""
     table = tables.bought_table(frames, data)
     digits = metric_of("psnr").digits
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         n = f"{row['seeds_tuned']} and {row['seeds_untuned']} seeds, {'paired' if row['paired'] else 'not paired'}"
         difference = interval(row["low"], row["high"], digits + 1, "+")
-        rows.append(
-            [
-                Cell(row["label"]),
-                number(row["untuned"], digits, interval(row["untuned_low"], row["untuned_high"], digits)),
-                number(row["tuned"], digits, interval(row["tuned_low"], row["tuned_high"], digits)),
-                number(row["difference"], digits + 1, difference, "+"),
-                Cell(n, below=f"{row['images']:,} images"),
-                Cell(row["outcome"], below=row["why"], kind="said"),
-            ]
-        )
-    return TableView(
+        return [
+            Cell(row["label"]),
+            number(row["untuned"], digits, interval(row["untuned_low"], row["untuned_high"], digits)),
+            number(row["tuned"], digits, interval(row["tuned_low"], row["tuned_high"], digits)),
+            number(row["difference"], digits + 1, difference, "+"),
+            Cell(n, below=f"{row['images']:,} images"),
+            Cell(row["outcome"], below=row["why"], kind="said"),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name=slug("tuned", data),
         caption=f"What tuning bought on {data}: PSNR of the hole (dB, ↑) in the test images, of each method as the "
         "study has it and as it was tuned, with 95% intervals over seeds and images. The claim: it is better tuned.",
         headings=["Method", "Untuned", "Tuned", "Difference", "n", "Outcome"],
-        rows=rows,
-        frame=table,
     )
 
 
@@ -138,21 +135,18 @@ def history(frames: Frames, variant: str) -> FigureView:
 def options(frames: Frames, variant: str) -> TableView:
     """The table of searched options: their range, own and best values, and correlation with the score."""
     table = tables.option_table(frames, variant)
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [
+            Cell(row["option"]),
+            *(_setting(row[column]) for column in ("low", "high", "own", "best")),
+            number(row["correlation"], 2, sign="+"),
+            number(row["trials"]),
+        ],
         name=slug("options", variant),
         caption=f"What was searched of {label(variant)}: the study's own value and the best trial's, and the rank "
         "correlation of each option with the score over the completed trials (Spearman's; −1: the less the better).",
         headings=["Option", "From", "To", "Own", "Best", "Rank correlation", "Trials"],
-        rows=[
-            [
-                Cell(row["option"]),
-                *(_setting(row[column]) for column in ("low", "high", "own", "best")),
-                number(row["correlation"], 2, sign="+"),
-                number(row["trials"]),
-            ]
-            for row in records(table)
-        ],
-        frame=table,
     )
 
 
@@ -184,28 +178,27 @@ def trials(frames: Frames, variant: str) -> TableView:
     table = tables.trials_table(frames, variant)
     keys = tables.options(frames, variant)
     digits = metric_of("psnr").digits
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         mark = "the study's own setting" if row["usual"] else ""
         notes = ", ".join(filter(None, [STATES[row["state"]], mark, "the best" if row["best"] else ""]))
-        rows.append(
-            [
-                Cell(str(row["number"])),
-                number(row["value"], digits),
-                *(_setting(row.get(key)) for key in keys),
-                number(row["steps"]),
-                Cell(duration(row["seconds"]), kind="number"),
-                text(row["record"]),
-                Cell(notes, below=row["why"], kind="notes"),
-            ]
-        )
-    return TableView(
+        return [
+            Cell(str(row["number"])),
+            number(row["value"], digits),
+            *(_setting(row.get(key)) for key in keys),
+            number(row["steps"]),
+            Cell(duration(row["seconds"]), kind="number"),
+            text(row["record"]),
+            Cell(notes, below=row["why"], kind="notes"),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name=slug("trials", variant),
         caption=f"Every trial of the search of {label(variant)}, the best first: validation PSNR of the hole (dB), the "
         "settings, the steps of joint training after which it was judged, and its Sacred records.",
         headings=["Trial", "PSNR", *keys, "Steps", "Time", "Record", "Notes"],
-        rows=rows,
-        frame=table,
         folded=True,
     )
 

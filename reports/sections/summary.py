@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -26,7 +27,7 @@ from reports.document import (
     text,
     words,
 )
-from reports.sections.common import records, unit
+from reports.sections.common import records, table_view, unit
 
 RULE = (
     "Supported: the interval lies beyond zero as claimed; opposed: on the other side; negligible: the 90% interval "
@@ -162,26 +163,25 @@ def resolvable(frames: Frames) -> TableView:
     if not parts:
         raise NoDataError("No two variants that the paper contrasts ran, so that nothing could be resolved.")
     table = pd.concat(parts, ignore_index=True)
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         digits = metric_of(row["metric"]).digits
-        rows.append(
-            [
-                Cell(f"{label(row['a'])} − {label(row['b'])}"),
-                text(row["data"]),
-                Cell(unit(row["metric"], row["region"])),
-                number(row["published"], digits, sign="+"),
-                number(row["resolvable"], digits + 1),
-                Cell(f"{row['seeds_a']} and {row['seeds_b']} seeds", below=f"{row['images']:,} images"),
-            ]
-        )
-    return TableView(
+        return [
+            Cell(f"{label(row['a'])} − {label(row['b'])}"),
+            text(row["data"]),
+            Cell(unit(row["metric"], row["region"])),
+            number(row["published"], digits, sign="+"),
+            number(row["resolvable"], digits + 1),
+            Cell(f"{row['seeds_a']} and {row['seeds_b']} seeds", below=f"{row['images']:,} images"),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name="resolvable",
         caption="The smallest effect that this many seeds and images can tell from chance, beside the published "
         "difference. A smaller effect is lost in chance here, whatever its outcome.",
         headings=["Contrast", "Data", "Metric", "Published difference", "Resolvable here", "n"],
-        rows=rows,
-        frame=table,
     )
 
 
@@ -192,14 +192,11 @@ def trouble(frames: Frames) -> TableView:
         raise NoDataError("No run is recorded.")
     if table.empty:
         raise NoDataError("Every run completed, without a warning.")
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [Cell(row["run"]), Cell(row["status"]), number(row["diverged_at"]), text(row["why"])],
         name="trouble",
         caption="Runs that did not complete, and what completed ones warn of. What did not complete enters no mean; "
         "a run that diverged blocks its variant's claims.",
         headings=["Run", "What", "at step", "Why"],
-        rows=[
-            [Cell(row["run"]), Cell(row["status"]), number(row["diverged_at"]), text(row["why"])]
-            for row in records(table)
-        ],
-        frame=table,
     )

@@ -20,7 +20,7 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import each_data_set, records, slug
+from reports.sections.common import each_data_set, slug, table_view
 
 WHY = (
     "A critic changes the repair only if its gradient reaches the generator. So beside the scores stand the norm of "
@@ -79,8 +79,9 @@ def mechanism_values(frames: Frames, data: str) -> TableView:
         return number(row[term] * scale, digits, bounds)
 
     sharp, seam = metric_of("sharpness").digits, metric_of("seam").digits
-    rows = [
-        [
+    whole = table_view(
+        table,
+        lambda row: [
             Cell(row["label"], below=row["critics"]),
             span(row, "ratio"),
             span(row, "gap", digits=4),
@@ -96,10 +97,7 @@ def mechanism_values(frames: Frames, data: str) -> TableView:
             number(row["seam"], seam, interval(row["seam_low"], row["seam_high"], seam)),
             number(row["seeds"]),
             number(row["diverged"]),
-        ]
-        for row in records(table)
-    ]
-    whole = TableView(
+        ],
         name=slug("mechanism", data),
         caption=f"What the critics did on {data}, in the last fifth of joint training: means over seeds, critics and "
         "steps, below them the seeds' least and greatest; and what it came to in the composite, with 95% intervals. "
@@ -108,8 +106,6 @@ def mechanism_values(frames: Frames, data: str) -> TableView:
             "Method", "Gradient, adversarial / reconstruction", "Gap of scores", "At the bound (%)", "Size of scores",
             "Sharpness (1 = truth)", "less Reconstruction only", "Seam error (↓)", "Seeds", "Diverged",
         ],
-        rows=rows,
-        frame=table,
         groups=table["group"].tolist(),
     )  # fmt: skip
     return folded(whole, f"What the critics did on {data}")
@@ -130,16 +126,9 @@ def training_curves(frames: Frames, data: str) -> FigureView:
 def costs(frames: Frames) -> TableView:
     """The table of what a run costs."""
     table = tables.cost_table(frames)
-    whole = TableView(
-        name="cost",
-        caption="Cost of a run. MMAC: million multiply-accumulates for one image; a step is one of joint training; "
-        "time is the median of the runs'; device hours are of all runs, had each made its own stages.",
-        headings=[
-            "Variant", "Data", "Runs", "Generator's weights", "MMAC", "Critics' weights", "MMAC", "Updates",
-            "ms a step", "MiB", "Time of a run", "Device hours",
-        ],
-        rows=[
-            [
+    whole = table_view(
+        table,
+        lambda row: [
                 Cell(row["label"]),
                 text(row["data"]),
                 number(row["runs"]),
@@ -152,10 +141,14 @@ def costs(frames: Frames) -> TableView:
                 number(row["memory_mib"]),
                 Cell(duration(row["seconds"]), kind="number"),
                 number(row["device_hours"], 2),
-            ]
-            for row in records(table)
         ],
-        frame=table,
+        name="cost",
+        caption="Cost of a run. MMAC: million multiply-accumulates for one image; a step is one of joint training; "
+        "time is the median of the runs'; device hours are of all runs, had each made its own stages.",
+        headings=[
+            "Variant", "Data", "Runs", "Generator's weights", "MMAC", "Critics' weights", "MMAC", "Updates",
+            "ms a step", "MiB", "Time of a run", "Device hours",
+        ],
         groups=[group(frames, variant) for variant in table["variant"]],
     )  # fmt: skip
     return folded(whole, "Cost")
@@ -176,19 +169,16 @@ def sharing(frames: Frames) -> str:
 def stages(frames: Frames) -> TableView:
     """The table of stages: how many were made, and how often they were used."""
     table = tables.stage_table(frames)
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [
+            text(row["kind"]),
+            number(row["stages"]),
+            number(row["uses"]),
+            Cell(duration(row["seconds"]), kind="number"),
+            Cell(duration(row["seconds_unshared"]), kind="number"),
+        ],
         name="stages",
         caption="Stages made, and how often they were used. Unshared: had each run made its own.",
         headings=["Stage", "Made", "Uses", "Time", "Unshared"],
-        rows=[
-            [
-                text(row["kind"]),
-                number(row["stages"]),
-                number(row["uses"]),
-                Cell(duration(row["seconds"]), kind="number"),
-                Cell(duration(row["seconds_unshared"]), kind="number"),
-            ]
-            for row in records(table)
-        ],
-        frame=table,
     )
