@@ -36,7 +36,7 @@ def description_of(frames: Frames, variant: str | None) -> tuple[str, Mapping[st
     """The variant (default: the study's reference) and its recorded networks. Raises NoDataError if there are none."""
     chosen = variant if variant is not None else frames.study["reference"]
     if chosen is None:
-        raise NoDataError("The study names no reference, so that no networks of it can be fig.")
+        raise NoDataError("The study names no reference, so that no networks of it can be drawn.")
     described = (frames.study["networks"] or {}).get(chosen)
     if not described or not described.get("networks"):
         raise NoDataError(f"No networks of {label(str(chosen))} are recorded.")
