@@ -1,6 +1,6 @@
-"""Makes docs/gallery, the sample report, and docs/repairs.png, the README's picture: python docs/gallery.py [out]
+"""Makes the sample report docs/gallery and the README's picture docs/repairs.png: python docs/gallery.py [out]
 
-Runs the demo study into `out` first; what is there already is not made again. Needs the extra `test` (pypdfium2).
+Runs the demo study into ``out`` first; finished parts are reused. Needs the extra ``test`` (pypdfium2).
 """
 
 import subprocess
@@ -18,30 +18,32 @@ DOCS = Path(__file__).parent
 GALLERY = DOCS / "gallery"
 README = """# A sample report
 
-The demo study's report, as `python docs/gallery.py` made it on {day} from commit `{commit}`, of embedded data alone:
+The report of the demo study, which needs no data. `python docs/gallery.py` wrote it on {day} from commit
+`{commit}`.
 
-- [report.html](report.html): the page. Save it and open it from disk; it loads nothing.
-- [report.pdf](report.pdf): the same as a paper.
-- [tables](tables): its tables as CSV and LaTeX. [figures](figures): its figures as SVG and PNG.
+- [report.html](report.html): the HTML page. Save it and open it from disk; it is self-contained.
+- [report.pdf](report.pdf): the same report as a PDF.
+- [tables](tables): the tables as CSV and LaTeX.
+- [figures](figures): the figures as SVG and PNG.
 
-![The paper's first page](first-page.png)
+![The first page of the PDF](first-page.png)
 """
 
 
 def command(*words: str) -> str:
-    """What the command prints. Raises CalledProcessError where it fails."""
+    """Runs a command and returns its output. Raises CalledProcessError if it fails."""
     return subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, cwd=DOCS.parent).stdout.strip()
 
 
 def main(out: Path) -> None:
-    """Makes all of it from the study in `out`, a path from the repository's root."""
+    """Makes everything from the study in ``out``, a path relative to the repository's root."""
     subprocess.run([sys.executable, "-m", "study", "run", "runs.yaml", "--out", str(out)], check=True, cwd=DOCS.parent)
     results = study.load(DOCS.parent / out)
     render(results, GALLERY)
     first = pypdfium2.PdfDocument(GALLERY / "report.pdf")[0].render(scale=1.5)
     first.to_pil().save(GALLERY / "first-page.png", optimize=True)
-    told = README.format(day=date.today().isoformat(), commit=command("git", "rev-parse", "--short", "HEAD"))
-    (GALLERY / "README.md").write_text(told, encoding="utf-8")
+    text = README.format(day=date.today().isoformat(), commit=command("git", "rev-parse", "--short", "HEAD"))
+    (GALLERY / "README.md").write_text(text, encoding="utf-8")
     repairs(results, data="faces", limit=3).savefig(DOCS / "repairs.png", dpi=110, facecolor="white")
 
 

@@ -1,6 +1,6 @@
-"""Makes docs/results.md of the study on photographs: python docs/results.py OUT
+"""Writes docs/results.md from the study on photographs: python docs/results.py OUT
 
-It is the study's report as Markdown, less its pictures: numbers and curves alone. The study is
+The page is the study's report as Markdown, without pictures: only numbers and curves. The study file is
 docs/studies/photographs.yaml.
 """
 
@@ -12,7 +12,7 @@ import study
 from reports.analysis.claims import claims_table
 from reports.analysis.frames import Frames
 from reports.analysis.published import paper
-from reports.document import Block, Cell, Facts, FigureView, Heading, Note, TableView, there, words
+from reports.document import Block, Cell, Facts, FigureView, Heading, Note, TableView, block_or_note, words
 from reports.figures import style
 from reports.sections import ablations, provenance, results, summary, training
 
@@ -27,17 +27,18 @@ SECTIONS = (
     training.curves,
     training.cost,
 )
-"""Those of the report that show no picture."""
+"""The report's sections that show no pictures."""
 
-HEAD = """# What three sets of photographs say of the paper
+HEAD = """# Results on three sets of photographs
 
-The study [`docs/studies/photographs.yaml`](studies/photographs.yaml), run on photographs that stand in for the paper's
-CelebA, ImageNet and Places2. This page is its report less the pictures, as `python docs/results.py OUT` made it: no
-photograph of these sets is kept or shown here.
+The study [`docs/studies/photographs.yaml`](studies/photographs.yaml) runs on photographs that stand in for the paper's
+CelebA, ImageNet and Places2. This page is its report without the pictures, written by `python docs/results.py OUT`. No
+photograph of these sets is stored or shown here.
 
-- `faces`: FairFace, adult near-frontal faces, CC BY 4.0; split by image, for identities are not known
+- `faces`: FairFace, adult near-frontal faces, CC BY 4.0; split by image, because identities are not known
 - `objects`: Caltech-101, CC BY 4.0, and TensorFlow's flower photographs, CC BY 2.0; square crops
-- `scenes`: Urban100, and CID22, CC BY-SA 4.0; whole photographs and tiles of them, and a photograph's are one group
+- `scenes`: Urban100, and CID22, CC BY-SA 4.0; whole photographs and tiles of them; all tiles of a photograph are one
+  group
 
 ```sh
 {command}
@@ -45,11 +46,11 @@ python -m study claims {out}
 python docs/results.py {out}
 ```
 
-## In short
+## Outcomes of the claims
 
 {outcomes}
 
-## What was spent
+## Training budget
 
 {budget}
 
@@ -57,12 +58,12 @@ python docs/results.py {out}
 
 
 def markdown(blocks: Iterable[Block]) -> Iterator[str]:
-    """Blocks as GitHub shows them, one after another."""
+    """Yields the Markdown of each block."""
     for block in blocks:
         match block:
             case TableView():
-                told = table(block)
-                yield f"<details><summary>{block.caption}</summary>\n\n{told}\n</details>" if block.folded else told
+                text = table(block)
+                yield f"<details><summary>{block.caption}</summary>\n\n{text}\n</details>" if block.folded else text
                 if block.more is not None:
                     yield from markdown([block.more])
             case FigureView():
@@ -78,7 +79,7 @@ def markdown(blocks: Iterable[Block]) -> Iterator[str]:
 
 
 def table(view: TableView) -> str:
-    """A table under its caption."""
+    """A table with its caption above; a collapsed table is given without it."""
     rows = [[plain(heading) for heading in view.headings], ["---"] * len(view.headings)]
     rows += [[cell(one) for one in row] for row in view.rows]
     lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -86,51 +87,51 @@ def table(view: TableView) -> str:
 
 
 def cell(one: Cell) -> str:
-    """A cell in one line."""
+    """A cell as one line."""
     text = f"**{plain(one.text)}**" if one.strong and one.text else plain(one.text)
     return f"{text}<br>{plain(one.below)}" if one.below else text
 
 
 def plain(text: str) -> str:
-    """Text that is nothing but text in Markdown."""
-    for sign in "\\|<>*_`[]":
-        text = text.replace(sign, f"\\{sign}")
+    """Escapes text for Markdown."""
+    for character in "\\|<>*_`[]":
+        text = text.replace(character, f"\\{character}")
     return text.replace("\n", "<br>")
 
 
 def outcomes(frames: Frames) -> str:
-    """The claims by their outcomes, a line each."""
+    """The claims by outcome, one line per outcome."""
     table = claims_table(frames)
     lines = []
     for outcome in ("supported", "opposed", "negligible", "unresolved"):
-        found = table[table["outcome"] == outcome]
-        told = "; ".join(f"{row.id}, {row.claim[0].lower()}{row.claim[1:].rstrip('.')}" for row in found.itertuples())
-        lines.append(f"- {outcome}: {told or 'none'}")
+        rows = table[table["outcome"] == outcome].itertuples()
+        claims = "; ".join(f"{row.id}, {row.claim[0].lower()}{row.claim[1:].rstrip('.')}" for row in rows)
+        lines.append(f"- {outcome}: {claims or 'none'}")
     return "\n".join(lines)
 
 
 def budget(frames: Frames) -> str:
-    """What was spent, as a share of the paper's."""
+    """The training budget, compared with the paper's."""
     theirs, own = paper(), frames.study["configs"][frames.study["reference"]]["options"]
     updates, batch, side = (frames.study[name] for name in ("generator_updates", "batch", "image_size"))
     most = (theirs["steps"]["pretrain"] + theirs["steps"]["joint"]) * theirs["batch"]
     return (
         f"A run trains its generator with {updates:,} updates of batch {batch}: {updates * batch:,} images, "
-        f"{updates * batch / most:.2%} of the paper's {most:,}, at {side} px in place of {theirs['image_size']}, every "
-        f"layer with {own['width']:g} of its published outputs. All {len(frames.runs)} runs took "
+        f"{updates * batch / most:.2%} of the paper's {most:,}, at {side} px instead of {theirs['image_size']}, and "
+        f"every layer has {own['width']:g} of its published outputs. All {len(frames.runs)} runs took "
         f"{frames.study['seconds'] / 3600:.1f} hours of machine time ({words(frames.study['devices'])}); the paper "
-        f"tells of {theirs['cost']} for one."
+        f"reports {theirs['cost']} for one run."
     )
 
 
 def main(out: Path) -> None:
-    """Writes docs/results.md, and the figures beside it, of the study in ``out``."""
+    """Writes docs/results.md and its figures from the study in ``out``."""
     frames = study.load(out)
     for old in FIGURES.glob("*.png"):
         old.unlink()
     head = {"command": frames.study["command"], "outcomes": outcomes(frames), "budget": budget(frames)}
     sections = [section(frames) for section in SECTIONS]
-    parts = ["## The data", *markdown([there(provenance.data, frames)])]
+    parts = ["## The data", *markdown([block_or_note(provenance.data, frames)])]
     for section in sections:
         parts += [f"## {section.title}", *markdown(section.blocks)]
     (DOCS / "results.md").write_text(HEAD.format(out=out, **head) + "\n\n".join(parts) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Frames in, pages out: statistics, tables, figures and one self-contained page. Imports nothing else of ours."""
+"""Turns a study's frames into its report: one HTML page, a PDF, and its tables and figures as files."""
 
 from reports.analysis.frames import Frames, NoDataError
 from reports.render import render

@@ -1,9 +1,10 @@
-"""What a report consists of, whatever it is written as: sections of tables, figures, facts and sentences.
+"""The content of a report, independent of its format: sections of tables, figures, facts and notes.
 
-The page (`reports.page`), the paper (`reports.pdf`) and the single files (`reports.files`) are written from one
-`Document`, so that they hold the same numbers under the same captions. All text in it is plain: each writer escapes it.
+The page (``reports.page``), the PDF (``reports.pdf``) and the single files (``reports.files``) are all written from one
+``Document``, so they show the same numbers under the same captions. All text is plain; each writer escapes it.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -23,10 +24,14 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a table's cell: `text`, its exact `value` if it is a number, and smaller words `below`.
+    """A cell of a table.
 
-    `kind`: 'number' (one line, set to the right), 'each' (the seeds' values), 'notes', 'said' (a sentence).
-    `strong`: set in bold, which says that a difference is resolved.
+    Args:
+        text: What the cell shows.
+        value: The exact value, if the cell is a number.
+        below: Further lines, set smaller.
+        kind: "number" (one line, aligned right), "each" (one value per seed), "notes" or "said" (a sentence).
+        strong: Set in bold.
     """
 
     text: str
@@ -38,11 +43,15 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class TableView:
-    """A table as a reader sees it, in words and rounded; each row's first cell is its heading.
+    """A table as the reader sees it: rounded, in words. The first cell of each row is the row's heading.
 
-    `name`: of its files (tables/NAME.csv, tables/NAME.tex), unlike that of any other table. `frame`: the same in full
-    precision, for the CSV. `groups`, one a row: a rule is drawn where it changes. `more`: what is folded away beneath
-    it. `folded`: it is itself folded away under its caption. `number`: given by `Document.numbered`.
+    Args:
+        name: The name of its files (tables/NAME.csv, tables/NAME.tex); unique in the report.
+        frame: The same table in full precision, for the CSV.
+        groups: One group per row; a rule separates groups.
+        more: A table that is collapsed below this one.
+        folded: The table is itself collapsed under its caption.
+        number: Set by ``Document.numbered``.
     """
 
     name: str
@@ -58,11 +67,14 @@ class TableView:
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """Pictures to be looked at one by one, as Figure 4 has them: a row a test image, a column a method.
+    """Pictures as in the paper's Figure 4: one row per test image, one column per method.
 
-    `columns`: titles, "Original" and "Masked" first. `rows`: an image's name, then for each column its pictures by
-    output ('truth', 'masked', 'composite', 'raw', 'blended'), an empty mapping where there is none.
-    `outputs`: which of them a reader can choose between, the first being shown. `seed`: of the runs that made them.
+    Args:
+        columns: Column titles; "Original" and "Masked" come first.
+        rows: The image's name, and for each column its pictures by output ("truth", "masked", "composite", "raw",
+            "blended"); an empty mapping where there is no picture.
+        outputs: The outputs that the reader can choose from; the first is shown.
+        seed: The seed of the runs that made the pictures.
     """
 
     columns: list[str]
@@ -73,9 +85,13 @@ class Grid:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureView:
-    """A figure as a reader sees it. `name` is of its files (figures/NAME.svg, figures/NAME.png).
+    """A figure as the reader sees it.
 
-    `alt`: what it shows, for those who cannot see it. `pictures`: the page shows these in place of the drawing.
+    Args:
+        name: The name of its files (figures/NAME.svg, figures/NAME.png).
+        alt: The alternative text, for readers who cannot see the figure.
+        pictures: Shown on the page instead of ``drawn``.
+        number: Set by ``Document.numbered``.
     """
 
     name: str
@@ -88,21 +104,21 @@ class FigureView:
 
 @dataclass(frozen=True)
 class Heading:
-    """Within a section, such as a data set's name."""
+    """A heading within a section, such as the name of a data set."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Names with what there is to say of each."""
+    """Pairs of a name and its value."""
 
     pairs: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Note:
-    """A paragraph. `kind`: 'nothing' (says why something is not there), 'scope' (to be read first), or plain."""
+    """A paragraph. ``kind``: "nothing" (why something is missing), "scope" (to be read first), or "" (plain)."""
 
     text: str
     kind: Literal["", "nothing", "scope"] = ""
@@ -113,7 +129,7 @@ Block = TableView | FigureView | Heading | Facts | Note
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """`id` is its anchor on the page."""
+    """A section of the report. ``id`` is its anchor on the page."""
 
     id: str
     title: str
@@ -122,7 +138,7 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A whole report. `citation` and `doi` are the paper's; `made` is the date of what it rests on."""
+    """A whole report. ``citation`` and ``doi`` are the paper's; ``made`` is when the results were produced."""
 
     title: str
     question: str
@@ -132,7 +148,7 @@ class Document:
     sections: list[Section]
 
     def tables(self) -> Iterator[TableView]:
-        """Every table, those that are folded away included."""
+        """All tables, including collapsed ones."""
         for section in self.sections:
             for block in section.blocks:
                 table = block if isinstance(block, TableView) else None
@@ -141,44 +157,37 @@ class Document:
                     table = table.more
 
     def figures(self) -> Iterator[FigureView]:
-        """Every figure."""
+        """All figures."""
         return (block for section in self.sections for block in section.blocks if isinstance(block, FigureView))
 
     def numbered(self) -> "Document":
-        """The same with tables and figures numbered from 1 in their order."""
-        tables = figures = 0
+        """Returns a copy whose tables and figures are numbered from 1 in order of appearance."""
+        tables, figures = itertools.count(1), itertools.count(1)
+
+        def block(view: Block) -> Block:
+            if isinstance(view, TableView):
+                return table(view)
+            return replace(view, number=next(figures)) if isinstance(view, FigureView) else view
 
         def table(view: TableView) -> TableView:
-            nonlocal tables
-            tables += 1
-            return replace(view, number=tables, more=view.more and table(view.more))
-
-        def figure(view: FigureView) -> FigureView:
-            nonlocal figures
-            figures += 1
-            return replace(view, number=figures)
-
-        def block(one: Block) -> Block:
-            if isinstance(one, TableView):
-                return table(one)
-            return figure(one) if isinstance(one, FigureView) else one
+            return replace(view, number=next(tables), more=view.more and table(view.more))
 
         return replace(self, sections=[replace(s, blocks=[block(one) for one in s.blocks]) for s in self.sections])
 
 
-def there(make: Callable[..., Block], *arguments: Any) -> Block:
-    """What `make` makes, or the sentence why there is nothing."""
+def block_or_note(make: Callable[..., Block], *arguments: Any) -> Block:
+    """Calls ``make``; if it raises ``NoDataError``, returns a note with the reason."""
     try:
         return make(*arguments)
-    except NoDataError as nothing:
-        return Note(str(nothing), "nothing")
+    except NoDataError as error:
+        return Note(str(error), "nothing")
 
 
-# Words and cells
+# Text and cells
 
 
 def words(value: Any) -> str:
-    """A plain fact in words: lists and mappings by commas, nothing as "not recorded"."""
+    """A value as text: lists and mappings separated by commas; "not recorded" if it is None or empty."""
     if value is None or value == "" or value == [] or value == {}:
         return NOT_RECORDED
     if isinstance(value, Mapping):
@@ -191,7 +200,7 @@ def words(value: Any) -> str:
 
 
 def duration(seconds: Any) -> str:
-    """Seconds in words: "2 h 13 min", "4 min 5 s", "3.2 s"."""
+    """Seconds as text: "2 h 13 min", "4 min 5 s", "3.2 s"."""
     if seconds is None or pd.isna(seconds):
         return NOT_RECORDED
     if seconds < 60:
@@ -202,40 +211,42 @@ def duration(seconds: Any) -> str:
 
 
 def number(value: Any, digits: int = 0, below: str = "", sign: str = "", *, strong: bool = False) -> Cell:
-    """A number rounded to `digits`, with its exact value; a dash where there is none. `sign` '+' shows a plus."""
+    """A number rounded to ``digits``, with its exact value; a dash if it is missing. ``sign`` "+" shows a plus sign."""
     if value is None or pd.isna(value):
         return Cell(NONE, kind="number")
     return Cell(f"{value:{sign},.{digits}f}".replace("-", "−"), float(value), below, "number", strong)
 
 
 def interval(low: float, high: float, digits: int, sign: str = "") -> str:
-    """An interval in words."""
+    """An interval as text, such as "[0.12, 0.34]"."""
     if pd.isna(low) or pd.isna(high):
         return "no interval"
     return f"[{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]".replace("-", "−")
 
 
 def each(values: Iterable[float], digits: int) -> Cell:
-    """The values of every seed."""
+    """One value per seed."""
     return Cell(" ".join(f"{value:.{digits}f}" for value in values) or NONE, kind="each")
 
 
 def text(value: Any) -> Cell:
-    """Text as it is; what is missing is a dash."""
+    """Plain text; a dash if it is missing or empty."""
     return Cell(NONE if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)) else str(value) or NONE)
 
 
 def folded(table: TableView, caption: str) -> TableView:
-    """The same with the rows of the group "other" folded away under `caption`; as it is where there are no others."""
-    others = [group == "other" for group in table.groups]
-    if all(others) or not any(others):
+    """Moves the rows of the group "other" into a collapsed table below, captioned ``caption``.
+
+    Returns the table unchanged if no row, or every row, belongs to that group.
+    """
+    count = table.groups.count("other")
+    if count in (0, len(table.groups)):
         return table
 
     def part(fold: bool) -> dict[str, Any]:
-        kept = [place for place, other in enumerate(others) if other == fold]
+        kept = [place for place, group in enumerate(table.groups) if (group == "other") == fold]
         return {"rows": [table.rows[place] for place in kept], "groups": [table.groups[place] for place in kept]}
 
-    count = sum(others)
     named = f"{caption}: {count} other variant{'' if count == 1 else 's'}, of the ablations and other readings."
     more = TableView(name=f"{table.name}-others", caption=named, headings=table.headings, **part(True))
     return replace(table, **part(False), more=more)

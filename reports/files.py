@@ -1,4 +1,4 @@
-"""The report's tables and figures as files of their own, for other papers, spreadsheets and slides."""
+"""Writes the report's tables and figures as single files, for papers, spreadsheets and slides."""
 
 import re
 import tempfile
@@ -14,7 +14,7 @@ from reports.figures import style
 from reports.latex import latex
 
 OURS = {"tables": (".csv", ".tex"), "figures": (".svg", ".png")}
-"""The folders, and the suffixes of the files that are written and removed there."""
+"""The folders, and the suffixes of the files that a report owns (writes and deletes) in them."""
 
 _FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")
 _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
@@ -22,47 +22,48 @@ _NUMBERS = re.compile(rf"{_NUMBER}(\s{_NUMBER})*", re.IGNORECASE)
 
 
 def write_files(document: Document, drawings: Mapping[str, str], folder: Path) -> None:
-    """Write tables/NAME.csv and .tex, figures/NAME.svg and .png into `folder`, and leave nothing of an earlier report.
+    """Writes tables/NAME.csv and .tex, figures/NAME.svg and .png into ``folder``; deletes those of an earlier report.
 
-    A table has a CSV if it has a frame with rows. `drawings`: each figure's SVG by its name. Each file is written aside
-    and moved into place. Files in tables/ and figures/ of other suffixes are left alone.
+    A table has a CSV only if its frame has rows. ``drawings`` maps each figure's name to its SVG. Files are replaced
+    atomically. Files with other suffixes are not touched.
     """
-    made: dict[Path, str | bytes] = {}
+    contents: dict[Path, str | bytes] = {}
     for view in document.tables():
         place = folder / "tables" / file_name(view.name)
-        made[place.with_suffix(".tex")] = latex(view)
+        contents[place.with_suffix(".tex")] = latex(view)
         if view.frame is not None and len(view.frame):
-            made[place.with_suffix(".csv")] = plain(view.frame).to_csv(index=False, lineterminator="\n")
+            contents[place.with_suffix(".csv")] = plain(view.frame).to_csv(index=False, lineterminator="\n")
     for figure in document.figures():
         place = folder / "figures" / file_name(figure.name)
-        made[place.with_suffix(".svg")] = drawings[figure.name]
-        made[place.with_suffix(".png")] = style.png(figure.drawn)
+        contents[place.with_suffix(".svg")] = drawings[figure.name]
+        contents[place.with_suffix(".png")] = style.png(figure.drawn)
     for kind, suffixes in OURS.items():
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for old in (folder / kind).iterdir():
-            if old.suffix in suffixes and old not in made:
+            if old.suffix in suffixes and old not in contents:
                 old.unlink()
-    for path, content in made.items():
+    for path, content in contents.items():
         write(path, content)
 
 
 def file_name(name: str) -> str:
-    """A view's name as that of a file: itself where it is of a-z, 0-9, hyphen and underscore, else a safe likeness.
+    """A file name for a view.
 
-    The likeness ends in a checksum of the name, so that two names do not share a file.
+    The view's own name if it consists of a-z, 0-9, hyphens and underscores. Otherwise a safe version of it that ends in
+    a checksum, so that different names get different files.
     """
     if re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,199}", name):
         return name
-    like = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:100]
-    return f"{like or 'x'}-{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
+    safe = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:100]
+    return f"{safe or 'x'}-{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as a CSV holds it: tuples and lists as their values apart by spaces, and nothing that would be run.
+    """The table as written to CSV: tuples and lists become values separated by spaces, formulas become harmless.
 
-    A text that a spreadsheet would run as a formula, its first sign being = + - or @, is led by an apostrophe. Numbers
-    are left as they are, and so are texts of nothing but numbers. The rest reads back equal with pandas, but that a
-    carriage return is a line's end.
+    Text that a spreadsheet would run as a formula (it starts with =, +, - or @) gets a leading apostrophe. Numbers, and
+    text that contains only numbers, stay as they are. Everything else reads back equal in pandas, except that carriage
+    returns become newlines.
     """
     return table.map(_plain).rename(columns=_plain)
 
@@ -72,22 +73,22 @@ def _plain(cell: Any) -> Any:
         cell = " ".join(str(value.item() if hasattr(value, "item") else value) for value in cell)
     if not isinstance(cell, str):
         return cell
-    cell = re.sub(r"\r\n?", "\n", cell)  # a CSV's writer does not put quotes around it, and its reader ends the row
+    cell = re.sub(r"\r\n?", "\n", cell)  # the CSV writer does not quote it, and a reader would end the row there
     return f"'{cell}" if _FORMULA.match(cell) and not _NUMBERS.fullmatch(cell) else cell
 
 
 def write(path: Path, content: str | bytes) -> Path:
-    """Write aside in the same folder, then move into place, so that a reader sees the old file or the new one.
+    """Replaces a file atomically, through a temporary file in the same folder. Returns ``path``.
 
-    Text is written as UTF-8, its line ends as they are.
+    Text is written as UTF-8; its line endings are kept.
     """
-    with tempfile.NamedTemporaryFile("wb", dir=path.parent, delete=False) as aside:
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent, delete=False) as temporary:
         try:
-            aside.write(content.encode() if isinstance(content, str) else content)
-            aside.close()
-            Path(aside.name).chmod(0o644)
-            Path(aside.name).replace(path)
+            temporary.write(content.encode() if isinstance(content, str) else content)
+            temporary.close()
+            Path(temporary.name).chmod(0o644)
+            Path(temporary.name).replace(path)
         except BaseException:
-            Path(aside.name).unlink(missing_ok=True)
+            Path(temporary.name).unlink(missing_ok=True)
             raise
     return path

@@ -1,4 +1,4 @@
-"""A table as LaTeX, to be read into a paper: rounded and worded as the report has it."""
+"""Tables as LaTeX, to be included in a paper: with the report's rounding and wording."""
 
 import re
 import unicodedata
@@ -6,20 +6,20 @@ import unicodedata
 from reports.document import Cell, TableView
 
 WIDE = 40
-"""A column with a longer text than this many characters breaks its lines."""
+"""A column with longer text than this many characters wraps its lines."""
 
 _PACKAGES = r"""% Needs \usepackage{array,booktabs,makecell,adjustbox}; with pdflatex \usepackage[T1]{fontenc}, too.
 """
 
 _APART = "\u200c"
-"""Between two hyphens or commas, which would else be printed as one longer sign."""
+"""Separates two hyphens or commas, which LaTeX would join into one ligature."""
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "#": r"\#", "$": r"\$", "%": r"\%", "&": r"\&", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
     _APART: r"\kern0pt{}",
-    "[": "{[}", "]": "{]}", "*": "{*}",  # else an option of the line's end before them
+    "[": "{[}", "]": "{]}", "*": "{*}",  # or they would be read as an option of the preceding \\
     "–": r"\textendash{}", "—": r"\textemdash{}", "‘": r"\textquoteleft{}", "’": r"\textquoteright{}",
     "“": r"\textquotedblleft{}", "”": r"\textquotedblright{}", "…": r"\textellipsis{}", "•": r"\textbullet{}",
     "‑": "-", "‐": "-", "\u200b": "", "€": r"\texteuro{}", "™": r"\texttrademark{}", "°": r"\textdegree{}",
@@ -39,8 +39,8 @@ _MATHS = {
     "φ": r"\varphi", "ϕ": r"\phi", "χ": r"\chi", "ψ": r"\psi", "ω": r"\omega",
     "Γ": r"\Gamma", "Δ": r"\Delta", "Θ": r"\Theta", "Λ": r"\Lambda", "Ξ": r"\Xi", "Π": r"\Pi", "Σ": r"\Sigma",
     "Υ": r"\Upsilon", "Φ": r"\Phi", "Ψ": r"\Psi", "Ω": r"\Omega",
-    **{sign: f"{{}}^{{{plain}}}" for sign, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True)},
-    **{sign: f"{{}}_{{{plain}}}" for sign, plain in zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", strict=True)},
+    **{character: f"{{}}^{{{plain}}}" for character, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-", strict=True)},
+    **{character: f"{{}}_{{{plain}}}" for character, plain in zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", strict=True)},
 }  # fmt: skip
 
 
@@ -87,27 +87,27 @@ def latex(view: TableView) -> str:
 
 
 def escaped(text: str) -> str:
-    """Any text as LaTeX that prints it, in pdflatex and lualatex, in one line.
+    """Escapes any text for pdflatex and lualatex, in one line.
 
-    A sign that pdflatex's usual fonts do not have is written by its number, as U+4E2D.
+    A character that pdflatex's usual fonts lack is written as its code point, such as U+4E2D.
     """
     line = " ".join(unicodedata.normalize("NFC", text).split())
-    return "".join(map(_sign, re.sub(r"([-‑‐,])(?=[-‑‐,])", rf"\1{_APART}", line)))
+    return "".join(map(_character, re.sub(r"([-‑‐,])(?=[-‑‐,])", rf"\1{_APART}", line)))
 
 
-def _sign(sign: str) -> str:
-    if sign in _SPECIAL:
-        return _SPECIAL[sign]
-    if sign in _MATHS:
-        return rf"\ensuremath{{{_MATHS[sign]}}}"
-    if " " <= sign <= "~" or _latin(sign):
-        return sign
-    return f"U+{ord(sign):04X}" if sign.isprintable() else ""
+def _character(character: str) -> str:
+    if character in _SPECIAL:
+        return _SPECIAL[character]
+    if character in _MATHS:
+        return rf"\ensuremath{{{_MATHS[character]}}}"
+    if " " <= character <= "~" or _latin(character):
+        return character
+    return f"U+{ord(character):04X}" if character.isprintable() else ""
 
 
-def _latin(sign: str) -> bool:
-    """Whether the T1 encoding has it: a letter of Latin-1 or Latin Extended-A, but for five."""
-    return sign in "¡¿§£" or ("À" <= sign <= "ž" and sign.isalpha() and sign not in "ĦħĿŀŉŦŧĸ")
+def _latin(character: str) -> bool:
+    """Returns True if the T1 encoding has the character: most letters of Latin-1 and Latin Extended-A, and ¡ ¿ § £."""
+    return character in "¡¿§£" or ("À" <= character <= "ž" and character.isalpha() and character not in "ĦħĿŀŉŦŧĸ")
 
 
 def _longest(column: tuple[Cell, ...]) -> int:
@@ -118,7 +118,7 @@ def _cell(cell: Cell, right: bool, breaks: bool) -> str:
     text, *below = (escaped(line) for line in (cell.text, *cell.below.splitlines()))
     text = rf"\textbf{{{text}}}" if cell.strong else text
     lines = [text, *(rf"{{\footnotesize {line}}}" for line in below)]
-    if breaks:  # long names break behind the signs within them
+    if breaks:  # long names may break after punctuation
         return r" \newline ".join(re.sub(r"\\_|/|=|,(?! )", r"\g<0>\\allowbreak{}", line) for line in lines)
     stacked = r" \\ ".join(lines)
     return rf"\makecell[t{'r' if right else 'l'}]{{{stacked}}}" if below else text

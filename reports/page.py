@@ -1,4 +1,4 @@
-"""The report as one page of HTML: all is in it, it loads nothing, and it opens from disk."""
+"""The report as one self-contained HTML page, which loads nothing and opens from disk."""
 
 import base64
 import hashlib
@@ -15,15 +15,16 @@ from reports.figures import style
 from reports.files import file_name
 
 LOSSLESS = 16_000_000
-"""The most bytes of pixels that a page holds as they are; above, its pictures are compressed."""
+"""Pictures with more bytes of pixels than this in total are stored as lossy WebP; otherwise as PNG."""
 QUALITY = 90
+"""WebP quality, 0 to 100."""
 
 
 def page(document: Document, drawings: Mapping[str, str]) -> str:
-    """The page of a document: the same bytes each time. `drawings`: each figure's SVG by its name.
+    """The HTML of a document; the same document gives the same bytes. ``drawings`` maps figure names to SVG.
 
-    Without its script it is a plain page to read; the script adds sorting, filters, enlarging and the theme's button.
-    A policy in its head forbids it to load anything, and to run any script but that one.
+    The page is readable without its script, which adds sorting, filters, zoom and a theme button. A content security
+    policy forbids the page to load anything or to run any other script.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"),
@@ -45,7 +46,7 @@ def page(document: Document, drawings: Mapping[str, str]) -> str:
 
 
 class Pictures:
-    """The page's pictures as addresses of data: as they are, or compressed where they are many and large."""
+    """The page's pictures as data URLs: lossless PNG, or WebP if they are many and large."""
 
     def __init__(self, document: Document) -> None:
         grids = [figure.pictures for figure in document.figures() if figure.pictures is not None]
@@ -53,8 +54,8 @@ class Pictures:
         self.compressed = sum(pixels.nbytes for pixels in shown) > LOSSLESS
 
     def source(self, pixels: Pixels) -> str:
-        """The picture (H, W, 3) as a data: address, PNG or WebP."""
-        kind, more = ("webp", {"quality": QUALITY}) if self.compressed else ("png", {"optimize": True})
+        """A picture ``(H, W, 3)`` as a data URL."""
+        kind, options = ("webp", {"quality": QUALITY}) if self.compressed else ("png", {"optimize": True})
         buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, format=kind, **more)
+        Image.fromarray(pixels).save(buffer, format=kind, **options)
         return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

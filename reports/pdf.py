@@ -1,4 +1,4 @@
-"""The report as a paper, typeset by Typst: the same bytes from the same document."""
+"""The report as a PDF, typeset by Typst; the same document gives the same bytes."""
 
 import tempfile
 from collections.abc import Mapping
@@ -13,22 +13,22 @@ import typst
 from reports.document import Document, TableView
 
 IN_FULL = 300
-"""The most rows of folded tables that the paper holds in its appendix."""
+"""The appendix prints the collapsed tables only if they have at most this many rows in total."""
 WHOLE = 26
-"""A table of no more lines than this stands on one page."""
+"""A table with at most this many lines is kept on one page."""
 LONG = 1200
-"""A row with a cell of more letters than this may run over pages."""
+"""A row with a cell of more characters than this may break across pages."""
 
 
 def pdf(document: Document, drawings: Mapping[str, str]) -> bytes:
-    """The paper, as the bytes of a PDF. `drawings`: each figure's SVG by its name.
+    """The document as the bytes of a PDF. ``drawings`` maps figure names to SVG.
 
-    Its fonts are those of the typst package and of matplotlib alone, so that no machine sets it otherwise, and its date
-    is the document's. All that the template prints is a Typst literal (`literal`), so no text in it can be markup.
+    Only the fonts of the typst and matplotlib packages are used, and the date is the document's, so the result does not
+    depend on the machine. The template prints every value as a Typst literal (``literal``), so text is never markup.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("reports"),
-        autoescape=False,  # Typst is no HTML: `finalize` makes all a literal
+        autoescape=False,  # this is not HTML; `finalize` turns each value into a literal
         finalize=literal,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -42,10 +42,10 @@ def pdf(document: Document, drawings: Mapping[str, str]) -> bytes:
     )
     files = {name: f"figure-{place}.svg" for place, name in enumerate(drawings)}
     appendix = _appendix(document)
-    made = _moment(document.made)
+    moment = _moment(document.made)
     text = environment.get_template("report.typ").render(
         document=document,
-        made=made and {"year": made.year, "month": made.month, "day": made.day},
+        made=moment and {"year": moment.year, "month": moment.month, "day": moment.day},
         files=files,
         table=table,
         appendix=appendix,
@@ -57,16 +57,14 @@ def pdf(document: Document, drawings: Mapping[str, str]) -> bytes:
         main = Path(folder) / "report.typ"
         main.write_text(text, encoding="utf-8")
         fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-        moment = made or datetime.fromtimestamp(0, UTC)
-        paper: Any = typst.compile(
-            main, root=Path(folder), font_paths=[fonts], ignore_system_fonts=True, timestamp=moment
-        )
-    assert isinstance(paper, bytes)
-    return paper
+        options: dict[str, Any] = {"font_paths": [fonts], "ignore_system_fonts": True}
+        compiled = typst.compile(main, root=Path(folder), timestamp=moment or datetime.fromtimestamp(0, UTC), **options)
+    assert isinstance(compiled, bytes)
+    return compiled
 
 
 def literal(value: Any) -> str:
-    r"""A value as a Typst literal: "a \"b\"", 3, true, none, (1, 2,), (a: 1). A text's control signs are spaces."""
+    r"""A value as a Typst literal: "a \"b\"", 3, true, none, (1, 2,), (a: 1). Control characters become spaces."""
     if value is None:
         return "none"
     if isinstance(value, bool):
@@ -82,7 +80,7 @@ def literal(value: Any) -> str:
 
 
 def table(view: TableView) -> dict[str, Any]:
-    """What the template needs of a table: texts, and of each column its side and the longest texts, to be measured."""
+    """A table for the template: its text, and for each column its alignment and its longest texts, to be measured."""
     columns = list(zip(*view.rows, strict=True)) if view.rows else [() for _ in view.headings]
     measured = []
     for heading, cells in zip(view.headings, columns, strict=True):
@@ -93,7 +91,7 @@ def table(view: TableView) -> dict[str, Any]:
         measured.append({"right": right, "lines": _longest([heading, *lines]), "words": _longest([*whole, *words])})
     lines_of = [max(1 + len(cell.below.splitlines()) for cell in row) for row in view.rows]
     long = [any(len(cell.text) + len(cell.below) > LONG for cell in row) for row in view.rows]
-    apart = [place for place, of in enumerate(view.groups) if place and of != view.groups[place - 1]]
+    apart = [place for place, group in enumerate(view.groups) if place and group != view.groups[place - 1]]
     return {
         "number": str(view.number),
         "caption": view.caption,
@@ -110,21 +108,21 @@ def table(view: TableView) -> dict[str, Any]:
 
 
 def _longest(texts: list[str], count: int = 4) -> list[str]:
-    """The longest few of the texts: the widest is among them but for a letter or so."""
+    """The ``count`` longest texts; the widest one is almost always among them."""
     return sorted(set(texts), key=lambda text: (-len(text), text))[:count]
 
 
 def _appendix(document: Document) -> list[TableView]:
-    """The tables that are folded away, in their order."""
+    """The collapsed tables, in order."""
     shown = {block.name for section in document.sections for block in section.blocks
              if isinstance(block, TableView) and not block.folded}  # fmt: skip
     return [view for view in document.tables() if view.name not in shown]
 
 
 def _moment(made: str) -> datetime | None:
-    """When the document's results were made, if that is known."""
+    """The document's date, or None if it is not recorded."""
     try:
-        found = datetime.fromisoformat(made)
+        moment = datetime.fromisoformat(made)
     except ValueError:
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Which pictures are shown, beside which: the same images for all methods, and none chosen by its look."""
+"""Chooses the pictures that the report shows: the same test images for all methods, never chosen by their look."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from reports.analysis.naming import group, label, ordered, titled
 from reports.document import Grid, Pixels
 
 OUTPUTS = {"composite": "repaired", "raw": "raw", "blended": "blended"}
-"""What of a method is shown, and how a sentence calls it."""
+"""The outputs of a method that are shown, and the word for each in a sentence."""
 SURROUND = ("truth", "masked")
 
 
@@ -23,12 +23,19 @@ def sample(
     limit: int = 6,
     outputs: Sequence[str] = tuple(OUTPUTS),
 ) -> Grid:
-    """The test images that the protocol's seed drew, as Figure 4 has them: original, masked, then a column a method.
+    """The stored test images as in Figure 4: original, masked, then one column per method.
 
-    `variants`: by default the paper's methods, the controls, the fillers and what was scored from files. `seed`: by
-    default that of which most of them have pictures, the least of equals; fillers have none, and files that were scored
-    with other seeds alone are shown by their first. `limit`: how many images, the first by name. A method without a
-    picture leaves its place empty. Raises NoDataError where no such picture is stored.
+    A method without a picture leaves its place empty. Fillers have no seed. Methods scored from files that lack the
+    chosen seed are shown with their first.
+
+    Args:
+        variants: By default the paper's methods, the controls, the fillers and methods scored from files.
+        seed: By default the seed for which most variants have pictures; the smallest of equals.
+        limit: The number of images, first by name.
+        outputs: The outputs to look for; see ``OUTPUTS``.
+
+    Raises:
+        NoDataError: If no such picture is stored.
     """
     called = OUTPUTS[outputs[0]]
     pictures = frames.pictures[frames.pictures["data"] == data]
@@ -44,8 +51,8 @@ def sample(
         seed = int(by_seed.index[int(by_seed.to_numpy().argmax())])
     runs = frames.runs[frames.runs["data"] == data]
     untrained = runs.loc[(runs["start"] == "") & (runs["status"] == "completed"), "variant"]
-    theirs = repaired["seed"] == repaired["variant"].map(_seeds_of_files(runs, seed))
-    repaired = repaired[(repaired["seed"] == seed) | repaired["variant"].isin(untrained) | theirs]
+    from_files = repaired["seed"] == repaired["variant"].map(_seeds_of_files(runs, seed))
+    repaired = repaired[(repaired["seed"] == seed) | repaired["variant"].isin(untrained) | from_files]
     images = sorted(repaired["image"].unique(), key=str)[:limit]
     if not images:
         chosen = f" with seed {seed}" if seed is not None else " by the chosen variants"
@@ -67,9 +74,9 @@ def sample(
 
 
 def worst(frames: Frames, data: str, *, limit: int = 3) -> Grid:
-    """The reference's worst repairs: the test images with the least PSNR in the hole of a run's composite, worst first.
+    """The reference's worst repairs: the test images whose composite has the lowest PSNR in the hole, worst first.
 
-    They are of the first seed that has any. `limit`: how many. Raises NoDataError where none is stored.
+    Taken from the first seed that has any; ``limit`` is the number of images. Raises NoDataError if none is stored.
     """
     reference = str(frames.study["reference"] or "a proposed model")
     own = frames.worst[(frames.worst["data"] == data) & (frames.worst["variant"] == reference)]
@@ -87,7 +94,7 @@ def worst(frames: Frames, data: str, *, limit: int = 3) -> Grid:
 
 
 def _seeds_of_files(runs: pd.DataFrame, seed: int | None) -> dict[str, int]:
-    """By variant the seed of which files are shown: this one where they have it, else their least."""
+    """For each variant scored from files, the seed that is shown: ``seed`` if it was scored, else its smallest."""
     own = runs[(runs["method"] == EXTERNAL) & (runs["status"] == "completed")]
     seeds = {str(variant): sorted(each) for variant, each in own.groupby("variant")["seed"]}
     return {variant: seed if seed in each else int(each[0]) for variant, each in seeds.items()}  # type: ignore[misc]

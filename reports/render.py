@@ -1,4 +1,4 @@
-"""The report of a study's frames: a page, a paper, and its tables and figures as files of their own."""
+"""Renders a study's frames as a report: an HTML page, a PDF, and tables and figures as single files."""
 
 from pathlib import Path
 
@@ -12,18 +12,17 @@ from reports.sections import document
 
 
 def render(frames: Frames, folder: Path) -> Path:
-    """Write report.html, report.pdf, tables/ and figures/ into `folder`; return the page's path.
+    """Writes report.html, report.pdf, tables/ and figures/ into ``folder``; returns the page's path.
 
-    All are made from one document of the frames, and load nothing: no file but these, no network. What has no data
-    says why in its place. Each file is written aside and moved into place.
+    The files are self-contained. A part without data says why. Files are replaced atomically.
     """
-    told = document(frames)
-    drawn = drawings(told)
-    write_files(told, drawn, folder)
-    write(folder / "report.pdf", pdf(told, drawn))
-    return write(folder / "report.html", page(told, drawn))
+    content = document(frames)
+    images = drawings(content)
+    write_files(content, images, folder)
+    write(folder / "report.pdf", pdf(content, images))
+    return write(folder / "report.html", page(content, images))
 
 
 def drawings(document: Document) -> dict[str, str]:
-    """Each figure's SVG by its name, drawn once for all that is written."""
+    """Each figure's SVG by its name, drawn once for all outputs."""
     return {figure.name: style.svg(figure.drawn) for figure in document.figures()}

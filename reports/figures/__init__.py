@@ -1,4 +1,4 @@
-"""Figures: frame in, matplotlib figure out. Nothing is read from disk, no pyplot state."""
+"""Draws the report's figures: frames in, matplotlib figures out. Reads no files and keeps no pyplot state."""
 
 from reports.figures.ablation import ablation, forest
 from reports.figures.contrasts import forest_of_contrasts

@@ -1,4 +1,4 @@
-"""An ablation: every seed a dot, means with intervals, how the factors act together, differences from the reference."""
+"""Figures of an ablation: all seeds with means and intervals, and the differences from the reference."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.naming import label, level_label, metric_of
 from reports.analysis.tables import ablation_table, levels
 from reports.figures import style
-from reports.figures.contrasts import WIDTH, Row, axis_label, draw_forest, legend, margin_of, wrapped
+from reports.figures.contrasts import Row, draw_forest, margin_of
 
 ALL = "all factors"
 
@@ -28,12 +28,12 @@ def ablation(
     output: str = "composite",
     level: float = 0.95,
 ) -> Figure:
-    """Left every seed and the means with intervals; right the means joined over the first factor, on the seeds' scale.
+    """Left: every seed, and means with intervals. Right: the means joined along the first factor.
 
-    The first factor lies along x, the second is the colour; of three or more, all levels lie along x, and nothing is
-    joined. Dots are seeds, bars are intervals that hold together at `level` (Bonferroni), a cross at the foot is a
-    diverged seed; a thin line joins what one seed has at each level, where none of the variant's is missing. Raises
-    NoDataError where the study has no such ablation or none of it was run on `data`.
+    The first factor is on the x axis, the second is the colour. With three or more factors, all combinations are on the
+    x axis and nothing is joined. Dots are seeds, bars are simultaneous intervals at ``level`` (Bonferroni), a cross at
+    the bottom is a diverged seed. A thin line joins the values of one seed, unless the variant misses a seed. Raises
+    NoDataError if the study has no such ablation or none of it was run on ``data``.
     """
     table = ablation_table(frames, ablation, data, metric=metric, region=region, output=output, level=level)
     along, by = _factors(frames, ablation, table)
@@ -43,8 +43,8 @@ def ablation(
 
     with style.styled():
         upright = along == ALL and len(places) > 3
-        drawn = style.figure(WIDTH if joined or len(places) > 5 else 5.6, 5.4 if upright else 3.7)
-        dots, *lines = drawn.subplots(1, 2 if joined else 1, squeeze=False).ravel()
+        fig = style.figure(style.WIDTH if joined or len(places) > 5 else 5.6, 5.4 if upright else 3.7)
+        dots, *lines = fig.subplots(1, 2 if joined else 1, squeeze=False).ravel()
         for row in table.to_dict("records"):
             hue = hues.index(row[by]) if by else 0
             shade = style.LEVELS[hue % len(style.LEVELS)]
@@ -56,21 +56,21 @@ def ablation(
             foot = np.full(len(crosses), 0.03)
             dots.plot(crosses, foot, marker="x", color=shade, ls="none", transform=dots.get_xaxis_transform())
         for axes in lines:
-            for hue, told in enumerate(hues):
-                own_rows = table[table[by] == told] if by else table
+            for hue, level_of in enumerate(hues):
+                own_rows = table[table[by] == level_of] if by else table
                 _joined(axes, frames, data, own_rows, along, places, style.LEVELS[hue % len(style.LEVELS)], hue)
             axes.set_title("The same means joined; thin: one seed")
         dots.set_title(f"Every seed; means, whose {level:.0%} intervals hold together")
         for axes in (dots, *lines):
-            axes.set_ylabel(wrapped(axis_label(metric, region), 42))
-            axes.set_xlabel(wrapped(along, 50, 1))
+            axes.set_ylabel(style.wrapped(style.axis_label(metric, region), 42))
+            axes.set_xlabel(style.wrapped(along, 50, 1))
             signs = 34 if upright else max(8, 56 // len(places))
-            names = [wrapped(place, signs, 2 if upright else 3) for place in places]
+            names = [style.wrapped(place, signs, 2 if upright else 3) for place in places]
             axes.set_xticks(range(len(places)), names, rotation=90 if upright else 0, fontsize=8)
             axes.set_xlim(-0.6, len(places) - 0.4)
             axes.grid(axis="y")
-        legend(drawn, _keys(by, hues, table))
-    return drawn
+        style.legend(fig, _keys(by, hues, table))
+    return fig
 
 
 def forest(
@@ -83,24 +83,23 @@ def forest(
     output: str = "composite",
     level: float = 0.95,
 ) -> Figure:
-    """Each cell's difference from the study's reference, a row each, with intervals that hold together at `level`.
+    """A forest plot of each cell's difference from the study's reference, with simultaneous intervals at ``level``.
 
-    The band about zero is the paper's own gain over GLCIC, where it prints the metric. Colours are the second
-    factor's levels, as in `ablation`. Images are paired always, seeds where the words at the right say so. Raises
-    NoDataError as `ablation`, and where no difference from the reference is known.
+    The band around zero is the paper's own gain over GLCIC, if the paper prints the metric. Colours are the second
+    factor's levels, as in ``ablation``. Images are always paired; seeds are paired where the text at the right says so.
+    Raises NoDataError as ``ablation`` does, and if no difference from the reference is known.
     """
     table = ablation_table(frames, ablation, data, metric=metric, region=region, output=output, level=level)
     reference = frames.study["reference"]
     if not np.isfinite(table["difference"].astype(float)).any():
         raise NoDataError(f"No variant of the ablation {ablation} was scored beside the reference on {data}.")
     _, by = _factors(frames, ablation, table)
-    named = metric_of(metric)
     factors = [str(name) for name in levels(frames, ablation).columns[1:]]
     hues = ordered_levels(table[by].tolist()) if by else [""]
     colours = {hue: style.LEVELS[place % len(style.LEVELS)] for place, hue in enumerate(hues)}
     rows = [
         Row(
-            name=wrapped(_cell(row, factors), 34, 3),
+            name=style.wrapped(_cell(row, factors), 34, 3),
             difference=row["difference"],
             low=row["difference_low"],
             high=row["difference_high"],
@@ -112,19 +111,19 @@ def forest(
     ]
     return draw_forest(
         rows,
-        title=f"Differences from {wrapped(label(str(reference)), 60, 1)} on {data}; "
+        title=f"Differences from {style.wrapped(label(str(reference)), 60, 1)} on {data}; "
         f"the {level:.0%} intervals hold together",
-        xlabel=axis_label(metric, region, of="Difference in "),
-        digits=named.digits + 1,
+        xlabel=style.axis_label(metric, region, of="Difference in "),
+        digits=metric_of(metric).digits + 1,
         margin=margin_of(metric),
         keys=_hue_keys(by, hues),
     )
 
 
 def _factors(frames: Frames, ablation: str, table: pd.DataFrame) -> tuple[str, str | None]:
-    """Which column lies along x and which is the colour, if one is; the factors' levels become text for the reader.
+    """Returns the column for the x axis and the one for the colour, if any. Changes ``table`` in place.
 
-    Of three or more factors a column ALL is added to `table`, which is the caller's own.
+    The factors' levels become readable text. With three or more factors, a column ``ALL`` is added.
     """
     factors = [str(name) for name in levels(frames, ablation).columns[1:]]
     for factor in factors:
@@ -148,27 +147,26 @@ def _bar(axes: Axes, x: float, middle: float, low: float, high: float, shade: st
 def _joined(
     axes: Axes, frames: Frames, data: str, own: pd.DataFrame, along: str, places: list[str], shade: str, hue: int
 ) -> None:
-    """The means of one level of the second factor over the first, and each seed's own."""
+    """Draws the means along the first factor for one level of the second, and a thin line for each seed."""
     means = own.drop_duplicates(along).set_index(along)["mean"].reindex(places).astype(float)
     known = {row[along]: _by_seed(frames, data, row["variant"], row["by_seed"]) for row in own.to_dict("records")}
     seeds = pd.DataFrame(known, dtype=float).reindex(columns=places)
     x = np.arange(len(places))
     for _, values in seeds.iterrows():
         axes.plot(x, values, color=shade, lw=0.8, alpha=0.75, zorder=1)
-    dashes = ("-", "--", ":", "-.")[hue % 4]  # lines that lie on each other both show
+    dashes = ("-", "--", ":", "-.")[hue % 4]  # so that overlapping lines both show
     axes.plot(x, means, color=shade, marker="D", ms=5, lw=1.8, ls=dashes, zorder=3)
 
 
 def _by_seed(frames: Frames, data: str, variant: str, values: tuple[float, ...]) -> pd.Series:
-    """Each completed seed's mean, by seed; empty where a completed run is not scored, so that it is not known whose."""
+    """``values`` by seed. Empty if a completed run has no score, because it is then unknown which seed is which."""
     runs = frames.runs[(frames.runs["data"] == data) & (frames.runs["variant"] == variant)]
     seeds = sorted(runs.loc[runs["status"] == "completed", "seed"].tolist())
-    whose = seeds if len(seeds) == len(values) else []
-    return pd.Series(dict(zip(whose, values, strict=False)), dtype=float)
+    return pd.Series(dict(zip(seeds, values, strict=True)) if len(seeds) == len(values) else {}, dtype=float)
 
 
 def _n(row: dict[Any, Any], reference: bool) -> str:
-    """How many seeds a row's difference rests on, in words."""
+    """The seeds that a row's difference is based on, as text."""
     seeds = f"{row['difference_seeds']} seed{'s' * (row['difference_seeds'] != 1)}"
     paired = "" if reference else ", paired" if row["paired"] else ", not paired"
     lost = f", {row['diverged']} diverged" if row["diverged"] else ""
@@ -178,27 +176,27 @@ def _n(row: dict[Any, Any], reference: bool) -> str:
 def _hue_keys(by: str | None, hues: list[str]) -> list[Line2D]:
     colours = [style.LEVELS[place % len(style.LEVELS)] for place in range(len(hues))]
     return [
-        Line2D([], [], color=colour, lw=3, label=wrapped(f"{by} {hue}", 40, 1))
+        style.key(style.wrapped(f"{by} {hue}", 40, 1), color=colour, lw=3)
         for colour, hue in zip(colours, hues, strict=True)
         if by
     ]
 
 
 def _keys(by: str | None, hues: list[str], table: pd.DataFrame) -> list[Line2D]:
-    muted: dict[str, Any] = {"color": style.MUTED}
-    lost = [Line2D([], [], marker="x", ms=5, ls="none", label="diverged seed", **muted)]
-    return [
+    keys = [
         *_hue_keys(by, hues),
-        Line2D([], [], marker="o", ms=4, ls="none", label="one seed", **muted),
-        Line2D([], [], marker="D", ms=5, label="mean and interval", **muted),
-        *(lost if table["diverged"].any() else []),
+        style.key("one seed", marker="o", ms=4, ls="none", color=style.MUTED),
+        style.key("mean and interval", marker="D", ms=5, color=style.MUTED),
     ]
+    if table["diverged"].any():
+        keys.append(style.key("diverged seed", marker="x", ms=5, ls="none", color=style.MUTED))
+    return keys
 
 
-def ordered_levels(found: list[str]) -> list[str]:
-    """Each level once: by number where all are numbers, else by appearance."""
-    once = list(dict.fromkeys(found))
+def ordered_levels(levels: list[str]) -> list[str]:
+    """The distinct levels, sorted if all are numbers, otherwise in order of appearance."""
+    unique = list(dict.fromkeys(levels))
     try:
-        return sorted(once, key=float)
+        return sorted(unique, key=float)
     except ValueError:
-        return once
+        return unique

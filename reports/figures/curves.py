@@ -1,4 +1,4 @@
-"""Training over steps: reconstruction loss, the critics' gap, adversarial against reconstruction gradient."""
+"""Training curves: reconstruction loss, the critics' gap, and the ratio of adversarial to reconstruction gradient."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,6 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.naming import group, label, ordered, role
 from reports.figures import style
-from reports.figures.contrasts import WIDTH, legend, wrapped
 
 TERMS = {
     "reconstruction": "Reconstruction loss ↓",
@@ -24,12 +23,12 @@ STAGES = ("pretrain", "critic", "joint", "fit")
 LOGARITHMIC = ("reconstruction", "ratio")
 COLUMNS = 3
 MOST = 150
-"""How many points a line has at most."""
+"""The maximum number of points of a line."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Panel:
-    """A term in one stage; of critics with one kind of loss, "" where that is not recorded or does not matter."""
+    """A term in one stage. ``loss`` is the kind of the critics' loss, "" if it is not recorded or does not matter."""
 
     term: str
     stage: str
@@ -38,14 +37,14 @@ class _Panel:
 
 
 def training_curves(frames: Frames, *, data: str, variants: list[str] | None = None, most: int = MOST) -> Figure:
-    """A panel for each term and stage that has values; a line is the mean over seeds, a band their least and greatest.
+    """One panel per term and stage. A line is the mean over seeds, a band their minimum and maximum.
 
-    Where a variant has several critics a run's value is their mean. Scores of different losses have different
-    units, so the gap has a panel for each kind of loss. `variants`: by default the paper's, the controls and plugins'.
-    Of more than `most` steps a point is the mean of neighbours, the band their least and greatest. A cross ends the
-    line of a variant with a diverged seed. Raises NoDataError where nothing is to be drawn.
+    If a variant has several critics, a run's value is their mean. Scores are not comparable across losses, so the gap
+    has a panel for each kind of loss. With more than ``most`` steps, a point is the mean of neighbouring steps, and the
+    band their minimum and maximum. A cross ends the line of a diverged seed. ``variants`` defaults to the paper's
+    methods, the controls and those of plugins. Raises NoDataError if there is nothing to draw.
     """
-    logged = frames.curves.loc[frames.curves["stage"] == "fit", "term"].astype(str)  # by a training of its own
+    logged = frames.curves.loc[frames.curves["stage"] == "fit", "term"].astype(str)  # from a method's own training loop
     curves = recorded(frames, data, list(dict.fromkeys([*TERMS, *logged])))
     present = ordered(frames, curves["variant"].unique().tolist())
     chosen = (
@@ -63,11 +62,11 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
 
     with style.styled():
         rows = -(-len(panels) // COLUMNS)
-        drawn = style.figure(WIDTH, 2.3 * rows + 0.7)
+        fig = style.figure(style.WIDTH, 2.3 * rows + 0.7)
         for place, panel in enumerate(panels):
             if panel is None:
                 continue
-            axes = drawn.add_subplot(rows, COLUMNS, place + 1)
+            axes = fig.add_subplot(rows, COLUMNS, place + 1)
             here = panel.rows
             for variant in shown:
                 own = here[here["variant"] == variant]
@@ -86,22 +85,23 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
             axes.grid()
         keys = [line_key(frames, variant) for variant in shown]
         if diverged & set(curves["run"]):
-            keys.append(Line2D([], [], color=style.MUTED, marker="x", ls="none", label="a seed diverged"))
-        legend(drawn, keys)
-    return drawn
+            keys.append(style.key("a seed diverged", color=style.MUTED, marker="x", ls="none"))
+        style.legend(fig, keys)
+    return fig
 
 
 def recorded(frames: Frames, data: str, terms: list[str], stage: str | None = None) -> pd.DataFrame:
-    """The curves' finite values of these terms on `data`, of one stage unless None."""
+    """The rows of the curves with these terms on ``data`` (in one stage, if given) that have a finite value."""
     curves = frames.curves
     keep = (curves["data"] == data) & curves["term"].isin(terms)
-    curves = curves[keep if stage is None else keep & (curves["stage"] == stage)]
+    curves = curves.loc[keep if stage is None else keep & (curves["stage"] == stage)]
     values = pd.to_numeric(curves["value"], errors="coerce").to_numpy(dtype=float)
-    return curves.assign(value=values)[np.isfinite(values)]
+    finite: pd.DataFrame = curves.assign(value=values).loc[np.isfinite(values)]
+    return finite
 
 
 def loss_of(frames: Frames, variant: str) -> str:
-    """What kind of loss a variant's critics have, as a reader writes it; "" where that is not recorded."""
+    """The display name of the loss of a variant's critics; "" if it is not recorded."""
     options = ((frames.study["configs"] or {}).get(variant) or {}).get("options") or {}
     loss = options.get("loss")
     kind = str((loss.get("kind") if isinstance(loss, dict) else loss) or "")
@@ -109,9 +109,9 @@ def loss_of(frames: Frames, variant: str) -> str:
 
 
 def thinned(each: pd.DataFrame, most: int = MOST) -> pd.DataFrame:
-    """The mean, least and greatest `value` at each step, over whatever rows there are; index: step.
+    """The columns mean, min and max of ``value`` over all rows of a step; the index is the step.
 
-    Of more than `most` steps neighbours are taken together: at most so many rows, each at its steps' mean.
+    With more than ``most`` steps, neighbouring steps are merged into ``most`` rows, each at the mean of its steps.
     """
     steps, place = np.unique(each["step"].to_numpy(dtype=float), return_inverse=True)
     bins = np.arange(len(steps)) * min(most, len(steps)) // max(len(steps), 1)
@@ -121,7 +121,7 @@ def thinned(each: pd.DataFrame, most: int = MOST) -> pd.DataFrame:
 
 
 def band(axes: Axes, frames: Frames, own: pd.DataFrame, variant: str, *, most: int = MOST) -> None:
-    """A variant's mean over seeds as a line, their least and greatest as a band; of several critics a run's mean."""
+    """Draws a variant's mean over seeds as a line and their range as a band; several critics are averaged per run."""
     shade, dashes, above = _look(frames, variant)
     each = own.groupby(["run", "step"], observed=True)["value"].mean().reset_index()
     over = thinned(each, most)
@@ -132,20 +132,20 @@ def band(axes: Axes, frames: Frames, own: pd.DataFrame, variant: str, *, most: i
 
 
 def line_key(frames: Frames, variant: str) -> Line2D:
-    """A variant's line, for the legend."""
+    """The legend entry of a variant's line."""
     shade, dashes, _ = _look(frames, variant)
-    return Line2D([], [], color=shade, ls=dashes, lw=2, label=wrapped(label(variant), 40, 1))
+    return style.key(style.wrapped(label(variant), 40, 1), color=shade, ls=dashes, lw=2)
 
 
 def _look(frames: Frames, variant: str) -> tuple[str, str, float]:
-    """Colour, dashes and height of a line: the controls', broken, lie above the paper's, so that both show."""
+    """A line's colour, dashes and z-order. The controls' lines are dashed and lie above the paper's, so both show."""
     known = role(frames, variant)
     dashes = {"reconstruction_only": "--", "single": ":"}.get(known, "-")
     return style.colour(frames, variant), dashes, 4 if dashes != "-" else 3 if known == "proposed" else 2
 
 
 def logarithmic(axes: Axes, values: pd.Series) -> None:
-    """A logarithmic axis for values of which some are more than zero, with plain numbers; zero falls below its foot."""
+    """Makes the y axis logarithmic, with plain numbers, if any value is positive; zeros fall below its lower limit."""
     positive = values[values > 0]
     if positive.empty:
         return
@@ -160,30 +160,30 @@ def logarithmic(axes: Axes, values: pd.Series) -> None:
 
 
 def _panels(frames: Frames, curves: pd.DataFrame) -> list[_Panel | None]:
-    """The panels in the order of reading, None where a place stays empty.
+    """The panels in reading order; None leaves a place empty.
 
-    The gap of each stage begins a row of the figure, unless that took more of them.
+    The gap of each stage starts a new row of the figure, unless the figure would then need more rows.
     """
     kinds = {variant: loss_of(frames, variant) for variant in curves["variant"].unique()}
     order = [*LOSSES.values(), *sorted({*kinds.values()} - {*LOSSES.values()})]
-    found: list[list[_Panel]] = [[]]
+    blocks: list[list[_Panel]] = [[]]
     for term in [*TERMS, *sorted({*curves["term"]} - {*TERMS})]:
         for stage in STAGES:
             here = curves[(curves["term"] == term) & (curves["stage"] == stage)]
-            told = here["variant"].astype(str).map(kinds) if term == "gap" else pd.Series("", index=here.index)
+            losses = here["variant"].astype(str).map(kinds) if term == "gap" else pd.Series("", index=here.index)
             if term == "gap":
-                found.append([])
-            for kind in sorted(told.unique(), key=order.index if term == "gap" else None):
-                found[-1].append(_Panel(term=term, stage=stage, loss=kind, rows=here[told == kind]))
-    close: list[_Panel | None] = [panel for row in found for panel in row]
+                blocks.append([])
+            for kind in sorted(losses.unique(), key=order.index if term == "gap" else None):
+                blocks[-1].append(_Panel(term=term, stage=stage, loss=kind, rows=here[losses == kind]))
+    close: list[_Panel | None] = [panel for block in blocks for panel in block]
     apart: list[_Panel | None] = []
-    for row in found:
-        apart += [*row, *[None] * (-len(row) % COLUMNS)]
+    for block in blocks:
+        apart += [*block, *[None] * (-len(block) % COLUMNS)]
     return apart if len(apart) - len(close) < COLUMNS else close
 
 
 def _ends(axes: Axes, lost: pd.DataFrame, shade: str) -> None:
-    """A cross where each diverged run's values end."""
+    """Draws a cross where the values of each diverged run end."""
     each = lost.groupby(["run", "step"], observed=True)["value"].mean().reset_index()
     for _, own in each.groupby("run", observed=True):
         last = own["step"].to_numpy().argmax()

@@ -1,5 +1,6 @@
-"""The generator as it is built, layer by layer, beside what Table 1 prints."""
+"""Draws the generator as built, layer by layer, with the columns of the paper's Table 1."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +12,6 @@ from matplotlib.patches import Polygon, Rectangle
 
 from reports.analysis.frames import Frames
 from reports.figures import style
-from reports.figures.contrasts import WIDTH
 from reports.figures.layers import (
     PLAIN,
     SMALL,
@@ -32,25 +32,25 @@ from reports.figures.layers import (
 )
 
 MOST = 22
-"""How many places a row of blocks has at most."""
+"""The maximum number of columns in a row of blocks."""
 
 
 def generator(frames: Frames, variant: str | None = None) -> Figure:
-    """The generator of a variant (by default of the study's reference), a block a layer, with Table 1 below it.
+    """The generator of a variant (default: the study's reference), one block per layer, with Table 1 below it.
 
-    Heights go by the root of the maps' side, thicknesses by the root of the number of outputs. What has no maps, as
-    attention, is as high as what stands before it. Below: what a position sees of the image, px along a side, as
-    numbers and as a line beside the image's own side, where what sees the whole image is at the top. A network of
-    several parts (GIICA's) takes several rows; that a layer reads a part other than the one before it is told by the
-    receptive fields and by the number of its inputs, and shown by a dashed copy of what it reads. Raises NoDataError
-    where no network is recorded.
+    A block's height is the square root of the side of its feature maps, its thickness the square root of the number of
+    outputs. A layer without maps, such as attention, is as high as the one before it. Below are the receptive fields in
+    pixels, as numbers and as a line next to the image's own side; a layer that sees the whole image is at the top. A
+    network of several parts (GIICA's) takes several rows. A layer that does not read the layer before it is recognised
+    by its receptive field and number of inputs; what it reads is drawn again, dashed. Raises NoDataError if no network
+    is recorded.
     """
     name, described = description_of(frames, variant)
     network = described["networks"][0]
     side = int(described["image_size"])
     rows = _rows(_columns(network["layers"], side))
     widest = max(map(len, rows))
-    pitch = min(44.0, (WIDTH * 72 - _Row.gutter - 6) / widest)
+    pitch = min(44.0, (style.WIDTH * 72 - _Row.gutter - 6) / widest)
     width = max(_Row.gutter + 6 + pitch * widest, 390)
     with style.styled():
         title = title_of(name, f"generator, {totals_of(network)}", side, width)
@@ -59,7 +59,7 @@ def generator(frames: Frames, variant: str | None = None) -> Figure:
         tall = 48.0 if len(rows) > 1 else 66.0
         step = tall + _Row.below + 26
         height = 22 + step * len(rows) + 12 * len(legend)
-        drawn, axes = sheet_of(width, height)
+        fig, axes = sheet_of(width, height)
         written(axes, 6, height - 13, title, 9, ha="left")
         greatest = max(column.layer["outputs"] for row in rows for column in row)
         sees = [sees_of(column.layer) for row in rows for column in row]
@@ -68,14 +68,14 @@ def generator(frames: Frames, variant: str | None = None) -> Figure:
             foot = height - 22 - step * (place + 1) + _Row.below
             _Row(axes, row, foot, pitch, tall, side, greatest, top).draw()
         draw_legend(axes, legend)
-    return drawn
+    return fig
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A place in a row: a layer, the input or the output.
+    """A column of a row: a layer, the input or the output.
 
-    `copy`: once more what was made elsewhere, which the next layer reads, alone or `beside` what stands before it.
+    ``copy``: a repetition of an earlier column that the next layer reads, "alone" or "beside" the column before it.
     """
 
     layer: Layer
@@ -84,30 +84,30 @@ class _Column:
 
     @property
     def outside(self) -> bool:
-        """Whether this is no layer of the network."""
+        """Returns True for the input and the output, which are no layers."""
         return self.layer["kind"] in ("input", "output")
 
     @property
     def word(self) -> str:
-        """What it is called below its block: the kind of a layer; of what is a copy, the part that made it."""
+        """The word below the block: the kind of a layer, or the part that a copy comes from."""
         if self.outside:
             return str(self.layer["kind"])
         return self.part if self.copy and "." in self.layer["name"] else look_of(self.layer["kind"])[1]
 
 
 def _columns(layers: Sequence[Layer], side: int) -> list[_Column]:
-    """The input, the layers in the order in which they run, and the output, with copies of what is read from afar.
+    """The input, the layers in execution order and the output, with copies of columns that are read again later.
 
-    A part begins, or an operation runs, that sees less than what ran before: so it reads something earlier, the end of
-    the part that sees most of those that see no more, or the input. What was left behind is read by the first attention
-    after it, or by the first convolution that has as many inputs more.
+    If a part or an operation has a smaller receptive field than the layer before it, it reads something earlier: the
+    input or the end of a part, whichever has the largest receptive field that is not larger than its own. The columns
+    skipped in this way are read by the next attention, or by the next convolution with that many more inputs.
     """
     blank = dict.fromkeys(("kernel", "dilation", "stride", "parameters"))
     first = {**blank, "name": "input", "kind": "input", "outputs": inputs_of(layers[0]) or 0, "size": side}
     before = _Column({**first, "receptive_field": 1}, "input")
     columns, ends, left = [before], [before], list[_Column]()
     for layer in layers:
-        named = "." in str(layer["name"])  # an operation without weights belongs to the part that runs
+        named = "." in str(layer["name"])  # an operation without weights belongs to the current part
         part = str(layer["name"]).partition(".")[0] if named or len(columns) == 1 else before.part
         if part != before.part and before not in ends:
             ends.append(before)
@@ -127,12 +127,12 @@ def _columns(layers: Sequence[Layer], side: int) -> list[_Column]:
 
 
 def _joins(layer: Layer, before: Layer, left: Layer) -> bool:
-    """Whether a layer reads what was left behind, too."""
-    return layer["kind"] == "attention" or inputs_of(layer) == before["outputs"] + left["outputs"]
+    """Returns True if ``layer`` reads ``left`` in addition to ``before``."""
+    return bool(layer["kind"] == "attention" or inputs_of(layer) == before["outputs"] + left["outputs"])
 
 
 def _rows(columns: list[_Column]) -> list[list[_Column]]:
-    """The columns in rows of at most `MOST`, broken between parts where it can be; a row begins with what it reads."""
+    """Splits the columns into rows of at most ``MOST``, between parts if possible; a row starts with what it reads."""
     groups: list[list[_Column]] = []
     for column in columns:
         last = next((c.part for c in reversed(groups[-1]) if not c.copy), "") if groups else ""
@@ -153,9 +153,15 @@ def _rows(columns: list[_Column]) -> list[list[_Column]]:
 
 @dataclass(frozen=True)
 class _Row:
-    """One row of blocks, its table and its line, in points. `foot`: where the blocks stand; `tall`: their most.
+    """One row of blocks with its table and its line of receptive fields; lengths in points.
 
-    `greatest`: the most outputs that a layer has; `top`: the widest receptive field, in pixels.
+    Args:
+        foot: The y position of the blocks' base.
+        pitch: The width of a column.
+        tall: The maximum height of a block.
+        side: The image's side, in pixels.
+        greatest: The largest number of outputs of a layer.
+        top: The largest receptive field, in pixels.
     """
 
     axes: Axes
@@ -182,7 +188,7 @@ class _Row:
         return self.gutter + self.pitch * (place + 0.5)
 
     def _parts(self) -> None:
-        """Above the blocks, which layers are of which part."""
+        """Draws the names of the parts above the blocks."""
         y = self.foot + self.tall + 14
         for part, first, last in _runs(self.columns):
             start, stop = self._middle(first) - 0.42 * self.pitch, self._middle(last) + 0.42 * self.pitch
@@ -215,18 +221,12 @@ class _Row:
             y = self.foot - 10 - self.line * number
             written(self.axes, 6, y, heading, size, ha="left")
             for place, column in enumerate(cells):
-                told = fitted(column[number], self.pitch - 2, size)
-                written(
-                    self.axes,
-                    self._middle(place),
-                    y,
-                    told,
-                    size,
-                    color=style.MUTED if self.columns[place].copy else style.INK,
-                )
+                shade = style.MUTED if self.columns[place].copy else style.INK
+                text = fitted(column[number], self.pitch - 2, size)
+                written(self.axes, self._middle(place), y, text, size, color=shade)
 
     def _fields(self, foot: float) -> None:
-        """The line of receptive fields, broken where the next block does not read the one before it."""
+        """Draws the line of receptive fields, interrupted where a block does not read the one before it."""
         level = foot + self.strip * self.side / self.top
         stop = self._middle(len(self.columns) - 0.5)
         self.axes.plot([self.gutter, stop], [level, level], color=style.MUTED, lw=0.7, ls=(0, (3, 2)))
@@ -244,36 +244,28 @@ class _Row:
 
 
 def _runs(columns: list[_Column]) -> Iterator[tuple[str, int, int]]:
-    """Each part with its first and last place in a row; copies and the input are of none."""
-    found: tuple[str, int, int] | None = None
-    for place, column in enumerate(columns):
-        if column.copy or column.outside:
-            continue
-        if found and found[0] == column.part:
-            found = (found[0], found[1], place)
-            continue
-        if found:
-            yield found
-        found = (column.part, place, place)
-    if found:
-        yield found
+    """Each part with its first and last place in a row, without copies, input and output."""
+    layers = [(place, column.part) for place, column in enumerate(columns) if not column.copy and not column.outside]
+    for part, group in itertools.groupby(layers, key=lambda layer: layer[1]):
+        places = [place for place, _ in group]
+        yield part, places[0], places[-1]
 
 
 def _cells(column: _Column) -> list[str]:
-    """What stands below a block: kind, kernel, dilation, stride, outputs, side, receptive field."""
+    """The table cells below a block: kind, kernel, dilation, stride, outputs, side, receptive field."""
     layer = column.layer
     own = {"outputs": f"{layer['outputs'] or ''}", "size": f"{layer['size'] or ''}"}
     if column.copy or column.outside:
         return [column.word, "", "", "", *own.values(), ""]
     kernel, stride = layer["kernel"], layer["stride"]
-    paces = "" if stride is None else f"{stride:g}" if stride >= 1 else f"1/{round(1 / stride)}"
+    step = "" if stride is None else f"{stride:g}" if stride >= 1 else f"1/{round(1 / stride)}"
     sees = f"{sees_of(layer):.0f}" if np.isfinite(sees_of(layer)) else "whole"
     square = f"{kernel}×{kernel}" if kernel else ""
-    return [column.word, square, f"{layer['dilation'] or ''}", paces, *own.values(), sees]
+    return [column.word, square, f"{layer['dilation'] or ''}", step, *own.values(), sees]
 
 
 def _block(axes: Axes, left: float, low: float, thick: float, high: float, back: float, column: _Column) -> None:
-    """A box seen from a little above: its face, its top, its side."""
+    """Draws a box seen from slightly above: its front, top and side."""
     layer, rise = column.layer, 0.6 * back
     shade = look_of(layer["kind"])[0]
     name = "copy" if column.copy else layer["kind"] if column.outside else "layer"
@@ -290,7 +282,7 @@ def _block(axes: Axes, left: float, low: float, thick: float, high: float, back:
 
 
 def _keys(rows: list[list[_Column]]) -> list[tuple[str | None, str]]:
-    """The colours that occur with their meaning, then, without a colour, what sizes mean."""
+    """The legend's entries: the colours that occur, then (without a colour) what the sizes mean."""
     columns = [column for row in rows for column in row]
     keys = [*colours_of(column.layer for column in columns if not column.outside)]
     keys += [(None, "height: √side"), (None, "thickness: √outputs")]

@@ -1,4 +1,4 @@
-"""Did the critics do anything: their pull on the generator, their gaps, their weights; and what came of it."""
+"""Figures of what the critics did: their gradients, gaps and weights; and sharpness and seam against PSNR."""
 
 from typing import Any
 
@@ -6,31 +6,29 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.naming import group, label, ordered, titled
 from reports.analysis.statistics import mean_interval
 from reports.figures import style
-from reports.figures.contrasts import WIDTH, axis_label, legend, wrapped
 from reports.figures.curves import MOST, band, line_key, logarithmic, loss_of, recorded, thinned
 
 CRITICS = ("local", "global", "half", "quarter", "eighth")
-"""The order in which the critics stand; others follow by name."""
+"""The order of the critics; others follow by name."""
 BESIDE = 5
-"""How many critics stand beside each other at most."""
+"""The maximum number of critics in a row."""
 LOSS_TERMS = ("gap", "at_bound")
 
 
 def mechanism(frames: Frames, data: str) -> Figure:
-    """Over the steps of joint training: the two gradients' ratio by method, then the reference critic by critic.
+    """Over the steps of joint training: the gradient ratio of each method, then the reference's critics one by one.
 
-    The ratio is of norms at the generator's output, each loss as it is weighted in training; at 1 both pull alike, far
-    below it the critics are mute. A critic's gap is its mean score of real less that of repaired images, in the units
-    of its own scores; the share of its weights that stand at the clip's bound is known where there is a clip. Thick
-    lines are means over seeds, bands their least and greatest, thin lines single seeds. Raises NoDataError where none
-    of these was recorded.
+    The ratio compares the norms of the weighted losses' gradients at the generator's output. At 1 both are equally
+    strong; far below 1 the critics have no effect. A critic's gap is its mean score of real images minus that of
+    repaired ones, in units of its own scores. The share of weights at the clip's bound exists only with a clip. Thick
+    lines are means over seeds, bands their range, thin lines single seeds. Raises NoDataError if none of these was
+    recorded.
     """
     curves = recorded(frames, data, ["ratio", *LOSS_TERMS], "joint")
     ratios = curves[curves["term"] == "ratio"]
@@ -46,20 +44,20 @@ def mechanism(frames: Frames, data: str) -> Figure:
     heights = [2.5] * (not ratios.empty) + [1.9] * len(terms)
 
     with style.styled():
-        drawn = style.figure(WIDTH, sum(heights) + 0.8)
-        rows = drawn.add_gridspec(len(heights), max(len(critics), 1), height_ratios=heights)
+        fig = style.figure(style.WIDTH, sum(heights) + 0.8)
+        rows = fig.add_gridspec(len(heights), max(len(critics), 1), height_ratios=heights)
         if not ratios.empty:
-            _ratio(drawn.add_subplot(rows[0, :]), frames, ratios, shown)
+            _ratio(fig.add_subplot(rows[0, :]), frames, ratios, shown)
         first = len(heights) - len(terms)
         for below, term in enumerate(terms):
-            row = [drawn.add_subplot(rows[first + below, column]) for column in range(len(critics))]
+            row = [fig.add_subplot(rows[first + below, column]) for column in range(len(critics))]
             for axes, critic in zip(row, critics, strict=True):
                 here = own[(own["network"] == critic) & (own["term"] == term)]
                 _of_critic(axes, here, style.colour(frames, reference))
                 if below == 0:
-                    signs = 88 // len(critics)
-                    name = wrapped(label(reference), signs, 1)
-                    axes.set_title(f"{name}\n{wrapped(critic, signs - 7, 1)} critic")
+                    width = 88 // len(critics)
+                    name = style.wrapped(label(reference), width, 1)
+                    axes.set_title(f"{name}\n{style.wrapped(critic, width - 7, 1)} critic")
                 if below == len(terms) - 1:
                     axes.set_xlabel("step")
                 if term == "gap":
@@ -72,39 +70,39 @@ def mechanism(frames: Frames, data: str) -> Figure:
             row[0].set_ylabel(unit if term == "gap" else "weights at the\nclip's bound")
         keys = [line_key(frames, variant) for variant in shown]
         if not ratios.empty:
-            keys.append(Line2D([], [], color=style.INK, lw=0.9, label="1: both pull alike"))
+            keys.append(style.key("1: both pull alike", color=style.INK, lw=0.9))
         if critics:
-            keys.append(Line2D([], [], color=style.MUTED, lw=0.7, label="one seed"))
-        legend(drawn, keys)
-    return drawn
+            keys.append(style.key("one seed", color=style.MUTED, lw=0.7))
+        style.legend(fig, keys)
+    return fig
 
 
 def sharpness(frames: Frames, data: str) -> Figure:
-    """Perception against distortion: sharpness, then the seam, against PSNR of the hole; a dot a seed, a mean a method.
+    """Sharpness and seam error against PSNR of the hole; one dot per seed, one large mark per method's mean.
 
-    Of composites, of the paper's methods, controls, plugins', fillers and what was scored from files; the truth has
-    sharpness 1 and no seam error. Raises NoDataError where no sharpness and no seam was scored beside PSNR.
+    Shows composites of the paper's methods, the controls, plugins' methods, fillers and methods scored from files. The
+    truth has sharpness 1 and no seam error. Raises NoDataError if neither metric was scored together with PSNR.
     """
     here = frames.runs[frames.runs["data"] == data]
     variants = [v for v in ordered(frames, here["variant"].unique().tolist()) if group(frames, v) != "other"]
     psnr = _seed_means(frames, data, variants, "psnr", "hole")
     panels = {}
     for metric, region in (("sharpness", "hole"), ("seam", "boundary")):
-        found = psnr.merge(_seed_means(frames, data, variants, metric, region), on=["variant", "seed"])
-        if not found.empty:
-            panels[metric, region] = found
+        means = psnr.merge(_seed_means(frames, data, variants, metric, region), on=["variant", "seed"])
+        if not means.empty:
+            panels[metric, region] = means
     if not panels:
         raise NoDataError(f"No sharpness and no seam was scored on {data}.")
-    shown = [v for v in variants if any((found["variant"] == v).any() for found in panels.values())]
+    shown = [v for v in variants if any((means["variant"] == v).any() for means in panels.values())]
     marks = _marks(frames, shown)
 
     with style.styled():
-        drawn = style.figure(WIDTH if len(panels) > 1 else WIDTH / 2, 3.9)
-        for axes, ((metric, region), found) in zip(
-            drawn.subplots(1, len(panels), squeeze=False).ravel(), panels.items(), strict=True
+        fig = style.figure(style.WIDTH if len(panels) > 1 else style.WIDTH / 2, 3.9)
+        for axes, ((metric, region), means) in zip(
+            fig.subplots(1, len(panels), squeeze=False).ravel(), panels.items(), strict=True
         ):
             for variant in shown:
-                own = found[found["variant"] == variant]
+                own = means[means["variant"] == variant]
                 look: dict[str, Any] = {"marker": marks[variant], "color": style.colour(frames, variant)}
                 axes.scatter(own["value_x"], own["value_y"], s=18, alpha=0.65, linewidths=0, **look)
                 if not own.empty:
@@ -114,18 +112,17 @@ def sharpness(frames: Frames, data: str) -> Figure:
                 axes.axhline(1, color=style.INK, lw=0.9, ls="--")
             low, high = axes.get_ylim()
             axes.set_ylim(bottom=min(low, -0.04 * high))
-            axes.set_xlabel(axis_label("psnr", "hole"))
-            axes.set_title(axis_label(metric, region))
+            axes.set_xlabel(style.axis_label("psnr", "hole"))
+            axes.set_title(style.axis_label(metric, region))
             axes.grid()
         keys = [
-            Line2D([], [], ls="none", label=wrapped(titled(frames, v), 40, 1), **_mean_look(frames, v, marks))
-            for v in shown
+            style.key(style.wrapped(titled(frames, v), 40, 1), ls="none", **_mean_look(frames, v, marks)) for v in shown
         ]
-        keys.append(Line2D([], [], marker="o", ms=4, ls="none", color=style.MUTED, alpha=0.6, label="one seed"))
+        keys.append(style.key("one seed", marker="o", ms=4, ls="none", color=style.MUTED, alpha=0.6))
         if ("sharpness", "hole") in panels:
-            keys.append(Line2D([], [], color=style.INK, lw=0.9, ls="--", label="the truth's sharpness"))
-        legend(drawn, keys)
-    return drawn
+            keys.append(style.key("the truth's sharpness", color=style.INK, lw=0.9, ls="--"))
+        style.legend(fig, keys)
+    return fig
 
 
 def _place(critic: str) -> int:
@@ -143,7 +140,7 @@ def _ratio(axes: Axes, frames: Frames, ratios: pd.DataFrame, shown: list[str]) -
 
 
 def _of_critic(axes: Axes, here: pd.DataFrame, shade: str) -> None:
-    """One critic's values: each seed a thin line, their mean a thick one."""
+    """Draws one critic's values: each seed as a thin line, their mean as a thick one."""
     for _, run in here.groupby("seed"):
         each = thinned(run, MOST // 2)
         axes.plot(each.index.to_numpy(dtype=float), each["mean"], color=shade, lw=0.8, alpha=0.75)
@@ -157,15 +154,15 @@ def _of_critic(axes: Axes, here: pd.DataFrame, shade: str) -> None:
 
 
 def _marks(frames: Frames, shown: list[str]) -> dict[str, str]:
-    """A mark for each method: the paper's, the controls', and one for each of those that may share a colour."""
-    signs = {"paper": "o", "control": "s", "filler": "^v<>", "own": "Dp8d", "external": "PX*h", "other": "D"}
+    """A marker for each method: one for the paper's, one for the controls, and different ones within other groups."""
+    markers = {"paper": "o", "control": "s", "filler": "^v<>", "own": "Dp8d", "external": "PX*h", "other": "D"}
     groups = {variant: group(frames, variant) for variant in shown}
     places = {v: [other for other in shown if groups[other] == groups[v]].index(v) for v in shown}
-    return {v: signs[groups[v]][places[v] % len(signs[groups[v]])] for v in shown}
+    return {v: markers[groups[v]][places[v] % len(markers[groups[v]])] for v in shown}
 
 
 def _mean_look(frames: Frames, variant: str, marks: dict[str, str]) -> dict[str, Any]:
-    """How a method's mean is drawn: the controls' marks are hollow and larger, so that what lies below shows."""
+    """The look of a method's mean. The controls' marks are hollow and larger, so that marks below them show."""
     shade = style.colour(frames, variant)
     if group(frames, variant) == "control":
         return {"marker": marks[variant], "ms": 11, "mfc": "none", "mec": shade, "mew": 1.6}
@@ -173,10 +170,10 @@ def _mean_look(frames: Frames, variant: str, marks: dict[str, str]) -> dict[str,
 
 
 def _seed_means(frames: Frames, data: str, variants: list[str], metric: str, region: str) -> pd.DataFrame:
-    """Each completed seed's mean over images of the composite. Columns: variant, seed, value."""
+    """The mean of the composite's scores over images, for each completed seed. Columns: variant, seed, value."""
     scores = frames.select(metric, region, "composite", data)
     rows = []
     for variant in variants:
-        found = mean_interval(frames.runs, scores, variant, metric=metric, region=region, data=data)
-        rows += [(variant, seed, value) for seed, value in found.by_seed.items() if np.isfinite(value)]
+        mean = mean_interval(frames.runs, scores, variant, metric=metric, region=region, data=data)
+        rows += [(variant, seed, value) for seed, value in mean.by_seed.items() if np.isfinite(value)]
     return pd.DataFrame(rows, columns=["variant", "seed", "value"])

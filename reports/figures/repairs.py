@@ -1,4 +1,4 @@
-"""Repaired images: the grid of Figure 4, a row a test image, a column a method; and the worst repairs."""
+"""Figures of repaired images: the grid of Figure 4 (one row per test image, one column per method), and the worst."""
 
 from typing import Any
 
@@ -10,11 +10,10 @@ from reports import pictures
 from reports.analysis.frames import Frames
 from reports.analysis.naming import metric_of
 from reports.figures import style
-from reports.figures.contrasts import WIDTH, wrapped
 from reports.pictures import OUTPUTS
 
 SIDE = 1.2
-"""The most that a picture is wide, in inches."""
+"""The maximum width of a picture, in inches."""
 
 
 def repairs(
@@ -26,12 +25,17 @@ def repairs(
     limit: int = 6,
     output: str = "composite",
 ) -> Figure:
-    """Original, masked, then each method's output, of one seed (fillers have none) and the same images for all.
+    """Original, masked, then each method's output, of one seed and of the same images for all methods.
 
-    `variants`: by default the paper's methods, the controls and the fillers. `seed`: by default that
-    which most of them have, the least of equals. `limit`: how many images, the first by name. `output`:
-    'composite', 'raw' or 'blended'. A method without a picture leaves its place empty and says so. Raises
-    ValueError where the output is unknown, NoDataError where no such picture is stored.
+    A method without a picture shows "no picture".
+
+    Args:
+        variants: See ``reports.pictures.sample``, also for ``seed`` and ``limit``.
+        output: "composite", "raw" or "blended".
+
+    Raises:
+        ValueError: If the output is unknown.
+        NoDataError: If no such picture is stored.
     """
     if output not in OUTPUTS:
         raise ValueError(f"output: {output!r} is unknown; choose {', '.join(OUTPUTS)}")
@@ -42,9 +46,9 @@ def repairs(
 
 
 def worst(frames: Frames, *, data: str, limit: int = 3) -> Figure:
-    """The reference's worst repairs: original, masked, repaired, blended, with the hole's PSNR, a row an image.
+    """The reference's worst repairs: original, masked, repaired and blended, with the hole's PSNR; one row per image.
 
-    Of the first seed that has any, in the table's order; `limit`: how many. Raises NoDataError where none is stored.
+    Taken from the first seed that has any; ``limit`` is the number of images. Raises NoDataError if none is stored.
     """
     grid = pictures.worst(frames, data, limit=limit)
     images = [name for name, _ in grid.rows]
@@ -76,27 +80,30 @@ def _grid(
     side: float,
     notes: list[list[str]] | None = None,
 ) -> Figure:
-    """Pictures in rows and columns, all in one axes, for each axes costs more than its picture.
+    """Draws pictures in rows and columns, all in one axes, because axes are slower to draw than pictures.
 
-    `cells`: for each row and column the pixels (H, W, 3) alone in a list, or none. `side`: the most that one is wide,
-    in inches. `notes`: a line of words below each.
+    Args:
+        cells: For each row and column a list with the pixels ``(H, W, 3)``, or an empty list.
+        below: The line of text below the grid.
+        side: The maximum width of a picture, in inches.
+        notes: A line of text below each picture.
     """
-    side = min(side, (WIDTH - 0.4) / len(columns))
+    side = min(side, (style.WIDTH - 0.4) / len(columns))
     line = 0.2 / side if notes else 0.0
     tall = 1.04 + line
-    signs = int(side * 72 / 4.1)  # of 7 points
-    titles = [wrapped(title, signs, 3) for title in columns]
-    names = [wrapped(name, signs) for name in rows]
+    width = int(side * 72 / 4.1)  # characters of 7 points
+    titles = [style.wrapped(title, width, 3) for title in columns]
+    names = [style.wrapped(name, width) for name in rows]
     wide, high = side * len(columns), side * tall * len(rows)
     left, top = 0.4, 0.12 + 0.13 * max(title.count("\n") + 1 for title in titles)
     with style.styled():
-        drawn = style.figure(left + wide, top + high + 0.35)
-        drawn.set_layout_engine("none")  # each side is known
-        size = drawn.get_size_inches()
-        axes = drawn.add_axes((left / size[0], 0.35 / size[1], wide / size[0], high / size[1]))
+        fig = style.figure(left + wide, top + high + 0.35)
+        fig.set_layout_engine("none")  # all sizes are known
+        size = fig.get_size_inches()
+        axes = fig.add_axes((left / size[0], 0.35 / size[1], wide / size[0], high / size[1]))
         for i, row in enumerate(cells):
-            for j, found in enumerate(row):
-                _place(axes, j, i * tall, found)
+            for j, pixels in enumerate(row):
+                _place(axes, j, i * tall, pixels)
                 if notes and notes[i][j]:
                     axes.text(j, i * tall + 0.5 + line / 2, notes[i][j], ha="center", va="center", fontsize=7.5)
         axes.set_xlim(-0.5, len(columns) - 0.5)
@@ -105,18 +112,18 @@ def _grid(
         axes.set_yticks([i * tall for i in range(len(rows))], names, fontsize=7, rotation=90, va="center", ma="center")
         axes.tick_params(top=False, bottom=False, left=False, labeltop=True, labelbottom=False, pad=2)
         axes.spines[:].set_visible(False)
-        drawn.text(
-            0.5, 0.12 / size[1], wrapped(below, int(size[0] * 72 / 4.9), 1), fontsize=8, ha="center", va="center"
+        fig.text(
+            0.5, 0.12 / size[1], style.wrapped(below, int(size[0] * 72 / 4.9), 1), fontsize=8, ha="center", va="center"
         )
-    return drawn
+    return fig
 
 
-def _place(axes: Axes, x: float, y: float, found: list[Any]) -> None:
-    """A picture about (x, y), its longer side 0.92; or that there is none."""
-    if not found:
+def _place(axes: Axes, x: float, y: float, pixels: list[Any]) -> None:
+    """Draws a picture centred at (x, y) with a longer side of 0.92, or writes "no picture"."""
+    if not pixels:
         axes.text(x, y, "no picture", ha="center", va="center", fontsize=7)
         return
-    high, wide = found[0].shape[:2]
+    high, wide = pixels[0].shape[:2]
     half_x, half_y = 0.46 * wide / max(high, wide), 0.46 * high / max(high, wide)
     where = (x - half_x, x + half_x, y + half_y, y - half_y)
-    axes.imshow(found[0], interpolation="none", extent=where, aspect="auto")
+    axes.imshow(pixels[0], interpolation="none", extent=where, aspect="auto")

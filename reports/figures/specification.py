@@ -1,4 +1,4 @@
-"""The specification curve: above, an effect under each reading of the paper; below, which readings were in force."""
+"""The specification curve: an effect under each set of readings of the paper, and below it the readings themselves."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from reports.analysis.frames import Frames
 from reports.analysis.multiverse import multiverses, published_difference, readings, specification_table
 from reports.analysis.naming import label, level_label
 from reports.figures import style
-from reports.figures.contrasts import axis_label
 
 APART, HOLDS, OTHER = style.LEVELS[0], style.MUTED, style.LEVELS[1]
 ROW, GAP = 0.17, 0.45
-"""Height of a level's row in inches, and the room between two readings in rows."""
+"""The height of a level's row in inches, and the space between two readings in rows."""
 BAND = 20.0
-"""The most that half the band about the study's own settings takes, in points."""
+"""The maximum half-width of the band around the study's own settings, in points."""
 LONGEST = 34
+"""The maximum length of a label, in characters."""
 
 
 def specification(
@@ -33,11 +33,11 @@ def specification(
     output: str = "composite",
     level: float = 0.95,
 ) -> Figure:
-    """The contrast in each universe, sorted, with its interval; a dot below each says the level of every reading.
+    """The contrast in each universe, sorted, with its interval; dots below show the level of every reading.
 
-    `multiverse`, `contrast`: by default the study's first. The study's own settings are a diamond in a band; the
-    published difference, if there is one, is a thin line. What has no result is a cross at the foot. Raises
-    NoDataError as `specification_table`.
+    The study's own settings are a diamond in a band; the published difference, if any, is a thin line; a universe
+    without a result is a cross at the bottom. ``multiverse`` and ``contrast`` default to the study's first. Raises
+    NoDataError as ``specification_table`` does.
     """
     multiverse = multiverse or next(iter(multiverses(frames)), "of the study")
     table = specification_table(
@@ -51,9 +51,9 @@ def specification(
     step = (width - 2.4) * 72 / len(table)  # points from one universe to the next
 
     with style.styled():
-        drawn = style.figure(width, 2.9 + height + 0.5)
-        drawn.get_layout_engine().set(hspace=0.02, w_pad=0.15)  # type: ignore[union-attr, call-arg]
-        above, below = drawn.subplots(2, 1, sharex=True, height_ratios=[2.4, height])
+        fig = style.figure(width, 2.9 + height + 0.5)
+        fig.get_layout_engine().set(hspace=0.02, w_pad=0.15)  # type: ignore[union-attr, call-arg]
+        above, below = fig.subplots(2, 1, sharex=True, height_ratios=[2.4, height])
         half = min(0.5, BAND / step)
         for place in np.flatnonzero(table["usual"]):
             for axes in (above, below):
@@ -62,30 +62,30 @@ def specification(
         above.axhline(0, color=style.INK, lw=0.8)
         if np.isfinite(published):
             above.axhline(published, color=style.LEVELS[2], lw=0.9, ls="--")
-        of = axis_label(metric, region, of="Difference in ")
+        of = style.axis_label(metric, region, of="Difference in ")
         title = f"{label(a)} − {label(b)}, {output}, on {data}\n{of}"
-        drawn.suptitle(title, x=0.01, ha="left", fontsize=9)
+        style.title(fig, title)
         above.grid(axis="y")
         above.tick_params(bottom=False)
         _grid(below, table, rows, size=min(4.5, max(0.75 * step, 1.5)))
         below.set_xlim(-0.7, len(table) - 0.3)
         below.set_xlabel(f"{len(table)} universes, in the order of the difference", fontsize=8)
-        drawn.legend(handles=_keys(table, rows, published), loc="outside lower center", ncols=3, fontsize=8)
-    return drawn
+        fig.legend(handles=_keys(table, rows, published), loc="outside lower center", ncols=3, fontsize=8)
+    return fig
 
 
 def _rows(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a level, from the top down: y, reading, level, usual (it is the study's own), text (its label)."""
+    """One row per level, from the top down: y, reading, level, usual (the study's own level), text (its label)."""
     rows = []
     y = 0.0
     first = table.sort_values("universe")
     settled = first[first["usual"]]
     for reading in readings(table):
         own = settled[reading].tolist()
-        for place, told in enumerate(dict.fromkeys([*own, *first[reading]])):
-            name = f"{reading}:  {level_label(told)}" if place == 0 else level_label(told)
+        for place, level in enumerate(dict.fromkeys([*own, *first[reading]])):
+            name = f"{reading}:  {level_label(level)}" if place == 0 else level_label(level)
             text = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
-            rows.append({"y": y, "reading": reading, "level": told, "usual": told in own, "text": text})
+            rows.append({"y": y, "reading": reading, "level": level, "usual": level in own, "text": text})
             y += 1
         y += GAP
     return pd.DataFrame(rows, columns=["y", "reading", "level", "usual", "text"])
@@ -123,7 +123,7 @@ def _grid(axes: Axes, table: pd.DataFrame, rows: pd.DataFrame, *, size: float) -
 
 
 def _keys(table: pd.DataFrame, rows: pd.DataFrame, published: float) -> list[Line2D]:
-    """What the figure's marks mean, of those that occur in it."""
+    """Legend entries for the marks that occur."""
     known, bounded = table["difference"].notna(), table["low"].notna()
     effect = {"marker": "o", "ms": 5, "mew": 0, "lw": 1.3}
     dot = {"marker": "o", "ms": 4.5, "mew": 0, "ls": "none"}
@@ -138,4 +138,4 @@ def _keys(table: pd.DataFrame, rows: pd.DataFrame, published: float) -> list[Lin
         (rows["usual"].astype(bool), "the study's own level", {"color": style.MUTED, **dot}),
         (~rows["usual"].astype(bool), "another level", {"color": OTHER, **dot}),
     ]
-    return [Line2D([], [], label=text, **look) for occurs, text, look in keys if occurs.any()]  # type: ignore[arg-type]
+    return [style.key(text, **look) for occurs, text, look in keys if occurs.any()]

@@ -1,23 +1,26 @@
-"""One style for all figures: colours by method, plain text, SVG that follows the page's theme."""
+"""What all figures share: colours, text, legends, and SVG that follows the page's theme."""
 
 import io
 import re
 import zlib
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from reports.analysis.frames import Frames
-from reports.analysis.naming import role
+from reports.analysis.naming import metric_of, role
 
 INK = "#1d2126"
-"""The colour of text and axes; `svg` turns it into the page's own, light or dark."""
+"""The colour of text and axes. On the page, ``inline`` replaces it with the page's own text colour."""
 
 MUTED = "#7d848c"
 
-# Okabe and Ito's palette (safe for colour-blind readers), less its yellow, which is lost on white.
+# Okabe and Ito's palette, which is safe for colour-blind readers, without its yellow, which is invisible on white.
 COLOURS = {
     "proposed": "#0072b2",
     "glcic": "#e69f00",
@@ -29,13 +32,16 @@ COLOURS = {
     "mean": MUTED,
     "biharmonic": MUTED,
 }
+WIDTH = 9.2
+"""The maximum width of a figure, in inches."""
+REGIONS = {"hole": " of the hole", "whole": " of the whole image", "boundary": " at the hole's boundary"}
 LEVELS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Colours of a factor's levels, in order."""
 
 _SETTINGS = {
     "font.family": "sans-serif",
     "font.size": 9.0,
-    "text.parse_math": False,  # a name may hold a dollar
+    "text.parse_math": False,  # a name may contain a dollar sign
     "text.color": INK,
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
@@ -56,47 +62,92 @@ _SETTINGS = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
-    "svg.fonttype": "none",  # text stays text: it can be searched, read aloud and follows the theme
+    "svg.fonttype": "none",  # keep text as text, so that it can be searched and read aloud and follows the theme
     "svg.hashsalt": "mo-zhou-2020",
     "image.composite_image": False,
 }
 
 
 def styled() -> AbstractContextManager[None]:
-    """The settings under which a figure is made and saved; they are put back afterwards."""
+    """A context manager with the matplotlib settings for drawing and saving figures."""
     return matplotlib.rc_context(_SETTINGS)  # type: ignore[arg-type]
 
 
 def colour(frames: Frames, variant: str) -> str:
-    """A variant's colour, the same in every figure; of an unknown one by its name alone."""
-    known = role(frames, variant)
-    return COLOURS.get(known) or LEVELS[zlib.crc32(variant.encode()) % len(LEVELS)]
+    """A variant's colour, the same in every figure. Variants without a known role get one by their name."""
+    return COLOURS.get(role(frames, variant)) or LEVELS[zlib.crc32(variant.encode()) % len(LEVELS)]
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, inches."""
+    """An empty figure; ``width`` and ``height`` in inches."""
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def svg(drawn: Figure) -> str:
-    """The figure as an SVG file that stands alone: the same bytes each time, its text text, its pictures in it."""
+def svg(fig: Figure) -> str:
+    """The figure as a self-contained SVG file; the same figure gives the same bytes."""
     buffer = io.StringIO()
-    nothing: dict[str, Any] = {"Creator": None, "Date": None, "Format": None, "Type": None}
     with styled():
-        drawn.savefig(buffer, format="svg", metadata=nothing)
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", " ", buffer.getvalue())  # a name may hold what XML may not
+        fig.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", " ", buffer.getvalue())  # characters that XML forbids
 
 
 def inline(drawing: str, name: str) -> str:
-    """Such an SVG as an element of a page: its ids begin with `name`, and its ink is the page's."""
+    """An SVG from ``svg`` as an element of a page: ids are prefixed with ``name``; ink is the page's text colour."""
     element = drawing[drawing.index("<svg") :]
     element = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", element)
     return element.replace(INK, "currentColor")
 
 
-def png(drawn: Figure, dots: int = 160) -> bytes:
-    """The figure as a PNG on white, `dots` to the inch."""
+def png(fig: Figure, dots: int = 160) -> bytes:
+    """The figure as a PNG on white, at ``dots`` dots per inch."""
     buffer = io.BytesIO()
     with styled():
-        drawn.savefig(buffer, format="png", dpi=dots, facecolor="white", metadata={"Software": None})
+        fig.savefig(buffer, format="png", dpi=dots, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def axis_label(metric: str, region: str = "", *, of: str = "") -> str:
+    """A metric with its unit and direction: "PSNR of the hole (dB) ↑ more is better".
+
+    ``of`` is a prefix for differences: "Difference in ". Sharpness has no better direction, because the truth's is
+    best: its label says so; only a difference in it has a direction. Raises ValueError if the metric is unknown.
+    """
+    named = metric_of(metric)
+    name = named.label if named.label.isupper() or not of else named.label[:1].lower() + named.label[1:]
+    unit = f" ({named.unit})" if named.unit else ""
+    if metric == "sharpness":
+        direction = "↑ more is sharper" if of else "(1 = the truth's)"
+    else:
+        direction = "↑ more is better" if named.better > 0 else "↓ less is better"
+    return f"{of}{name}{REGIONS.get(region, f' of {region}' if region else '')}{unit} {direction}"
+
+
+def wrapped(text: str, width: int = 34, lines: int = 2) -> str:
+    """Wraps text to at most ``lines`` lines of ``width`` characters, after spaces and punctuation; "…" marks a cut."""
+    parts = re.findall(r"[^\s,:;=/_−-]*[\s,:;=/_−-]?", text)
+    rows = [""]
+    for piece in (part[start : start + width] for part in parts for start in range(0, len(part), width)):
+        if rows[-1] and len((rows[-1] + piece).rstrip()) > width:
+            rows.append("")
+        rows[-1] += piece
+    if len(rows) > lines:
+        rows = [*rows[: lines - 1], "".join(rows[lines - 1 :])[: width - 1] + "…"]
+    return "\n".join(row.strip() for row in rows)
+
+
+def key(label: str, **look: Any) -> Line2D:
+    """A legend entry with the look of a line or a mark."""
+    return Line2D([], [], label=label, **look)
+
+
+def title(fig: Figure, text: str) -> None:
+    """Sets the title of a whole figure."""
+    fig.suptitle(text, x=0.01, ha="left", fontsize=9)
+
+
+def legend(fig: Figure, keys: Sequence[Line2D | Patch]) -> None:
+    """Draws a legend below the figure, in as many columns as fit its width."""
+    lengths = [len(str(key.get_label())) + 7 for key in keys]
+    room = int(fig.get_figwidth() * 72 / 4.9)  # characters of 8 points
+    columns = len(keys) if sum(lengths) <= room else max(1, room // max(lengths, default=1))
+    fig.legend(handles=list(keys), loc="outside lower center", ncols=max(columns, 1), fontsize=8)

@@ -1,4 +1,4 @@
-"""The report's sections, in the paper's order. A section is a function of the frames; a new one is a line here."""
+"""The report's sections, in the paper's order. A section is a function of the frames, listed in ``SECTIONS``."""
 
 from collections.abc import Callable
 
@@ -47,7 +47,7 @@ QUESTION = (
 
 
 def document(frames: Frames) -> Document:
-    """The whole report of a study, numbered. What has no data says why in its place."""
+    """The whole report of a study, with numbered tables and figures. A part without data says why."""
     study = frames.study
     return Document(
         title=f"{study['name'] or 'Study'}: Mo & Zhou 2020 taken apart",

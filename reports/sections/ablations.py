@@ -1,4 +1,6 @@
-"""The ablations: every seed's dot, the interaction of the factors, and differences from the reference."""
+"""The ablations: all seeds, the interaction of the factors, and the differences from the reference."""
+
+from typing import Any
 
 from reports import figures
 from reports.analysis import tables
@@ -12,13 +14,13 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     each,
     interval,
     number,
     text,
-    there,
 )
-from reports.sections.common import NO_DATA_SET, records, slug
+from reports.sections.common import NO_DATA_SET, slug, table_view
 
 WHY = (
     "Each ablation changes stated factors of the proposed model and nothing else. Its intervals hold together at 95% "
@@ -26,38 +28,34 @@ WHY = (
 )
 
 
-def names(frames: Frames) -> list[str]:
-    """The ablations' names, in the study's order."""
-    return [str(name) for name in frames.factors["ablation"].unique()]
-
-
 def ablations(frames: Frames) -> Section:
     """Each ablation on each data set."""
     blocks: list[Block] = [Note(WHY)]
     data_sets = frames.data_sets()
-    for name in names(frames):
+    names = [str(name) for name in frames.factors["ablation"].unique()]
+    for name in names:
         for data in _run_on(frames, name):
             blocks.append(Heading(f"{name}, {data}" if len(data_sets) > 1 else name))
-            shown = there(dots, frames, name, data)
+            shown = block_or_note(dots, frames, name, data)
             blocks.append(shown)
             if not isinstance(shown, Note):
-                blocks += [there(forest, frames, name, data), there(cells, frames, name, data)]
+                blocks += [block_or_note(forest, frames, name, data), block_or_note(values, frames, name, data)]
     if not data_sets:
         blocks.append(NO_DATA_SET)
-    elif not names(frames):
+    elif not names:
         blocks.append(Note("The study has no ablation.", "nothing"))
     return Section(id="ablations", title="Ablations", blocks=blocks)
 
 
 def _run_on(frames: Frames, name: str) -> list[str]:
-    """The data sets on which an ablation was run, two of its cells at least; all, where it was on none."""
+    """The data sets on which at least two cells of an ablation were run; all data sets if there is none."""
     cells = frames.factors.loc[frames.factors["ablation"] == name, "variant"].unique()
     ran = frames.runs[frames.runs["variant"].isin(cells)].groupby("data", observed=True)["variant"].nunique()
     return [data for data in frames.data_sets() if ran.get(data, 0) > 1] or frames.data_sets()
 
 
 def dots(frames: Frames, ablation: str, data: str) -> FigureView:
-    """An ablation's seeds and means."""
+    """The figure of an ablation's seeds and means."""
     return FigureView(
         name=slug("ablation", ablation, data),
         drawn=figures.ablation(frames, ablation, data=data),
@@ -69,7 +67,7 @@ def dots(frames: Frames, ablation: str, data: str) -> FigureView:
 
 
 def forest(frames: Frames, ablation: str, data: str) -> FigureView:
-    """An ablation's differences from the reference."""
+    """The figure of an ablation's differences from the reference."""
     return FigureView(
         name=slug("forest", ablation, data),
         drawn=figures.forest(frames, ablation, data=data),
@@ -80,29 +78,28 @@ def forest(frames: Frames, ablation: str, data: str) -> FigureView:
     )
 
 
-def cells(frames: Frames, ablation: str, data: str) -> TableView:
-    """An ablation's values."""
+def values(frames: Frames, ablation: str, data: str) -> TableView:
+    """The table of an ablation's values."""
     table = tables.ablation_table(frames, ablation, data)
     factors = [str(name) for name in tables.levels(frames, ablation).columns[1:]]
     digits = metric_of("psnr").digits
-    rows = []
-    for row in records(table):
-        told = interval(row["difference_low"], row["difference_high"], digits + 1, "+")
-        rows.append(
-            [
-                Cell(label(row["variant"])),
-                *(text(level_label(str(row[factor]))) for factor in factors),
-                number(row["mean"], digits, interval(row["low"], row["high"], digits)),
-                each(row["by_seed"], digits),
-                number(row["difference"], digits + 1, told, "+"),
-                number(row["seeds"]),
-                number(row["diverged"]),
-            ]
-        )
-    return TableView(
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
+        difference = interval(row["difference_low"], row["difference_high"], digits + 1, "+")
+        return [
+            Cell(label(row["variant"])),
+            *(text(level_label(str(row[factor]))) for factor in factors),
+            number(row["mean"], digits, interval(row["low"], row["high"], digits)),
+            each(row["by_seed"], digits),
+            number(row["difference"], digits + 1, difference, "+"),
+            number(row["seeds"]),
+            number(row["diverged"]),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name=slug("ablation", ablation, data),
         caption=f"Ablation {ablation} on {data}: PSNR of the hole (dB, ↑). The intervals hold together at 95%.",
         headings=["Variant", *factors, "Mean", "each seed", "Difference from the reference", "Seeds", "Diverged"],
-        rows=rows,
-        frame=table,
     )

@@ -1,4 +1,4 @@
-"""The networks as they are built, beside Figures 2 and 3 and Tables 1 to 5, and the schedule as it ran."""
+"""The networks as built, compared with Figures 2 and 3 and Tables 1 to 5, and the schedule as it ran."""
 
 from typing import Any
 
@@ -9,8 +9,20 @@ from reports.analysis import tables
 from reports.analysis.frames import Frames
 from reports.analysis.naming import group, label
 from reports.analysis.published import paper
-from reports.document import NONE, Block, Cell, FigureView, Note, Section, TableView, folded, number, text, there
-from reports.sections.common import records
+from reports.document import (
+    NONE,
+    Block,
+    Cell,
+    FigureView,
+    Note,
+    Section,
+    TableView,
+    block_or_note,
+    folded,
+    number,
+    text,
+)
+from reports.sections.common import records, table_view
 
 WHY = (
     "All of this is read from the networks that were built, and not from their settings. A layer agrees with the "
@@ -21,18 +33,18 @@ GEOMETRY = ("kernel", "dilation", "stride", "outputs")
 
 def architecture(frames: Frames) -> Section:
     """Figures 2 and 3, Tables 1 to 5."""
-    blocks: list[Block] = [Note(WHY), there(generator, frames), there(network, frames)]
-    blocks += [there(layers, frames, table["table"]) for table in paper()["architecture"]]
+    blocks: list[Block] = [Note(WHY), block_or_note(generator, frames), block_or_note(network, frames)]
+    blocks += [block_or_note(layers, frames, table["table"]) for table in paper()["architecture"]]
     return Section(id="architecture", title="Architecture: Figures 2 and 3, Tables 1 to 5", blocks=blocks)
 
 
 def schedule(frames: Frames) -> Section:
-    """What was trained, for how long, and how."""
-    return Section(id="schedule", title="The schedule as it ran", blocks=[there(schedules, frames)])
+    """The training schedule."""
+    return Section(id="schedule", title="The schedule as it ran", blocks=[block_or_note(schedules, frames)])
 
 
 def generator(frames: Frames) -> FigureView:
-    """Table 1, drawn."""
+    """The figure of Table 1."""
     return FigureView(
         name="generator",
         drawn=figures.generator(frames),
@@ -42,7 +54,7 @@ def generator(frames: Frames) -> FigureView:
 
 
 def network(frames: Frames) -> FigureView:
-    """As Figures 2 and 3."""
+    """The figure of all networks, as Figures 2 and 3."""
     return FigureView(
         name="network",
         drawn=figures.network(frames),
@@ -57,18 +69,17 @@ def _reference(frames: Frames) -> str:
 
 
 def layers(frames: Frames, printed: int) -> TableView:
-    """One of Tables 1 to 5, printed and built."""
+    """One of Tables 1 to 5: as printed and as built. ``printed`` is its number in the paper."""
     table = tables.architecture_table(frames, printed)
     entry = next(entry for entry in paper()["architecture"] if entry["table"] == printed)
     rows = []
     for row in records(table):
         cells = [Cell(row["layer"] or row["built_layer"], below="" if row["layer"] else f"{row['name']}: not printed")]
         for name in GEOMETRY:
-            told, built = (_plain(row[key]) for key in (name, f"built_{name}"))
             if name in entry["layers"][0]:
-                cells.append(
-                    Cell(built if told == built or row["layer"] is None else f"{told} → {built}", kind="number")
-                )
+                paper_s, built = _plain(row[name]), _plain(row[f"built_{name}"])
+                same = paper_s == built or row["layer"] is None
+                cells.append(Cell(built if same else f"{paper_s} → {built}", kind="number"))
         size = row["size"]
         cells += [
             number(size) if isinstance(size, int) else text(size),
@@ -78,9 +89,9 @@ def layers(frames: Frames, printed: int) -> TableView:
             Cell(_agreement(row)),
         ]
         rows.append(cells)
-    whole = all(row["agrees"] for row in records(table) if row["layer"] is not None)
+    agrees = all(row["agrees"] for row in records(table) if row["layer"] is not None)
     why = next((row["why"] for row in records(table) if row["why"]), "")
-    agreement = "Every printed cell is as built." if whole else f"Printed → built where they differ. {why}"
+    agreement = "Every printed cell is as built." if agrees else f"Printed → built where they differ. {why}"
     return TableView(
         name=f"table-{printed}",
         caption=f"{entry['caption']} (the paper's Table {printed}), as built for images of "
@@ -107,37 +118,38 @@ def _agreement(row: dict[str, Any]) -> str:
 
 def _plain(value: object) -> str:
     if value is None:
-        return "–"
+        return NONE
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def schedules(frames: Frames) -> TableView:
     """The schedule of each trained variant."""
     table = tables.schedule_table(frames)
-    rows = []
-    for row in records(table):
-        told = {"form": row["form"], "clip": row["clip"], "penalty": row["penalty"], "norm": row["norm"]}
-        loss = ", ".join(f"{name} {_plain(value)}" for name, value in told.items() if value != "" and pd.notna(value))
-        critic = ", ".join(part for part in (row["critic_optimizer"], row["critic_betas"]) if part)
-        rows.append(
-            [
-                Cell(row["label"], below=row["note"]),
-                *(number(row[name]) for name in ("pretrain", "critic", "joint")),
-                number(row["batch"]),
-                Cell(row["loss"] or NONE, below=loss),
-                number(row["critic_steps"]),
-                Cell(row["weights"] or NONE),
-                Cell(
-                    ", ".join(part for part in (row["optimizer"], row["betas"]) if part) or NONE,
-                    below=" then ".join(
-                        _rate(row[name]) for name in ("rate_pretrain", "rate_joint") if pd.notna(row[name])
-                    )
-                    + (f"; {row['drop']}" if row["drop"] else ""),
-                ),
-                Cell(critic or NONE, below=_rate(row["critic_rate"])),
-            ]
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
+        options = {name: row[name] for name in ("form", "clip", "penalty", "norm")}
+        loss = ", ".join(
+            f"{name} {_plain(value)}" for name, value in options.items() if value != "" and pd.notna(value)
         )
-    whole = TableView(
+        rates = " then ".join(_rate(row[name]) for name in ("rate_pretrain", "rate_joint") if pd.notna(row[name]))
+        drop = f"; {row['drop']}" if row["drop"] else ""
+        return [
+            Cell(row["label"], below=row["note"]),
+            *(number(row[name]) for name in ("pretrain", "critic", "joint")),
+            number(row["batch"]),
+            Cell(row["loss"] or NONE, below=loss),
+            number(row["critic_steps"]),
+            Cell(row["weights"] or NONE),
+            Cell(", ".join(filter(None, (row["optimizer"], row["betas"]))) or NONE, below=rates + drop),
+            Cell(
+                ", ".join(filter(None, (row["critic_optimizer"], row["critic_betas"]))) or NONE,
+                below=_rate(row["critic_rate"]),
+            ),
+        ]
+
+    whole = table_view(
+        table,
+        cells,
         name="schedule",
         caption="What was trained, for how many steps and how, beside what the paper says of itself: updates of the "
         "generator alone, steps of the critics alone, updates of all together; the critics' loss, how often they step "
@@ -146,8 +158,6 @@ def schedules(frames: Frames) -> TableView:
             "Variant", "Alone", "Critics", "Together", "Batch", "Loss", "Critic steps", "Weights",
             "Generator's optimiser", "Critics' optimiser",
         ],
-        rows=rows,
-        frame=table,
         groups=["paper", *(group(frames, name) for name in table["variant"][1:])],
     )  # fmt: skip
     return folded(whole, "The schedule")

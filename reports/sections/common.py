@@ -1,4 +1,4 @@
-"""What several sections need."""
+"""Helpers that several sections share."""
 
 import json
 import re
@@ -9,19 +9,19 @@ import pandas as pd
 
 from reports.analysis.frames import Frames
 from reports.analysis.naming import level_label, metric_of
-from reports.document import Block, Heading, Note, there
+from reports.document import Block, Cell, Heading, Note, TableView, block_or_note
 
 REGION = {"whole": "whole image", "hole": "hole", "boundary": "boundary"}
 NO_DATA_SET = Note("The study has no data set.", "nothing")
 
 
 def slug(*parts: Any) -> str:
-    """A name for files and anchors: lower-case words joined by hyphens."""
+    """A name for files and anchors: lower-case words joined with hyphens."""
     return "-".join(re.sub(r"[^a-z0-9]+", "-", str(part).lower()).strip("-") or "x" for part in parts)
 
 
 def unit(metric: str, region: str = "") -> str:
-    """A metric in words, with its region, unit and direction: "PSNR, hole (dB, ↑)"."""
+    """A metric with its region, unit and direction: "PSNR, hole (dB, ↑)"."""
     named = metric_of(metric)
     arrow = "↑" if named.better > 0 else "↓"
     inside = f"{named.unit}, {arrow}" if named.unit else arrow
@@ -29,28 +29,42 @@ def unit(metric: str, region: str = "") -> str:
 
 
 def protocol(frames: Frames, data: str) -> str:
-    """How all are tested, in a sentence."""
-    told = frames.study["protocol"] or {}
+    """The test protocol in a sentence."""
+    settings = frames.study["protocol"] or {}
     entry: Mapping[str, Any] = next((one for one in frames.study["data"] or [] if one["name"] == data), {})
     images = f"{entry['test']:,} test images" if entry.get("test") else "the test images"
-    hole = f" with holes {level_label(json.dumps(told['mask']))}" if told.get("mask") else ""
+    hole = f" with holes {level_label(json.dumps(settings['mask']))}" if settings.get("mask") else ""
     return f"Protocol: {images} of {data}{hole}; the mean of the images' own values, over all channels."
 
 
 def each_data_set(
     frames: Frames, *makes: Callable[[Frames, str], Block], before: Callable[[Frames, str], Block] | None = None
 ) -> list[Block]:
-    """What the functions make of each data set, under its name where there are several; `before` once for each."""
+    """The blocks of each data set, under a heading if there are several; ``before`` makes the first block of each."""
     names = frames.data_sets()
-    found: list[Block] = []
+    blocks: list[Block] = []
     for name in names:
-        found += [Heading(name)] if len(names) > 1 else []
-        found += [before(frames, name)] if before else []
-        found += [there(make, frames, name) for make in makes]
-    return found or [NO_DATA_SET]
+        blocks += [Heading(name)] if len(names) > 1 else []
+        blocks += [before(frames, name)] if before else []
+        blocks += [block_or_note(make, frames, name) for make in makes]
+    return blocks or [NO_DATA_SET]
+
+
+def table_view(
+    table: pd.DataFrame,
+    cells: Callable[[dict[str, Any]], list[Cell]],
+    *,
+    name: str,
+    caption: str,
+    headings: list[str],
+    **options: Any,
+) -> TableView:
+    """The view of a table: ``cells`` makes the cells of a row. ``options`` are further fields of ``TableView``."""
+    rows = [cells(row) for row in records(table)]
+    return TableView(name=name, caption=caption, headings=headings, rows=rows, frame=table, **options)
 
 
 def records(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """A table's rows as mappings."""
+    """The rows of a table as dictionaries."""
     for row in table.to_dict("records"):
         yield {str(key): value for key, value in row.items()}

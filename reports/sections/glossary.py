@@ -1,95 +1,42 @@
-"""What the report's words mean, for who meets them first here."""
+"""The glossary: the report's terms, for readers who meet them here for the first time."""
 
 from reports.analysis.frames import Frames
 from reports.document import Facts, Section
 
-WORDS = [
-    (
-        "hole, surround",
-        "The part of an image that is to be repaired, and what is known about it.",
-    ),
-    (
-        "raw, composite, blended",
-        "What the generator puts out; its hole in the image's own surround; that after Poisson blending, "
-        "which makes the edge of the hole smooth.",
-    ),
-    (
-        "PSNR",
-        "Peak signal-to-noise ratio, in decibels (dB): how small the mean squared error is. Half the error "
-        "is 3 dB more. Blurred repairs score well.",
-    ),
-    (
-        "SSIM",
-        "Structural similarity, at most 1: how alike two images are in local mean, contrast and structure.",
-    ),
-    (
-        "seam error",
-        "How much the step across the hole's edge differs from the truth's; 0 is none.",
-    ),
-    (
-        "sharpness",
-        "The repair's mean gradient as a share of the truth's: under 1 it is blurred, over 1 it is noisy.",
-    ),
-    (
-        "generator, critic",
-        "The network that repairs, and one that is trained to tell repairs from real images. The paper "
-        "calls it a discriminator. It gives a score; the gap is the mean score of real images less that of "
-        "repairs.",
-    ),
-    (
-        "WGAN, JS, WGAN-GP",
-        "Losses that critics are trained with: Wasserstein with clipped weights, the usual cross-entropy "
-        "(Jensen-Shannon), Wasserstein with a penalty on the gradient.",
-    ),
-    (
-        "method, variant, run",
-        "CE, GLCIC, GIICA, the proposed model; one of them with its settings; a variant trained on one data "
-        "set from one seed.",
-    ),
-    (
-        "control, filler",
-        "A variant that lacks what is claimed to help; a rule that fills the hole without training.",
-    ),
-    (
-        "external",
-        "A method that was not run here: its repairs of the same test images were scored from files, under the same "
-        "protocol. How it was trained, on what and for how long, is not known here.",
-    ),
-    (
-        "seed",
-        "The number that all chance of a run is drawn from: first weights, order of images, flips. Runs of "
-        "one seed meet the same chance, and so are compared in pairs.",
-    ),
-    (
-        "interval",
-        "The 95% interval of a mean or a difference, over seeds and test images both: what the study leaves possible.",
-    ),
-    (
-        "resolvable",
-        "The smallest true effect that so many seeds and images would have told from none.",
-    ),
-    (
-        "reading, universe",
-        "A choice that the paper leaves open (docs/readings.md numbers them); one set of such choices. A "
-        "multiverse is many universes.",
-    ),
-    (
-        "stage",
-        "A part of a run's work: the generator alone, a critic alone, all together, evaluation. Runs share "
-        "stages that are the same.",
-    ),
-    (
-        "scope",
-        "Of what the outcomes speak: the paper's own data and schedule (paper), its kind of data on a "
-        "smaller budget (reduced), or other data.",
-    ),
-    (
-        "MMAC",
-        "A million multiply-accumulates, the work of a network on one image.",
-    ),
-]
+WORDS = {
+    "hole, surround": "The part of an image that is to be repaired, and what is known about it.",
+    "raw, composite, blended": "What the generator puts out; its hole in the image's own surround; that after Poisson "
+    "blending, which makes the edge of the hole smooth.",
+    "PSNR": "Peak signal-to-noise ratio, in decibels (dB): how small the mean squared error is. Half the error is 3 dB "
+    "more. Blurred repairs score well.",
+    "SSIM": "Structural similarity, at most 1: how alike two images are in local mean, contrast and structure.",
+    "seam error": "How much the step across the hole's edge differs from the truth's; 0 is none.",
+    "sharpness": "The repair's mean gradient as a share of the truth's: under 1 it is blurred, over 1 it is noisy.",
+    "generator, critic": "The network that repairs, and one that is trained to tell repairs from real images. The "
+    "paper calls it a discriminator. It gives a score; the gap is the mean score of real images less that of "
+    "repairs.",
+    "WGAN, JS, WGAN-GP": "Losses that critics are trained with: Wasserstein with clipped weights, the usual "
+    "cross-entropy (Jensen-Shannon), Wasserstein with a penalty on the gradient.",
+    "method, variant, run": "CE, GLCIC, GIICA, the proposed model; one of them with its settings; a variant trained on "
+    "one data set from one seed.",
+    "control, filler": "A variant that lacks what is claimed to help; a rule that fills the hole without training.",
+    "external": "A method that was not run here: its repairs of the same test images were scored from files, under the "
+    "same protocol. How it was trained, on what and for how long, is not known here.",
+    "seed": "The number that all chance of a run is drawn from: first weights, order of images, flips. Runs of one "
+    "seed meet the same chance, and so are compared in pairs.",
+    "interval": "The 95% interval of a mean or a difference, over seeds and test images both: what the study leaves "
+    "possible.",
+    "resolvable": "The smallest true effect that so many seeds and images would have told from none.",
+    "reading, universe": "A choice that the paper leaves open (docs/readings.md numbers them); one set of such "
+    "choices. A multiverse is many universes.",
+    "stage": "A part of a run's work: the generator alone, a critic alone, all together, evaluation. Runs share stages "
+    "that are the same.",
+    "scope": "Of what the outcomes speak: the paper's own data and schedule (paper), its kind of data on a smaller "
+    "budget (reduced), or other data.",
+    "MMAC": "A million multiply-accumulates, the work of a network on one image.",
+}
 
 
 def glossary(frames: Frames) -> Section:
-    """The same for every study."""
-    return Section(id="words", title="Words", blocks=[Facts(WORDS)])
+    """The glossary; the same for every study."""
+    return Section(id="words", title="Words", blocks=[Facts(list(WORDS.items()))])

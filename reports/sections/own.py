@@ -1,43 +1,43 @@
-"""The metrics of a study's plugins, where it has any: a part of the results."""
+"""The metrics of a study's plugins, if it has any: a part of the results."""
+
+from typing import Any
 
 from reports.analysis import tables
 from reports.analysis.frames import Frames
-from reports.document import Block, Cell, Heading, TableView, each, interval, number, there
-from reports.sections.common import records, slug
+from reports.document import Block, Cell, Heading, TableView, block_or_note, each, interval, number
+from reports.sections.common import slug, table_view
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 DIGITS = 4
 
 
 def own_metrics(frames: Frames) -> list[Block]:
-    """A table of each data set; nothing where no plugin brings a metric."""
+    """One table per data set; no blocks if no plugin defines a metric."""
     if not tables.own_metrics(frames):
         return []
-    return [Heading("Metrics of plugins"), *(there(values, frames, data) for data in frames.data_sets())]
+    return [Heading("Metrics of plugins"), *(block_or_note(values, frames, data) for data in frames.data_sets())]
 
 
 def values(frames: Frames, data: str) -> TableView:
-    """Each variant's means."""
+    """The table of each variant's means."""
     table = tables.own_metrics_table(frames, data)
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         unit = f" ({row['unit']})" if row["unit"] else ""
-        told = interval(row["low"], row["high"], DIGITS)
-        rows.append(
-            [
-                Cell(f"{row['title']}{unit}, {row['region']} {ARROWS[row['better']]}"),
-                Cell(row["label"]),
-                number(row["mean"], DIGITS, told),
-                each(row["by_seed"], DIGITS),
-                number(row["seeds"]),
-                number(row["images"]),
-            ]
-        )
-    return TableView(
+        return [
+            Cell(f"{row['title']}{unit}, {row['region']} {ARROWS[row['better']]}"),
+            Cell(row["label"]),
+            number(row["mean"], DIGITS, interval(row["low"], row["high"], DIGITS)),
+            each(row["by_seed"], DIGITS),
+            number(row["seeds"]),
+            number(row["images"]),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name=slug("own-metrics", data),
         caption=f"Metrics of plugins on {data}, of the composite, with 95% intervals over seeds and images.",
         headings=["Metric", "Method", "Mean", "each seed", "Seeds", "Images"],
-        rows=rows,
-        frame=table,
         groups=table["metric"].tolist(),
     )

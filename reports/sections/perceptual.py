@@ -1,13 +1,13 @@
-"""Perceptual distances, where a study asks for them: a part of the results."""
+"""Perceptual distances, if a study asks for them: a part of the results."""
 
 from typing import Any
 
 from reports.analysis import tables
 from reports.analysis.frames import Frames
 from reports.analysis.naming import OF_SETS, metric_of
-from reports.document import Block, Cell, Heading, Note, TableView, folded, interval, number, there
+from reports.document import Block, Cell, Heading, Note, TableView, block_or_note, folded, interval, number
 from reports.document import each as each_seed
-from reports.sections.common import records, slug
+from reports.sections.common import slug, table_view
 
 WHY = (
     "Where PSNR rewards a blur, these ask how alike two images look to a network that was trained on photographs; less "
@@ -23,47 +23,44 @@ NETWORKS = {"alex": ", AlexNet", "vgg": ", VGG-16"}
 
 
 def perceptual(frames: Frames) -> list[Block]:
-    """The distances with what is to be known of them, and why some are lacking; nothing where none is asked for."""
+    """The distances, their limits, and why some are missing; no blocks if the study asks for none."""
     asked = tables.distances_asked(frames)
     if not asked:
         return []
     blocks: list[Block] = [Heading("Perceptual distances"), Note(WHY)]
     blocks += [Note(BIASED)] if "fid" in asked else []
     blocks += [Note(f"{reason}.", "nothing") for reason in tables.distances_lacking(frames)]
-    return [*blocks, *(there(distances, frames, data) for data in frames.data_sets())]
+    return [*blocks, *(block_or_note(distances, frames, data) for data in frames.data_sets())]
 
 
 def distances(frames: Frames, data: str) -> TableView:
-    """Each variant's distances."""
+    """The table of each variant's distances."""
     table = tables.perceptual_table(frames, data)
     asked = tables.distances_asked(frames)
     titles = {"lpips": _named(frames), **{name: metric.label for name, metric in OF_SETS.items()}}
     cells = {"lpips": _lpips, "fid": _fid, "kid": _kid}
-    whole = TableView(
+    whole = table_view(
+        table,
+        lambda row: [Cell(row["label"]), *(cell for name in asked for cell in cells[name](row)), number(row["seeds"])],
         name=slug("perceptual", data),
         caption=f"Perceptual distances on {data}, of the composite from the truth: LPIPS with 95% intervals over seeds "
         "and images; FID and KID as means over seeds, n being the number of images that each is of.",
         headings=["Method", *(text for name in asked for text in (f"{titles[name]} (↓)", "each seed")), "Seeds"],
-        rows=[
-            [Cell(row["label"]), *(cell for name in asked for cell in cells[name](row)), number(row["seeds"])]
-            for row in records(table)
-        ],
-        frame=table,
         groups=table["group"].tolist(),
     )
     return folded(whole, f"Perceptual distances on {data}")
 
 
 def _named(frames: Frames) -> str:
-    """LPIPS with its network, by which alone it can be compared."""
+    """LPIPS with its network, because values of different networks are not comparable."""
     options = ((frames.study["protocol"] or {}).get("perceptual") or {}).get("lpips") or {}
     return f"LPIPS{NETWORKS.get(str(options.get('net')), '')}"
 
 
 def _lpips(row: dict[str, Any]) -> list[Cell]:
     digits = metric_of("lpips").digits
-    told = f"{interval(row['lpips_low'], row['lpips_high'], digits)}, {_sample(row['lpips_images'])}"
-    return [number(row["lpips"], digits, told), each_seed(row["lpips_seeds"], digits)]
+    below = f"{interval(row['lpips_low'], row['lpips_high'], digits)}, {_sample(row['lpips_images'])}"
+    return [number(row["lpips"], digits, below), each_seed(row["lpips_seeds"], digits)]
 
 
 def _fid(row: dict[str, Any]) -> list[Cell]:
@@ -73,10 +70,10 @@ def _fid(row: dict[str, Any]) -> list[Cell]:
 
 def _kid(row: dict[str, Any]) -> list[Cell]:
     digits = OF_SETS["kid"].digits
-    told = f"subsets ± {row['kid_spread']:.{digits}f}, {_sample(row['kid_images'])}"
-    return [number(row["kid"], digits, told), each_seed(row["kid_seeds"], digits)]
+    below = f"subsets ± {row['kid_spread']:.{digits}f}, {_sample(row['kid_images'])}"
+    return [number(row["kid"], digits, below), each_seed(row["kid_seeds"], digits)]
 
 
 def _sample(count: int | tuple[int, ...]) -> str:
-    """Of how many images; where the seeds differ, of each."""
+    """The number of images; if the seeds differ, the number for each seed."""
     return f"n = {count:,}" if isinstance(count, int) else f"n = {' and '.join(f'{each:,}' for each in count)}"

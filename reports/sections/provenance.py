@@ -1,11 +1,11 @@
-"""Where everything came from."""
+"""Provenance: the command, versions, devices, data and records behind the results."""
 
 from typing import Any
 
 from reports.analysis import tables
 from reports.analysis.frames import EXTERNAL, Frames
-from reports.document import NONE, Block, Cell, Facts, Section, TableView, number, text, there, words
-from reports.sections.common import records
+from reports.document import NONE, Block, Cell, Facts, Section, TableView, block_or_note, number, text, words
+from reports.sections.common import table_view
 
 
 def provenance(frames: Frames) -> Section:
@@ -24,29 +24,26 @@ def provenance(frames: Frames) -> Section:
     return Section(
         id="provenance",
         title="Provenance",
-        blocks=[Facts(facts), there(data, frames), there(runs, frames), *files(frames)],
+        blocks=[Facts(facts), block_or_note(data, frames), block_or_note(runs, frames), *files(frames)],
     )
 
 
 def data(frames: Frames) -> TableView:
-    """The data sets."""
+    """The table of data sets."""
     table = tables.data_table(frames)
     counts = ["train", "validation", "test", "left_out"]
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [
+            text(row["name"]),
+            text(row["kind"]),
+            *(number(row[count]) for count in counts),
+            text(row["counterpart"]),
+            Cell(str(row["digest"] or NONE)[:12]),
+        ],
         name="data",
         caption="The data sets: their images, the paper's set that they stand beside, and a digest of the pixels.",
         headings=["Data", "Kind", "Train", "Validation", "Test", "Left out", "Stands beside", "Digest"],
-        rows=[
-            [
-                text(row["name"]),
-                text(row["kind"]),
-                *(number(row[count]) for count in counts),
-                text(row["counterpart"]),
-                Cell(str(row["digest"] or "–")[:12]),
-            ]
-            for row in records(table)
-        ],
-        frame=table,
     )
 
 
@@ -54,43 +51,38 @@ def _start(row: dict[str, Any]) -> str:
     return "elsewhere (external)" if row["method"] == EXTERNAL else str(row["start"])
 
 
-def _when(scored: str | None) -> str:
-    return (scored or "").replace("T", " ").replace("+00:00", " UTC")
-
-
 def files(frames: Frames) -> list[Block]:
-    """What was scored from files; nothing where nothing was."""
+    """The table of methods scored from files; no blocks if there are none."""
     if not frames.study["external"]:
         return []
-    table = tables.external_table(frames)
-    rows = []
-    for row in records(table):
-        told = row["why"] or "; ".join(row["notes"].splitlines())
-        scored = [number(row["images"]), number(row["of"]), text(row["kind"]), text(_when(row["scored"]))]
-        named = f"{row['name']} (external)"
-        rows.append([Cell(named), text(row["data"]), text(row["seed"]), *scored, Cell(told or NONE, kind="said")])
     return [
-        TableView(
+        table_view(
+            tables.external_table(frames),
+            lambda row: [
+                Cell(f"{row['name']} (external)"),
+                text(row["data"]),
+                text(row["seed"]),
+                number(row["images"]),
+                number(row["of"]),
+                text(row["kind"]),
+                text((row["scored"] or "").replace("T", " ").replace("+00:00", " UTC")),
+                Cell(row["why"] or "; ".join(row["notes"].splitlines()) or NONE, kind="said"),
+            ],
             name="external",
             caption="What was scored from files. How these methods were trained is not known here. Kind: composite, "
             "where the files hold the known pixels; raw, where they are as the method put them out.",
             headings=["Method", "Data", "Seed", "Images", "of", "Kind", "Scored", "What there is to know"],
-            rows=rows,
-            frame=table,
         )
     ]
 
 
 def runs(frames: Frames) -> TableView:
-    """Each run and its record."""
-    table = tables.provenance_table(frames)
-    return TableView(
+    """The table of runs and their records."""
+    return table_view(
+        tables.provenance_table(frames),
+        lambda row: [text(row["run"]), text(row["status"]), text(row["record"]), text(_start(row))],
         name="runs",
         caption="Each run, its record in Sacred, and the key of the stage that it starts from.",
         headings=["Run", "Status", "Sacred id", "Start"],
-        rows=[
-            [text(row["run"]), text(row["status"]), text(row["record"]), text(_start(row))] for row in records(table)
-        ],
-        frame=table,
         folded=True,
     )

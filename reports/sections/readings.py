@@ -1,4 +1,6 @@
-"""Where the paper is open: the outcome under other readings, the protocol that it may have used, readings in force."""
+"""What the paper leaves open: outcomes under other readings, its possible protocols, and the readings used."""
+
+from typing import Any
 
 from reports import figures
 from reports.analysis import multiverse, protocols, tables
@@ -13,12 +15,12 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     interval,
     number,
     text,
-    there,
 )
-from reports.sections.common import NO_DATA_SET, REGION, records, slug
+from reports.sections.common import NO_DATA_SET, REGION, slug, table_view
 
 OTHER = (
     "Where the paper is open, another reading might give another outcome. Each point is a contrast under one set of "
@@ -27,26 +29,26 @@ OTHER = (
 
 
 def other_readings(frames: Frames) -> Section:
-    """Specification curves."""
+    """The specification curves."""
     blocks: list[Block] = [Note(OTHER)]
     data_sets = frames.data_sets()
-    asked = [(name, contrast) for name, pairs in multiverse.multiverses(frames).items() for contrast in pairs]
+    curves = [(name, contrast) for name, pairs in multiverse.multiverses(frames).items() for contrast in pairs]
     for data in data_sets:
-        blocks += [Heading(data)] if len(data_sets) > 1 and asked else []
-        for name, contrast in asked:
-            shown = there(curve, frames, name, contrast, data)
+        blocks += [Heading(data)] if len(data_sets) > 1 and curves else []
+        for name, contrast in curves:
+            shown = block_or_note(curve, frames, name, contrast, data)
             blocks.append(shown)
             if not isinstance(shown, Note):
-                blocks.append(there(universes, frames, name, contrast, data))
+                blocks.append(block_or_note(universes, frames, name, contrast, data))
     if not data_sets:
         blocks.append(NO_DATA_SET)
-    elif not asked:
+    elif not curves:
         blocks.append(Note("The study has no multiverse.", "nothing"))
     return Section(id="other-readings", title="Under other readings of the paper", blocks=blocks)
 
 
 def curve(frames: Frames, name: str, contrast: tuple[str, str], data: str) -> FigureView:
-    """A specification curve."""
+    """The figure of a specification curve."""
     table = multiverse.specification_table(frames, name, data, contrast=contrast)
     a, b = contrast
     return FigureView(
@@ -60,33 +62,29 @@ def curve(frames: Frames, name: str, contrast: tuple[str, str], data: str) -> Fi
 
 
 def universes(frames: Frames, name: str, contrast: tuple[str, str], data: str) -> TableView:
-    """The values of a specification curve."""
+    """The table of a specification curve's values."""
     table = multiverse.specification_table(frames, name, data, contrast=contrast)
     varied = multiverse.readings(table)
-    rows = [
-        [
+    return table_view(
+        table,
+        lambda row: [
             Cell("the study's own" if row["usual"] else str(row["universe"])),
             *(Cell(level_label(str(row[reading])) or NONE) for reading in varied),
             number(row["difference"], 3, interval(row["low"], row["high"], 3, "+"), "+"),
             Cell(f"{row['n_seeds'][0]} and {row['n_seeds'][1]} seeds", below=f"{row['n_images']:,} images"),
             Cell(row["note"] or NONE, kind="notes"),
-        ]
-        for row in records(table)
-    ]
-    return TableView(
+        ],
         name=slug("specification", name, *contrast, data),
         caption=f"The universes of {name} on {data}: {label(contrast[0])} − {label(contrast[1])}, PSNR of the hole "
         "(dB), with 95% intervals, each by itself.",
         headings=["Universe", *varied, "Difference", "n", "Note"],
-        rows=rows,
-        frame=table,
         folded=True,
     )
 
 
 def protocol(frames: Frames) -> Section:
-    """Which protocol the published numbers can be of."""
-    blocks = [there(in_reach, frames)]
+    """The protocols that the published numbers may come from."""
+    blocks = [block_or_note(in_reach, frames)]
     if not isinstance(blocks[0], Note):
         headroom = protocols.HEADROOM
         blocks.insert(
@@ -105,18 +103,16 @@ def protocol(frames: Frames) -> Section:
 
 
 def in_reach(frames: Frames) -> TableView:
-    """How many published figures are in reach under each protocol, and what would have to be true of the others."""
+    """How many published numbers are in reach under each protocol, and what the others would require."""
     summary = protocols.protocol_summary(frames)
-    rows = [
-        [
+    return table_view(
+        summary,
+        lambda row: [
             Cell(f"{REGION[row['region']]}, {row['output']}"),
             Cell(row["window"]),
             *(Cell(f"{row[metric]} of {row[f'{metric}_of']}", kind="number") for metric in ("psnr", "ssim")),
             Cell(row["would_have_to"] or "nothing more", kind="notes"),
-        ]
-        for row in records(summary)
-    ]
-    return TableView(
+        ],
         name="protocols",
         caption=f"The published figures of Tables 6 to 8 under each protocol. {protocols.protocol_words(summary)}",
         headings=[
@@ -126,63 +122,57 @@ def in_reach(frames: Frames) -> TableView:
             "SSIM in reach",
             "What would have to be true",
         ],
-        rows=rows,
-        frame=summary,
         more=_every_figure(frames),
     )
 
 
 def _every_figure(frames: Frames) -> TableView:
     table = protocols.protocol_table(frames)
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         digits = metric_of(row["metric"]).digits
-        rows.append(
-            [
-                Cell(f"{metric_of(row['metric']).label}, {REGION[row['region']]}, {row['output']}"),
-                Cell(label(role(frames, row["method"])), below=row["counterpart"]),
-                number(row["published"], digits),
-                number(row["measured"], digits, f"on {row['data']}"),
-                number(row["floor"], digits, label(row["filler"])),
-                number(row["ceiling"], digits, f"{label(row['best'])} {row['best_mean']:.{digits}f}"),
-                Cell("in reach" if row["in_reach"] else "no"),
-            ]
-        )
-    return TableView(
+        return [
+            Cell(f"{metric_of(row['metric']).label}, {REGION[row['region']]}, {row['output']}"),
+            Cell(label(role(frames, row["method"])), below=row["counterpart"]),
+            number(row["published"], digits),
+            number(row["measured"], digits, f"on {row['data']}"),
+            number(row["floor"], digits, label(row["filler"])),
+            number(row["ceiling"], digits, f"{label(row['best'])} {row['best_mean']:.{digits}f}"),
+            Cell("in reach" if row["in_reach"] else "no"),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name="protocols-each",
         caption="Every published figure under every protocol: floor, ceiling, and what the method scored here.",
         headings=["Protocol", "Method", "Published", "Measured", "Floor", "Ceiling", "In reach"],
-        rows=rows,
-        frame=table,
         groups=(table["metric"] + table["region"] + table["output"]).tolist(),
     )
 
 
 def in_force(frames: Frames) -> Section:
-    """The readings in force."""
+    """The readings that the study uses."""
     return Section(
-        id="readings", title="Departures from the paper, and readings in force", blocks=[there(all_of, frames)]
+        id="readings", title="Departures from the paper, and readings in force", blocks=[block_or_note(all_of, frames)]
     )
 
 
 def all_of(frames: Frames) -> TableView:
-    """Every reading, those that depart from the paper's text first."""
+    """The table of all readings; those that depart from the paper's text come first."""
     table = tables.readings_table(frames)
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [
+            text(row["reading"]),
+            text(row["key"]),
+            text(level_label(str(row["value"]))),
+            Cell(row["meaning"] or NONE, kind="said"),
+            Cell("departs" if row["departs"] else "no"),
+            Cell(row["variants"] or NONE, kind="notes"),
+        ],
         name="readings",
         caption="Where the paper leaves a choice open or contradicts itself, what was chosen. "
         "Those that depart from its literal text, a baseline's from that of its own paper, come first.",
         headings=["Reading", "Setting", "Value", "Meaning", "Departs", "Variants"],
-        rows=[
-            [
-                text(row["reading"]),
-                text(row["key"]),
-                text(level_label(str(row["value"]))),
-                Cell(row["meaning"] or NONE, kind="said"),
-                Cell("departs" if row["departs"] else "no"),
-                Cell(row["variants"] or NONE, kind="notes"),
-            ]
-            for row in records(table)
-        ],
-        frame=table,
     )

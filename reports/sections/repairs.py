@@ -1,5 +1,7 @@
 """Repaired images: Figures 4 to 6, before and after blending, and the worst."""
 
+from typing import Any
+
 from reports import figures, pictures
 from reports.analysis import tables
 from reports.analysis.frames import Frames
@@ -13,13 +15,13 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     folded,
     interval,
     number,
     text,
-    there,
 )
-from reports.sections.common import each_data_set, records, slug
+from reports.sections.common import each_data_set, records, slug, table_view
 
 FIGURES = {"CelebA": "Figure 4", "ImageNet": "Figure 5", "Places2": "Figure 6"}
 OTHER = ("ImageNet", "Places2")
@@ -27,40 +29,40 @@ BLAMED = "Figure 4's text on its column (c) blames “the proposed method” for
 
 
 def repairs(frames: Frames) -> Section:
-    """As Figure 4."""
+    """The repairs of the data set like CelebA, as in Figure 4."""
     data_sets = [data for data in frames.data_sets() if counterpart(frames, data) not in OTHER]
     blocks: list[Block] = [Note(BLAMED)]
     for data in data_sets:
         blocks += [Heading(data)] if len(data_sets) > 1 else []
-        blocks.append(there(grid, frames, data))
+        blocks.append(block_or_note(grid, frames, data))
     if not data_sets:
         blocks.append(Note("The study has no data set like CelebA, of which Figure 4 is.", "nothing"))
     return Section(id="repairs", title="Repairs, as in Figure 4", blocks=blocks)
 
 
 def other_data(frames: Frames) -> Section:
-    """As Figures 5 and 6."""
+    """The repairs of the other data sets, as in Figures 5 and 6."""
     blocks: list[Block] = []
     for theirs in OTHER:
         data_sets = [data for data in frames.data_sets() if counterpart(frames, data) == theirs]
-        blocks += [there(grid, frames, data) for data in data_sets]
+        blocks += [block_or_note(grid, frames, data) for data in data_sets]
         if not data_sets:
             blocks.append(Note(f"The study has no data set like {theirs}, of which {FIGURES[theirs]} is.", "nothing"))
     return Section(id="other-data", title="Other data, as in Figures 5 and 6", blocks=blocks)
 
 
 def blending(frames: Frames) -> Section:
-    """What Poisson blending changes."""
+    """The effect of Poisson blending."""
     return Section(id="blending", title="Poisson blending", blocks=each_data_set(frames, blended))
 
 
 def worst(frames: Frames) -> Section:
-    """The worst repairs, by a rule."""
+    """The worst repairs, selected automatically."""
     return Section(id="worst", title="The worst repairs", blocks=each_data_set(frames, worst_grid, worst_values))
 
 
 def grid(frames: Frames, data: str) -> FigureView:
-    """The grid of Figure 4."""
+    """The grid of pictures as in Figure 4."""
     like = FIGURES.get(counterpart(frames, data) or "", "Figure 4")
     protocol = frames.study.get("protocol") or {}
     drawn_by = f", drawn by the protocol's seed {protocol['seed']}" if "seed" in protocol else ""
@@ -76,34 +78,35 @@ def grid(frames: Frames, data: str) -> FigureView:
 
 
 def blended(frames: Frames, data: str) -> TableView:
-    """Before and after Poisson blending."""
+    """The table of scores before and after Poisson blending."""
     table = tables.blending_table(frames, data)
-    rows = []
-    for row in records(table):
-        cells = [Cell(row["label"])]
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
+        changes = []
         for metric in tables.BLENDED:
             digits = metric_of(metric).digits
             before, after = (number(row[name], digits).text for name in (metric, f"{metric}_blended"))
             change = number(row[f"{metric}_change"], digits, sign="+").text
-            told = interval(row[f"{metric}_low"], row[f"{metric}_high"], digits, "+")
-            cells.append(Cell(f"{before} → {after}", below=f"{change} {told}", kind="number"))
+            bounds = interval(row[f"{metric}_low"], row[f"{metric}_high"], digits, "+")
+            changes.append(Cell(f"{before} → {after}", below=f"{change} {bounds}", kind="number"))
         raw = number(row["seam_raw"], metric_of("seam").digits)
-        rows.append([*cells, raw, number(row["seeds"]), number(row["images"])])
-    whole = TableView(
+        return [Cell(row["label"]), *changes, raw, number(row["seeds"]), number(row["images"])]
+
+    whole = table_view(
+        table,
+        cells,
         name=slug("blending", data),
         caption=f"Before and after Poisson blending on {data} (reading R25): the hole's PSNR (dB, ↑), the seam error "
         "at its boundary (↓), and its sharpness (1 is as sharp as the truth). Means over seeds and images; below, the "
         "change with its 95% interval. Raw is the generator's own output.",
         headings=["Method", *(metric_of(metric).label for metric in tables.BLENDED), "Seam, raw", "Seeds", "Images"],
-        rows=rows,
-        frame=table,
         groups=table["group"].tolist(),
     )
     return folded(whole, f"Blending on {data}")
 
 
 def worst_grid(frames: Frames, data: str) -> FigureView:
-    """The reference's worst repairs."""
+    """The pictures of the reference's worst repairs."""
     shown = pictures.worst(frames, data)
     return FigureView(
         name=slug("worst", data),
@@ -116,24 +119,21 @@ def worst_grid(frames: Frames, data: str) -> FigureView:
 
 
 def worst_values(frames: Frames, data: str) -> TableView:
-    """Where the proposed model falls furthest behind a filler that is not trained."""
+    """The images on which the proposed model is furthest behind a filler that is not trained."""
     table = tables.worst_table(frames, data)
     digits = metric_of("psnr").digits
     first = next(records(table))
     filler = label(first["filler_variant"])
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [
+            text(row["image"]),
+            number(row["reference"], digits),
+            number(row["filler"], digits),
+            number(row["difference"], digits, sign="+"),
+            Cell(f"{row['seeds_worse']} of {row['seeds']} seeds"),
+        ],
         name=slug("worst", data),
         caption=tables.worst_words(table),
         headings=["Image", "Proposed", filler, "Difference", "Worse in"],
-        rows=[
-            [
-                text(row["image"]),
-                number(row["reference"], digits),
-                number(row["filler"], digits),
-                number(row["difference"], digits, sign="+"),
-                Cell(f"{row['seeds_worse']} of {row['seeds']} seeds"),
-            ]
-            for row in records(table)
-        ],
-        frame=table,
     )

@@ -1,8 +1,7 @@
-"""Tables 6, 7 and 8 with ours beside them, and the contrasts that the paper draws from them."""
+"""Tables 6 to 8, published and measured, and the contrasts that the paper draws from them."""
 
 from collections.abc import Callable
-
-import pandas as pd
+from typing import Any
 
 from reports import figures
 from reports.analysis import tables
@@ -18,14 +17,14 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     each,
     folded,
     interval,
     number,
-    there,
     words,
 )
-from reports.sections.common import each_data_set, protocol, records, slug, unit
+from reports.sections.common import each_data_set, protocol, records, slug, table_view, unit
 from reports.sections.own import own_metrics
 from reports.sections.perceptual import perceptual
 
@@ -47,23 +46,28 @@ DEPARTURES_WHY = (
 
 
 def results(frames: Frames) -> Section:
-    """Tables 6 to 8."""
+    """Tables 6 to 8, perceptual distances and plugins' metrics."""
     blocks: list[Block] = [Note(REGIONS_WHY)]
     blocks += each_data_set(frames, _results("psnr"), _results("ssim"), before=beside)
-    blocks += [Heading("Other data: Table 8"), there(table_8, frames), *perceptual(frames), *own_metrics(frames)]
+    blocks += [
+        Heading("Other data: Table 8"),
+        block_or_note(table_8, frames),
+        *perceptual(frames),
+        *own_metrics(frames),
+    ]
     if departures := _departures(frames):
         blocks += [Heading("Where a method departs from its own paper"), Note(DEPARTURES_WHY), Facts(departures)]
     return Section(id="results", title="Tables 6 to 8, published and measured", blocks=blocks)
 
 
 def contrasts(frames: Frames) -> Section:
-    """The links of the paper's order, and the controls."""
+    """The contrasts that the paper's claims need, and the controls."""
     blocks = each_data_set(frames, contrast_figure, contrast_values)
     return Section(id="contrasts", title="Contrasts", blocks=[Note(CONTRASTS_WHY), *blocks])
 
 
 def beside(frames: Frames, data: str) -> Note:
-    """What the published numbers beside ours are of."""
+    """A note on the data behind the published numbers."""
     theirs = counterpart(frames, data)
     if theirs is None:
         return Note(f"The paper has no number for data like {data}.")
@@ -79,58 +83,67 @@ def _results(metric: str) -> Callable[[Frames, str], TableView]:
 
 
 def results_view(frames: Frames, data: str, metric: str) -> TableView:
-    """Table 6 or 7 with ours beside it."""
+    """Table 6 or 7: published and measured."""
     table = tables.results_table(frames, metric=metric, data=data)
     named = metric_of(metric)
     theirs = {"psnr": 6, "ssim": 7}[metric] if counterpart(frames, data) == "CelebA" else 8
-    rows = []
-    for row in records(table):
-        cells = [Cell(row["label"]), number(row["published"], named.digits)]
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
+        measured = []
         for region in tables.REGIONS:
-            told = interval(row[f"{region}_low"], row[f"{region}_high"], named.digits)
-            cells += [
-                number(row[region], named.digits, told, strong=bool(row[f"strong_{region}"])),
+            bounds = interval(row[f"{region}_low"], row[f"{region}_high"], named.digits)
+            measured += [
+                number(row[region], named.digits, bounds, strong=bool(row[f"strong_{region}"])),
                 each(row[f"{region}_seeds"], named.digits),
             ]
-        rows.append([*cells, number(row["seeds"]), number(row["images"]), Cell(row["notes"], kind="notes")])
+        counts = [number(row["seeds"]), number(row["images"])]
+        published = number(row["published"], named.digits)
+        return [Cell(row["label"]), published, *measured, *counts, Cell(row["notes"], kind="notes")]
+
     what = f"{unit(metric)} on {data}"
-    whole = TableView(
+    whole = table_view(
+        table,
+        cells,
         name=slug("results", metric, data),
         caption=f"{what} (the paper's Table {theirs}), of the composite: published, and measured with 95% intervals "
         f"over seeds and images. {protocol(frames, data)}",
         headings=["Method", "Published", "Whole image", "each seed", "Hole", "each seed", "Seeds", "Images", "Notes"],
-        rows=rows,
-        frame=table,
         groups=table["group"].tolist(),
     )
     return folded(whole, what)
 
 
 def table_8(frames: Frames) -> TableView:
-    """Table 8 with ours beside it."""
+    """Table 8: published and measured."""
     table = tables.table_8(frames)
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         digits = metric_of(row["metric"]).digits
-        cells = [Cell(row["counterpart"]), Cell(row["data"] or "not in this study"), Cell(unit(row["metric"]))]
-        cells += [Cell(row["label"]), number(row["published"], digits)]
-        for region in tables.REGIONS:
-            told = interval(row[f"{region}_low"], row[f"{region}_high"], digits) if pd.notna(row[region]) else ""
-            cells.append(number(row[region], digits, told))
-        rows.append([*cells, number(row["seeds"] or None), number(row["images"] or None)])
-    return TableView(
+        bounds = {region: interval(row[f"{region}_low"], row[f"{region}_high"], digits) for region in tables.REGIONS}
+        return [
+            Cell(row["counterpart"]),
+            Cell(row["data"] or "not in this study"),
+            Cell(unit(row["metric"])),
+            Cell(row["label"]),
+            number(row["published"], digits),
+            *(number(row[region], digits, bounds[region]) for region in tables.REGIONS),
+            number(row["seeds"] or None),
+            number(row["images"] or None),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name="table-8",
         caption="PSNR and SSIM on other data (the paper's Table 8), of the composite: published, and measured with 95% "
         "intervals over seeds and images.",
         headings=["The paper's", "Ours", "Metric", "Method", "Published", "Whole image", "Hole", "Seeds", "Images"],
-        rows=rows,
-        frame=table,
         groups=(table["counterpart"] + "\0" + table["metric"]).tolist(),
     )
 
 
 def contrast_figure(frames: Frames, data: str) -> FigureView:
-    """The contrasts' differences with their intervals."""
+    """The figure of the contrasts' differences with their intervals."""
     return FigureView(
         name=slug("contrasts", data),
         drawn=figures.forest_of_contrasts(frames, data),
@@ -141,37 +154,36 @@ def contrast_figure(frames: Frames, data: str) -> FigureView:
 
 
 def contrast_values(frames: Frames, data: str) -> TableView:
-    """The paper's links and the controls, with their outcomes."""
+    """The table of the contrasts with their outcomes."""
     table = tables.contrast_table(frames, data)
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         named = metric_of(row["metric"])
         digits = named.digits + 1  # differences are small
         n = f"{row['seeds_a']} and {row['seeds_b']} seeds, {'paired' if row['paired'] else 'not paired'}"
-        rows.append(
-            [
-                Cell(f"{titled(frames, row['a'])} − {titled(frames, row['b'])}"),
-                Cell(unit(row["metric"], row["region"])),
-                number(row["published"], named.digits, sign="+"),
-                number(row["difference"], digits, interval(row["low"], row["high"], digits, "+"), "+"),
-                number(row["resolvable"], digits),
-                Cell(n, below=f"{row['images']:,} images"),
-                Cell(row["outcome"], below=row["why"], kind="said"),
-            ]
-        )
-    return TableView(
+        return [
+            Cell(f"{titled(frames, row['a'])} − {titled(frames, row['b'])}"),
+            Cell(unit(row["metric"], row["region"])),
+            number(row["published"], named.digits, sign="+"),
+            number(row["difference"], digits, interval(row["low"], row["high"], digits, "+"), "+"),
+            number(row["resolvable"], digits),
+            Cell(n, below=f"{row['images']:,} images"),
+            Cell(row["outcome"], below=row["why"], kind="said"),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name=slug("contrasts", data),
         caption=f"Contrasts on {data}, scope {words(frames.study['scope'])}: is the first better than the second? "
         "Differences with 95% intervals over seeds and images; smaller effects than the resolvable are lost in chance.",
         headings=["Contrast", "Metric", "Published", "Measured", "Resolvable", "n", "Outcome"],
-        rows=rows,
-        frame=table,
         groups=(table["a"] + "\0" + table["b"]).tolist(),
     )
 
 
 def _departures(frames: Frames) -> list[tuple[str, str]]:
-    """Each of the paper's methods that departs from the text of its own paper, and where; none where none is known."""
+    """The paper's methods that depart from the text of their own papers, and where; empty if none is known."""
     try:
         table = tables.departures_table(frames)
     except NoDataError:

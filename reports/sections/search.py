@@ -1,6 +1,8 @@
-"""What tuning found and what it was worth: the weights that the paper set by hand, searched for."""
+"""The hyperparameter searches, and how much the tuned settings improve the results."""
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 from reports import figures
 from reports.analysis import tables
@@ -14,13 +16,13 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     duration,
     interval,
     number,
     text,
-    there,
 )
-from reports.sections.common import each_data_set, records, slug
+from reports.sections.common import each_data_set, records, slug, table_view
 
 WHY = (
     "The paper sets the weights of eq. (8) by hand (section 5). A method may win by its idea or by such tuning; so the "
@@ -33,83 +35,79 @@ STATES = {"completed": "", "pruned": "pruned", "diverged": "diverged", "failed":
 
 
 def search(frames: Frames) -> Section:
-    """The searches, and what they bought."""
+    """The searches, and the gain of the tuned variants."""
     blocks: list[Block] = []
     if frames.trials.empty:
         blocks.append(Note(tables.NO_SEARCH, "nothing"))
     else:
-        blocks += [Note(WHY), there(searches, frames), *each_data_set(frames, bought)]
+        blocks += [Note(WHY), block_or_note(searches, frames), *each_data_set(frames, bought)]
         for variant in tables.searched(frames):
-            blocks += [Heading(label(variant)), Note(told(frames, variant))]
+            blocks += [Heading(label(variant)), Note(summary(frames, variant))]
             makes: list[Callable[[Frames, str], Block]] = [history, slices, options, importances, trials]
-            if len(tables.options(frames, variant)) == 1:  # all that mattered is the one
+            if len(tables.options(frames, variant)) == 1:  # the importance of a single option says nothing
                 makes.remove(importances)
-            blocks += [there(make, frames, variant) for make in makes]
+            blocks += [block_or_note(make, frames, variant) for make in makes]
     return Section(id="search", title="What tuning found, and what it was worth", blocks=blocks)
 
 
 def searches(frames: Frames) -> TableView:
-    """Each search in a row."""
+    """The table of searches, one per row."""
     table = tables.search_table(frames)
     digits = metric_of("psnr").digits
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [
+            Cell(row["label"]),
+            number(row["trials"]),
+            *(number(row[state]) for state in ("completed", "pruned", "diverged")),
+            number(row["usual"], digits),
+            number(row["best"], digits),
+            number(row["gain"], digits, sign="+"),
+            Cell(duration(row["seconds"]), kind="number"),
+        ],
         name="searches",
         caption="The searches: trials that ended, and mean PSNR of the hole (dB) in the validation images, of the "
         "study's own setting and of the best that was found. Pruned: stopped early for a poor score.",
         headings=["Method", "Trials", "Completed", "Pruned", "Diverged", "Own setting", "Best", "Gain", "Time"],
-        rows=[
-            [
-                Cell(row["label"]),
-                number(row["trials"]),
-                *(number(row[state]) for state in ("completed", "pruned", "diverged")),
-                number(row["usual"], digits),
-                number(row["best"], digits),
-                number(row["gain"], digits, sign="+"),
-                Cell(duration(row["seconds"]), kind="number"),
-            ]
-            for row in records(table)
-        ],
-        frame=table,
     )
 
 
 def bought(frames: Frames, data: str) -> TableView:
-    """Untuned and tuned side by side."""
+    """The table of untuned and tuned variants."""
     table = tables.bought_table(frames, data)
     digits = metric_of("psnr").digits
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         n = f"{row['seeds_tuned']} and {row['seeds_untuned']} seeds, {'paired' if row['paired'] else 'not paired'}"
         difference = interval(row["low"], row["high"], digits + 1, "+")
-        rows.append(
-            [
-                Cell(row["label"]),
-                number(row["untuned"], digits, interval(row["untuned_low"], row["untuned_high"], digits)),
-                number(row["tuned"], digits, interval(row["tuned_low"], row["tuned_high"], digits)),
-                number(row["difference"], digits + 1, difference, "+"),
-                Cell(n, below=f"{row['images']:,} images"),
-                Cell(row["outcome"], below=row["why"], kind="said"),
-            ]
-        )
-    return TableView(
+        return [
+            Cell(row["label"]),
+            number(row["untuned"], digits, interval(row["untuned_low"], row["untuned_high"], digits)),
+            number(row["tuned"], digits, interval(row["tuned_low"], row["tuned_high"], digits)),
+            number(row["difference"], digits + 1, difference, "+"),
+            Cell(n, below=f"{row['images']:,} images"),
+            Cell(row["outcome"], below=row["why"], kind="said"),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name=slug("tuned", data),
         caption=f"What tuning bought on {data}: PSNR of the hole (dB, ↑) in the test images, of each method as the "
         "study has it and as it was tuned, with 95% intervals over seeds and images. The claim: it is better tuned.",
         headings=["Method", "Untuned", "Tuned", "Difference", "n", "Outcome"],
-        rows=rows,
-        frame=table,
     )
 
 
-def told(frames: Frames, variant: str) -> str:
+def summary(frames: Frames, variant: str) -> str:
     """A search in a few sentences."""
     row = next(row for row in records(tables.search_table(frames)) if row["variant"] == variant)
     facts = (frames.study["searches"] or {}).get(variant) or {}
-    lost = f", {row['failed']} failed and not counted" if row["failed"] else ""
-    ways = ", ".join(
+    failed = f", {row['failed']} failed and not counted" if row["failed"] else ""
+    counts = ", ".join(
         f"{row[state]} {state}" for state in ("completed", "pruned", "diverged") if row[state] or state == "completed"
     )
-    how = f"{row['trials']} trials of {row['seeds']} seed{'' if row['seeds'] == 1 else 's'} each ({ways}){lost}"
+    how = f"{row['trials']} trials of {row['seeds']} seed{'' if row['seeds'] == 1 else 's'} each ({counts}){failed}"
     by = f", sampled by {facts['sampler']}, pruned by {facts['pruner']}" if facts.get("sampler") else ""
     left = row["wanted"] - row["trials"]
     still = f" {left:.0f} are still to be made." if left > 0 else ""
@@ -124,7 +122,7 @@ def told(frames: Frames, variant: str) -> str:
 
 
 def history(frames: Frames, variant: str) -> FigureView:
-    """The trials in their order."""
+    """The figure of the trials in order."""
     return FigureView(
         name=slug("search", variant),
         drawn=figures.history(frames, variant),
@@ -135,28 +133,25 @@ def history(frames: Frames, variant: str) -> FigureView:
 
 
 def options(frames: Frames, variant: str) -> TableView:
-    """What was searched, what was found, and which way the score goes."""
+    """The table of searched options: their range, own and best values, and correlation with the score."""
     table = tables.option_table(frames, variant)
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [
+            Cell(row["option"]),
+            *(_setting(row[column]) for column in ("low", "high", "own", "best")),
+            number(row["correlation"], 2, sign="+"),
+            number(row["trials"]),
+        ],
         name=slug("options", variant),
         caption=f"What was searched of {label(variant)}: the study's own value and the best trial's, and the rank "
         "correlation of each option with the score over the completed trials (Spearman's; −1: the less the better).",
         headings=["Option", "From", "To", "Own", "Best", "Rank correlation", "Trials"],
-        rows=[
-            [
-                Cell(row["option"]),
-                *(_setting(row[column]) for column in ("low", "high", "own", "best")),
-                number(row["correlation"], 2, sign="+"),
-                number(row["trials"]),
-            ]
-            for row in records(table)
-        ],
-        frame=table,
     )
 
 
 def importances(frames: Frames, variant: str) -> FigureView:
-    """What mattered."""
+    """The figure of each option's importance."""
     return FigureView(
         name=slug("importance", variant),
         drawn=figures.importances(frames, variant),
@@ -168,7 +163,7 @@ def importances(frames: Frames, variant: str) -> FigureView:
 
 
 def slices(frames: Frames, variant: str) -> FigureView:
-    """Each option against the score."""
+    """The figure of each option against the score."""
     return FigureView(
         name=slug("slices", variant),
         drawn=figures.slices(frames, variant),
@@ -179,39 +174,36 @@ def slices(frames: Frames, variant: str) -> FigureView:
 
 
 def trials(frames: Frames, variant: str) -> TableView:
-    """Every trial."""
+    """The table of all trials."""
     table = tables.trials_table(frames, variant)
     keys = tables.options(frames, variant)
     digits = metric_of("psnr").digits
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         mark = "the study's own setting" if row["usual"] else ""
-        known = ", ".join(filter(None, [STATES[row["state"]], mark, "the best" if row["best"] else ""]))
-        settings = [_setting(row.get(key)) for key in keys]
-        steps = number(row["steps"])
-        rows.append(
-            [
-                Cell(str(row["number"])),
-                number(row["value"], digits),
-                *settings,
-                steps,
-                Cell(duration(row["seconds"]), kind="number"),
-                text(row["record"]),
-                Cell(known, below=row["why"], kind="notes"),
-            ]
-        )
-    return TableView(
+        notes = ", ".join(filter(None, [STATES[row["state"]], mark, "the best" if row["best"] else ""]))
+        return [
+            Cell(str(row["number"])),
+            number(row["value"], digits),
+            *(_setting(row.get(key)) for key in keys),
+            number(row["steps"]),
+            Cell(duration(row["seconds"]), kind="number"),
+            text(row["record"]),
+            Cell(notes, below=row["why"], kind="notes"),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name=slug("trials", variant),
         caption=f"Every trial of the search of {label(variant)}, the best first: validation PSNR of the hole (dB), the "
         "settings, the steps of joint training after which it was judged, and its Sacred records.",
         headings=["Trial", "PSNR", *keys, "Steps", "Time", "Record", "Notes"],
-        rows=rows,
-        frame=table,
         folded=True,
     )
 
 
 def _setting(value: object) -> Cell:
     if isinstance(value, float):
-        return Cell("–", kind="number") if value != value else Cell(f"{value:.3g}", value, kind="number")
+        return number(None) if math.isnan(value) else Cell(f"{value:.3g}", value, kind="number")
     return text(value)

@@ -1,7 +1,8 @@
-"""One screen: what was asked, of what, with what outcome, and what failed."""
+"""The summary: scope, data and budget, the outcome of each claim, and failed runs."""
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 
@@ -19,14 +20,14 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     duration,
     interval,
     number,
     text,
-    there,
     words,
 )
-from reports.sections.common import records, unit
+from reports.sections.common import records, table_view, unit
 
 RULE = (
     "Supported: the interval lies beyond zero as claimed; opposed: on the other side; negligible: the 90% interval "
@@ -37,21 +38,21 @@ RULE = (
 
 
 def summary(frames: Frames) -> Section:
-    """What a reader has to know first."""
+    """The report's first section."""
     blocks: list[Block] = [Note(scope(frames), "scope")]
     blocks += [Note(text, "scope") for text in [mixed(frames)] if text]
     blocks += [
         Facts(facts(frames)),
-        there(claims, frames),
+        block_or_note(claims, frames),
         Note(RULE),
-        there(resolvable, frames),
-        there(trouble, frames),
+        block_or_note(resolvable, frames),
+        block_or_note(trouble, frames),
     ]
     return Section(id="summary", title="What was asked, and what came of it", blocks=blocks)
 
 
 def scope(frames: Frames) -> str:
-    """Of what the study may speak."""
+    """What the study's outcomes apply to, in a sentence."""
     study = frames.study
     if "demo" in (study["profile"], study["scope"]):
         kinds = {str(entry.get("kind") or entry["name"]) for entry in study["data"] or []}
@@ -70,17 +71,17 @@ def scope(frames: Frames) -> str:
 
 
 def mixed(frames: Frames) -> str:
-    """A warning where stages were made on unlike devices or versions of torch."""
+    """A warning if stages were made on different devices or with different versions of torch; otherwise ""."""
     parts = []
     for column, name in (("device", "devices"), ("torch", "versions of torch")):
-        found = [str(each) for each in frames.stages[column].dropna().unique()]
-        if len(found) > 1:
-            parts.append(f"{name} ({', '.join(found)})")
+        values = [str(each) for each in frames.stages[column].dropna().unique()]
+        if len(values) > 1:
+            parts.append(f"{name} ({', '.join(values)})")
     return f"The stages were made on different {' and '.join(parts)}; bits are promised on one alone." if parts else ""
 
 
 def facts(frames: Frames) -> list[tuple[str, str]]:
-    """Data, sizes, budget, seeds, runs."""
+    """The data, image size, budget, seeds and runs of the study, compared with the paper's."""
     study, runs = frames.study, frames.runs
     given = paper()
     size = study["image_size"]
@@ -111,27 +112,27 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
 
 
 def _files(others: pd.DataFrame) -> Iterator[str]:
-    """What was scored from files, with its seeds."""
+    """The variants scored from files, with their numbers of seeds."""
     for variant, own in others.groupby("variant", sort=False):
         seeds = "no seeds" if (own["start"] == "").all() else f"{len(own)} seed{'s' * (len(own) > 1)}"
         yield f"{variant} ({seeds})"
 
 
 def claims(frames: Frames) -> TableView:
-    """The paper's claims, each with its outcome; folded away, on what it rests."""
+    """The table of the paper's claims with their outcomes, and a collapsed table of the evidence for each."""
     table = claims_table(frames)
     rows, full = [], []
     for row in records(table):
         digits = 3 if row["unit"] == "" else 2
-        told = interval(row["low"], row["high"], digits, "+") if pd.notna(row["low"]) else ""
-        effect = number(row["effect"], digits, told, "+")
+        bounds = interval(row["low"], row["high"], digits, "+") if pd.notna(row["low"]) else ""
+        effect = number(row["effect"], digits, bounds, "+")
         heading = Cell(f"{row['id']}. {row['claim']}", below=row["where"], kind="said")
         outcome = Cell(row["outcome"], below=f"scope: {row['scope']}")
         shown = replace(effect, text=f"{effect.text} {row['unit']}".rstrip() if effect.value is not None else NONE)
         rows.append([heading, outcome, shown, Cell(row["counts"] or NONE)])
         full.append([Cell(row["id"]), outcome, Cell(row["why"], below="\n".join(row["beside"]), kind="said")])
     links = pd.DataFrame(
-        [{"id": row["id"], **found} for row in records(table) for found in row["links"] + row["controls"]]
+        [{"id": row["id"], **link} for row in records(table) for link in row["links"] + row["controls"]]
     )
     return TableView(
         name="claims",
@@ -152,7 +153,7 @@ def claims(frames: Frames) -> TableView:
 
 
 def resolvable(frames: Frames) -> TableView:
-    """What this many seeds and images could have told, beside what the paper claims."""
+    """The minimum detectable effect of each contrast, compared with the published difference."""
     parts = []
     for data in frames.data_sets():
         try:
@@ -162,44 +163,40 @@ def resolvable(frames: Frames) -> TableView:
     if not parts:
         raise NoDataError("No two variants that the paper contrasts ran, so that nothing could be resolved.")
     table = pd.concat(parts, ignore_index=True)
-    rows = []
-    for row in records(table):
+
+    def cells(row: dict[str, Any]) -> list[Cell]:
         digits = metric_of(row["metric"]).digits
-        rows.append(
-            [
-                Cell(f"{label(row['a'])} − {label(row['b'])}"),
-                text(row["data"]),
-                Cell(unit(row["metric"], row["region"])),
-                number(row["published"], digits, sign="+"),
-                number(row["resolvable"], digits + 1),
-                Cell(f"{row['seeds_a']} and {row['seeds_b']} seeds", below=f"{row['images']:,} images"),
-            ]
-        )
-    return TableView(
+        return [
+            Cell(f"{label(row['a'])} − {label(row['b'])}"),
+            text(row["data"]),
+            Cell(unit(row["metric"], row["region"])),
+            number(row["published"], digits, sign="+"),
+            number(row["resolvable"], digits + 1),
+            Cell(f"{row['seeds_a']} and {row['seeds_b']} seeds", below=f"{row['images']:,} images"),
+        ]
+
+    return table_view(
+        table,
+        cells,
         name="resolvable",
         caption="The smallest effect that this many seeds and images can tell from chance, beside the published "
         "difference. A smaller effect is lost in chance here, whatever its outcome.",
         headings=["Contrast", "Data", "Metric", "Published difference", "Resolvable here", "n"],
-        rows=rows,
-        frame=table,
     )
 
 
 def trouble(frames: Frames) -> TableView:
-    """What did not complete, or warns."""
+    """The table of runs that did not complete, and of warnings."""
     table = tables.trouble_table(frames)
     if frames.runs.empty:
         raise NoDataError("No run is recorded.")
     if table.empty:
         raise NoDataError("Every run completed, without a warning.")
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [Cell(row["run"]), Cell(row["status"]), number(row["diverged_at"]), text(row["why"])],
         name="trouble",
         caption="Runs that did not complete, and what completed ones warn of. What did not complete enters no mean; "
         "a run that diverged blocks its variant's claims.",
         headings=["Run", "What", "at step", "Why"],
-        rows=[
-            [Cell(row["run"]), Cell(row["status"]), number(row["diverged_at"]), text(row["why"])]
-            for row in records(table)
-        ],
-        frame=table,
     )

@@ -1,8 +1,6 @@
-"""How training went: whether the critics did anything, the curves, and what it cost."""
+"""Training: what the critics did, the training curves, and the cost."""
 
 from typing import Any
-
-import pandas as pd
 
 from reports import figures
 from reports.analysis import tables
@@ -15,14 +13,14 @@ from reports.document import (
     Note,
     Section,
     TableView,
+    block_or_note,
     duration,
     folded,
     interval,
     number,
     text,
-    there,
 )
-from reports.sections.common import each_data_set, records, slug
+from reports.sections.common import each_data_set, slug, table_view
 
 WHY = (
     "A critic changes the repair only if its gradient reaches the generator. So beside the scores stand the norm of "
@@ -34,24 +32,24 @@ WHY = (
 
 
 def mechanism(frames: Frames) -> Section:
-    """Did the critics do anything?"""
+    """What the critics did."""
     blocks: list[Block] = [Note(WHY), *each_data_set(frames, series, sharpness, mechanism_values)]
     return Section(id="mechanism", title="Did the critics do anything?", blocks=blocks)
 
 
 def curves(frames: Frames) -> Section:
-    """Training over steps."""
+    """The training curves."""
     return Section(id="training", title="Training curves", blocks=each_data_set(frames, training_curves))
 
 
 def cost(frames: Frames) -> Section:
-    """What a run costs, and what sharing saved."""
-    blocks = [there(costs, frames), Note(sharing(frames)), there(stages, frames)]
+    """The cost of a run, and the savings from sharing stages."""
+    blocks = [block_or_note(costs, frames), Note(sharing(frames)), block_or_note(stages, frames)]
     return Section(id="cost", title="Cost, and what sharing saved", blocks=blocks)
 
 
 def series(frames: Frames, data: str) -> FigureView:
-    """The critics' gradients, gaps and saturation."""
+    """The figure of the critics' gradients, gaps and saturation."""
     return FigureView(
         name=slug("mechanism", data),
         drawn=figures.mechanism(frames, data),
@@ -62,7 +60,7 @@ def series(frames: Frames, data: str) -> FigureView:
 
 
 def sharpness(frames: Frames, data: str) -> FigureView:
-    """Sharpness and seam against PSNR."""
+    """The figure of sharpness and seam error against PSNR."""
     return FigureView(
         name=slug("sharpness", data),
         drawn=figures.sharpness(frames, data),
@@ -73,16 +71,17 @@ def sharpness(frames: Frames, data: str) -> FigureView:
 
 
 def mechanism_values(frames: Frames, data: str) -> TableView:
-    """What the critics did at the end of joint training."""
+    """The table of what the critics did at the end of joint training."""
     table = tables.mechanism_table(frames, data)
 
     def span(row: dict[str, Any], term: str, scale: float = 1.0, digits: int = 2) -> Cell:
-        told = interval(row[f"{term}_least"] * scale, row[f"{term}_greatest"] * scale, digits)
-        return number(row[term] * scale, digits, told if pd.notna(row[term]) else "")
+        bounds = interval(row[f"{term}_least"] * scale, row[f"{term}_greatest"] * scale, digits)
+        return number(row[term] * scale, digits, bounds)
 
     sharp, seam = metric_of("sharpness").digits, metric_of("seam").digits
-    rows = [
-        [
+    whole = table_view(
+        table,
+        lambda row: [
             Cell(row["label"], below=row["critics"]),
             span(row, "ratio"),
             span(row, "gap", digits=4),
@@ -98,10 +97,7 @@ def mechanism_values(frames: Frames, data: str) -> TableView:
             number(row["seam"], seam, interval(row["seam_low"], row["seam_high"], seam)),
             number(row["seeds"]),
             number(row["diverged"]),
-        ]
-        for row in records(table)
-    ]
-    whole = TableView(
+        ],
         name=slug("mechanism", data),
         caption=f"What the critics did on {data}, in the last fifth of joint training: means over seeds, critics and "
         "steps, below them the seeds' least and greatest; and what it came to in the composite, with 95% intervals. "
@@ -110,15 +106,13 @@ def mechanism_values(frames: Frames, data: str) -> TableView:
             "Method", "Gradient, adversarial / reconstruction", "Gap of scores", "At the bound (%)", "Size of scores",
             "Sharpness (1 = truth)", "less Reconstruction only", "Seam error (↓)", "Seeds", "Diverged",
         ],
-        rows=rows,
-        frame=table,
         groups=table["group"].tolist(),
     )  # fmt: skip
     return folded(whole, f"What the critics did on {data}")
 
 
 def training_curves(frames: Frames, data: str) -> FigureView:
-    """Training over steps."""
+    """The figure of the training curves."""
     return FigureView(
         name=slug("curves", data),
         drawn=figures.training_curves(frames, data=data),
@@ -130,18 +124,11 @@ def training_curves(frames: Frames, data: str) -> FigureView:
 
 
 def costs(frames: Frames) -> TableView:
-    """What a run costs."""
+    """The table of what a run costs."""
     table = tables.cost_table(frames)
-    whole = TableView(
-        name="cost",
-        caption="Cost of a run. MMAC: million multiply-accumulates for one image; a step is one of joint training; "
-        "time is the median of the runs'; device hours are of all runs, had each made its own stages.",
-        headings=[
-            "Variant", "Data", "Runs", "Generator's weights", "MMAC", "Critics' weights", "MMAC", "Updates",
-            "ms a step", "MiB", "Time of a run", "Device hours",
-        ],
-        rows=[
-            [
+    whole = table_view(
+        table,
+        lambda row: [
                 Cell(row["label"]),
                 text(row["data"]),
                 number(row["runs"]),
@@ -154,19 +141,23 @@ def costs(frames: Frames) -> TableView:
                 number(row["memory_mib"]),
                 Cell(duration(row["seconds"]), kind="number"),
                 number(row["device_hours"], 2),
-            ]
-            for row in records(table)
         ],
-        frame=table,
+        name="cost",
+        caption="Cost of a run. MMAC: million multiply-accumulates for one image; a step is one of joint training; "
+        "time is the median of the runs'; device hours are of all runs, had each made its own stages.",
+        headings=[
+            "Variant", "Data", "Runs", "Generator's weights", "MMAC", "Critics' weights", "MMAC", "Updates",
+            "ms a step", "MiB", "Time of a run", "Device hours",
+        ],
         groups=[group(frames, variant) for variant in table["variant"]],
     )  # fmt: skip
     return folded(whole, "Cost")
 
 
 def sharing(frames: Frames) -> str:
-    """What sharing saved, in a sentence."""
-    known = frames.study["sharing"] or {}
-    shared, unshared = known.get("shared"), known.get("unshared")
+    """The savings from sharing stages, in a sentence."""
+    sharing = frames.study["sharing"] or {}
+    shared, unshared = sharing.get("shared"), sharing.get("unshared")
     if not shared or not unshared:
         return "What sharing saved is not recorded."
     return (
@@ -176,21 +167,18 @@ def sharing(frames: Frames) -> str:
 
 
 def stages(frames: Frames) -> TableView:
-    """What sharing saved, by kind of stage."""
+    """The table of stages: how many were made, and how often they were used."""
     table = tables.stage_table(frames)
-    return TableView(
+    return table_view(
+        table,
+        lambda row: [
+            text(row["kind"]),
+            number(row["stages"]),
+            number(row["uses"]),
+            Cell(duration(row["seconds"]), kind="number"),
+            Cell(duration(row["seconds_unshared"]), kind="number"),
+        ],
         name="stages",
         caption="Stages made, and how often they were used. Unshared: had each run made its own.",
         headings=["Stage", "Made", "Uses", "Time", "Unshared"],
-        rows=[
-            [
-                text(row["kind"]),
-                number(row["stages"]),
-                number(row["uses"]),
-                Cell(duration(row["seconds"]), kind="number"),
-                Cell(duration(row["seconds_unshared"]), kind="number"),
-            ]
-            for row in records(table)
-        ],
-        frame=table,
     )

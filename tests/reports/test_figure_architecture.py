@@ -24,7 +24,7 @@ from models.method import Trained
 from models.proposed import Proposed, ReconstructionOnly
 from reports.analysis.frames import Frames, NoDataError
 from reports.figures import generator, network, style
-from reports.figures.contrasts import WIDTH
+from reports.figures.style import WIDTH
 from study.inspection.describe import describe
 
 VARIANTS: dict[str, Trained] = {

@@ -12,11 +12,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from test_multiverse import make_multiverse
 
 from reports import figures
 from reports.analysis.frames import Frames, NoDataError
 from reports.figures import style
+from tests.reports.analysis.test_multiverse import make_multiverse
 
 ALL: dict[str, Callable[..., Figure]] = {
     "ablation": figures.ablation,

@@ -20,10 +20,11 @@ from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.statistics import mean_interval
 from reports.figures import style
 from reports.figures.ablation import ablation, forest
-from reports.figures.contrasts import WIDTH, axis_label, forest_of_contrasts, margin_of, wrapped
+from reports.figures.contrasts import forest_of_contrasts, margin_of
 from reports.figures.curves import MOST, recorded, thinned, training_curves
 from reports.figures.mechanism import mechanism, sharpness
 from reports.figures.repairs import repairs, worst
+from reports.figures.style import WIDTH, axis_label, wrapped
 
 LONG = "proposed:multiscale=0,total_weight=0.004,head={kind: <b>linear</b>},$x_1$"
 CRITICS = ("local", "global", "half", "quarter")
