@@ -1,4 +1,4 @@
-"""Runs: their own stages made inside a Sacred record."""
+"""Runs: their own stages are made inside a Sacred record."""
 
 from __future__ import annotations
 
@@ -19,25 +19,24 @@ from study.evaluation.scoring import PICTURES
 from study.plan.graph import Plan, Run
 from study.running.machine import versions
 from study.running.make import make
-from study.running.record import Diverged, Log, Recorded, record
+from study.running.record import FOLDER, Diverged, Log, Recorded, failed, record, settle_record
 from study.store import RunState, Store, read_json
 from study.training.checkpoint import Watch
 
 
 def complete(run: Run, plan: Plan, store: Store) -> bool:
-    """Whether a run has its record and the stages that are its own."""
+    """Returns True if a run has its record and its own stages."""
     state = RunState.of(store.out, run.name).read()
     done = state.get("status") in ("completed", "diverged") and state.get("stage") == run.stages["evaluate"]
     return done and all(store.has(key) for key in plan.own(run))
 
 
 def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.device) -> Recorded:
-    """Makes a run's own stages inside its Sacred record, and writes the shared stages' series into it too."""
+    """Makes a run's own stages inside its Sacred record, which also gets the series of the shared stages."""
     state = RunState.of(store.out, run.name)
     before = state.read()
     own = plan.own(run)
     last = run.stages["evaluate"]
-    observers = [Observer.model_validate(observer) for observer in plan.study["observers"]]
 
     def opened(record_id: str) -> None:
         state.write(run=run.name, status="running", record=record_id, stage=last, pid=os.getpid())
@@ -70,10 +69,10 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         "dataset": plan.study["data"][run.data],
         "plugins": plan.study["plugins"],
     }
-    if "trial" in plan.study:  # of a search: its Optuna number and what it set
+    if "trial" in plan.study:  # the run is a trial of a search
         config["trial"] = plan.study["trial"]
     try:
-        recorded = record(run.name, config, body, out=store.out, observers=observers, opened=opened)
+        recorded = record(run.name, config, body, out=store.out, observers=_observers(plan), opened=opened)
     except (Exception, Interrupted) as error:
         status = "interrupted" if isinstance(error, Interrupted) else "failed"
         state.write(**{**state.read(), "run": run.name, "status": status, "why": str(error), "stage": last})
@@ -93,8 +92,37 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     return recorded
 
 
-class _Recording:
-    """A watch that also writes what it sees into the run's record."""
+def record_failure(run: Run, plan: Plan, store: Store, why: str) -> None:
+    """Records a run as failed whose shared stages could not be made."""
+    config = {"run": run.name, "options": run.config}
+    record_id = failed(run.name, config, why, out=store.out, observers=_observers(plan))
+    RunState.of(store.out, run.name).write(run=run.name, status="failed", record=record_id, why=why)
+
+
+def settle(out: Path, run: str, why: str = "its process was killed") -> None:
+    """Marks a run, and its record, as interrupted if they say running. The run's process must have ended."""
+    state = RunState.of(out, run)
+    facts = state.read()
+    if facts.get("status") == "running":
+        settle_record(out, facts["record"])
+        state.write(**{**facts, "status": "interrupted", "why": why})
+
+
+def settle_all(out: Path) -> None:
+    """Settles every run and every record of an output. Needs the output's lock."""
+    for file in sorted((out / "runs").glob("*.json")):
+        if name := RunState(file).read().get("run"):
+            settle(out, name)
+    for file in sorted((out / FOLDER).glob("*/run.json")):  # a run killed before its state was written
+        settle_record(out, file.parent.name)
+
+
+def _observers(plan: Plan) -> list[Observer]:
+    return [Observer.model_validate(observer) for observer in plan.study["observers"]]
+
+
+class _Recording(Watch):
+    """A watch that also writes a stage's terms into the run's record."""
 
     def __init__(self, watch: Watch, log: Log, role: str) -> None:
         self._watch, self._log, self._role = watch, log, role
@@ -119,7 +147,7 @@ def _log_series(log: Log, role: str, key: str, store: Store) -> None:
 
 
 def _results(log: Log, folder: Path) -> dict[str, float]:
-    """The mean of each score, and a strip of sample images for the record."""
+    """The mean of each score. The record also gets a strip of sample images."""
     facts = json.loads((folder / "evaluation.json").read_text())
     scores = load_file(folder / "scores.safetensors")["scores"]
     if facts["pictures"]:

@@ -25,7 +25,7 @@ class Inline(Executor):
         self.plan, self.store, self.fate = plan, store, fate
         self.events: list[Event] = []
         self.tasks: list[Task] = []
-        self.closed = False
+        self.stopped = False
 
     @property
     def free(self) -> int:
@@ -46,13 +46,13 @@ class Inline(Executor):
         found, self.events = self.events, []
         return found
 
-    def close(self) -> None:
-        self.closed = True
+    def stop(self) -> None:
+        self.stopped = True
 
 
 def drive(plan: Plan, store: Store, executor: Inline) -> tuple[driver.Summary, list[Event]]:
     told: list[Event] = []
-    return driver.drive(plan, store, executor, driver.tasks(plan, store), told=told.append), told
+    return driver.drive(plan, store, executor, driver.tasks(plan, store), on_event=told.append), told
 
 
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "ce", "mean")}
@@ -62,7 +62,7 @@ def test_everything_is_made_once_and_its_inputs_first(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS, seeds=[0, 1])
     executor = Inline(plan, store)
     summary, told = drive(plan, store, executor)
-    assert summary.failed == {} and not summary.interrupted and executor.closed
+    assert summary.failed == {} and not summary.interrupted and not executor.stopped
     keys = [key for task in executor.tasks for key in task.keys]
     assert sorted(keys) == sorted(plan.stages)
     assert summary.made == len(told) == len(executor.tasks)
@@ -111,7 +111,7 @@ def test_a_process_that_dies_is_forgiven_once(tmp_path: Path, deaths: int) -> No
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, driver.Interrupted])
-def test_an_interrupt_ends_it_with_the_executor_closed(tmp_path: Path, stop: type[BaseException]) -> None:
+def test_an_interrupt_stops_the_executor(tmp_path: Path, stop: type[BaseException]) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS)
 
     def fate(task: Task) -> Event | None:
@@ -121,7 +121,7 @@ def test_an_interrupt_ends_it_with_the_executor_closed(tmp_path: Path, stop: typ
 
     executor = Inline(plan, store, fate)
     summary, _ = drive(plan, store, executor)
-    assert summary.interrupted and executor.closed and summary.failed == {}
+    assert summary.interrupted and executor.stopped and summary.failed == {}
 
 
 def test_one_driver_an_output(tmp_path: Path) -> None:
