@@ -212,9 +212,8 @@ class Tuner:
             if isinstance(place, dict):
                 place.pop(last, None)
         plan = make_plan(tuned.as_study(self.study, self.variant), device=self.device, part="validation")
-        described = {key: within.model_dump(exclude_none=True) for key, within in self.space.items()}
         return {
-            "space": json.loads(json.dumps(described)),
+            "space": {key: within.model_dump(mode="json", exclude_none=True) for key, within in self.space.items()},
             "set of seeds": list(self.study.search.seeds),
             "data set": [entry["stage"] for entry in plan.study["data"].values()],
             "protocol": plan.study["protocol"],
@@ -471,6 +470,8 @@ def score(folder: Path) -> float:
 def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:
     """A trial for readers. ``again``: the number under which its settings are tried again."""
     known = trial.user_attrs
+    began = trial.datetime_start
+    seconds = ((trial.datetime_complete or datetime.now()) - began).total_seconds() if began else 0.0
     states = {TrialState.COMPLETE: "completed", TrialState.RUNNING: "running", TrialState.FAIL: "failed"}
     why = known.get("why", "")
     if trial.state == TrialState.FAIL and not why:
@@ -486,19 +487,13 @@ def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:
         "state": states.get(trial.state, known.get("ended", "pruned")),
         "value": value,
         "seeds": seeds,
-        "seconds": round(_seconds(trial), 3),
+        "seconds": round(seconds, 3),
         "settings": trial.params,
         "usual": bool(known.get("usual", False)),
         "steps": known.get("steps", last),
         "record": ", ".join(filter(None, known.get("records", []))),
         "why": why,
     }
-
-
-def _seconds(trial: FrozenTrial) -> float:
-    if trial.datetime_start is None:
-        return 0.0
-    return ((trial.datetime_complete or datetime.now()) - trial.datetime_start).total_seconds()
 
 
 def _steps(plan: Plan) -> int:
