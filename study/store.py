@@ -108,9 +108,8 @@ class Store:
         """
         folder = self.folder(key)
         if key not in self._verified:
-            manifest = self.manifest(key)
-            files = manifest.get("files")
-            if files is None or manifest.get("digest") != _manifest_digest(manifest):
+            files = self._checksums(key)
+            if files is None:
                 raise Damaged(f"{folder}: the stage has no readable manifest")
             for name, digest in files.items():
                 if not (folder / name).is_file() or file_digest(folder / name) != digest:
@@ -120,9 +119,13 @@ class Store:
 
     def intact(self, key: str, name: str) -> bool:
         """Returns True if this one file of a stage matches the manifest."""
-        manifest, file = self.manifest(key), self.folder(key) / name
-        sound = manifest.get("digest") == _manifest_digest(manifest)
-        return sound and file.is_file() and file_digest(file) == (manifest.get("files") or {}).get(name)
+        file = self.folder(key) / name
+        return file.is_file() and file_digest(file) == (self._checksums(key) or {}).get(name)
+
+    def _checksums(self, key: str) -> dict[str, str] | None:
+        """The checksum of each file of a stage; None if there is no readable manifest."""
+        manifest = self.manifest(key)
+        return manifest.get("files") if manifest.get("digest") == _manifest_digest(manifest) else None
 
     def set_aside(self, key: str) -> None:
         """Moves a damaged stage to ``out/damaged``. It will be made again."""

@@ -59,7 +59,7 @@ def run(
 ) -> None:
     """Make every stage of a study that is not there yet, evaluate, and write the report."""
     from study.running import driver
-    from study.running.locks import OutputLock
+    from study.running.locks import output_lock
     from study.running.progress import Display
     from study.running.runs import settle_all
 
@@ -69,7 +69,7 @@ def run(
     store = store_of(out)
     executor = executor_of(executor_name, out, jobs=jobs, device=kind)
     started = time.monotonic()
-    with OutputLock(out):
+    with output_lock(out):
         for damage in driver.check(plan, store):
             console.print(f"[yellow]damaged[/] {damage}; it is set aside in {out / 'damaged'} and made again")
         settle_all(out)

@@ -22,9 +22,8 @@ RANKS = {"data": 0, "pretrain": 1, "critic": 2, "joint": 3, "fit": 3, "evaluate"
 
 @dataclass
 class Summary:
-    """The outcome of ``drive``. ``made``: number of tasks. ``failed``: the reason by run."""
+    """The outcome of ``drive``. ``failed``: the reason by run."""
 
-    made: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
 
@@ -114,8 +113,6 @@ def drive(
                 task = event.task
                 if event.kind != "progress":
                     running.remove(task)
-                if event.kind == "done" and not task.why:
-                    summary.made += 1
                 if event.kind in ("failed", "died", "interrupted"):
                     _settle(store, task)
                     if event.kind == "died" and tries[task] < TRIES:

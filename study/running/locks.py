@@ -21,43 +21,39 @@ BEGIN_S = 10.0
 """How long a starting search waits for another one that starts."""
 
 
-class OutputLock:
+@contextmanager
+def output_lock(out: Path, *, wait_s: float = 0.0, searches: bool = False) -> Iterator[None]:
     """Held by the one driver that works in an output folder. No search may work there.
 
-    ``searches``: a search holds the lock only while it starts; other searches may work in the folder.
+    ``searches``: for a search that starts. Other searches may work in the folder.
     """
-
-    def __init__(self, out: Path, *, wait_s: float = 0.0, searches: bool = False) -> None:
-        self._out, self._wait_s, self._searches = out, wait_s, searches
-        out.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(out / "driver.lock")
-
-    def __enter__(self) -> None:
-        try:
-            self._lock.acquire(timeout=self._wait_s)
-        except Timeout:
-            pid = (read_json(self._out / "driver.json") or {}).get("pid", "unknown")
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / "driver.lock")
+    try:
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        pid = (read_json(out / "driver.json") or {}).get("pid", "unknown")
+        raise StudyError(
+            f"{out}: another run works in this folder (process {pid}); "
+            f"see its progress with: python -m study status {out}"
+        ) from None
+    try:
+        if not searches and workers(out):
             raise StudyError(
-                f"{self._out}: another run works in this folder (process {pid}); "
-                f"see its progress with: python -m study status {self._out}"
-            ) from None
-        if not self._searches and workers(self._out):
-            self._lock.release()
-            raise StudyError(
-                f"{self._out}: a search works in this folder; wait until it ends, or stop it with Ctrl-C, which loses "
-                f"nothing; see its progress with: python -m study status {self._out}"
+                f"{out}: a search works in this folder; wait until it ends, or stop it with Ctrl-C, which loses "
+                f"nothing; see its progress with: python -m study status {out}"
             )
-        write_json(self._out / "driver.json", {"pid": os.getpid()})
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        write_json(out / "driver.json", {"pid": os.getpid()})
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
 def searching(out: Path) -> Iterator[str]:
     """Registers this process as searching in an output, in which no driver may work. Yields the process's name."""
     with ExitStack() as stack:
-        with OutputLock(out, wait_s=BEGIN_S, searches=True):
+        with output_lock(out, wait_s=BEGIN_S, searches=True):
             name = stack.enter_context(_worker(out))
         yield name
 

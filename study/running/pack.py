@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress, TimeRemainingColumn
 
 from study.config.schema import Protocol, Study
 from study.errors import BadInput, unknown
 from study.plan.planner import make_plan
 from study.running.machine import prepare
 from study.running.make import make
+from study.running.progress import LINE_EVERY_S, bars
 from study.store import Damaged, Store
-
-LINE_EVERY_S = 30.0
 
 
 def pack(study: Study, name: str, store: Store, console: Console) -> Path:
@@ -43,9 +42,7 @@ def pack(study: Study, name: str, store: Store, console: Console) -> Path:
             store.set_aside(key)
             text = f"damaged: {damage}; it is moved to {store.out / 'damaged'} and packed again"
             console.print(text, highlight=False, soft_wrap=True, markup=False)
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=32), MofNCompleteColumn())
-    times = (TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, *times, console=console, disable=not console.is_terminal) as bar:
+    with bars(console, TimeRemainingColumn()) as bar:
         try:
             make([key], plan, store, _Watch(f"packing {name}", bar), prepare("cpu"))
         except ValueError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
 from study.plan.graph import KINDS, Plan
 from study.running.executors import Event, Task
@@ -25,6 +25,12 @@ SMALL = 0.002
 
 CHECKPOINTED = 0.02
 """A stage that first reports a larger share than this continues from a checkpoint."""
+
+
+def bars(console: Console, *columns: ProgressColumn) -> Progress:
+    """Progress bars with further columns, shown on a terminal only."""
+    first = (TextColumn("{task.description:<9}"), BarColumn(bar_width=32), MofNCompleteColumn())
+    return Progress(*first, *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
 
 
 class Display:
@@ -43,15 +49,7 @@ class Display:
         self._checkpointed: dict[str, float] = {}
         self._runs_done = len(plan.runs) - sum(task.run is not None for task in waiting)
         self._started = self._printed = time.monotonic()
-        self._bars = Progress(
-            TextColumn("{task.description:<9}"),
-            BarColumn(bar_width=32),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[text]}"),
-            TimeElapsedColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
+        self._bars = bars(console, TextColumn("{task.fields[text]}"))
         counts = {kind: total for kind, (_, total) in self._counts().items() if total}
         self._rows = {kind: self._bars.add_task(kind, total=total, text="") for kind, total in counts.items()}
         self._all = self._bars.add_task("[bold]all", total=100, text="")

@@ -47,7 +47,8 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         log.info(versions=versions())
         for role, key in run.stages.items():
             if store.has(key):
-                _log_series(log, role, key, store)
+                if series := read_json(store.folder(key) / "series.json"):
+                    log.series(role, series)
             else:
                 make([key], plan, store, _Recording(watch, log, role), device)
             made = {"shared": key not in own, **store.made(key), **store.outcome(key)}
@@ -138,12 +139,6 @@ class _Recording(Watch):
         self._watch.logged(key, step, terms)
         for name, value in terms.items():
             self._log.scalar(f"{self._role}.{name}", value, step)
-
-
-def _log_series(log: Log, role: str, key: str, store: Store) -> None:
-    series = read_json(store.folder(key) / "series.json")
-    if series:
-        log.series(role, series)
 
 
 def _results(log: Log, folder: Path) -> dict[str, float]:

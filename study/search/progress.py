@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TextColumn
 
+from study.running.progress import bars
 from study.search.trials import ENDED, best_of
 
 
@@ -20,9 +21,7 @@ def shown(
 
     Yields the function to call with a trial's row and the search's state when a trial ends.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(bar_width=32), MofNCompleteColumn())
-    more = (TextColumn("{task.fields[best]}"), TimeElapsedColumn())
-    with Progress(*columns, *more, console=console, disable=not console.is_terminal) as bar:
+    with bars(console, TextColumn("{task.fields[best]}")) as bar:
         row = bar.add_task(variant, total=trials, completed=done, best="")
 
         def on_trial(trial: Mapping[str, Any], state: Mapping[str, Any]) -> None:

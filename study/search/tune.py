@@ -386,31 +386,28 @@ class Tuner:
         """Tells Optuna how a trial ended, and then writes the search's state."""
         self.active.remove(one)
         try:
-            self._tell(one, state)
-        except LOST:
+            if one.failure:
+                one.trial.set_user_attr("why", one.failure)
+            if state == TrialState.FAIL:
+                with self.lock:
+                    self._fail(one.trial)
+            else:
+                self._tell(one, state)
+                for file in one.files:  # workers may still read those of a failed trial
+                    file.unlink(missing_ok=True)
+        except LOST:  # another process took the trial for lost
             return
-        for file in one.files if state != TrialState.FAIL else ():  # a worker may still read those of a failed trial
-            file.unlink(missing_ok=True)
         written = self.write_state()
         self.on_trial(next(row for row in written["trials"] if row["number"] == one.trial.number), written)
 
     def _tell(self, one: _ActiveTrial, state: TrialState) -> None:
-        """Raises LOST if another process took the trial for lost."""
-        if one.failure:
-            one.trial.set_user_attr("why", one.failure)
-        if state == TrialState.FAIL:
-            with self.lock:
-                self._fail(one.trial)
-            return
         records = [RunState.of(self.store.out, run.name).read().get("record") for run in one.plan.runs]
         for name, known in (("ended", one.outcome), ("records", records), ("steps", _steps(one.plan))):
             one.trial.set_user_attr(name, known)
-        value = None
-        if state == TrialState.COMPLETE:
-            by_seed = self._values(one.plan)
+        by_seed = self._values(one.plan) if state == TrialState.COMPLETE else None
+        if by_seed is not None:
             one.trial.set_user_attr("by_seed", by_seed)
-            value = float(np.mean(by_seed))
-        self.optuna.tell(one.trial, value, state=state)
+        self.optuna.tell(one.trial, None if by_seed is None else float(np.mean(by_seed)), state=state)
 
     def _diverged(self, plan: Plan) -> bool:
         keys = [run.stages["evaluate"] for run in plan.runs]

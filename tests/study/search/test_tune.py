@@ -25,7 +25,7 @@ from study.plan.planner import make_plan
 from study.results.frames import load
 from study.running import locks
 from study.running.executors import Event, Executor, Task
-from study.running.locks import OutputLock
+from study.running.locks import output_lock
 from study.running.make import make
 from study.running.runs import make_run
 from study.search import trials, tune
@@ -258,11 +258,11 @@ def test_a_study_is_not_made_where_a_search_is_under_way(tmp_path: Path) -> None
         locks.searching(tmp_path),
         locks.searching(tmp_path),
         pytest.raises(StudyError, match="a search works in this folder"),
-        OutputLock(tmp_path),
+        output_lock(tmp_path),
     ):
         pass
-    with OutputLock(tmp_path), pytest.raises(StudyError, match="another run works"):  # noqa: SIM117
-        with OutputLock(tmp_path, searches=True):
+    with output_lock(tmp_path), pytest.raises(StudyError, match="another run works"):  # noqa: SIM117
+        with output_lock(tmp_path, searches=True):
             pass
 
 
