@@ -1,4 +1,4 @@
-"""The driver's graph: what is ready is submitted, and no failure stops what does not stand on it."""
+"""The driver submits what is ready, and a failure stops only what depends on it."""
 
 from __future__ import annotations
 
@@ -104,7 +104,9 @@ def test_a_process_that_dies_is_forgiven_once(tmp_path: Path, deaths: int) -> No
         left[0] -= 1
         return Event("died", task, text="its process was killed by SIGKILL")
 
-    summary, _ = drive(plan, store, Inline(plan, store, fate))
+    summary, told = drive(plan, store, Inline(plan, store, fate))
+    kinds = [event.kind for event in told if bad in event.task.keys]
+    assert kinds == ["died", "done" if deaths == 1 else "failed"]
     expected = {} if deaths == 1 else {"proposed/faces/0": "its process was killed by SIGKILL"}
     assert summary.failed == expected
     assert store.has(bad) == (deaths == 1)
@@ -133,6 +135,14 @@ def test_one_driver_an_output(tmp_path: Path) -> None:
         raise AssertionError
     with output_lock(tmp_path):
         """Free again."""
+
+
+def test_a_task_that_waits_is_not_taken_twice(tmp_path: Path) -> None:
+    plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]})
+    executor, tasks = Inline(plan, store), driver.tasks(plan, store)
+    offers = [tasks]
+    driver.drive(plan, store, executor, tasks, on_event=lambda event: None, more=lambda: offers.pop() if offers else [])
+    assert len(executor.tasks) == len(tasks)
 
 
 def test_damage_is_found_before_anything_stands_on_it(tmp_path: Path) -> None:
