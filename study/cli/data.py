@@ -78,12 +78,12 @@ def _prepared(
 ) -> tuple[Study, Path]:
     """A study, and the folder of the packed images of one of its data sets."""
     from study import config
-    from study.running.pack import prepare
+    from study.running.pack import pack
 
     heed_sigterm()
     study = config.load(file, profile=profile, settings=settings or ())
     try:
-        return study, prepare(study, name, store_of(out), console)
+        return study, pack(study, name, store_of(out), console)
     except (KeyboardInterrupt, Interrupted):
         console.print(f"interrupted; nothing is lost. Go on with:  {command()}", highlight=False, soft_wrap=True)
         raise typer.Exit(130) from None

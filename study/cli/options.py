@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from study.errors import BadInput
+from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
+    from study.running.executors import Executor
     from study.store import Store
 
 MOST_SEEDS = 1000
@@ -25,6 +26,7 @@ Settings = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda where there is one")]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="worker processes; default: one a core, or one a GPU")]
+ExecutorName = Annotated[str, typer.Option("--executor", help="where to run: local, in processes on this machine")]
 NoShare = Annotated[bool, typer.Option("--no-share", help="make every run's stages for itself: the same bytes, later")]
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 
@@ -70,6 +72,14 @@ def device_of(asked: str) -> str:
     if asked == "cuda" and not there:
         raise BadInput("--device cuda: torch finds no CUDA device here; choose cpu, or install a CUDA build of torch")
     return asked
+
+
+def executor_of(name: str, out: Path, *, jobs: int | None, device: str) -> Executor:
+    from study.running.executors import EXECUTORS
+
+    if name not in EXECUTORS:
+        raise BadInput(f"--executor: {unknown(name, EXECUTORS)}")
+    return EXECUTORS[name](out, jobs=jobs or jobs_of(device), device=device)
 
 
 def jobs_of(kind: str) -> int:

@@ -18,6 +18,7 @@ from study.cli.app import app
 from study.cli.options import (
     AsJson,
     Device,
+    ExecutorName,
     File,
     Jobs,
     NoShare,
@@ -27,7 +28,7 @@ from study.cli.options import (
     Seeds,
     Settings,
     device_of,
-    jobs_of,
+    executor_of,
     seeds_of,
     store_of,
     variants_of,
@@ -53,35 +54,38 @@ def run(
     settings: Settings = None,
     device: Device = "auto",
     jobs: Jobs = None,
+    executor_name: ExecutorName = "local",
     no_share: NoShare = False,
 ) -> None:
     """Make every stage of a study that is not there yet, evaluate, and write the report."""
     from study.running import driver
-    from study.running.executors import Local
-    from study.running.locks import OutputLock
+    from study.running.locks import output_lock
     from study.running.progress import Display
+    from study.running.runs import settle_all
 
     heed_sigterm()
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
     console = Console()
     store = store_of(out)
+    executor = executor_of(executor_name, out, jobs=jobs, device=kind)
     started = time.monotonic()
-    with OutputLock(out):
+    with output_lock(out):
         for damage in driver.check(plan, store):
             console.print(f"[yellow]damaged[/] {damage}; it is set aside in {out / 'damaged'} and made again")
-        driver.settle_stale(out)
+        settle_all(out)
         plan.study["command"] = command()
         saved = plan.save(out)
-        waiting = driver.tasks(plan, store)
+        waiting = driver.tasks(plan, store, saved)
         known = len(plan.stages) - len({key for task in waiting for key in task.keys})
         text = f"{len(plan.runs)} runs, {len(plan.stages)} stages, {known} of them there already"
         console.print(
             f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}", highlight=False, soft_wrap=True
         )
         if waiting:
-            executor = Local(out, saved, jobs=jobs or jobs_of(kind), device=kind)
-            with Display(plan, store, waiting, console) as display:
-                summary = driver.drive(plan, store, executor, waiting, told=display.told, tick=display.tick)
+            with Display(plan, store, waiting, console) as display, executor:
+                summary = driver.drive(
+                    plan, store, executor, waiting, on_event=display.on_event, on_tick=display.on_tick
+                )
         else:
             summary = driver.Summary()
         if summary.interrupted:

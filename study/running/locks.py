@@ -15,56 +15,51 @@ from study.errors import StudyError
 from study.store import read_json, write_json
 
 WORKERS = Path("search", "workers")
-"""Below the output: a file for each process that searches, locked while it lives."""
+"""In the output: one file per searching process, locked while the process lives."""
 
 BEGIN_S = 10.0
-"""How long a search waits for another that begins."""
+"""How long a starting search waits for another one that starts."""
 
 
-class OutputLock:
-    """Held by the one driver that works in an output folder, while no search does.
+@contextmanager
+def output_lock(out: Path, *, wait_s: float = 0.0, searches: bool = False) -> Iterator[None]:
+    """Held by the one driver that works in an output folder. No search may work there.
 
-    ``searches``: it is a search that begins, beside which others may work; it holds the lock for that moment alone.
+    ``searches``: for a search that starts. Other searches may work in the folder.
     """
-
-    def __init__(self, out: Path, *, wait_s: float = 0.0, searches: bool = False) -> None:
-        self._out, self._wait_s, self._searches = out, wait_s, searches
-        out.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(out / "driver.lock")
-
-    def __enter__(self) -> None:
-        try:
-            self._lock.acquire(timeout=self._wait_s)
-        except Timeout:
-            pid = (read_json(self._out / "driver.json") or {}).get("pid", "unknown")
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / "driver.lock")
+    try:
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        pid = (read_json(out / "driver.json") or {}).get("pid", "unknown")
+        raise StudyError(
+            f"{out}: another run works in this folder (process {pid}); "
+            f"see its progress with: python -m study status {out}"
+        ) from None
+    try:
+        if not searches and workers(out):
             raise StudyError(
-                f"{self._out}: another run works in this folder (process {pid}); "
-                f"look at it with: python -m study status {self._out}"
-            ) from None
-        if not self._searches and workers(self._out):
-            self._lock.release()
-            raise StudyError(
-                f"{self._out}: a search works in this folder; wait for its end or stop it with Ctrl-C, which loses "
-                f"nothing; look at it with: python -m study status {self._out}"
+                f"{out}: a search works in this folder; wait until it ends, or stop it with Ctrl-C, which loses "
+                f"nothing; see its progress with: python -m study status {out}"
             )
-        write_json(self._out / "driver.json", {"pid": os.getpid()})
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        write_json(out / "driver.json", {"pid": os.getpid()})
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
 def searching(out: Path) -> Iterator[str]:
-    """This process's name among those that search in an output, in which no study is made meanwhile."""
+    """Registers this process as searching in an output, in which no driver may work. Yields the process's name."""
     with ExitStack() as stack:
-        with OutputLock(out, wait_s=BEGIN_S, searches=True):
-            name = stack.enter_context(worker(out))
+        with output_lock(out, wait_s=BEGIN_S, searches=True):
+            name = stack.enter_context(_worker(out))
         yield name
 
 
 @contextmanager
-def worker(out: Path) -> Iterator[str]:
-    """Registers this process as one that searches in an output, by a name that no other has, as long as it lives."""
+def _worker(out: Path) -> Iterator[str]:
     name = f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     file = out / WORKERS / f"{name}.lock"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +70,7 @@ def worker(out: Path) -> Iterator[str]:
 
 
 def lives(out: Path, name: str) -> bool | None:
-    """Whether a process that searched here is still there; None where it is not known here."""
+    """Returns True if a process that searched here is still alive; None if this output does not know it."""
     file = out / WORKERS / f"{name}.lock"
     if not file.exists():
         return None
@@ -87,6 +82,6 @@ def lives(out: Path, name: str) -> bool | None:
 
 
 def workers(out: Path) -> list[str]:
-    """The processes that search in an output now."""
+    """The processes that are searching in an output."""
     names = [file.stem for file in (out / WORKERS).glob("*.lock")]
     return [name for name in names if lives(out, name)]

@@ -1,4 +1,4 @@
-"""Making what a plan names: stages by their keys, and runs, whose last stages are recorded as they are made."""
+"""Making stages by their keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from filelock import Timeout
 
 from models.masks import Files
-from study.data import holes
+from study.data import DATASETS, holes
 from study.errors import Interrupted, StudyError
 from study.evaluation.evaluate import evaluate
 from study.parts import registries
@@ -25,9 +25,9 @@ LOCK_WAIT_S = 0.5
 
 
 def make(keys: Sequence[str], plan: Plan, store: Store, watch: Watch, device: torch.device) -> None:
-    """Makes those of these stages that are not there yet; their inputs must be. One stage, or critics of one pass.
+    """Makes the stages that are missing: one stage, or the critics of one pass. Their inputs must be published.
 
-    Each is locked meanwhile, so that another process on the same output waits and then finds it made.
+    Each stage is locked meanwhile. Another process that works in the same output waits, and then finds it published.
     """
     with ExitStack() as locks:
         for key in sorted(keys):
@@ -56,37 +56,30 @@ def make(keys: Sequence[str], plan: Plan, store: Store, watch: Watch, device: to
 
 
 def _pack(stage: Stage, store: Store, watch: Watch) -> None:
+    """Packs a data set's images or the masks of a folder, and publishes them."""
     started = datetime.now(UTC)
     options = stage.hints["options"]
     folder, side = store.workspace(stage.key) / "files", stage.options["image_size"]
-    if "masks" in stage.options:
-        files = Files.model_validate(options)
-        _unchanged(holes.identity(files, side) == stage.options["masks"], "masks")
-        holes.pack(files, side, folder)
-        _publish_data(stage, store, started)
-        return
-    dataset = registries.DATASETS[options["kind"]].model_validate(options)
-    identity = {**dataset.identity(), "version": registries.version("DATASETS", options["kind"])}
-    _unchanged(identity == stage.options["dataset"], "images")
 
     def report(done: int, total: int) -> None:
         watch.progress(stage.key, done, total)
         if watch.stopping:
             raise Interrupted
 
-    dataset.pack(side, folder, report)
-    _publish_data(stage, store, started)
-
-
-def _unchanged(same: bool, what: str) -> None:
-    if not same:
-        raise StudyError(f"its {what} have changed since the study was planned; run the same command again")
-
-
-def _publish_data(stage: Stage, store: Store, started: datetime) -> None:
+    if "masks" in stage.options:
+        files = Files.model_validate(options)
+        _check_unchanged(holes.identity(files, side) == stage.options["masks"], "masks")
+        holes.pack(files, side, folder)
+    else:
+        dataset = DATASETS[options["kind"]].model_validate(options)
+        identity = {**dataset.identity(), "version": registries.version("DATASETS", options["kind"])}
+        _check_unchanged(identity == stage.options["dataset"], "images")
+        dataset.pack(side, folder, report)
     seconds = (datetime.now(UTC) - started).total_seconds()
     facts = {"key": stage.key, "seconds": round(seconds, 3), **machine(torch.device("cpu"))}
     store.publish(stage.key, {"status": "finished"}, facts)
 
 
-# -- runs --------------------------------------------------------------------------------------------------
+def _check_unchanged(same: bool, what: str) -> None:
+    if not same:
+        raise StudyError(f"its {what} have changed since the study was planned; run the same command again")

@@ -1,4 +1,4 @@
-"""What the stages of a plan cost on this machine."""
+"""Measures what the stages of a plan cost on this machine."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ from study.running.make import make
 from study.store import Store
 
 MEASURED_STEPS = 6
-
-
 WARM_UP = 2
 
 
 class _Clock:
-    """A watch that notes when each step of each stage ends."""
+    """A watch that records the time at which each step of each stage ends."""
 
     stopping = False
 
@@ -39,45 +37,45 @@ class _Clock:
         self.ends.setdefault(key, []).append(time.monotonic())
 
     def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
-        """Not needed here."""
+        """Does nothing."""
 
 
 def measure(plan: Plan, device_kind: str) -> dict[str, Cost]:
-    """A few steps of each distinct trained stage on this device; the cost of every stage that is like it.
+    """Runs a few steps of each distinct trained stage. Returns the cost of every trained stage by key.
 
-    The stages are made in a folder that is thrown away, on drawn portraits of the study's size in place of its data.
+    The stages are made in a temporary folder, on drawn portraits of the study's size instead of its data.
     """
     device = prepare(device_kind)
-    alike: dict[str, Cost] = {}
+    measured: dict[str, Cost] = {}
     costs: dict[str, Cost] = {}
     short = replace(plan, stages={key: _short(stage) for key, stage in plan.stages.items()})
     needed = {need for stage in plan.stages.values() for need in stage.needs.values()}
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         for keys in _in_order(plan):
-            name = digest_of([_alike(plan.stages[key]) for key in keys])
+            name = digest_of([_cost_group(plan.stages[key]) for key in keys])
             clock = _Clock()
-            if name not in alike or needed.intersection(keys):
+            if name not in measured or needed.intersection(keys):
                 _reset_peak(device)
                 make(keys, short, store, clock, device)
-            if name not in alike:
+            if name not in measured:
                 ends = clock.ends.get(keys[-1], [])
                 steps = [after - before for before, after in pairwise(ends)][WARM_UP:]
                 size = sum(file.stat().st_size for key in keys for file in store.folder(key).rglob("*"))
                 step_s = median(steps) / len(keys) if plan.stages[keys[0]].steps else 0.0
-                alike[name] = Cost(step_s, peak_memory(device), size // len(keys))
-            costs |= {key: alike[name] for key in keys if plan.stages[key].steps}
+                measured[name] = Cost(step_s, peak_memory(device), size // len(keys))
+            costs |= {key: measured[name] for key in keys if plan.stages[key].steps}
     return costs
 
 
 def _in_order(plan: Plan) -> list[list[str]]:
-    """The stages but for evaluation, inputs first; critics of one pass together, for they share G's forward."""
+    """All stages except evaluation, inputs first; the critics of one pass together, as they share G's forward pass."""
     alone = [[key] for key, stage in plan.stages.items() if stage.kind not in ("critic", "evaluate")]
     return sorted([*alone, *plan.passes()], key=lambda keys: KINDS.index(plan.stages[keys[0]].kind))
 
 
-def _alike(stage: Stage) -> str:
-    """What decides a stage's cost a step: its options but for how many steps it has."""
+def _cost_group(stage: Stage) -> str:
+    """Equal for stages whose steps cost the same: a digest of the options that do not count steps."""
     options = {k: v for k, v in stage.options.items() if k not in ("steps", "first_update", "log_every", "dataset")}
     return digest_of([stage.kind, options])
 
@@ -98,4 +96,4 @@ def _reset_peak(device: torch.device) -> None:
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
-        return  # elsewhere the peak is that of the whole process
+        return  # on other systems the peak is that of the whole process

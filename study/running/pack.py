@@ -1,4 +1,4 @@
-"""Packing one data set of a study by itself: the same stage, under the same key, that a run of the study makes."""
+"""Packs one data set of a study by itself: the same stage, under the same key, that a run of the study makes."""
 
 from __future__ import annotations
 
@@ -9,39 +9,30 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, TimeRemainingColumn
 
 from study.config.schema import Protocol, Study
 from study.errors import BadInput, unknown
 from study.plan.planner import make_plan
-from study.running.machine import prepare as threads_as_planned
+from study.running.machine import prepare
 from study.running.make import make
+from study.running.progress import LINE_EVERY_S, bars
 from study.store import Damaged, Store
 
-LINE_EVERY_S = 30.0
 
+def pack(study: Study, name: str, store: Store, console: Console) -> Path:
+    """Returns the folder of a data set's packed images. Packs them if they are missing, and prints the progress.
 
-def prepare(study: Study, name: str, store: Store, console: Console) -> Path:
-    """The folder of a data set's packed images, made where it is not there; tells how far it is.
-
-    Ctrl-C loses nothing: what is packed is gone on from.
+    An interrupt loses nothing: the next call continues.
 
     Raises:
-        BadInput: the study has no such data set, or its images are not as it says.
+        BadInput: the study has no such data set, or its images do not fit their description.
         StudyError: the images change meanwhile, or the disk fails.
     """
     if name not in study.data:
         raise BadInput(unknown(name, study.data, "no data set of this study"))
     nothing: dict[str, Any] = {"variants": {}, "ablations": {}, "multiverses": {}, "protocol": Protocol()}
-    with console.status("looking at the images; the first time each is read"):
+    with console.status("reading the images; the first time, each one is read"):
         plan = make_plan(replace(study, data={name: study.data[name]}, **nothing))
     (key,) = plan.stages
     if store.has(key):
@@ -49,47 +40,31 @@ def prepare(study: Study, name: str, store: Store, console: Console) -> Path:
             return store.verified(key)
         except Damaged as damage:
             store.set_aside(key)
-            text = f"damaged: {damage}; it is set aside in {store.out / 'damaged'} and packed again"
+            text = f"damaged: {damage}; it is moved to {store.out / 'damaged'} and packed again"
             console.print(text, highlight=False, soft_wrap=True, markup=False)
-    with _Watch(name, console) as watch:
+    with bars(console, TimeRemainingColumn()) as bar:
         try:
-            make([key], plan, store, watch, threads_as_planned("cpu"))
+            make([key], plan, store, _Watch(f"packing {name}", bar), prepare("cpu"))
         except ValueError as error:
             raise BadInput(f"{study.data_nodes[name].place.fault(str(error))}") from error
     return store.folder(key)
 
 
 class _Watch:
-    """Tells how many images are packed: a bar on a terminal, else a line now and then."""
+    """Shows how many images are packed: a bar on a terminal, otherwise a line every 30 s."""
 
-    stopping = False  # a signal raises, where this process packs
+    stopping = False  # a signal raises in the process that packs
 
-    def __init__(self, name: str, console: Console) -> None:
-        self._name, self._console = name, console
-        self._bar: Progress | None = None
-        self._row: TaskID | None = None
+    def __init__(self, text: str, bar: Progress) -> None:
+        self._text, self._bar = text, bar
+        self._row = bar.add_task(text, total=None)
         self._printed = time.monotonic()
 
-    def __enter__(self) -> _Watch:
-        if self._console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(bar_width=32), MofNCompleteColumn())
-            self._bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self._console)
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
     def progress(self, key: str, done: int, total: int) -> None:
-        """Hears how many of the images are read."""
-        if self._bar is not None:
-            if self._row is None:
-                self._row = self._bar.add_task(f"packing {self._name}", total=total)
-            self._bar.update(self._row, completed=done)
-        elif time.monotonic() - self._printed > LINE_EVERY_S:
+        self._bar.update(self._row, completed=done, total=total)
+        if self._bar.disable and time.monotonic() - self._printed > LINE_EVERY_S:
             self._printed = time.monotonic()
-            self._console.print(f"packing {self._name}: {done:,} of {total:,} images", highlight=False, soft_wrap=True)
+            self._bar.console.print(f"{self._text}: {done:,} of {total:,} images", highlight=False, soft_wrap=True)
 
     def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
-        """Nothing: a packing has no series."""
+        """Does nothing."""

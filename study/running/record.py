@@ -1,9 +1,9 @@
-"""Sacred, and nothing else that knows it: each run is one Sacred run that stands on its own.
+"""Sacred records: one Sacred run per run, complete in itself. This is the only module that imports sacred.
 
-Sacred's traps that are closed here (measured with 0.8.7): files that are half written when a process dies, metrics that
-are rewritten whole at each heartbeat, runs that stay RUNNING after a kill, captured output that is lost with an
-exception, NumPy results stored as objects, one bad artifact that silently ends the metrics, observers that fail in
-silence, and a result that is announced before the last metrics are written.
+It works around these problems of Sacred (measured with 0.8.7): files are half written when a process dies; metrics are
+rewritten whole at each heartbeat; runs stay RUNNING after a kill; an exception loses captured output; NumPy results are
+stored as objects; one bad artifact silently ends the metrics; observers fail silently; and a result is announced before
+the last metrics are written.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from study.errors import Interrupted, StudyError
 from study.store import read_json, write_atomically, write_json
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # sacred imports pkg_resources, which warns of its own end
+    warnings.simplefilter("ignore")  # sacred imports pkg_resources, which is deprecated
     from sacred import SETTINGS, Experiment
     from sacred.observers import FileStorageObserver, MongoObserver, RunObserver, SqlObserver
     from sacred.serializer import flatten
@@ -32,14 +33,14 @@ with warnings.catch_warnings():
 
 SETTINGS["CAPTURE_MODE"] = "no"
 SETTINGS["DISCOVER_SOURCES"] = "none"
-SETTINGS["DISCOVER_DEPENDENCIES"] = "none"  # the versions are in info, without importing pkg_resources' whole set
+SETTINGS["DISCOVER_DEPENDENCIES"] = "none"  # ``info`` holds the versions
 
 METRICS_EVERY_S = 60.0
 FOLDER = "sacred"
 
 
 class Diverged(SacredInterrupt):
-    """Ends a run whose training diverged: a result, with a status of its own."""
+    """Ends a run whose training diverged. This is a result, with its own status."""
 
     STATUS = "DIVERGED"
 
@@ -48,16 +49,17 @@ class _Stopped(SacredInterrupt):
     STATUS = "INTERRUPTED"
 
 
-class Files(FileStorageObserver):
-    """Sacred's file storage with whole files: written aside and renamed; metrics kept in memory between writes."""
+class FileObserver(FileStorageObserver):
+    """Sacred's file storage, with atomic writes and with metrics kept in memory between writes."""
 
     ended = False
-    """Whether the last event is written: what goes wrong in it Sacred swallows."""
+    """Whether the last event is written. Sacred hides errors in it."""
 
     def started_event(self, *arguments: Any, **named: Any) -> Any:
         self._series: dict[str, dict[str, list[Any]]] = {}
         self._written = 0.0
-        return super().started_event(*arguments, **named)
+        started: Any = super().started_event
+        return started(*arguments, **named)
 
     def save_json(self, obj: Any, filename: str) -> None:
         write_atomically(Path(str(self.dir)) / filename, json.dumps(flatten(obj), sort_keys=True, indent=2))
@@ -72,35 +74,29 @@ class Files(FileStorageObserver):
             self.write_metrics()
 
     def write_metrics(self) -> None:
-        """Writes what has been heard so far."""
+        """Writes the metrics received so far."""
         if self._series:
             self.save_json(self._series, "metrics.json")
         self._written = time.monotonic()
 
-    def completed_event(self, stop_time: Any, result: Any) -> None:
+    def _end(self, event: str, **named: Any) -> None:
         self.write_metrics()
-        super().completed_event(stop_time, result)
+        getattr(super(), event)(**named)
         self.ended = True
 
-    def interrupted_event(self, interrupt_time: Any, status: str) -> None:
-        self.write_metrics()
-        super().interrupted_event(interrupt_time, status)
-        self.ended = True
-
-    def failed_event(self, fail_time: Any, fail_trace: Any) -> None:
-        self.write_metrics()
-        super().failed_event(fail_time, fail_trace)
-        self.ended = True
+    completed_event = partialmethod(_end, "completed_event")
+    interrupted_event = partialmethod(_end, "interrupted_event")
+    failed_event = partialmethod(_end, "failed_event")
 
 
-class Beside(RunObserver):
-    """A database observer beside the files: it numbers its records itself, and what fails in it stops nothing."""
+class DatabaseObserver(RunObserver):
+    """A database that also gets the record. It numbers records itself, and its failures do not stop the run."""
 
-    priority = -1  # after the files, whose number is the run's
+    priority = -1  # after the files, which number the run
 
     def __init__(self, observer: Observer) -> None:
         self.lost = ""
-        """Why the run is not recorded there; empty where it is."""
+        """Why the run is not recorded there; empty if it is."""
         self._described = observer
         self._inner: RunObserver | None = None
 
@@ -119,51 +115,38 @@ class Beside(RunObserver):
     def started_event(self, *arguments: Any, **named: Any) -> None:
         self._call("started_event", *arguments, **{**named, "_id": None})
 
-    def heartbeat_event(self, *arguments: Any, **named: Any) -> None:
-        self._call("heartbeat_event", *arguments, **named)
-
-    def completed_event(self, *arguments: Any, **named: Any) -> None:
-        self._call("completed_event", *arguments, **named)
-
-    def interrupted_event(self, *arguments: Any, **named: Any) -> None:
-        self._call("interrupted_event", *arguments, **named)
-
-    def failed_event(self, *arguments: Any, **named: Any) -> None:
-        self._call("failed_event", *arguments, **named)
-
-    def artifact_event(self, *arguments: Any, **named: Any) -> None:
-        self._call("artifact_event", *arguments, **named)
-
-    def log_metrics(self, *arguments: Any, **named: Any) -> None:
-        self._call("log_metrics", *arguments, **named)
-
-    def join(self) -> None:
-        self._call("join")
+    heartbeat_event = partialmethod(_call, "heartbeat_event")
+    completed_event = partialmethod(_call, "completed_event")
+    interrupted_event = partialmethod(_call, "interrupted_event")
+    failed_event = partialmethod(_call, "failed_event")
+    artifact_event = partialmethod(_call, "artifact_event")
+    log_metrics = partialmethod(_call, "log_metrics")
+    join = partialmethod(_call, "join")
 
 
 class Log:
-    """What a run writes into its record while it is made."""
+    """Writes into a run's record while the run is made."""
 
     def __init__(self, run: Any) -> None:
         self._run = run
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """One point of a series."""
+        """Adds a point to a series."""
         self._run.log_scalar(name, float(value), int(step))
 
     def series(self, stage: str, series: Mapping[str, Any]) -> None:
-        """A published stage's series, ``{"step": [...], "terms": {name: [...]}}``."""
+        """Adds a published stage's series, ``{"step": [...], "terms": {name: [...]}}``."""
         for name, values in series["terms"].items():
             for step, value in zip(series["step"], values, strict=True):
                 if value is not None:
                     self.scalar(f"{stage}.{name}", value, step)
 
     def info(self, **facts: Any) -> None:
-        """Facts for the record's info, plain values only."""
+        """Adds facts, plain values only, to the record's info."""
         self._run.info.update(facts)
 
     def artifact(self, file: Path) -> None:
-        """A file to keep with the record. Raises FileNotFoundError where there is none: Sacred would go silent."""
+        """Adds a file to the record. Raises FileNotFoundError if there is none: Sacred would lose later metrics."""
         if not file.is_file():
             raise FileNotFoundError(file)
         self._run.add_artifact(str(file), name=file.name)
@@ -171,7 +154,10 @@ class Log:
 
 @dataclass(frozen=True)
 class Recorded:
-    """How a run ended: ``completed`` or ``diverged``, its Sacred id in the output, and why other observers failed."""
+    """How a run ended.
+
+    ``id``: the Sacred id in the output. ``status``: completed or diverged. ``lost``: why databases have no record.
+    """
 
     id: str
     status: str
@@ -188,21 +174,29 @@ def record(
     observers: Sequence[Observer] = (),
     opened: Callable[[str], None] = lambda _id: None,
 ) -> Recorded:
-    """Makes a run inside a Sacred run: ``body`` gets the log and returns the run's results by name.
+    """Makes a run inside a Sacred run.
 
-    ``opened`` is told the id as soon as there is one. Raises what ``body`` raises, once it is recorded (Diverged is
-    not raised: it is a result), and StudyError where the record itself could not be written.
+    Args:
+        name: the run's name.
+        config: the run's configuration.
+        body: gets the log and returns the run's results by name.
+        out: the output folder.
+        observers: databases that also get the record.
+        opened: called with the Sacred id as soon as it is known.
+
+    Raises:
+        StudyError: the record could not be written.
+        Exception: any exception of ``body``, once it is recorded, except Diverged, which is a result.
     """
     logging.getLogger("study.running.record").setLevel(logging.CRITICAL)
     experiment = Experiment(name, base_dir=str(out), save_git_info=False)
     experiment.logger = logging.getLogger("study.running.record")  # type: ignore[assignment]
-    experiment.sources.clear()  # the versions are in info; databases check paths that an output does not have
-    files = Files(out / FOLDER, copy_sources=False)
-    beside = [Beside(observer) for observer in observers]
-    experiment.observers.extend([files, *beside])
+    experiment.sources.clear()  # databases check paths that an output does not have
+    files = FileObserver(out / FOLDER, copy_sources=False)
+    databases = [DatabaseObserver(observer) for observer in observers]
+    experiment.observers.extend([files, *databases])
     experiment.add_config(_plain(config))
 
-    @experiment.main
     def main(_run: Any) -> dict[str, float]:
         opened(str(_run._id))
         try:
@@ -210,6 +204,7 @@ def record(
         except Interrupted as stop:
             raise _Stopped from stop
 
+    experiment.main(main)
     status = "completed"
     result: dict[str, float] = {}
     run: Any = None
@@ -222,12 +217,14 @@ def record(
         raise Interrupted from stop
     run = run or experiment.current_run
     if run is not None:
-        if run._heartbeat is not None and run._heartbeat.is_alive():  # Sacred waits for two seconds only
+        if run._heartbeat is not None and run._heartbeat.is_alive():  # Sacred itself waits only two seconds
             run._heartbeat.join()
             files.write_metrics()
         if files in run._failed_observers or not files.ended:
             raise StudyError(f"the record {files.dir} could not be written; is the disk full?")
-    return Recorded(Path(str(files.dir)).name, status, result, [one.lost for one in beside if one.lost])
+    return Recorded(
+        Path(str(files.dir)).name, status, result, [database.lost for database in databases if database.lost]
+    )
 
 
 def _observer(observer: Observer) -> RunObserver:
@@ -237,7 +234,7 @@ def _observer(observer: Observer) -> RunObserver:
 
 
 def _plain(value: Any) -> Any:
-    """Configuration as Sacred can hold it: no '.', '=' or leading '$' in keys."""
+    """Configuration that Sacred accepts: no '.', '=' or leading '$' in keys."""
     if isinstance(value, Mapping):
         return {str(k).replace(".", "_").replace("=", "_").lstrip("$"): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -246,7 +243,7 @@ def _plain(value: Any) -> Any:
 
 
 def failed(name: str, config: Mapping[str, Any], why: str, *, out: Path, observers: Sequence[Observer] = ()) -> str:
-    """A short FAILED record of a run whose shared stages could not be made; returns its id."""
+    """Writes a short FAILED record of a run whose shared stages could not be made. Returns its id."""
 
     class SharedStageFailed(StudyError):
         pass
@@ -262,17 +259,11 @@ def failed(name: str, config: Mapping[str, Any], why: str, *, out: Path, observe
     return ids[0]
 
 
-def settle(out: Path, record_id: str) -> None:
-    """Marks a record as INTERRUPTED that a killed process left RUNNING."""
+def settle_record(out: Path, record_id: str) -> None:
+    """Marks a record as INTERRUPTED if a killed process left it RUNNING."""
     file = out / FOLDER / record_id / "run.json"
     entry = read_json(file)
     if entry and entry.get("status") == "RUNNING":
         entry["status"] = "INTERRUPTED"
         entry["stop_time"] = entry.get("heartbeat") or datetime.now(UTC).replace(tzinfo=None).isoformat()
         write_json(file, entry)
-
-
-def settle_all(out: Path) -> None:
-    """The same for every record of an output in which nothing runs."""
-    for file in sorted((out / FOLDER).glob("*/run.json")):
-        settle(out, file.parent.name)

@@ -1,4 +1,4 @@
-"""Runs: their own stages made inside a Sacred record."""
+"""Runs: their own stages are made inside a Sacred record."""
 
 from __future__ import annotations
 
@@ -18,25 +18,24 @@ from study.evaluation.evaluation import PICTURES, Evaluation
 from study.plan.graph import Plan, Run
 from study.running.machine import versions
 from study.running.make import make
-from study.running.record import Diverged, Log, Recorded, record
+from study.running.record import FOLDER, Diverged, Log, Recorded, failed, record, settle_record
 from study.store import RunState, Store, read_json
 from study.training.checkpoint import Watch
 
 
 def complete(run: Run, plan: Plan, store: Store) -> bool:
-    """Whether a run has its record and the stages that are its own."""
+    """Returns True if a run has its record and its own stages."""
     state = RunState.of(store.out, run.name).read()
     done = state.get("status") in ("completed", "diverged") and state.get("stage") == run.stages["evaluate"]
     return done and all(store.has(key) for key in plan.own(run))
 
 
 def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.device) -> Recorded:
-    """Makes a run's own stages inside its Sacred record, and writes the shared stages' series into it too."""
+    """Makes a run's own stages inside its Sacred record, which also gets the series of the shared stages."""
     state = RunState.of(store.out, run.name)
     before = state.read()
     own = plan.own(run)
     last = run.stages["evaluate"]
-    observers = [Observer.model_validate(observer) for observer in plan.study["observers"]]
 
     def opened(record_id: str) -> None:
         state.write(run=run.name, status="running", record=record_id, stage=last, pid=os.getpid())
@@ -47,7 +46,8 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         log.info(versions=versions())
         for role, key in run.stages.items():
             if store.has(key):
-                _log_series(log, role, key, store)
+                if series := read_json(store.folder(key) / "series.json"):
+                    log.series(role, series)
             else:
                 make([key], plan, store, _Recording(watch, log, role), device)
             made = {"shared": key not in own, **store.made(key), **store.outcome(key)}
@@ -69,10 +69,10 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         "dataset": plan.study["data"][run.data],
         "plugins": plan.study["plugins"],
     }
-    if "trial" in plan.study:  # of a search: its Optuna number and what it set
+    if "trial" in plan.study:  # the run is a trial of a search
         config["trial"] = plan.study["trial"]
     try:
-        recorded = record(run.name, config, body, out=store.out, observers=observers, opened=opened)
+        recorded = record(run.name, config, body, out=store.out, observers=_observers(plan), opened=opened)
     except (Exception, Interrupted) as error:
         status = "interrupted" if isinstance(error, Interrupted) else "failed"
         state.write(**{**state.read(), "run": run.name, "status": status, "why": str(error), "stage": last})
@@ -92,8 +92,37 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     return recorded
 
 
-class _Recording:
-    """A watch that also writes what it sees into the run's record."""
+def record_failure(run: Run, plan: Plan, store: Store, why: str) -> None:
+    """Records a run as failed whose shared stages could not be made."""
+    config = {"run": run.name, "options": run.config}
+    record_id = failed(run.name, config, why, out=store.out, observers=_observers(plan))
+    RunState.of(store.out, run.name).write(run=run.name, status="failed", record=record_id, why=why)
+
+
+def settle(out: Path, run: str, why: str = "its process was killed") -> None:
+    """Marks a run, and its record, as interrupted if they say running. The run's process must have ended."""
+    state = RunState.of(out, run)
+    facts = state.read()
+    if facts.get("status") == "running":
+        settle_record(out, facts["record"])
+        state.write(**{**facts, "status": "interrupted", "why": why})
+
+
+def settle_all(out: Path) -> None:
+    """Settles every run and every record of an output. Needs the output's lock."""
+    for file in sorted((out / "runs").glob("*.json")):
+        if name := RunState(file).read().get("run"):
+            settle(out, name)
+    for file in sorted((out / FOLDER).glob("*/run.json")):  # a run killed before its state was written
+        settle_record(out, file.parent.name)
+
+
+def _observers(plan: Plan) -> list[Observer]:
+    return [Observer.model_validate(observer) for observer in plan.study["observers"]]
+
+
+class _Recording(Watch):
+    """A watch that also writes a stage's terms into the run's record."""
 
     def __init__(self, watch: Watch, log: Log, role: str) -> None:
         self._watch, self._log, self._role = watch, log, role
@@ -111,14 +140,8 @@ class _Recording:
             self._log.scalar(f"{self._role}.{name}", value, step)
 
 
-def _log_series(log: Log, role: str, key: str, store: Store) -> None:
-    series = read_json(store.folder(key) / "series.json")
-    if series:
-        log.series(role, series)
-
-
 def _results(log: Log, folder: Path) -> dict[str, float]:
-    """The mean of each score, and a strip of sample images for the record."""
+    """The mean of each score. The record also gets a strip of sample images."""
     evaluation = Evaluation.read(folder)
     if evaluation.pictures:
         pictures = load_file(folder / "pictures.safetensors")

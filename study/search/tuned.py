@@ -1,4 +1,4 @@
-"""A search's trials as studies, and the file that the best setting becomes."""
+"""A search's trials as studies, and the tuned variant's file."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from study.store import write_atomically
 
 
 def data_of(study: Study) -> str:
-    """The data set whose validation part a search is judged by."""
+    """The data set whose validation images judge a search."""
     return study.search.data or next(iter(study.data))
 
 
 def as_study(study: Study, variant: Variant) -> Study:
-    """The study that a trial is: one variant on one data set, with the search's seeds; no picture is kept."""
+    """A trial's study: one variant on one data set, with the search's seeds, and without pictures."""
     data = data_of(study)
     return replace(
         study,
@@ -37,11 +37,11 @@ def as_study(study: Study, variant: Variant) -> Study:
 
 
 def write_tuned(
-    out: Path, study: Study, variant: Variant, settings: Mapping[str, Any], told: Mapping[str, Any]
+    out: Path, study: Study, variant: Variant, settings: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> Path:
-    """Writes the best setting as a file of one variant that a study can include; returns it.
+    """Writes the best setting as a variant that a study file can include. Returns the file.
 
-    ``told``: ``trials``, ``trial`` and ``validation_psnr_db``.
+    ``facts``: ``trials``, ``trial`` and ``validation_psnr_db``.
     """
     name = tuned_name(variant.name)
     tuned = with_settings(variant, settings).options.model_dump(mode="json", by_alias=True, exclude_none=True)
@@ -55,20 +55,20 @@ def write_tuned(
         for part in (first, *rest)[:-1]:
             place = place.setdefault(part, {})
         place[(first, *rest)[-1]] = value
-    facts = {"extends": variant.name, "seeds": list(study.search.seeds), **told}
+    origin = {"extends": variant.name, "seeds": list(study.search.seeds), **facts}
     file = out / FOLDER / f"{name}.yaml"
-    here = Path(os.path.relpath(file, study.file.parent)).as_posix()  # an include is named from its study file
+    here = Path(os.path.relpath(file, study.file.parent)).as_posix()  # relative to the study file
     text = (
-        f"# The best of {told['trials']} trials that searched '{variant.name}' of {study.file.name}, profile "
+        f"# The best of {facts['trials']} trials of '{variant.name}' in {study.file.name}, profile "
         f"{study.profile or 'none'}.\n"
-        "# The score by which it was found is of the validation images and the search's own seeds: it is no result.\n"
-        "# To run it with fresh seeds, write into the study file:\n"
+        "# Its score is on the validation images and the search's own seeds, so it is not a result.\n"
+        "# To run it with fresh seeds, add to the study file:\n"
         f"#     include: [{here}]\n"
     )
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.dump({"variants": {name: own}, "tuned": {name: facts}}, stream)
+    yaml.dump({"variants": {name: own}, "tuned": {name: origin}}, stream)
     write_atomically(file, text + stream.getvalue())
     return file

@@ -73,7 +73,7 @@ class Planted(Executor):
         found, self.events = self.events, []
         return found
 
-    def close(self) -> None:
+    def stop(self) -> None:
         self.events = []
 
     def publish(self, plan: Plan, stage: Stage) -> None:
@@ -99,7 +99,7 @@ def main(file: Path, out: Path, trials: int) -> None:
     study, store = load(file), Store(out)
     with locks.searching(out) as worker:
         tuner = tune.Tuner(study, study.variants["toy"], store, worker=worker, device="cpu", trials=trials)
-        tuner.told = lambda trial, state: print(f"told {trial['number']}", flush=True)
+        tuner.on_trial = lambda trial, state: print(f"told {trial['number']}", flush=True)
         waited: list[Task] = []
 
         def fate(task: Task) -> None:

@@ -1,7 +1,9 @@
-"""Executors make what they are told by name, somewhere; the results do not depend on them."""
+"""Executors run tasks somewhere. The results do not depend on which one is used."""
 
 from study.running.executors.base import Event, Executor, Task
-from study.running.executors.kept import Kept
 from study.running.executors.local import Local
 
-__all__ = ["Event", "Executor", "Kept", "Local", "Task"]
+EXECUTORS: dict[str, type[Executor]] = {"local": Local}
+"""Executors by name."""
+
+__all__ = ["EXECUTORS", "Event", "Executor", "Local", "Task"]

@@ -1,19 +1,25 @@
-"""What an executor is: it takes tasks, which are names in a saved plan, and tells what became of them."""
+"""The interface of an executor: it takes tasks, which name stages and runs of a saved plan, and reports events."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 
 @dataclass(frozen=True)
 class Task:
     """Something to make: shared stages by their keys, or a run by its name.
 
-    ``why``: the run is not made but recorded as failed, because of this. ``needs``: stages that must be there first.
-    ``plan``: the file of the plan that its names stand in, where that is not the executor's own.
+    Args:
+        keys: the stages to make.
+        needs: the stages that must be published first.
+        run: the run whose own stages these are.
+        why: the reason, if the run is only recorded as failed.
+        work: multiply-accumulates.
+        rank: tasks of a lower rank start first.
+        plan: the file of the saved plan that the names belong to.
     """
 
     keys: tuple[str, ...]
@@ -24,12 +30,17 @@ class Task:
     rank: int = 0
     plan: str = ""
 
+    @property
+    def name(self) -> str:
+        """The run, or else the stages."""
+        return self.run or ", ".join(self.keys)
+
 
 @dataclass(frozen=True)
 class Event:
-    """What became of a task, or how far it is.
+    """The end of a task, or its progress.
 
-    ``died``: its process ended without a word. ``text``: why; ``trace``: the traceback, for who asks.
+    ``died``: its process ended without a report. ``text``: the reason. ``trace``: the traceback.
     """
 
     kind: Literal["progress", "done", "failed", "interrupted", "died"]
@@ -42,16 +53,16 @@ class Event:
 
 
 class Executor(ABC):
-    """Makes tasks of one plan, several at once."""
+    """Runs several tasks at once. It is a context manager: leaving it stops everything."""
 
     @abstractmethod
-    def __init__(self, out: Path, plan: Path, *, jobs: int, device: str) -> None:
-        """``plan``: the saved plan that the tasks' names stand in. ``jobs``: how many at once."""
+    def __init__(self, out: Path, *, jobs: int, device: str) -> None:
+        """``out``: the output folder. ``jobs``: how many tasks run at once. ``device``: cpu or cuda."""
 
     @property
     @abstractmethod
     def free(self) -> int:
-        """How many more tasks can be taken now."""
+        """How many more tasks it can take now."""
 
     @abstractmethod
     def submit(self, task: Task) -> None:
@@ -59,8 +70,14 @@ class Executor(ABC):
 
     @abstractmethod
     def poll(self, timeout_s: float) -> list[Event]:
-        """What has happened since, waiting for something at most this long."""
+        """Returns the events since the last call. Waits at most this long for one."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Asks what is under way to write its checkpoint and stop, waits for that, and ends all processes."""
+    def stop(self) -> None:
+        """Stops all tasks and ends all processes. Returns once each task has written its checkpoint."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

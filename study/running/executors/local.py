@@ -1,7 +1,7 @@
-"""Worker processes on this machine: one thread each on CPUs, one process a GPU.
+"""Worker processes on this machine: one thread each on CPUs, one process per GPU.
 
-A worker imports torch once and lives as long as the study. It ends itself when its driver dies, so that nothing is
-left behind by a kill.
+A worker imports torch once and lives as long as the executor. It also ends when the driver's process dies, so a killed
+driver leaves no processes behind.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,11 @@ PROGRESS_EVERY_S = 0.25
 
 
 class Local(Executor):
-    """Worker processes of this machine."""
+    """Worker processes on this machine."""
 
-    def __init__(self, out: Path, plan: Path, *, jobs: int, device: str) -> None:
+    def __init__(self, out: Path, *, jobs: int, device: str) -> None:
         self._context = multiprocessing.get_context("spawn")
-        self._start = (str(out), str(plan), device)
+        self._arguments = (str(out), device)
         self._workers: list[_Worker] = []
         self._jobs = jobs
 
@@ -43,7 +43,7 @@ class Local(Executor):
         if worker is None:
             taken = {worker.place for worker in self._workers}
             place = next(place for place in range(self._jobs) if place not in taken)
-            worker = _Worker(self._context, self._start, place)
+            worker = _Worker(self._context, self._arguments, place)
             self._workers.append(worker)
         worker.submit(task)
 
@@ -60,10 +60,10 @@ class Local(Executor):
             if not worker.process.is_alive():
                 self._workers.remove(worker)
                 if worker.task is not None:
-                    events.append(Event("died", worker.task, text=_exit(worker.process.exitcode)))
+                    events.append(Event("died", worker.task, text=_exit_reason(worker.process.exitcode)))
         return events
 
-    def close(self) -> None:
+    def stop(self) -> None:
         for worker in self._workers:
             worker.stop()
         deadline = time.monotonic() + STOP_S
@@ -78,29 +78,31 @@ class Local(Executor):
 class _Worker:
     """The driver's end of one worker."""
 
-    def __init__(self, context: Any, start: tuple[str, str, str], place: int) -> None:
+    def __init__(self, context: Any, arguments: tuple[str, str], place: int) -> None:
         self.place = place
         self.task: Task | None = None
-        self.pipe, theirs = context.Pipe()
+        self.pipe, other_end = context.Pipe()
         with _environment(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", CUBLAS_WORKSPACE_CONFIG=":4096:8"):
-            self.process = context.Process(target=work, args=(theirs, *start, place), name=f"study-worker-{place}")
+            self.process = context.Process(
+                target=work, args=(other_end, *arguments, place), name=f"study-worker-{place}"
+            )
             self.process.start()
-        theirs.close()
+        other_end.close()
 
     def submit(self, task: Task) -> None:
         self.task = task
-        with contextlib.suppress(OSError):  # a worker that has just died is found dead at the next poll
+        with contextlib.suppress(OSError):  # the next poll finds a worker that has just died
             self.pipe.send(task)
 
     def events(self) -> list[Event]:
-        found: list[Event] = []
+        events: list[Event] = []
         with contextlib.suppress(EOFError, OSError):
             while self.pipe.poll():
                 event: Event = self.pipe.recv()
-                found.append(event)
+                events.append(event)
                 if event.kind != "progress":
                     self.task = None
-        return found
+        return events
 
     def stop(self) -> None:
         with contextlib.suppress(OSError):
@@ -110,20 +112,19 @@ class _Worker:
 
 
 @contextlib.contextmanager
-def _environment(**values: str) -> Any:
-    before = {name: os.environ.get(name) for name in values}
+def _environment(**values: str) -> Iterator[None]:
+    """Sets environment variables for a while."""
+    before = {name: os.environ[name] for name in values if name in os.environ}
     os.environ.update(values)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in values:
+            del os.environ[name]
+        os.environ.update(before)
 
 
-def _exit(code: int | None) -> str:
+def _exit_reason(code: int | None) -> str:
     if code is not None and code < 0:
         return f"its process was killed by {signal.Signals(-code).name}"
     return f"its process ended with exit code {code}"
@@ -132,88 +133,75 @@ def _exit(code: int | None) -> str:
 # -- in the worker -----------------------------------------------------------------------------------------
 
 
-class _Report:
-    """The watch of a worker: tells the driver how far a stage is, and knows whether SIGTERM has come."""
+class _Watch:
+    """A worker's ``study.training.checkpoint.Watch``: reports progress to the driver, and stops after SIGTERM."""
 
     def __init__(self, pipe: Connection) -> None:
-        self._pipe, self._task, self._told = pipe, Task((), ()), 0.0
+        self._pipe, self.task, self._sent = pipe, Task((), ()), 0.0
         self.stopping = False
-
-    def begin(self, task: Task) -> None:
-        self._task = task
 
     def progress(self, key: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if done >= total or now - self._told > PROGRESS_EVERY_S:
-            self._told = now
-            self._pipe.send(Event("progress", self._task, key=key, done=done, total=total))
+        if done >= total or now - self._sent > PROGRESS_EVERY_S:
+            self._sent = now
+            self._pipe.send(Event("progress", self.task, key=key, done=done, total=total))
 
     def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
-        """Nothing: series are read from the stage."""
+        """Does nothing: the published stage holds its series."""
 
 
-def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: int) -> None:
-    """A worker's life: tasks come through the pipe until None does."""
-    report = _Report(pipe)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's; it sends SIGTERM
-    signal.signal(signal.SIGTERM, lambda *_: setattr(report, "stopping", True))
+def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
+    """Runs the tasks that come through the pipe until None comes."""
+    watch = _Watch(pipe)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver; it sends SIGTERM
+    signal.signal(signal.SIGTERM, lambda *_: setattr(watch, "stopping", True))
     threading.Thread(target=_end_with_driver, daemon=True).start()
 
-    import torch  # once in a worker's life, and not in the driver's way
+    import torch  # once per worker, and never in the driver
 
-    from study.config.schema import Observer
     from study.parts import plugins
     from study.plan.graph import Plan
-    from study.running import record
     from study.running.machine import prepare
     from study.running.make import make
-    from study.running.runs import make_run
-    from study.store import RunState, Store
+    from study.running.runs import make_run, record_failure
+    from study.store import Store
 
     torch.set_num_interop_threads(1)
     device = prepare(device_kind, place)
-    store, read = Store(Path(out)), ""
+    store, plan_file = Store(Path(out)), ""
 
-    while True:
+    while not watch.stopping:
         try:
             task = pipe.recv()
         except (EOFError, OSError):
             return
-        if task is None or report.stopping:
+        if task is None:
             return
-        report.begin(task)
+        watch.task = task
         try:
-            if read != (task.plan or plan_file):
-                read = task.plan or plan_file
-                found = Plan.read(Path(read))
-                assert found is not None, f"{read}: there is no plan"
-                plan = found
+            if plan_file != task.plan:
+                saved = Plan.read(Path(task.plan))
+                assert saved is not None, f"{task.plan}: there is no plan"
+                plan, plan_file = saved, task.plan
                 plugins.use_planned(plan.study)
                 runs = {run.name: run for run in plan.runs}
-                observers = [Observer.model_validate(observer) for observer in plan.study["observers"]]
             if task.why:
-                run = runs[task.run]
-                config = {"run": run.name, "options": run.config}
-                record_id = record.failed(run.name, config, task.why, out=store.out, observers=observers)
-                RunState.of(store.out, run.name).write(run=run.name, status="failed", record=record_id, why=task.why)
+                record_failure(runs[task.run], plan, store, task.why)
             elif task.run:
-                make_run(runs[task.run], plan, store, report, device)
+                make_run(runs[task.run], plan, store, watch, device)
             else:
-                make(task.keys, plan, store, report, device)
-            pipe.send(Event("done", task))
+                make(task.keys, plan, store, watch, device)
+            event = Event("done", task)
         except Interrupted:
-            pipe.send(Event("interrupted", task))
-            if report.stopping:
-                return
-        except StudyError as error:
-            pipe.send(Event("failed", task, text=str(error), trace=traceback.format_exc()))
+            event = Event("interrupted", task)
         except Exception as error:
-            text = f"{type(error).__name__}: {error}"
-            pipe.send(Event("failed", task, text=text, trace=traceback.format_exc()))
+            text = str(error) if isinstance(error, StudyError) else f"{type(error).__name__}: {error}"
+            event = Event("failed", task, text=text, trace=traceback.format_exc())
+        pipe.send(event)
 
 
 def _end_with_driver() -> None:
-    """Ends the worker, whatever it does, as soon as its driver is gone."""
+    """Ends the worker as soon as the driver's process has ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""The driver's graph: what is ready is submitted, and no failure stops what does not stand on it."""
+"""The driver submits what is ready, and a failure stops only what depends on it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from study.errors import StudyError
 from study.plan.graph import Plan
 from study.running import driver
 from study.running.executors import Event, Executor, Task
-from study.running.locks import OutputLock
+from study.running.locks import output_lock
 from study.running.make import make
 from study.running.runs import make_run
 from study.store import Store
@@ -25,7 +25,7 @@ class Inline(Executor):
         self.plan, self.store, self.fate = plan, store, fate
         self.events: list[Event] = []
         self.tasks: list[Task] = []
-        self.closed = False
+        self.stopped = False
 
     @property
     def free(self) -> int:
@@ -46,13 +46,13 @@ class Inline(Executor):
         found, self.events = self.events, []
         return found
 
-    def close(self) -> None:
-        self.closed = True
+    def stop(self) -> None:
+        self.stopped = True
 
 
 def drive(plan: Plan, store: Store, executor: Inline) -> tuple[driver.Summary, list[Event]]:
     told: list[Event] = []
-    return driver.drive(plan, store, executor, driver.tasks(plan, store), told=told.append), told
+    return driver.drive(plan, store, executor, driver.tasks(plan, store), on_event=told.append), told
 
 
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "ce", "mean")}
@@ -62,10 +62,10 @@ def test_everything_is_made_once_and_its_inputs_first(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS, seeds=[0, 1])
     executor = Inline(plan, store)
     summary, told = drive(plan, store, executor)
-    assert summary.failed == {} and not summary.interrupted and executor.closed
+    assert summary.failed == {} and not summary.interrupted and not executor.stopped
     keys = [key for task in executor.tasks for key in task.keys]
     assert sorted(keys) == sorted(plan.stages)
-    assert summary.made == len(told) == len(executor.tasks)
+    assert [event.kind for event in told] == ["done"] * len(executor.tasks)
     assert driver.tasks(plan, store) == []
 
 
@@ -104,14 +104,16 @@ def test_a_process_that_dies_is_forgiven_once(tmp_path: Path, deaths: int) -> No
         left[0] -= 1
         return Event("died", task, text="its process was killed by SIGKILL")
 
-    summary, _ = drive(plan, store, Inline(plan, store, fate))
+    summary, told = drive(plan, store, Inline(plan, store, fate))
+    kinds = [event.kind for event in told if bad in event.task.keys]
+    assert kinds == ["died", "done" if deaths == 1 else "failed"]
     expected = {} if deaths == 1 else {"proposed/faces/0": "its process was killed by SIGKILL"}
     assert summary.failed == expected
     assert store.has(bad) == (deaths == 1)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, driver.Interrupted])
-def test_an_interrupt_ends_it_with_the_executor_closed(tmp_path: Path, stop: type[BaseException]) -> None:
+def test_an_interrupt_stops_the_executor(tmp_path: Path, stop: type[BaseException]) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS)
 
     def fate(task: Task) -> Event | None:
@@ -121,18 +123,26 @@ def test_an_interrupt_ends_it_with_the_executor_closed(tmp_path: Path, stop: typ
 
     executor = Inline(plan, store, fate)
     summary, _ = drive(plan, store, executor)
-    assert summary.interrupted and executor.closed and summary.failed == {}
+    assert summary.interrupted and executor.stopped and summary.failed == {}
 
 
 def test_one_driver_an_output(tmp_path: Path) -> None:
     with (
-        OutputLock(tmp_path),
+        output_lock(tmp_path),
         pytest.raises(StudyError, match="another run works in this folder"),
-        OutputLock(tmp_path),
+        output_lock(tmp_path),
     ):
         raise AssertionError
-    with OutputLock(tmp_path):
+    with output_lock(tmp_path):
         """Free again."""
+
+
+def test_a_task_that_waits_is_not_taken_twice(tmp_path: Path) -> None:
+    plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]})
+    executor, tasks = Inline(plan, store), driver.tasks(plan, store)
+    offers = [tasks]
+    driver.drive(plan, store, executor, tasks, on_event=lambda event: None, more=lambda: offers.pop() if offers else [])
+    assert len(executor.tasks) == len(tasks)
 
 
 def test_damage_is_found_before_anything_stands_on_it(tmp_path: Path) -> None:

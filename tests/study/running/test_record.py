@@ -18,9 +18,8 @@ from study.config.schema import Observer
 from study.errors import Interrupted, StudyError
 from study.running import make
 from study.running import record as records
-from study.running.driver import settle_stale
-from study.running.record import Diverged, Log, record, settle
-from study.running.runs import make_run
+from study.running.record import Diverged, Log, record, settle_record
+from study.running.runs import make_run, settle_all
 from study.store import RunState, write_json
 
 Body = Callable[[Log], Mapping[str, float]]
@@ -122,7 +121,7 @@ def test_the_global_generators_are_not_relied_on(tmp_path: Path) -> None:
 
 def test_files_are_whole_or_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record("run", CONFIG, fine, out=tmp_path)
-    files = records.Files(tmp_path / "sacred", copy_sources=False)
+    files = records.FileObserver(tmp_path / "sacred", copy_sources=False)
     files.dir = str(tmp_path / "sacred" / "1")
     before = (tmp_path / "sacred" / "1" / "metrics.json").read_bytes()
 
@@ -142,7 +141,7 @@ def test_a_record_that_cannot_be_written_is_an_error(
     def full(*_: Any, **__: Any) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(records.Files, event, full)
+    monkeypatch.setattr(records.FileObserver, event, full)
     with pytest.raises(StudyError, match=r"sacred/1 could not be written"):
         record("run", CONFIG, fine, out=tmp_path)
 
@@ -154,7 +153,7 @@ def test_a_divergence_that_cannot_be_written_is_an_error(tmp_path: Path, monkeyp
     def body(log: Log) -> dict[str, float]:
         raise Diverged
 
-    monkeypatch.setattr(records.Files, "interrupted_event", full)
+    monkeypatch.setattr(records.FileObserver, "interrupted_event", full)
     with pytest.raises(StudyError, match="could not be written"):
         record("run", CONFIG, body, out=tmp_path)
 
@@ -222,9 +221,9 @@ def test_a_database_numbers_its_records_itself(tmp_path: Path, monkeypatch: pyte
 
 def test_long_series_are_not_rewritten_at_every_beat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    save = records.Files.save_json
+    save = records.FileObserver.save_json
 
-    def noted(files: records.Files, obj: Any, filename: str) -> None:
+    def noted(files: records.FileObserver, obj: Any, filename: str) -> None:
         written.append(filename)
         save(files, obj, filename)
 
@@ -234,7 +233,7 @@ def test_long_series_are_not_rewritten_at_every_beat(tmp_path: Path, monkeypatch
             log._run._emit_heartbeat()
         return {}
 
-    monkeypatch.setattr(records.Files, "save_json", noted)
+    monkeypatch.setattr(records.FileObserver, "save_json", noted)
     record("run", CONFIG, body, out=tmp_path)
     assert written.count("metrics.json") <= 2
     assert entry(tmp_path, file="metrics.json")["loss"]["steps"] == list(range(50))
@@ -330,15 +329,15 @@ def left_running(out: Path) -> None:
 
 def test_a_record_of_a_killed_process_is_settled(tmp_path: Path) -> None:
     left_running(tmp_path)
-    settle(tmp_path, "1")
+    settle_record(tmp_path, "1")
     assert entry(tmp_path)["status"] == "INTERRUPTED" and entry(tmp_path)["stop_time"]
-    settle(tmp_path, "2")  # of a record that is gone: nothing
+    settle_record(tmp_path, "2")  # of a record that is gone: nothing
 
 
 def test_a_record_that_has_ended_is_left_alone(tmp_path: Path) -> None:
     record("run", CONFIG, fine, out=tmp_path)
     before = entry(tmp_path)
-    settle(tmp_path, "1")
+    settle_record(tmp_path, "1")
     assert entry(tmp_path) == before
 
 
@@ -348,7 +347,7 @@ def test_the_next_start_settles_all_that_is_left_running(tmp_path: Path, known: 
     left_running(tmp_path)
     if known:
         RunState.of(tmp_path, "run").write(run="run", status="running", record="1", stage="x", pid=1)
-    settle_stale(tmp_path)
+    settle_all(tmp_path)
     assert statuses(tmp_path) == ["INTERRUPTED"]
     if known:
         assert RunState.of(tmp_path, "run").read()["status"] == "interrupted"

@@ -24,7 +24,7 @@ from study.plan.planner import make_plan
 from study.results.frames import load
 from study.running import locks
 from study.running.executors import Event, Executor, Task
-from study.running.locks import OutputLock
+from study.running.locks import output_lock
 from study.running.make import make
 from study.running.runs import make_run
 from study.search import trials, tune
@@ -39,7 +39,9 @@ def written(folder: Path, **changes: Any) -> Path:
     return tiny.write(folder, TOY, defaults={**STEPS, **changes.pop("defaults", {})}, **changes)
 
 
-def searched(file: Path, out: Path, executor: Executor | None = None, variant: str = "toy", **more: Any) -> tune.Found:
+def searched(
+    file: Path, out: Path, executor: Executor | None = None, variant: str = "toy", **more: Any
+) -> tune.SearchResult:
     """A search in this process, to its end."""
     study, store = config.load(file), Store(out)
     with locks.searching(out) as worker:
@@ -79,19 +81,19 @@ def test_a_planted_optimum_is_found_and_written_as_a_variant(tmp_path: Path) -> 
 
 
 def test_each_kind_of_range_is_searched_and_comes_back_from_the_file(tmp_path: Path) -> None:
-    space = {
+    ranges = {
         "weights.local": {"low": 0.01, "high": 1, "log": True},
         "loss.critic_steps": {"low": 1, "high": 3},
         "loss.clip": {"low": 0.001, "high": 0.02},
         "rates.joint.lr": {"low": 1e-4, "high": 1e-3, "log": True},
         "head": {"choices": ["mean", "linear"]},
     }
-    file, out = written(tmp_path, search={"space": space, "rungs": []}), tmp_path / "out"
+    file, out = written(tmp_path, search={"space": ranges, "rungs": []}), tmp_path / "out"
     found = searched(file, out, trials=6)
     assert found.best is not None
     assert not any(row["usual"] for row in rows(out))  # the study's own weight lies outside of the space
     for row in rows(out):
-        assert set(row["settings"]) == set(space)
+        assert set(row["settings"]) == set(ranges)
         assert isinstance(row["settings"]["loss.critic_steps"], int) and row["settings"]["head"] in ("mean", "linear")
         assert 0.01 <= row["settings"]["weights.local"] <= 1
     study = config.load(tiny.write(tmp_path, TOY, include=["out/search/toy_tuned.yaml"], defaults=STEPS))
@@ -193,11 +195,11 @@ def test_a_trial_of_a_process_that_is_gone_is_settled(tmp_path: Path) -> None:
     study, store = config.load(file), Store(out)
     with locks.searching(out) as worker:
         lost = tune.Tuner(study, study.variants["toy"], store, worker=worker, device="cpu", trials=2)
-        assert lost._claimed() is not None
+        assert lost._claim() is not None
         state = RunState.of(out, "toy@0/faces/1000")
         state.write(run="toy@0/faces/1000", status="running", record="1")
         beside = tune.Tuner(study, study.variants["toy"], store, worker="other", device="cpu", trials=1)
-        assert beside._claimed() is None  # it is another's, who lives
+        assert beside._claim() is None  # it is another's, who lives
     searched(file, out, trials=2)
     assert [row["state"] for row in rows(out)] == ["failed", "completed", "completed"]
     assert "its process was killed; its settings are tried again as trial 1" in rows(out)[0]["why"]
@@ -208,7 +210,7 @@ def test_a_lost_trial_that_turns_up_again_is_not_counted_twice(tmp_path: Path) -
     file, out = written(tmp_path), tmp_path / "out"
     study, store = config.load(file), Store(out)
     slow = tune.Tuner(study, study.variants["toy"], store, worker="gone", device="cpu", trials=2)
-    slow._claimed()
+    slow._claim()
     searched(file, out, trials=2)
     slow.run(Planted(store))
     assert [row["state"] for row in rows(out)] == ["failed", "completed", "completed"]
@@ -260,11 +262,11 @@ def test_a_study_is_not_made_where_a_search_is_under_way(tmp_path: Path) -> None
         locks.searching(tmp_path),
         locks.searching(tmp_path),
         pytest.raises(StudyError, match="a search works in this folder"),
-        OutputLock(tmp_path),
+        output_lock(tmp_path),
     ):
         pass
-    with OutputLock(tmp_path), pytest.raises(StudyError, match="another run works"):  # noqa: SIM117
-        with OutputLock(tmp_path, searches=True):
+    with output_lock(tmp_path), pytest.raises(StudyError, match="another run works"):  # noqa: SIM117
+        with output_lock(tmp_path, searches=True):
             pass
 
 
@@ -353,25 +355,25 @@ def test_by_default_the_weights_of_the_critics_in_use_are_searched(tmp_path: Pat
     study = study_of(tmp_path)
     found, left_out = space.candidates(study)
     spaces = {variant.name: space.space_of(study, variant) for variant in found}
-    assert {name: list(space) for name, space in spaces.items()} == {
+    assert {name: list(ranges) for name, ranges in spaces.items()} == {
         "proposed": ["weights.local", "weights.global", "weights.half"],
         "single": ["weights.local"],
         "glcic": ["weight"],
         "ce": ["weight"],
     }
     assert spaces["proposed"]["weights.local"].ends == [1e-5, 0.1] and spaces["glcic"]["weight"].ends == [4e-6, 0.04]
-    assert all(within.log for space in spaces.values() for within in space.values())
+    assert all(within.log for ranges in spaces.values() for within in ranges.values())
     (why,) = left_out
     assert why.startswith("'reconstruction_only': it has no critic, and so no weight")
 
 
 def test_a_named_space_is_searched_where_a_method_has_it(tmp_path: Path) -> None:
-    space = {
+    ranges = {
         "weight": {"low": 0.1, "high": 1},
         "weights.half": {"low": 0.1, "high": 1},
         "loss.clip": {"low": 0.1, "high": 1},
     }
-    study = study_of(tmp_path, search={"space": space})
+    study = study_of(tmp_path, search={"space": ranges})
     assert list(space.space_of(study, study.variants["proposed"])) == ["weights.half", "loss.clip"]
     assert "weights.half" not in space.space_of(study, study.variants["single"])
     with pytest.raises(
@@ -402,11 +404,11 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_space_that_cannot_be_meant_is_refused_at_its_place(tmp_path: Path, fault: str) -> None:
-    space, sentence = FAULTS[fault]
+    ranges, sentence = FAULTS[fault]
     with pytest.raises(BadInput) as raised:
-        config.load(written(tmp_path, search={"space": space}))
+        config.load(written(tmp_path, search={"space": ranges}))
     (told,) = raised.value.faults
-    assert sentence in told and "tiny.yaml:" in told and f"search.space.{next(iter(space))}" in told
+    assert sentence in told and "tiny.yaml:" in told and f"search.space.{next(iter(ranges))}" in told
 
 
 @pytest.mark.parametrize(
@@ -438,8 +440,8 @@ def test_a_search_goes_on_with_its_own_space_alone(tmp_path: Path) -> None:
     for change, part in changes:
         with pytest.raises(BadInput) as raised:
             searched(written(tmp_path / part, **change), out, trials=2)
-        assert f"toy.journal: this search was begun with another {part}: " in str(raised.value)
-        assert "or begin anew: remove " in str(raised.value)
+        assert f"toy.journal: this search was started with another {part}: " in str(raised.value)
+        assert "or start over: remove " in str(raised.value)
     other = {"sampler": "random", "pruner": "none"}  # these may change
     searched(written(tmp_path / "other", search=other), out, trials=3)
 
@@ -458,11 +460,7 @@ def test_a_search_goes_on_with_its_own_space_alone(tmp_path: Path) -> None:
 def test_a_storage_that_cannot_be_reached_is_said_in_a_sentence(tmp_path: Path, url: str, said: str) -> None:
     with pytest.raises(BadInput) as raised:
         searched(written(tmp_path), tmp_path / "out", trials=1, storage=url)
-    assert (
-        said in str(raised.value)
-        and "secret" not in str(raised.value)
-        and "or leave --storage out" in str(raised.value)
-    )
+    assert said in str(raised.value) and "secret" not in str(raised.value) and "or omit --storage" in str(raised.value)
 
 
 def test_a_damaged_journal_is_said_in_a_sentence(tmp_path: Path) -> None:
@@ -470,7 +468,7 @@ def test_a_damaged_journal_is_said_in_a_sentence(tmp_path: Path) -> None:
     searched(file, out, trials=1)
     journal = out / "search" / "toy.journal"
     journal.write_text("{]\n" + journal.read_text())
-    with pytest.raises(BadInput, match=r"toy\.journal: this storage cannot be used: .*remove the file to begin anew"):
+    with pytest.raises(BadInput, match=r"toy\.journal: this storage cannot be used: .*remove the file to start over"):
         searched(file, out, trials=1)
 
 
@@ -503,7 +501,7 @@ def test_the_command_says_what_it_cannot_do(
 ) -> None:
     file, out = str(written(tmp_path)), str(tmp_path / "out")
     for arguments, sentence in (
-        ((), "name what to tune: --variant proposed, or --all"),
+        ((), "choose what to tune: --variant NAME, or --all"),
         (
             ("--variant", "tony"),
             "--variant tony: 'tony' is no variant of this study; choose mean, toy (did you mean 'toy'?)",
