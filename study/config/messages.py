@@ -1,4 +1,4 @@
-"""Pydantic's errors in our words."""
+"""Pydantic's errors as sentences for the author of a study file."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic_core import ErrorDetails
 
 from study.errors import shown, unknown
 
 
-def said(fault: dict[str, Any], kind: type[BaseModel] | None) -> str:
-    """One pydantic error in our words; ``kind``: the options that were read."""
+def explain(fault: ErrorDetails, kind: Any) -> str:
+    """One of pydantic's errors as a sentence. ``kind`` is the type that was validated."""
     location, context = fault["loc"], fault.get("ctx", {})
     match fault["type"]:
         case "extra_forbidden":
-            return unknown(location[-1], fields(model_at(kind, location[:-1])), "an unknown key")
+            return unknown(location[-1], fields(next(iter(models_at(kind, location[:-1])), None)), "an unknown key")
         case "missing":
             return f"'{location[-1]}' is missing"
         case "int_type" | "int_from_float":
@@ -44,7 +45,7 @@ def said(fault: dict[str, Any], kind: type[BaseModel] | None) -> str:
         case "too_short":
             wanted = f"a list of {context['min_length']} or more"
         case "too_long":
-            wanted = f"a list of {context['max_length']} or less"
+            wanted = f"a list of at most {context['max_length']}"
         case "union_tag_invalid" | "union_tag_not_found" if isinstance(fault["input"], dict):
             kinds = {name for member in models_at(kind, location) for name in _kinds_of(member)}
             tag = fault["input"].get("kind")
@@ -60,26 +61,21 @@ def said(fault: dict[str, Any], kind: type[BaseModel] | None) -> str:
     return f"got {shown(fault['input'])}; write {wanted}"
 
 
-def model_at(kind: type[BaseModel] | None, location: Sequence[str | int]) -> type[BaseModel] | None:
-    """The options at a path of pydantic's below those of ``kind``."""
-    return next(iter(models_at(kind, location)), None)
-
-
-def models_at(kind: type[BaseModel] | None, location: Sequence[str | int]) -> list[type[BaseModel]]:
-    """The same with all members of a union, until the path names one by its own kind."""
-    found = [kind] if kind else []
+def models_at(kind: Any, location: Sequence[str | int]) -> list[type[BaseModel]]:
+    """The classes of options at a pydantic location below ``kind``: all members of a union, unless it names one."""
+    models = list(_models_in(kind))
     for part in location:
-        if len(found) > 1:
-            found = [member for member in found if _kind_of(member) == part] or found
-        elif found and isinstance(part, str):
-            for name, info in found[0].model_fields.items():
+        if len(models) > 1:
+            models = [model for model in models if _kind_of(model) == part] or models
+        elif models and isinstance(part, str):
+            for name, info in models[0].model_fields.items():
                 if part in (name, info.alias):
-                    found = list(_models_in(info.annotation)) or found
-    return found
+                    models = list(_models_in(info.annotation)) or models
+    return models
 
 
 def _kinds_of(model: type[BaseModel]) -> list[str]:
-    """The kinds that a member of a union stands for: its own, or all that a registry holds which may grow."""
+    """The kinds that a member of a union accepts: its own, or every name in its registry."""
     return list(getattr(model, "registry", None) or [str(_kind_of(model))])
 
 

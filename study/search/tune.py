@@ -30,7 +30,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 from safetensors.numpy import load_file
 
-from study.config import space
+from study.config import paths, space
 from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.scoring import JUDGED
@@ -194,12 +194,7 @@ class Tuner:
         """What decides a trial's score besides its settings, part by part, as a sentence names them."""
         options = self.variant.options.model_dump(mode="json", by_alias=True)
         for key in self.space:
-            *parts, last = key.split(".")
-            place: Any = options
-            for part in parts:
-                place = place.get(part) if isinstance(place, dict) else None
-            if isinstance(place, dict):
-                place.pop(last, None)
+            paths.drop(options, key)
         plan = make_plan(tuned.as_study(self.study, self.variant), device=self.device, part="validation")
         described = {key: within.model_dump(exclude_none=True) for key, within in self.space.items()}
         return {

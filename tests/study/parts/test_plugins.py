@@ -184,8 +184,8 @@ def test_a_plugin_that_changed_since_it_was_planned_is_refused(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        ("own.txt", "plugins: 'own.txt' is no plugin; write [mine.py]"),
-        ([3], "plugins.0: 3 is no plugin; write [mine.py]"),
+        ("own.txt", "plugins: 'own.txt' is not a plugin; write [mine.py]"),
+        ([3], "plugins.0: 3 is not a plugin; write [mine.py]"),
         (["none.py"], "none.py: No such file or directory"),
     ],
 )
