@@ -19,6 +19,21 @@ from models.method import Filler, Part, Trained
 from study.data import DATASETS
 from study.metrics import METRICS
 
+__all__ = [
+    "CRITICS",
+    "DATASETS",
+    "FILLERS",
+    "GENERATORS",
+    "LOSSES",
+    "MASKS",
+    "METHODS",
+    "METRICS",
+    "REGISTRIES",
+    "SOURCES",
+    "build",
+    "version",
+]
+
 METHODS: dict[str, type[Trained] | type[Filler]] = {**models.METHODS, **baselines.METHODS}
 GENERATORS = {**models.GENERATORS, **baselines.GENERATORS}
 CRITICS = {**models.CRITICS, **baselines.CRITICS}
