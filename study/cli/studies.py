@@ -1,4 +1,4 @@
-"""Studies: run, plan, report, describe; and check, of the plugins that one names."""
+"""The commands for studies and plugins: ``run``, ``plan``, ``report``, ``describe``, ``check``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from study.cli.options import (
     store_of,
     variants_of,
 )
-from study.cli.terminal import command, heed_sigterm, looking
+from study.cli.terminal import command, heed_sigterm, reading_data
 from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from study.plan.graph import Plan
     from study.store import Store
 
-LEFT_OUT_SHOWN = 10
+SKIPPED_SHOWN = 10
 
 
 @app.command()
@@ -55,7 +55,7 @@ def run(
     jobs: Jobs = None,
     no_share: NoShare = False,
 ) -> None:
-    """Make every stage of a study that is not there yet, evaluate, and write the report."""
+    """Run a study: train what is missing, evaluate, and write the report."""
     from study.running import driver
     from study.running.executors import Local
     from study.running.locks import OutputLock
@@ -74,7 +74,7 @@ def run(
         saved = plan.save(out)
         waiting = driver.tasks(plan, store)
         known = len(plan.stages) - len({key for task in waiting for key in task.keys})
-        text = f"{len(plan.runs)} runs, {len(plan.stages)} stages, {known} of them there already"
+        text = f"{len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done"
         console.print(
             f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}", highlight=False, soft_wrap=True
         )
@@ -108,10 +108,10 @@ def show_plan(
     no_share: NoShare = False,
     as_json: AsJson = False,
     measure: Annotated[
-        bool, typer.Option("--measure", help="run a few steps of each distinct stage here: time, memory, disk")
+        bool, typer.Option("--measure", help="Run a few steps of each stage to estimate time, memory and disk.")
     ] = False,
 ) -> None:
-    """Show what would be made: runs, stages, which are shared, which exist, and the work. Trains nothing."""
+    """Show what a study would train: runs, stages, what is shared or done, and the cost. Trains nothing."""
     from study.plan import overview
     from study.running import measure as measuring
 
@@ -125,26 +125,26 @@ def show_plan(
 
 
 @app.command()
-def report(out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out")) -> None:
-    """Write the report again from what is stored."""
+def report(out: Annotated[Path, typer.Argument(help="Output folder.")] = Path("out")) -> None:
+    """Rebuild the report from the stored results."""
     Console().print(f"report: {_report(out)}", highlight=False, soft_wrap=True)
 
 
 @app.command("describe")
 def show_variant(
-    variant: Annotated[str, typer.Argument(help="a variant of the study, such as proposed", metavar="VARIANT")],
-    file: Annotated[Path, typer.Option("--study", help="the study file")] = Path("runs.yaml"),
+    variant: Annotated[str, typer.Argument(help="Variant of the study, such as proposed.", metavar="VARIANT")],
+    file: Annotated[Path, typer.Option("--study", help="Study file.")] = Path("runs.yaml"),
     profile: Profile = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a method as it is built: its networks' layers, what they see and cost, beside the paper's own tables."""
+    """Show a method's networks: layers, receptive fields and cost, next to the paper's tables."""
     from study import config
     from study.inspection import describe
 
     study = config.load(file, profile=profile, settings=settings or ())
     if variant not in study.variants:
-        raise BadInput(unknown(variant, study.variants, "no variant of this study"))
+        raise BadInput(unknown(variant, study.variants, "not a variant of this study"))
     described = describe.describe(study.variants[variant].options, study.image_size)
     if as_json:
         print(json.dumps({"variant": variant, **described}, indent=1))
@@ -154,10 +154,10 @@ def show_variant(
 
 @app.command("check")
 def check_plugin(
-    file: Annotated[Path, typer.Argument(help="a plugin, such as my_method.py", metavar="PLUGIN")],
+    file: Annotated[Path, typer.Argument(help="Plugin, such as my_method.py.", metavar="PLUGIN")],
     as_json: AsJson = False,
 ) -> None:
-    """Run the conformance suite over a plugin's parts, and explain what fails."""
+    """Check that a plugin's parts conform, and explain what fails."""
     from dataclasses import asdict
 
     from study import conformance
@@ -174,8 +174,8 @@ def check_plugin(
         console = Console(width=None if sys.stdout.isatty() else 120)
         console.print(table)
         counts = Counter(found.outcome for found in findings)
-        told = f"{counts['fine']} fine, {counts['fault']} faults, {counts['not checked']} not checked"
-        console.print(f"{file}: {len(findings)} checks: {told}", highlight=False, markup=False, soft_wrap=True)
+        total = f"{counts['fine']} fine, {counts['fault']} faults, {counts['not checked']} not checked"
+        console.print(f"{file}: {len(findings)} checks: {total}", highlight=False, markup=False, soft_wrap=True)
     outcomes = {found.outcome for found in findings}
     if "fault" in outcomes or "fine" not in outcomes:
         raise typer.Exit(2)
@@ -190,17 +190,18 @@ def _planned(
     device: str,
     no_share: bool,
 ) -> tuple[Study, Plan, str]:
+    """The study of a file and options, its plan, and the kind of device."""
     from study import config
     from study.plan import planner
 
     study = config.load(file, profile=profile, settings=settings or (), only=variants_of(only), seeds=seeds_of(seeds))
     kind = device_of(device)
-    with looking():
+    with reading_data():
         return study, planner.make_plan(study, device=kind, share=not no_share), kind
 
 
 def _report(out: Path) -> Path:
-    """Renders what an output folder holds; gives the page's file."""
+    """Renders the report of an output folder. Returns the file of its page."""
     from reports.render import render
     from study.results.frames import load
 
@@ -208,6 +209,7 @@ def _report(out: Path) -> Path:
 
 
 def _summarise(console: Console, plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:
+    """Prints runs that diverged or failed, skipped images, warnings and totals."""
     from study.store import RunState, read_json
 
     states = {run.name: RunState.of(store.out, run.name).read() for run in plan.runs}
@@ -219,10 +221,10 @@ def _summarise(console: Console, plan: Plan, store: Store, failed: dict[str, str
     for name, entry in plan.study["data"].items():
         file = store.folder(entry["stage"]) / "data.json"
         left_out = (read_json(file) or {}).get("left_out", [])
-        for one in left_out[:LEFT_OUT_SHOWN]:
-            console.print(f"left out of {name}: {one['name']}: {one['why']}", highlight=False, soft_wrap=True)
-        if len(left_out) > LEFT_OUT_SHOWN:
-            console.print(f"{len(left_out)} images in all are left out of {name}; {file} names them", highlight=False)
+        for one in left_out[:SKIPPED_SHOWN]:
+            console.print(f"skipped in {name}: {one['name']}: {one['why']}", highlight=False, soft_wrap=True)
+        if len(left_out) > SKIPPED_SHOWN:
+            console.print(f"{len(left_out)} images of {name} are skipped in total, listed in {file}", highlight=False)
     warnings = Counter(
         warning.partition(" (")[0] for key in plan.stages for warning in store.outcome(key).get("warnings", [])
     )

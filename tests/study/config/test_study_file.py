@@ -589,7 +589,7 @@ def test_seeds_that_are_none(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["3-1", "0-2147483648", "2147483648", "0-1000"])
 def test_ranges_of_seeds_that_are_none(text: str) -> None:
-    with pytest.raises(BadInput, match=f"--seeds {text}: {text} is no range of seeds"):
+    with pytest.raises(BadInput, match=f"--seeds {text}: {text} is not a range of seeds"):
         seeds_of(text)
 
 

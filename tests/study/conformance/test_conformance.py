@@ -186,7 +186,8 @@ BROKEN = {
                                   "all initial weights are drawn from the seed"),
     "an error with its line": ("return self.layers(image)[:, 0]", "return self.layer(image)[:, 0]",
                                "AttributeError: 'Judge' object has no attribute 'layer' (line 32 of broken.py)"),
-    "a score for every pixel": ("return self.layers(image)[:, 0]", "return image", "expected (3,), one score per image"),
+    "a score for every pixel": ("return self.layers(image)[:, 0]", "return image",
+                                "expected (3,), one score per image"),
     "a bounded score": ("self.layers(image)[:, 0]", "self.layers(image).sigmoid()[:, 0]", "come out of a sigmoid"),
     "a critic that mixes": ("self.layers(image)[:, 0]", "self.layers(image - image.mean(0))[:, 0]",
                             "its 'normalises_batch' is False, but an image's score depends on the others"),
@@ -208,7 +209,8 @@ BROKEN = {
     "an identity that is not JSON": ("return self.deciding()", "return {1, 2}", "identity() is not JSON"),
     "images of another size": ("packed.write(folder, image_size,", "packed.write(folder, 2 * image_size,",
                                "its pixels are uint8 (16, 16, 3); expected uint8 (32, 32, 3)"),
-    "other bytes": ("np.random.default_rng(0)", "np.random.default_rng()", "pack writes different bytes the second time"),
+    "other bytes": ("np.random.default_rng(0)", "np.random.default_rng()",
+                    "pack writes different bytes the second time"),
     "options that change": ("    train: int = 6", "    model_config = {'frozen': False}; train: int = 6",
                             "its options can be changed"),
     "a network that is not there": ('"kind": "judge"', '"kind": "juror"',
@@ -259,7 +261,7 @@ UNREADABLE = {
     "no python": ("x = = 2\n", "broken.py:1: SyntaxError"),
     "a line that raises": ("import torch\n\nraise RuntimeError('no')\n", "broken.py:3: RuntimeError: no"),
     "nothing": ("x = 2\n", "it declares no part; write one of METHODS, GENERATORS"),
-    "no dictionary": ("METHODS = [1]\n", "METHODS is no dictionary from names to parts"),
+    "no dictionary": ("METHODS = [1]\n", "METHODS must be a dictionary from names to parts"),
     "a name that is taken": ("LOSSES = {'wgan': object}\n", "LOSSES['wgan']: there is a part of this name already"),
 }
 
