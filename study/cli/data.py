@@ -27,7 +27,7 @@ def pack_data(
 ) -> None:
     """Pack a data set's images into the format that training reads. `run` does this when needed."""
     folder = _prepared(file, name, out, profile, settings, Console())[1]
-    Console().print(f"packed: {folder}", highlight=False, soft_wrap=True)
+    printer()(f"packed: {folder}")
 
 
 @data_app.command("show")
@@ -85,5 +85,5 @@ def _prepared(
     try:
         return study, prepare(study, name, store_of(out), console)
     except (KeyboardInterrupt, Interrupted):
-        console.print(f"interrupted; nothing is lost. Go on with:  {command()}", highlight=False, soft_wrap=True)
+        printer(console)(f"interrupted; nothing is lost. Go on with:  {command()}")
         raise typer.Exit(130) from None

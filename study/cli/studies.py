@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +33,7 @@ from study.cli.options import (
     store_of,
     variants_of,
 )
-from study.cli.terminal import command, heed_sigterm, reading_data
+from study.cli.terminal import command, heed_sigterm, printer, reading_data
 from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
@@ -63,21 +64,18 @@ def run(
 
     heed_sigterm()
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
-    console = Console()
-    store = store_of(out)
-    started = time.monotonic()
+    console, store, started = Console(), store_of(out), time.monotonic()
+    say = printer(console)
     with OutputLock(out):
         for damage in driver.check(plan, store):
-            console.print(f"[yellow]damaged[/] {damage}; it is set aside in {out / 'damaged'} and made again")
+            say(f"damaged: {damage}; it is set aside in {out / 'damaged'} and made again")
         driver.settle_stale(out)
         plan.study["command"] = command()
         saved = plan.save(out)
         waiting = driver.tasks(plan, store)
         known = len(plan.stages) - len({key for task in waiting for key in task.keys})
         text = f"{len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done"
-        console.print(
-            f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}", highlight=False, soft_wrap=True
-        )
+        say(f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}")
         if waiting:
             executor = Local(out, saved, jobs=jobs or jobs_of(kind), device=kind)
             with Display(plan, store, waiting, console) as display:
@@ -85,13 +83,11 @@ def run(
         else:
             summary = driver.Summary()
         if summary.interrupted:
-            console.print(
-                f"interrupted; nothing is lost. Go on with:  {plan.study['command']}", highlight=False, soft_wrap=True
-            )
+            say(f"interrupted; nothing is lost. Go on with:  {plan.study['command']}")
             raise typer.Exit(130)
         page = _report(out)
-    _summarise(console, plan, store, summary.failed, time.monotonic() - started)
-    console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    _summarise(say, plan, store, summary.failed, time.monotonic() - started)
+    say(f"report: {page}")
     if summary.failed:
         raise typer.Exit(3)
 
@@ -127,7 +123,7 @@ def show_plan(
 @app.command()
 def report(out: Annotated[Path, typer.Argument(help="Output folder.")] = Path("out")) -> None:
     """Rebuild the report from the stored results."""
-    Console().print(f"report: {_report(out)}", highlight=False, soft_wrap=True)
+    printer()(f"report: {_report(out)}")
 
 
 @app.command("describe")
@@ -175,7 +171,7 @@ def check_plugin(
         console.print(table)
         counts = Counter(found.outcome for found in findings)
         total = f"{counts['fine']} fine, {counts['fault']} faults, {counts['not checked']} not checked"
-        console.print(f"{file}: {len(findings)} checks: {total}", highlight=False, markup=False, soft_wrap=True)
+        printer(console)(f"{file}: {len(findings)} checks: {total}")
     outcomes = {found.outcome for found in findings}
     if "fault" in outcomes or "fine" not in outcomes:
         raise typer.Exit(2)
@@ -208,28 +204,28 @@ def _report(out: Path) -> Path:
     return render(load(out), out / "report")
 
 
-def _summarise(console: Console, plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:
+def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:
     """Prints runs that diverged or failed, skipped images, warnings and totals."""
     from study.store import RunState, read_json
 
     states = {run.name: RunState.of(store.out, run.name).read() for run in plan.runs}
     diverged = {name: state["why"] for name, state in states.items() if state.get("status") == "diverged"}
     for name, why in diverged.items():
-        console.print(f"diverged: {name}: {why}", highlight=False, soft_wrap=True)
+        say(f"diverged: {name}: {why}")
     for name, why in failed.items():
-        console.print(f"[red]failed[/]: {name}: {why} (see {store.out / 'failures'})", highlight=False, soft_wrap=True)
+        say(f"failed: {name}: {why} (see {store.out / 'failures'})")
     for name, entry in plan.study["data"].items():
         file = store.folder(entry["stage"]) / "data.json"
         left_out = (read_json(file) or {}).get("left_out", [])
         for one in left_out[:SKIPPED_SHOWN]:
-            console.print(f"skipped in {name}: {one['name']}: {one['why']}", highlight=False, soft_wrap=True)
+            say(f"skipped in {name}: {one['name']}: {one['why']}")
         if len(left_out) > SKIPPED_SHOWN:
-            console.print(f"{len(left_out)} images of {name} are skipped in total, listed in {file}", highlight=False)
+            say(f"{len(left_out)} images of {name} are skipped in total, listed in {file}")
     warnings = Counter(
         warning.partition(" (")[0] for key in plan.stages for warning in store.outcome(key).get("warnings", [])
     )
     for warning, count in warnings.items():
-        console.print(f"warning, in {count} stages: {warning}", highlight=False, soft_wrap=True)
+        say(f"warning, in {count} stages: {warning}")
     fine = sum(state.get("status") == "completed" for state in states.values())
     text = f"{fine} of {len(plan.runs)} runs completed, {len(diverged)} diverged, {len(failed)} failed"
-    console.print(f"{text}, in {seconds:.0f} s", highlight=False)
+    say(f"{text}, in {seconds:.0f} s")

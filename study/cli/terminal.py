@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,10 +18,9 @@ from rich.status import Status
 from study.errors import Interrupted
 
 
-def printer() -> Callable[[str], None]:
+def printer(console: Console | None = None) -> Callable[[str], None]:
     """A function that prints a message as it is: no markup, no line breaks added."""
-    console = Console()
-    return lambda text: console.print(text, highlight=False, soft_wrap=True, markup=False)
+    return partial((console or Console()).print, highlight=False, soft_wrap=True, markup=False)
 
 
 @contextmanager

@@ -30,16 +30,18 @@ class FactorExpander:
         self, reader: VariantReader, variants: dict[str, Variant | None], recipes: Mapping[str, Node | None]
     ) -> None:
         self.reader, self.variants, self.recipes = reader, variants, recipes
+        self.named = dict(variants)
+        """The variants that the study file names; None if they have a fault. Only these can be expanded."""
 
     def ablation(self, name: str, node: Node) -> Ablation | None:
         """The product of factors around one reference; None if it has a fault."""
         known_keys(node, ("reference", "factors"), self.reader.faults)
         reference, factors = node.get("reference"), node.get("factors")
-        if reference is None or reference.text not in self.variants:
-            if reference is None:
-                self.reader.fault(node.name_place, unknown("reference", self.variants, "missing"))
-            else:
-                self.reader.fault(reference.place, unknown(reference.plain(), self.variants, "not a variant"))
+        if reference is None:
+            self.reader.fault(node.name_place, unknown("reference", self.named, "missing"))
+            return None
+        if reference.text not in self.named:
+            self.reader.fault(reference.place, unknown(reference.plain(), self.named, "not a variant"))
             return None
         levels = self.levels(factors, node, [reference.text], "'factors', such as {multiscale: [0, 1, 2, 3]}")
         if levels is None:
@@ -92,9 +94,6 @@ class FactorExpander:
         """The variant of each base with these levels chosen: one row per base and reading."""
         settings = []
         for base in bases:
-            origin = self.variants[base]
-            if origin is None:
-                return None
             own = {key: level for key, level in chosen.items() if self.applies(key, base)}
             variant = self.cell(base, own)
             if variant is None:
@@ -103,40 +102,43 @@ class FactorExpander:
                 applies = self.applies(key, base)
                 usual = self.usual(base, key, levels[key]) if applies else ""
                 level = label(chosen[key]) if key in chosen else usual
+                own_level = not applies or level == usual
                 settings.append(
-                    Setting(
-                        base=base,
-                        variant=variant,
-                        reading=key,
-                        level=level,
-                        usual=not applies or level == usual,
-                        applies=applies,
-                    )
+                    Setting(base=base, variant=variant, reading=key, level=level, usual=own_level, applies=applies)
                 )
         return settings
+
+    def origin(self, base: str) -> Variant:
+        """A base whose levels were checked."""
+        variant = self.named[base]
+        assert variant is not None
+        return variant
 
     def usual(self, base: str, key: str, levels: Sequence[Node]) -> str:
         """A base's own level of an option, as ``levels`` spells it if it is among them."""
         for level in levels:
             if self.is_own(base, key, level):
                 return label(level)
-        origin = self.variants[base]
-        assert origin is not None
-        return text_of(paths.get(origin.options.model_dump(mode="json", by_alias=True), key))
+        return text_of(paths.get(self.origin(base).options.model_dump(mode="json", by_alias=True), key))
 
     def is_own(self, base: str, key: str, level: Node) -> bool:
         """Returns True if a level leaves a base as it is."""
-        origin, tree = self.variants[base], self.reader.resolved("variants", base)
-        assert origin is not None and tree is not None
         known = len(self.reader.faults)
-        single = self.reader.variant("", _with_level(tree, key, level), self.recipes)
+        variant = self.with_levels("", base, {key: level})
         del self.reader.faults[known:]  # a level that is impossible alone may be possible together with others
-        return single is not None and single.same_as(origin)
+        return variant is not None and variant.same_as(self.origin(base))
+
+    def with_levels(self, name: str, base: str, chosen: Mapping[str, Node]) -> Variant | None:
+        """A base with these levels; None if they are impossible (a fault is added)."""
+        tree = self.reader.resolved("variants", base)
+        assert tree is not None
+        for factor, level in chosen.items():
+            tree = level.nested(factor.split(".")).over(tree)
+        return self.reader.variant(name, tree, self.recipes)
 
     def applies(self, key: str, base: str) -> bool:
         """Returns True if the method of a base has an option."""
-        origin = self.variants[base]
-        return origin is not None and key.split(".")[0] in fields(registries.METHODS[origin.method])
+        return key.split(".")[0] in fields(registries.METHODS[self.origin(base).method])
 
     def names(self, node: Node, key: str) -> list[str]:
         """The variants that a list names; empty if the list has a fault."""
@@ -145,10 +147,10 @@ class FactorExpander:
             place = entry.place if entry else node.name_place
             self.reader.fault(place, f"a multiverse needs '{key}', a list of variants such as [proposed, glcic]")
             return []
-        wrong = [name for name in entry.value if self.variants.get(name.text) is None]
+        wrong = [name for name in entry.value if self.named.get(name.text) is None]
         for name in wrong:
-            if name.text not in self.variants:  # otherwise the variant has a fault of its own
-                self.reader.fault(name.place, unknown(name.plain(), self.variants, "not a variant"))
+            if name.text not in self.named:  # otherwise the variant has a fault of its own
+                self.reader.fault(name.place, unknown(name.plain(), self.named, "not a variant"))
         names = [name.text for name in entry.value]
         if not wrong and (twice := _repeated(names)):
             self.reader.fault(entry.place, f"'{twice}' appears twice")
@@ -174,7 +176,7 @@ class FactorExpander:
         self, factors: Node | None, node: Node, bases: Sequence[str], needed: str
     ) -> dict[str, list[Node]] | None:
         """The levels of each factor; None if they have a fault. At least one base must have each factor."""
-        origins = [self.variants[base] for base in bases]
+        origins = [self.named[base] for base in bases]
         if any(origin is None for origin in origins):
             return None
         if factors is None or not factors.is_mapping or not factors.value:
@@ -220,16 +222,10 @@ class FactorExpander:
 
     def cell(self, reference: str, chosen: Mapping[str, Node]) -> str | None:
         """The name of the variant with these levels: the reference's, and the factors in which it differs."""
-        origin, tree = self.variants[reference], self.reader.resolved("variants", reference)
-        if origin is None or tree is None:
-            return None
-        differs = [
-            f"{factor}={label(node)}" for factor, node in chosen.items() if not self.is_own(reference, factor, node)
-        ]
-        name = f"{reference}:{','.join(differs)}" if differs else reference
-        for factor, node in chosen.items():
-            tree = _with_level(tree, factor, node)
-        variant = self.reader.variant(name, tree, self.recipes)
+        others = {factor: node for factor, node in chosen.items() if not self.is_own(reference, factor, node)}
+        differences = ",".join(f"{factor}={label(node)}" for factor, node in others.items())
+        name = f"{reference}:{differences}" if differences else reference
+        variant = self.with_levels(name, reference, chosen)
         if variant is None:
             return None
         for known in self.variants.values():
@@ -248,11 +244,6 @@ def _assignments(levels: Mapping[str, list[Node]], product: bool) -> Iterator[di
         for key, nodes in levels.items():
             for node in nodes:
                 yield {key: node}
-
-
-def _with_level(tree: Node, factor: str, level: Node) -> Node:
-    """A variant's tree with the option ``factor``, a dotted name, set to a level."""
-    return level.nested(factor.split(".")).over(tree)
 
 
 def _repeated(words: Sequence[str]) -> str | None:

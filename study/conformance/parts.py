@@ -90,8 +90,8 @@ def fills(part: Part) -> None:
     """The output is (B, 3, H, W), finite, the same twice, independent of the batch and of the pixels in the hole."""
     image, mask = images(2, 32), mask_of([center_box(32)] * 2, 32)
 
-    def filled(count: int, colour: float) -> Tensor:
-        masked_image, holes = erase(image[:count], mask[:count], colour), mask[:count].clone()
+    def filled(count: int, color: float) -> Tensor:
+        masked_image, holes = erase(image[:count], mask[:count], color), mask[:count].clone()
         with unchanged(masked_image=masked_image, mask=holes):
             output: Tensor = part.entry(masked_image, holes)
             return output

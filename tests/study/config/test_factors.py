@@ -1,4 +1,4 @@
-"""From a few words to many variants: what an ablation and a multiverse come to, and what is refused."""
+"""Ablations and multiverses: the variants that they expand to, and the faults that they report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def load(folder: Path, *, settings: list[str] | None = None, **sections: Any) ->
 
 
 def ablation(folder: Path, factors: Any, reference: str = "proposed") -> tuple[dict[tuple[str, ...], str], Study]:
-    """The cells of one ablation, and the study."""
+    """The variants of one ablation by their levels, and the study."""
     found = load(folder, ablations={"one": {"reference": reference, "factors": factors}})
     return found.ablations["one"].cells, found
 
@@ -41,7 +41,7 @@ def multiverse(folder: Path, *bases: str, **more: Any) -> tuple[Multiverse, Stud
 
 
 def made(found: Multiverse, base: str) -> list[str]:
-    """What is run for a base, by universe."""
+    """The variant of a base in each universe."""
     runs = [{setting.variant for setting in universe if setting.base == base} for universe in found.universes]
     assert all(len(names) == 1 for names in runs), "a base has one run in a universe"
     return [names.pop() for names in runs]
@@ -379,3 +379,10 @@ def test_a_base_that_cannot_be_built_in_a_universe_is_a_fault(tmp_path: Path) ->
         multiverse(tmp_path, "proposed", vary={"multiscale": [1, 3]})
     with pytest.raises(BadInput, match=r"with multiscale 1 there is no critic 'quarter'$"):
         multiverse(tmp_path, "proposed", vary={"leave_out": ["none", "quarter"]})
+
+
+def test_a_variant_of_an_ablation_cannot_be_expanded_again(tmp_path: Path) -> None:
+    first = {"reference": "proposed", "factors": {"multiscale": [0, 1]}}
+    second = {"reference": "proposed:multiscale=0", "factors": {"loss": ["wgan", "js"]}}
+    with pytest.raises(BadInput, match=r"ablations\.two\.reference: 'proposed:multiscale=0' is not a variant; choose"):
+        load(tmp_path, ablations={"one": first, "two": second})

@@ -1,4 +1,4 @@
-"""The study file: what it may say, and what a person reads who has written it wrongly."""
+"""The study file: what it may contain, and the messages for its mistakes."""
 
 import os
 import random
@@ -60,7 +60,7 @@ def load(folder: Path, text: str | bytes, **options):
 
 
 def faults(folder: Path, text: str | bytes, **options) -> list[str]:
-    """The faults of a file with this text, its folder left out."""
+    """The faults of a file with this text, without its folder."""
     with pytest.raises(BadInput) as raised:
         planner.make_plan(load(folder, text, **options))
     assert raised.value.exit_code == 2
@@ -134,7 +134,7 @@ BROKEN = {
     ),
     "a number for text": (
         changed("study: small", "study: 3"),
-        "runs.yaml:1:8: study: got 3; write text (in quotes, where it looks like a number)",
+        "runs.yaml:1:8: study: got 3; write text (in quotes if it looks like a number)",
     ),
     "a number out of bounds": (
         SMALL + "    width: 2\n",

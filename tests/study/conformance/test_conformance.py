@@ -1,4 +1,4 @@
-"""One conformance suite runs over each registry: what is listed is tested. And the suite itself finds what is wrong."""
+"""The conformance suite passes for every registered part, and finds the faults of broken parts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from study.parts import plugins, registries
 
 OURS = [(registry, name) for registry, parts in registries.REGISTRIES.items() for name in parts]
 NEEDING = {"files", "folder", "celeba", "imagenet", "places2"}
-"""What has options without a default, and tests of its own."""
+"""Parts that have options without a default. They have their own tests."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""A study's plugins: they join its registries while it is read and made, and their source is part of the keys."""
+"""Plugins: their parts join the registries while a study is read and run, and their source is part of the keys."""
 
 from __future__ import annotations
 
