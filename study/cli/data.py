@@ -63,14 +63,14 @@ def write_data(
     """Export a study's test images and masks as PNG, for a method that runs elsewhere."""
     from study.external.handout import hand_out
 
-    told = printer()
+    say = printer()
     with image_progress() as heard:
         name, names = hand_out(out, folder, data, heard=heard)
     what = "truth, mask (the hole is white), masked (the hole is black)"
-    told(f"wrote {len(names)} test images of {name} to {folder}: {what}")
-    told(f"repair the images in {folder / 'masked'}, save them under the same names in another folder, then run:")
+    say(f"wrote {len(names)} test images of {name} to {folder}: {what}")
+    say(f"repair the images in {folder / 'masked'}, save them under the same names in another folder, then run:")
     score = ["score", "--output", "REPAIRED", "--into", str(out), "--as", "NAME", "--seed", "0", "--data", name]
-    told(f"  {command(*score)}")
+    say(f"  {command(*score)}")
 
 
 def _prepared(
