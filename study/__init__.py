@@ -1,4 +1,4 @@
-"""The harness: takes a paper apart. ``results = study.load("out")`` gives a study's output as tidy frames."""
+"""A harness that reproduces a paper. ``results = study.load("out")`` returns a study's results as tidy frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Results", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Loads ``study.results`` when it is first asked for: the other modules do without pandas."""
+    """Imports ``study.results`` on first use, because it imports pandas."""
     if name in __all__:
         from study import results
 

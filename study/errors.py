@@ -1,4 +1,4 @@
-"""The study's own errors: each says what is wrong, where, and what to do. ``study.cli`` turns them into exit codes."""
+"""Errors for users: each says what is wrong, where, and what to do. ``study.cli`` turns them into exit codes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 
 
 class StudyError(Exception):
-    """Something that the user can mend; shown without a traceback. Exit code 1 unless a subclass says otherwise."""
+    """An error that the user can fix, shown without a traceback. Exit code 1, unless a subclass sets another."""
 
     exit_code = 1
 
 
 class BadInput(StudyError):
-    """A study file, an option or a folder that cannot be meant: every fault of it at once. Exit code 2."""
+    """A wrong study file, option or folder, with all its faults at once. Exit code 2."""
 
     exit_code = 2
 
@@ -23,13 +23,13 @@ class BadInput(StudyError):
 
 
 class Interrupted(BaseException):
-    """SIGINT or SIGTERM: not an error, and never swallowed by ``except Exception``. Exit code 130."""
+    """SIGINT or SIGTERM. Not an error, so ``except Exception`` does not catch it. Exit code 130."""
 
 
 def near(word: str, words: Iterable[str]) -> str:
-    """`` (did you mean 'wgan'?)`` where one of ``words`` is close to ``word``, else nothing."""
-    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
-    return f" (did you mean '{found[0]}'?)" if found else ""
+    """`` (did you mean 'wgan'?)`` if one of ``words`` is close to ``word``, otherwise an empty string."""
+    matches = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f" (did you mean '{matches[0]}'?)" if matches else ""
 
 
 def unknown(word: object, words: Iterable[str], what: str = "") -> str:
@@ -40,7 +40,7 @@ def unknown(word: object, words: Iterable[str], what: str = "") -> str:
 
 
 def shown(value: object) -> str:
-    """A value of a study file as a message shows it: as YAML writes it, text in quotes, 60 characters at most."""
+    """A value for a message: as YAML writes it, text in quotes, at most 60 characters."""
     if value is None:
         return "nothing"
     text = str(value).lower() if isinstance(value, bool) else repr(value)

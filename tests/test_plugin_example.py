@@ -1,4 +1,4 @@
-"""docs/plugins.md as a stranger follows it: from an empty folder to a row in the report; edited, it is made anew."""
+"""Runs docs/plugins.md: from an empty folder to a row in the report, and again after an edit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMANDS = re.findall(r"<!-- run -->\n```sh\n(.*?)```", TEXT, re.DOTALL)[0].spli
 
 
 def run(command: str, folder: Path) -> str:
-    """What a command of the page prints, run as it stands there."""
+    """Runs a command of the page and returns its output."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     words = [sys.executable if word == "python" else word for word in command.split()]
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)

@@ -1,4 +1,4 @@
-"""The command line: thin. Exit codes: 0 fine, 1 error, 2 bad input, 3 some runs failed, 130 interrupted."""
+"""The command line. Exit codes: 0 success, 1 error, 2 bad input, 3 some runs failed, 130 interrupted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from study.cli import studies, searches, outcomes, images, data  # isort: skip  
 from study.cli.app import app
 from study.errors import Interrupted, StudyError
 
-PLACES = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
-"""What the system says of a place that was not meant, or that may not be written to."""
+PATH_ERRORS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+"""Errors of the operating system that a wrong path causes."""
 
 
 def main() -> None:
-    """Runs the command line; turns our errors into a sentence and an exit code. STUDY_TRACEBACK=1 shows the rest."""
+    """Runs the command line. Errors become a message and an exit code; STUDY_TRACEBACK=1 shows the traceback."""
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except typer.Exit as stop:
@@ -32,8 +32,8 @@ def main() -> None:
     except OSError as error:
         if os.environ.get("STUDY_TRACEBACK"):
             raise
-        print(f"{error.filename}: {error.strerror}; is this the place that you mean?", file=sys.stderr)
-        sys.exit(2 if error.errno in PLACES else 1)
+        print(f"{error.filename}: {error.strerror}; check the path", file=sys.stderr)
+        sys.exit(2 if error.errno in PATH_ERRORS else 1)
     except Exception as error:
         if os.environ.get("STUDY_TRACEBACK"):
             raise
@@ -41,19 +41,18 @@ def main() -> None:
         if show is not None:  # click's own: a wrong option
             show()
             sys.exit(getattr(error, "exit_code", 2))
-        sys.exit(_unforeseen(error))
+        sys.exit(_unexpected(error))
 
 
-def _unforeseen(error: Exception) -> int:
-    """Tells an error that is not ours, where a plugin raised it with its line; gives the exit code."""
+def _unexpected(error: Exception) -> int:
+    """Prints an unexpected error, with its line if a plugin raised it. Returns the exit code."""
     from study.parts import plugins
 
     text = f"{type(error).__name__}: {error}"
     if place := plugins.place_of(error):
-        print(f"{place}: {text}\n(STUDY_TRACEBACK=1 shows the way there)", file=sys.stderr)
+        print(f"{place}: {text}\n(set STUDY_TRACEBACK=1 for the traceback)", file=sys.stderr)
         return 2
-    print(f"error: {text}\n(STUDY_TRACEBACK=1 shows where)", file=sys.stderr)
+    print(f"error: {text}\n(set STUDY_TRACEBACK=1 for the traceback)", file=sys.stderr)
     for plugin in plugins.used():
-        told = "tells whether its parts are as they have to be"
-        print(f"{plugin.file} takes part: python -m study check {plugin.file} {told}", file=sys.stderr)
+        print(f"to check the plugin {plugin.file}: python -m study check {plugin.file}", file=sys.stderr)
     return 1

@@ -1,4 +1,4 @@
-"""Data sets: pack, show, write."""
+"""The commands for data sets: ``data pack``, ``data show``, ``data write``."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from rich.console import Console
 
 from study.cli.app import data_app
 from study.cli.options import AsJson, File, Out, Profile, Settings, store_of
-from study.cli.terminal import command, hearing, heed_sigterm, teller
+from study.cli.terminal import command, heed_sigterm, image_progress, printer
 from study.errors import Interrupted
 
 if TYPE_CHECKING:
     from study.config import Study
 
-DataName = Annotated[str, typer.Argument(help="a data set of the study", metavar="NAME")]
+DataName = Annotated[str, typer.Argument(help="Name of a data set in the study.", metavar="NAME")]
 
 
 @data_app.command("pack")
 def pack_data(
     file: File, name: DataName, out: Out = Path("out"), profile: Profile = None, settings: Settings = None
 ) -> None:
-    """Read a data set's images once, into the form that training reads; `run` does it by itself."""
+    """Pack a data set's images into the format that training reads. `run` does this when needed."""
     folder = _prepared(file, name, out, profile, settings, Console())[1]
-    Console().print(f"packed: {folder}", highlight=False, soft_wrap=True)
+    printer()(f"packed: {folder}")
 
 
 @data_app.command("show")
@@ -39,7 +39,7 @@ def show_data(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a data set: counts, sizes, what was left out and why, duplicates between its parts, and a contact sheet."""
+    """Show a data set: counts, sizes, skipped images, duplicates between its parts, and a contact sheet."""
     from study.data import show
 
     study, folder = _prepared(file, name, out, profile, settings, Console(stderr=as_json))
@@ -56,27 +56,27 @@ def show_data(
 
 @data_app.command("write")
 def write_data(
-    out: Annotated[Path, typer.Argument(help="the output folder of a study", metavar="OUT")],
-    folder: Annotated[Path, typer.Argument(help="the folder to write, which is not there yet", metavar="DIR")],
-    data: Annotated[str | None, typer.Option("--data", help="a data set of the study, where it has several")] = None,
+    out: Annotated[Path, typer.Argument(help="Output folder of a study.", metavar="OUT")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write. It must not exist yet.", metavar="DIR")],
+    data: Annotated[str | None, typer.Option("--data", help="Data set, if the study has several.")] = None,
 ) -> None:
-    """Write a study's test images with their holes as PNG, for a method that cannot be run here."""
+    """Export a study's test images and masks as PNG, for a method that runs elsewhere."""
     from study.external.handout import hand_out
 
-    told = teller()
-    with hearing() as heard:
+    say = printer()
+    with image_progress() as heard:
         name, names = hand_out(out, folder, data, heard=heard)
-    what = "truth, mask (white is the hole), masked (black there)"
-    told(f"written: {len(names)} test images of {name} in {folder}: {what}")
-    told(f"repair {folder / 'masked'} by {folder / 'mask'}, under the same names, in a folder of their own; then:")
+    what = "truth, mask (the hole is white), masked (the hole is black)"
+    say(f"wrote {len(names)} test images of {name} to {folder}: {what}")
+    say(f"repair the images in {folder / 'masked'}, save them under the same names in another folder, then run:")
     score = ["score", "--output", "REPAIRED", "--into", str(out), "--as", "NAME", "--seed", "0", "--data", name]
-    told(f"  {command(*score)}")
+    say(f"  {command(*score)}")
 
 
 def _prepared(
     file: Path, name: str, out: Path, profile: str | None, settings: list[str] | None, console: Console
 ) -> tuple[Study, Path]:
-    """A study, and the folder of the packed images of one of its data sets."""
+    """A study, and the folder of one of its data sets, packed if it was not yet."""
     from study import config
     from study.running.pack import pack
 
@@ -85,5 +85,5 @@ def _prepared(
     try:
         return study, pack(study, name, store_of(out), console)
     except (KeyboardInterrupt, Interrupted):
-        console.print(f"interrupted; nothing is lost. Go on with:  {command()}", highlight=False, soft_wrap=True)
+        printer(console)(f"interrupted; nothing is lost. Go on with:  {command()}")
         raise typer.Exit(130) from None

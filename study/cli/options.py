@@ -1,4 +1,4 @@
-"""The options that several commands have, and what they mean."""
+"""Options that several commands share, and how they are parsed."""
 
 from __future__ import annotations
 
@@ -14,25 +14,29 @@ if TYPE_CHECKING:
     from study.running.executors import Executor
     from study.store import Store
 
-MOST_SEEDS = 1000
+MAX_SEEDS = 1000
 
-File = Annotated[Path, typer.Argument(help="the study file, such as runs.yaml", metavar="STUDY")]
-Out = Annotated[Path, typer.Option("--out", help="the folder for all that is made")]
-Profile = Annotated[str | None, typer.Option("--profile", help="a profile of the study file, such as paper")]
-Only = Annotated[list[str] | None, typer.Option("--only", help="variants to run, by name or pattern; may be repeated")]
-Seeds = Annotated[str | None, typer.Option("--seeds", help="seeds instead of the file's: 0,1,2 or 0-9")]
+File = Annotated[Path, typer.Argument(help="Study file, such as runs.yaml.", metavar="STUDY")]
+Out = Annotated[Path, typer.Option("--out", help="Output folder.")]
+Profile = Annotated[str | None, typer.Option("--profile", help="Profile of the study file, such as paper.")]
+Only = Annotated[list[str] | None, typer.Option("--only", help="Variants to run: names or patterns. Repeatable.")]
+Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, instead of the study file's: 0,1,2 or 0-9.")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="path.to.key=value, laid over the file; may be repeated")
+    list[str] | None, typer.Option("--set", help="Override a key of the study file: path.to.key=value. Repeatable.")
 ]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda where there is one")]
-Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="worker processes; default: one a core, or one a GPU")]
-ExecutorName = Annotated[str, typer.Option("--executor", help="where to run: local, in processes on this machine")]
-NoShare = Annotated[bool, typer.Option("--no-share", help="make every run's stages for itself: the same bytes, later")]
-AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda if available.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Worker processes. Default: one per CPU core, or per GPU.")
+]
+ExecutorName = Annotated[str, typer.Option("--executor", help="Where to run: local, processes on this machine.")]
+NoShare = Annotated[
+    bool, typer.Option("--no-share", help="Train shared stages separately for each run. Slower; same results.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def variants_of(only: list[str] | None) -> list[str]:
-    """``--only a,b --only c``; a variant's own commas (multiscale=0,loss=js) are kept."""
+    """The names in ``--only a,b --only c``. Commas within a variant's name (multiscale=0,loss=js) are kept."""
     names: list[str] = []
     for text in only or []:
         for part in text.split(","):
@@ -44,6 +48,7 @@ def variants_of(only: list[str] | None) -> list[str]:
 
 
 def seeds_of(text: str | None) -> list[int] | None:
+    """The seeds in ``--seeds 0,1,2`` or ``0-9``, each once."""
     if text is None:
         return None
     seeds: list[int] = []
@@ -52,26 +57,27 @@ def seeds_of(text: str | None) -> list[int] | None:
         if not all(word.isdecimal() and len(word) <= 10 for word in (first, *([last] if dash else []))):
             raise BadInput(f"--seeds {text}: write seeds as 0,1,2 or 0-9")
         numbers = range(int(first), int(last or first) + 1)
-        if not numbers or numbers[-1] >= 2**31 or len(numbers) > MOST_SEEDS:
+        if not numbers or numbers[-1] >= 2**31 or len(numbers) > MAX_SEEDS:
             raise BadInput(
-                f"--seeds {text}: {part.strip()} is no range of seeds: from low to high, below 2147483648, "
-                f"{MOST_SEEDS} at most"
+                f"--seeds {text}: {part.strip()} is not a range of seeds; write low-high, below 2147483648, "
+                f"at most {MAX_SEEDS} seeds"
             )
         seeds += numbers
     return list(dict.fromkeys(seeds))
 
 
-def device_of(asked: str) -> str:
+def device_of(option: str) -> str:
+    """``cpu`` or ``cuda``, from ``--device``."""
     import torch
 
-    there = torch.cuda.is_available()
-    if asked == "auto":
-        return "cuda" if there else "cpu"
-    if asked not in ("cpu", "cuda"):
-        raise BadInput(f"--device {asked}: choose cpu, cuda or auto")
-    if asked == "cuda" and not there:
+    available = torch.cuda.is_available()
+    if option == "auto":
+        return "cuda" if available else "cpu"
+    if option not in ("cpu", "cuda"):
+        raise BadInput(f"--device {option}: choose cpu, cuda or auto")
+    if option == "cuda" and not available:
         raise BadInput("--device cuda: torch finds no CUDA device here; choose cpu, or install a CUDA build of torch")
-    return asked
+    return option
 
 
 def executor_of(name: str, out: Path, *, jobs: int | None, device: str) -> Executor:
@@ -83,6 +89,7 @@ def executor_of(name: str, out: Path, *, jobs: int | None, device: str) -> Execu
 
 
 def jobs_of(kind: str) -> int:
+    """The default number of workers: GPUs or CPU cores that this process may use."""
     if kind == "cuda":
         import torch
 
@@ -91,6 +98,7 @@ def jobs_of(kind: str) -> int:
 
 
 def store_of(out: Path) -> Store:
+    """The store in an output folder. Raises BadInput if it is a file."""
     from study.store import Store
 
     if out.exists() and not out.is_dir():

@@ -1,4 +1,4 @@
-"""Studies: run, plan, report, describe; and check, of the plugins that one names."""
+"""The commands for studies and plugins: ``run``, ``plan``, ``report``, ``describe``, ``check``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +34,7 @@ from study.cli.options import (
     store_of,
     variants_of,
 )
-from study.cli.terminal import command, heed_sigterm, looking
+from study.cli.terminal import command, heed_sigterm, printer, reading_data
 from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from study.plan.graph import Plan
     from study.store import Store
 
-LEFT_OUT_SHOWN = 10
+SKIPPED_SHOWN = 10
 
 
 @app.command()
@@ -57,7 +58,7 @@ def run(
     executor_name: ExecutorName = "local",
     no_share: NoShare = False,
 ) -> None:
-    """Make every stage of a study that is not there yet, evaluate, and write the report."""
+    """Run a study: train what is missing, evaluate, and write the report."""
     from study.running import driver
     from study.running.locks import output_lock
     from study.running.progress import Display
@@ -65,22 +66,19 @@ def run(
 
     heed_sigterm()
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
-    console = Console()
-    store = store_of(out)
+    console, store, started = Console(), store_of(out), time.monotonic()
+    say = printer(console)
     executor = executor_of(executor_name, out, jobs=jobs, device=kind)
-    started = time.monotonic()
     with output_lock(out):
         for damage in driver.check(plan, store):
-            console.print(f"[yellow]damaged[/] {damage}; it is set aside in {out / 'damaged'} and made again")
+            say(f"damaged: {damage}; it is set aside in {out / 'damaged'} and made again")
         settle_all(out)
         plan.study["command"] = command()
         saved = plan.save(out)
         waiting = driver.tasks(plan, store, saved)
         known = len(plan.stages) - len({key for task in waiting for key in task.keys})
-        text = f"{len(plan.runs)} runs, {len(plan.stages)} stages, {known} of them there already"
-        console.print(
-            f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}", highlight=False, soft_wrap=True
-        )
+        text = f"{len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done"
+        say(f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}")
         if waiting:
             with Display(plan, store, waiting, console) as display, executor:
                 summary = driver.drive(
@@ -89,13 +87,11 @@ def run(
         else:
             summary = driver.Summary()
         if summary.interrupted:
-            console.print(
-                f"interrupted; nothing is lost. Go on with:  {plan.study['command']}", highlight=False, soft_wrap=True
-            )
+            say(f"interrupted; nothing is lost. Go on with:  {plan.study['command']}")
             raise typer.Exit(130)
         page = _report(out)
-    _summarise(console, plan, store, summary.failed, time.monotonic() - started)
-    console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    _summarise(say, plan, store, summary.failed, time.monotonic() - started)
+    say(f"report: {page}")
     if summary.failed:
         raise typer.Exit(3)
 
@@ -112,10 +108,10 @@ def show_plan(
     no_share: NoShare = False,
     as_json: AsJson = False,
     measure: Annotated[
-        bool, typer.Option("--measure", help="run a few steps of each distinct stage here: time, memory, disk")
+        bool, typer.Option("--measure", help="Run a few steps of each stage to estimate time, memory and disk.")
     ] = False,
 ) -> None:
-    """Show what would be made: runs, stages, which are shared, which exist, and the work. Trains nothing."""
+    """Show what a study would train: runs, stages, what is shared or done, and the cost. Trains nothing."""
     from study.plan import overview
     from study.running import measure as measuring
 
@@ -129,26 +125,26 @@ def show_plan(
 
 
 @app.command()
-def report(out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out")) -> None:
-    """Write the report again from what is stored."""
-    Console().print(f"report: {_report(out)}", highlight=False, soft_wrap=True)
+def report(out: Annotated[Path, typer.Argument(help="Output folder.")] = Path("out")) -> None:
+    """Rebuild the report from the stored results."""
+    printer()(f"report: {_report(out)}")
 
 
 @app.command("describe")
 def show_variant(
-    variant: Annotated[str, typer.Argument(help="a variant of the study, such as proposed", metavar="VARIANT")],
-    file: Annotated[Path, typer.Option("--study", help="the study file")] = Path("runs.yaml"),
+    variant: Annotated[str, typer.Argument(help="Variant of the study, such as proposed.", metavar="VARIANT")],
+    file: Annotated[Path, typer.Option("--study", help="Study file.")] = Path("runs.yaml"),
     profile: Profile = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a method as it is built: its networks' layers, what they see and cost, beside the paper's own tables."""
+    """Show a method's networks: layers, receptive fields and cost, next to the paper's tables."""
     from study import config
     from study.inspection import describe
 
     study = config.load(file, profile=profile, settings=settings or ())
     if variant not in study.variants:
-        raise BadInput(unknown(variant, study.variants, "no variant of this study"))
+        raise BadInput(unknown(variant, study.variants, "not a variant of this study"))
     described = describe.describe(study.variants[variant].options, study.image_size)
     if as_json:
         print(json.dumps({"variant": variant, **described}, indent=1))
@@ -158,10 +154,10 @@ def show_variant(
 
 @app.command("check")
 def check_plugin(
-    file: Annotated[Path, typer.Argument(help="a plugin, such as my_method.py", metavar="PLUGIN")],
+    file: Annotated[Path, typer.Argument(help="Plugin, such as my_method.py.", metavar="PLUGIN")],
     as_json: AsJson = False,
 ) -> None:
-    """Run the conformance suite over a plugin's parts, and explain what fails."""
+    """Check that a plugin's parts conform, and explain what fails."""
     from dataclasses import asdict
 
     from study import conformance
@@ -178,8 +174,8 @@ def check_plugin(
         console = Console(width=None if sys.stdout.isatty() else 120)
         console.print(table)
         counts = Counter(found.outcome for found in findings)
-        told = f"{counts['fine']} fine, {counts['fault']} faults, {counts['not checked']} not checked"
-        console.print(f"{file}: {len(findings)} checks: {told}", highlight=False, markup=False, soft_wrap=True)
+        total = f"{counts['fine']} fine, {counts['fault']} faults, {counts['not checked']} not checked"
+        printer(console)(f"{file}: {len(findings)} checks: {total}")
     outcomes = {found.outcome for found in findings}
     if "fault" in outcomes or "fine" not in outcomes:
         raise typer.Exit(2)
@@ -194,44 +190,46 @@ def _planned(
     device: str,
     no_share: bool,
 ) -> tuple[Study, Plan, str]:
+    """The study of a file and options, its plan, and the kind of device."""
     from study import config
     from study.plan import planner
 
     study = config.load(file, profile=profile, settings=settings or (), only=variants_of(only), seeds=seeds_of(seeds))
     kind = device_of(device)
-    with looking():
+    with reading_data():
         return study, planner.make_plan(study, device=kind, share=not no_share), kind
 
 
 def _report(out: Path) -> Path:
-    """Renders what an output folder holds; gives the page's file."""
+    """Renders the report of an output folder. Returns the file of its page."""
     from reports.render import render
     from study.results.frames import load
 
     return render(load(out), out / "report")
 
 
-def _summarise(console: Console, plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:
+def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:
+    """Prints runs that diverged or failed, skipped images, warnings and totals."""
     from study.store import RunState, read_json
 
     states = {run.name: RunState.of(store.out, run.name).read() for run in plan.runs}
     diverged = {name: state["why"] for name, state in states.items() if state.get("status") == "diverged"}
     for name, why in diverged.items():
-        console.print(f"diverged: {name}: {why}", highlight=False, soft_wrap=True)
+        say(f"diverged: {name}: {why}")
     for name, why in failed.items():
-        console.print(f"[red]failed[/]: {name}: {why} (see {store.out / 'failures'})", highlight=False, soft_wrap=True)
+        say(f"failed: {name}: {why} (see {store.out / 'failures'})")
     for name, entry in plan.study["data"].items():
         file = store.folder(entry["stage"]) / "data.json"
         left_out = (read_json(file) or {}).get("left_out", [])
-        for one in left_out[:LEFT_OUT_SHOWN]:
-            console.print(f"left out of {name}: {one['name']}: {one['why']}", highlight=False, soft_wrap=True)
-        if len(left_out) > LEFT_OUT_SHOWN:
-            console.print(f"{len(left_out)} images in all are left out of {name}; {file} names them", highlight=False)
+        for one in left_out[:SKIPPED_SHOWN]:
+            say(f"skipped in {name}: {one['name']}: {one['why']}")
+        if len(left_out) > SKIPPED_SHOWN:
+            say(f"{len(left_out)} images of {name} are skipped in total, listed in {file}")
     warnings = Counter(
         warning.partition(" (")[0] for key in plan.stages for warning in store.outcome(key).get("warnings", [])
     )
     for warning, count in warnings.items():
-        console.print(f"warning, in {count} stages: {warning}", highlight=False, soft_wrap=True)
+        say(f"warning, in {count} stages: {warning}")
     fine = sum(state.get("status") == "completed" for state in states.values())
     text = f"{fine} of {len(plan.runs)} runs completed, {len(diverged)} diverged, {len(failed)} failed"
-    console.print(f"{text}, in {seconds:.0f} s", highlight=False)
+    say(f"{text}, in {seconds:.0f} s")

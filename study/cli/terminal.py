@@ -1,4 +1,4 @@
-"""What commands have in common when they speak: sentences, progress, the command to paste; and a request to stop."""
+"""Terminal output that commands share: messages, progress, commands to paste; and SIGTERM."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,42 +18,41 @@ from rich.status import Status
 from study.errors import Interrupted
 
 
-def teller() -> Callable[[str], None]:
-    """What prints a sentence as it is."""
-    console = Console()
-    return lambda text: console.print(text, highlight=False, soft_wrap=True, markup=False)
+def printer(console: Console | None = None) -> Callable[[str], None]:
+    """A function that prints a message as it is: no markup, no line breaks added."""
+    return partial((console or Console()).print, highlight=False, soft_wrap=True, markup=False)
 
 
 @contextmanager
-def hearing() -> Iterator[Callable[[str, int, int], None]]:
-    """Shows on a terminal how many images are read, as long as that takes."""
+def image_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Shows progress bars on a terminal. Yields a function of a label, the images read, and their total."""
     from rich.progress import Progress, TaskID
 
     with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
         rows: dict[str, TaskID] = {}
 
-        def heard(what: str, done: int, of: int) -> None:
-            if what not in rows:
-                rows[what] = progress.add_task(what, total=of)
-            progress.update(rows[what], completed=done)
+        def show(label: str, done: int, total: int) -> None:
+            if label not in rows:
+                rows[label] = progress.add_task(label, total=total)
+            progress.update(rows[label], completed=done)
 
-        yield heard
+        yield show
 
 
-def looking() -> Status:
-    """Says on a terminal why planning takes its time, where it does."""
-    return Console(stderr=True).status("looking at the data; the first time each image is read")
+def reading_data() -> Status:
+    """A status on a terminal while planning reads the data."""
+    return Console(stderr=True).status("reading the data; the first time this reads every image")
 
 
 def command(*arguments: str) -> str:
-    """A command of ours as it can be pasted here; without arguments the one that is running."""
+    """A ``study`` command to paste into this shell; without arguments, the one that is running."""
     here = Path(sys.executable)
     python = str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else "python"
     return f"{python} -m study {shlex.join(arguments or sys.argv[1:])}"
 
 
 def heed_sigterm() -> None:
-    """Lets SIGTERM interrupt as Ctrl-C does."""
+    """Makes SIGTERM interrupt like Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
 
 

@@ -1,4 +1,4 @@
-"""The study file: read with its places, checked, and turned into a ``Study``."""
+"""The study file: read, checked, and turned into a ``Study``."""
 
 from study.config.schema import Study
 from study.config.study_file import load

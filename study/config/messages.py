@@ -1,4 +1,4 @@
-"""Pydantic's errors in our words."""
+"""Pydantic's errors as sentences for the author of a study file."""
 
 from __future__ import annotations
 
@@ -7,79 +7,70 @@ from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
+from pydantic_core import ErrorDetails
 
 from study.errors import shown, unknown
 
+MAPPING = "a mapping, such as {{key: value}}"
+WANTED = {
+    "bool_type": "true or false",
+    "dict_type": MAPPING,
+    "finite_number": "a finite number",
+    "float_type": "a number",
+    "greater_than": "a value above {gt:g}",
+    "greater_than_equal": "{ge:g} or more",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "less_than": "a value below {lt:.10g}",
+    "less_than_equal": "{le:g} or less",
+    "list_type": "a list, such as [0, 1]",
+    "model_attributes_type": MAPPING,
+    "model_type": MAPPING,
+    "string_type": "text (in quotes if it looks like a number)",
+    "too_long": "a list of at most {max_length}",
+    "too_short": "a list of {min_length} or more",
+    "union_tag_invalid": MAPPING,
+    "union_tag_not_found": MAPPING,
+}
+"""What to write instead, by pydantic's type of error; filled in with the error's context."""
 
-def said(fault: dict[str, Any], kind: type[BaseModel] | None) -> str:
-    """One pydantic error in our words; ``kind``: the options that were read."""
-    location, context = fault["loc"], fault.get("ctx", {})
+
+def explain(fault: ErrorDetails, kind: Any) -> str:
+    """One of pydantic's errors as a sentence. ``kind`` is the type that was validated."""
+    location, value, context = fault["loc"], fault["input"], fault.get("ctx", {})
     match fault["type"]:
         case "extra_forbidden":
-            return unknown(location[-1], fields(model_at(kind, location[:-1])), "an unknown key")
+            return unknown(location[-1], fields(next(iter(models_at(kind, location[:-1])), None)), "an unknown key")
         case "missing":
             return f"'{location[-1]}' is missing"
-        case "int_type" | "int_from_float":
-            wanted = "a whole number"
-        case "float_type":
-            wanted = "a number"
-        case "bool_type":
-            wanted = "true or false"
-        case "string_type":
-            wanted = "text (in quotes, where it looks like a number)"
-        case "list_type":
-            wanted = "a list, such as [0, 1]"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            wanted = "a mapping, such as {key: value}"
-        case "finite_number":
-            wanted = "a finite number"
-        case "greater_than":
-            wanted = f"a value above {context['gt']:g}"
-        case "greater_than_equal":
-            wanted = f"{context['ge']:g} or more"
-        case "less_than":
-            wanted = f"a value below {context['lt']:.10g}"
-        case "less_than_equal":
-            wanted = f"{context['le']:g} or less"
-        case "too_short":
-            wanted = f"a list of {context['min_length']} or more"
-        case "too_long":
-            wanted = f"a list of {context['max_length']} or less"
-        case "union_tag_invalid" | "union_tag_not_found" if isinstance(fault["input"], dict):
+        case "union_tag_invalid" | "union_tag_not_found" if isinstance(value, dict):
             kinds = {name for member in models_at(kind, location) for name in _kinds_of(member)}
-            tag = fault["input"].get("kind")
+            tag = value.get("kind")
             return unknown(tag or "kind", kinds, "" if tag else "missing")
-        case "union_tag_invalid" | "union_tag_not_found":
-            wanted = "a mapping, such as {key: value}"
         case "literal_error":
-            return unknown(fault["input"], re.findall(r"'([^']*)'", context["expected"]))
+            return unknown(value, re.findall(r"'([^']*)'", context["expected"]))
         case "value_error":
             return str(context["error"])
-        case _:
-            return f"got {shown(fault['input'])}; {fault['msg'][0].lower()}{fault['msg'][1:]}"
-    return f"got {shown(fault['input'])}; write {wanted}"
+        case error if error in WANTED:
+            return f"got {shown(value)}; write {WANTED[error].format(**context)}"
+    return f"got {shown(value)}; {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
 
-def model_at(kind: type[BaseModel] | None, location: Sequence[str | int]) -> type[BaseModel] | None:
-    """The options at a path of pydantic's below those of ``kind``."""
-    return next(iter(models_at(kind, location)), None)
-
-
-def models_at(kind: type[BaseModel] | None, location: Sequence[str | int]) -> list[type[BaseModel]]:
-    """The same with all members of a union, until the path names one by its own kind."""
-    found = [kind] if kind else []
+def models_at(kind: Any, location: Sequence[str | int]) -> list[type[BaseModel]]:
+    """The classes of options at a pydantic location below ``kind``: all members of a union, unless it names one."""
+    models = list(_models_in(kind))
     for part in location:
-        if len(found) > 1:
-            found = [member for member in found if _kind_of(member) == part] or found
-        elif found and isinstance(part, str):
-            for name, info in found[0].model_fields.items():
+        if len(models) > 1:
+            models = [model for model in models if _kind_of(model) == part] or models
+        elif models and isinstance(part, str):
+            for name, info in models[0].model_fields.items():
                 if part in (name, info.alias):
-                    found = list(_models_in(info.annotation)) or found
-    return found
+                    models = list(_models_in(info.annotation)) or models
+    return models
 
 
 def _kinds_of(model: type[BaseModel]) -> list[str]:
-    """The kinds that a member of a union stands for: its own, or all that a registry holds which may grow."""
+    """The kinds that a member of a union accepts: its own, or every name in its registry."""
     return list(getattr(model, "registry", None) or [str(_kind_of(model))])
 
 

@@ -1,8 +1,8 @@
-"""A YAML file as nodes that remember where they stand, so that every later fault can point at its place."""
+"""A YAML file as nodes. Each knows its line and column, so that every later error can point there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,15 @@ from study.errors import BadInput, shown, unknown
 
 YAML_TAG = "tag:yaml.org,2002:"
 PLAIN_TAGS = {YAML_TAG + name for name in ("str", "int", "float", "bool", "null")}
-DEEPEST = 30
-MOST = 20_000
-"""Values in a file, aliases followed; and levels of nesting. Beyond is no study, but a mistake or an attack."""
+MAX_DEPTH = 30
+MAX_VALUES = 20_000
+"""Limits for a file, with its aliases expanded. A larger one is a mistake or an attack."""
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; a study file has fewer"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands: ``runs.yaml:41:13: variants.no_local.loss``, or in an option of the command line."""
+    """Where a value is: ``runs.yaml:41:13: variants.no_local.loss``. ``line`` is 0 for a command-line option."""
 
     source: str
     line: int
@@ -42,9 +43,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Node:
-    """A value with its place. ``value`` is a scalar, a list of nodes, or a dictionary of nodes.
+    """A value with its place.
 
-    ``key``: where the key stands that names it, if one does.
+    ``value`` is a scalar, a list of nodes, or a dictionary of nodes. ``key`` is the place of the key that names the
+    value, if it has one.
     """
 
     value: Any
@@ -57,20 +59,34 @@ class Node:
 
     @property
     def text(self) -> str:
-        """The value where it is text; else what no name is."""
+        """The value if it is text, else an empty string."""
         return self.value if isinstance(self.value, str) else ""
 
+    @property
+    def name_place(self) -> Place:
+        """The place of the key, or of the value if it has no key."""
+        return self.key or self.place
+
     def get(self, key: str) -> Node | None:
-        """The entry ``key`` of a mapping, if there."""
+        """The entry ``key``; None if there is none or this is not a mapping."""
         return self.value.get(key) if self.is_mapping else None
 
     def items(self) -> Iterator[tuple[str, Node]]:
-        """The entries of a mapping; nothing for anything else."""
+        """The entries of a mapping; none for anything else."""
         yield from self.value.items() if self.is_mapping else ()
 
+    def listed(self) -> list[Node]:
+        """The entries of a list; a single value counts as a list of one."""
+        return self.value if isinstance(self.value, list) else [self]
+
     def without(self, *keys: str) -> Node:
-        """The mapping less some keys."""
+        """The mapping without some keys."""
         return replace(self, value={key: node for key, node in self.items() if key not in keys})
+
+    def only(self, keys: Iterable[str]) -> Node:
+        """The mapping with these keys alone."""
+        known = set(keys)
+        return replace(self, value={key: node for key, node in self.items() if key in known})
 
     def plain(self) -> Any:
         """The value without places."""
@@ -80,7 +96,7 @@ class Node:
             return [node.plain() for node in self.value]
         return self.value
 
-    def at(self, path: tuple[str | int, ...]) -> Node:
+    def at(self, path: Sequence[str | int]) -> Node:
         """The node at a path, or the deepest one on the way to it."""
         node = self
         for part in path:
@@ -88,36 +104,55 @@ class Node:
             node = entries.get(part, node)
         return node
 
-    def over(self, base: Node) -> Node:
-        """This node laid over another: mappings are joined key by key, anything else replaces.
+    def put(self, path: Sequence[str], node: Node) -> Node:
+        """The mapping with ``node`` at a path, in place of what is there. ``null`` removes a mapping or a list."""
+        if not path:
+            return node
+        first, *rest = path
+        base = self if self.is_mapping else Node({}, replace(node.place, path=node.place.path[: -len(path)]))
+        if not rest and _removes(node, base.get(first)):
+            return base.without(first)
+        entry = base.get(first) or Node(None, node.place)
+        return replace(base, value={**base.value, first: entry.put(rest, node)})
 
-        A mapping that names another ``kind`` than the base's is another thing and replaces it whole; ``null`` takes a
-        mapping or a list out.
+    def nested(self, path: Sequence[str]) -> Node:
+        """A mapping that holds this node alone, at a path."""
+        node = self
+        for part in reversed(path):
+            node = Node({part: node}, self.place)
+        return node
+
+    def over(self, base: Node) -> Node:
+        """This node merged over another: mappings are merged key by key, anything else replaces the base.
+
+        A mapping with another ``kind`` than the base's replaces it as a whole. ``null`` removes a mapping or a list.
         """
         kind, other = self.get("kind"), base.get("kind")
-        if kind and other and kind.value != other.value:
-            return self
-        return self.extending(base)
+        return self if kind and other and kind.value != other.value else self.extending(base)
 
     def extending(self, base: Node) -> Node:
-        """The same, for an entry that says itself that it extends the other, whatever its ``kind``."""
+        """The same for an entry that names the other under ``extends``: the two are merged whatever their ``kind``."""
         if not (self.is_mapping and base.is_mapping):
             return self
-        joined = dict(base.value)
+        merged = dict(base.value)
         for key, node in self.items():
-            if _takes_out(node, joined.get(key)):
-                del joined[key]
+            if _removes(node, merged.get(key)):
+                del merged[key]
             else:
-                joined[key] = node.over(joined[key]) if key in joined else node
-        return replace(self, value=joined)
+                merged[key] = node.over(merged[key]) if key in merged else node
+        return replace(self, value=merged)
 
 
-def _takes_out(node: Node, base: Node | None) -> bool:
+def _removes(node: Node, base: Node | None) -> bool:
     return node.value is None and base is not None and isinstance(base.value, dict | list)
 
 
 def read(file: Path, faults: list[str]) -> Node:
-    """Reads a YAML file; duplicate keys and odd values are added to ``faults``. Raises BadInput where it is no YAML."""
+    """Reads a YAML file. Adds duplicate keys and values that are not plain to ``faults``.
+
+    Raises:
+        BadInput: The file cannot be read or is not YAML.
+    """
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -127,7 +162,7 @@ def read(file: Path, faults: list[str]) -> Node:
 
 
 def parse(text: str, source: str, faults: list[str], path: tuple[str, ...] = (), lines: bool = True) -> Node:
-    """YAML text as a node. ``lines`` false: the places name the source alone, as for ``--set``."""
+    """Parses YAML text. With ``lines=False`` places give the source alone, as for ``--set``."""
     yaml = YAML(typ="safe", pure=True)
     try:
         root = yaml.compose(text)
@@ -139,16 +174,19 @@ def parse(text: str, source: str, faults: list[str], path: tuple[str, ...] = (),
     except YAMLError as error:
         raise BadInput(f"{source}: this is not YAML: {' '.join(str(error).split())}") from error
     except RecursionError:
-        raise BadInput(f"{source}: nested deeper than {DEEPEST} levels; a study file is not") from None
+        raise BadInput(f"{source}: {TOO_DEEP}") from None
     if root is None:
         return Node(None, Place(source, 1 if lines else 0, 1, path))
-    return _Reader(yaml, source, lines, faults).node(root, path, 0)
+    return _Parser(yaml, source, lines, faults).node(root, path, 0)
 
 
-class _Reader:
+class _Parser:
+    """Turns ruamel's nodes into ours. Collects faults; a node with a fault gets the value None."""
+
     def __init__(self, yaml: YAML, source: str, lines: bool, faults: list[str]) -> None:
         self.yaml, self.source, self.lines, self.faults = yaml, source, lines, faults
-        self.count, self.open = 0, set[int]()
+        self.count = 0
+        self.open = set[int]()  # the collections around the current node: an alias to one of them has no end
 
     def place(self, node: YamlNode, path: tuple[str, ...]) -> Place:
         mark = node.start_mark
@@ -158,12 +196,12 @@ class _Reader:
         place = self.place(node, path)
         self.count += 1
         if id(node) in self.open:
-            raise BadInput(place.fault("this alias stands inside its own anchor; write the value itself"))
+            raise BadInput(place.fault("this alias refers to itself; write the value instead"))
         short = replace(place, path=path[:3])
-        if depth > DEEPEST:
-            raise BadInput(short.fault(f"nested deeper than {DEEPEST} levels; a study file is not"))
-        if self.count > MOST:
-            raise BadInput(short.fault(f"more than {MOST} values, aliases followed; a study file has fewer"))
+        if depth > MAX_DEPTH:
+            raise BadInput(short.fault(TOO_DEEP))
+        if self.count > MAX_VALUES:
+            raise BadInput(short.fault(f"more than {MAX_VALUES} values with aliases expanded; a study file has fewer"))
         tag = str(node.tag)
         if isinstance(node, ScalarNode):
             return Node(self.scalar(node, tag, place), place)
@@ -181,7 +219,6 @@ class _Reader:
         return Node(value, place)
 
     def scalar(self, node: ScalarNode, tag: str, place: Place) -> Any:
-        """The value of a scalar; None where it is no plain one (the fault is noted)."""
         if tag not in PLAIN_TAGS:
             self.faults.append(place.fault(_tagged(tag, node.value)))
             return None
@@ -192,71 +229,60 @@ class _Reader:
             return None
 
     def mapping(self, node: MappingNode, path: tuple[str, ...], depth: int) -> dict[str, Node]:
-        found: dict[str, Node] = {}
-        first: dict[str, int] = {}
+        entries: dict[str, Node] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
             place = self.place(key_node, (*path, key))
             if not isinstance(key_node, ScalarNode) or key == "<<":
-                self.faults.append(place.fault("a key is a plain word; write 'extends: NAME' to build on another"))
-            elif key in found:
-                line = f", first in line {first[key]}" if self.lines else ""
-                self.faults.append(place.fault(f"the key {shown(key)} stands twice{line}; keep one"))
+                self.faults.append(
+                    place.fault("a key is a plain word; write 'extends: NAME' to build on another entry")
+                )
+            elif key in entries:
+                line = f", first on line {entries[key].name_place.line}" if self.lines else ""
+                self.faults.append(place.fault(f"the key {shown(key)} appears twice{line}; keep one"))
             else:
                 value = self.node(value_node, (*path, key), depth + 1)
                 empty = not value_node.value and str(value_node.tag) == YAML_TAG + "null"
-                found[key] = replace(value, key=place, place=place if empty else value.place)
-                first[key] = place.line
-        return found
+                entries[key] = replace(value, key=place, place=place if empty else value.place)
+        return entries
 
 
 def _tagged(tag: str, value: str = "") -> str:
     if tag == YAML_TAG + "timestamp":
-        return f"'{value}' is a date to YAML; write it in quotes"
+        return f"YAML reads '{value}' as a date; write it in quotes"
     short = "!!" + tag.removeprefix(YAML_TAG) if tag.startswith(YAML_TAG) else tag
     return f"the tag {short} is not allowed; write plain values only"
 
 
 def assign(root: Node, setting: str, faults: list[str]) -> Node:
-    """Lays ``path.to.key=value`` (the value is YAML) over a tree: what ``--set`` does."""
+    """The tree with one ``path.to.key=value`` of ``--set`` applied; the value is YAML."""
     name, sign, text = setting.partition("=")
     path = tuple(name.strip().split("."))
     source = f"--set {setting}"
     if not sign or not all(path):
         raise BadInput(f"{source}: write --set path.to.key=value")
-    if path[0] in ("profile", "profiles"):  # laid over already: it would do nothing
+    if path[0] in ("profile", "profiles"):  # profiles are applied before --set: it would do nothing
         raise BadInput(f"{source}: choose a profile with --profile NAME, and set the key itself, as in image_size=64")
     node = parse(text, source, faults, path, lines=False)
     if node.value is None and text.strip() not in ("null", "~"):
         raise BadInput(f"{source}: the value is missing; write --set {name}=value, or null")
-    return _assigned(root, path, node)
-
-
-def _assigned(base: Node | None, path: tuple[str, ...], node: Node) -> Node:
-    if not path:
-        return node
-    if base is None or not base.is_mapping:
-        base = Node({}, replace(node.place, path=node.place.path[: len(node.place.path) - len(path)]))
-    if len(path) == 1 and _takes_out(node, base.get(path[0])):
-        return base.without(path[0])
-    entries = {**base.value, path[0]: _assigned(base.get(path[0]), path[1:], node)}
-    return replace(base, value=entries)
+    return root.put(path, node)
 
 
 def known_keys(node: Node, keys: Iterable[str], faults: list[str]) -> Node:
-    """The mapping less its unknown keys, which are noted; an empty one where it is none."""
+    """The mapping without unknown keys, which are added to ``faults``; empty if the node is not a mapping."""
     known = list(keys)
     if not node.is_mapping:
-        faults.append(node.place.fault(no_mapping(node)))
+        faults.append(node.place.fault(not_a_mapping(node)))
         return Node({}, node.place)
-    strange = {key: entry for key, entry in node.items() if key not in known}
-    for key, entry in strange.items():
-        faults.append((entry.key or entry.place).fault(unknown(key, known, "an unknown key")))
-    return node.without(*strange)
+    for key, entry in node.items():
+        if key not in known:
+            faults.append(entry.name_place.fault(unknown(key, known, "an unknown key")))
+    return node.only(known)
 
 
-def no_mapping(node: Node, what: str = "its keys") -> str:
-    """What is wrong with a node that should be a mapping."""
+def not_a_mapping(node: Node, content: str = "its keys") -> str:
+    """The message for a node that should be a mapping."""
     if node.value is None:
-        return f"nothing stands here; write {what} below it"
-    return f"{shown(node.plain())} is not a mapping; write {what} below it"
+        return f"this is empty; write {content} below it"
+    return f"{shown(node.plain())} is not a mapping; write {content} below it"

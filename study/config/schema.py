@@ -1,4 +1,4 @@
-"""What a study is once its file has been read and checked: everything that decides what is run."""
+"""The data model of a study: its file, read and checked."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from study.metrics.perceptual.options import Perceptual
 
 
 class Protocol(Options):
-    """How every method is evaluated alike: the test's holes, and how many images the figures show.
+    """How all methods are evaluated: the holes of the test images, and which images the figures show.
 
-    ``pictures``: drawn by ``seed``, the same for every method; ``worst``: those that a run repaired worst.
-    ``perceptual``: distances that need weights of their own, which the user has.
+    ``seed`` draws ``pictures`` images, the same for every method. ``worst`` is how many of the images that a run
+    repaired worst are shown in addition. ``perceptual`` distances need weights that the user provides.
     """
 
     mask: Mask = Center()
@@ -32,7 +32,7 @@ class Protocol(Options):
     perceptual: Perceptual | None = None
 
     def plain(self) -> dict[str, Any]:
-        """The protocol in plain values, less the perceptual distances, of which a key says more than a file does."""
+        """The protocol as plain values, without the perceptual distances: keys describe those by their weights."""
         return self.model_dump(mode="json", exclude={"perceptual"})
 
 
@@ -40,9 +40,9 @@ Number = Annotated[int | float, Field(allow_inf_nan=False)]
 
 
 class Range(Options):
-    """What a search may set an option to: a number from ``low`` to ``high``, or one of ``choices``.
+    """The values of an option in a search: a number from ``low`` to ``high``, or one of ``choices``.
 
-    Two whole numbers search whole numbers. ``log``: on a logarithmic scale, where factors count.
+    If both ends are whole numbers, so are the values. ``log`` searches on a logarithmic scale.
     """
 
     low: Number | None = None
@@ -54,30 +54,30 @@ class Range(Options):
     def _is_one_of_the_two(self) -> Range:
         if self.choices is not None:
             if self.low is not None or self.high is not None or self.log:
-                raise ValueError("'choices' stand alone; a range is 'low', 'high' and maybe 'log'")
+                raise ValueError("write either 'choices', or 'low' and 'high' with or without 'log'")
             if len({repr(choice) for choice in self.choices}) < len(self.choices):
-                raise ValueError(f"got {self.choices}; a choice stands twice")
+                raise ValueError(f"got {self.choices}; a choice appears twice")
             return self
         if self.low is None or self.high is None:
             raise ValueError("write 'low' and 'high', or 'choices', a list")
         if self.low >= self.high:
-            raise ValueError(f"low {self.low:g} is not below high {self.high:g}; a range goes from low to high")
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
         if self.log and self.low <= 0:
-            raise ValueError(f"low is {self.low:g}; on a log scale it is above 0")
+            raise ValueError(f"got low {self.low:g}; on a log scale it must be above 0")
         return self
 
     @property
     def whole(self) -> bool:
-        """Whether it is of whole numbers."""
+        """True if all values are whole numbers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
     def ends(self) -> list[Any]:
-        """The values between which it lies, or its choices."""
+        """The lowest and highest value, or all choices."""
         return [self.low, self.high] if self.choices is None else list(self.choices)
 
     def holds(self, value: Any) -> bool:
-        """Whether a value can be found in it."""
+        """Returns True if a value is in the range."""
         if self.choices is not None:
             return value in self.choices
         assert self.low is not None and self.high is not None
@@ -85,11 +85,12 @@ class Range(Options):
 
 
 class Search(Options):
-    """How a variant is tuned: which options, by which sampler and pruner, judged by how many seeds.
+    """How variants are tuned.
 
-    ``space``: from options' dotted names; where it is empty, the weights of the variant's critics. ``seeds``: those of
-    the search alone, so that what is tuned can be run with the study's own as fresh ones. ``data``: the data set,
-    where it is not the first. ``rungs``: after which shares of the joint stage a trial may be pruned.
+    ``space`` maps dotted names of options to ranges; if it is empty, the weights of a variant's critics are searched.
+    ``seeds`` are for the search alone, so that a tuned variant is then trained with the study's own, unseen seeds.
+    ``data`` is the data set, by default the first. ``rungs`` are the shares of the joint stage after which a trial may
+    be pruned.
     """
 
     space: dict[str, Range] = Field(default={})
@@ -102,7 +103,7 @@ class Search(Options):
 
 
 class Tuned(Options):
-    """Where a tuned variant comes from: what a search's file says of it beside its settings."""
+    """The origin of a tuned variant, as the file that a search writes records it."""
 
     extends: str
     seeds: list[int]
@@ -112,14 +113,14 @@ class Tuned(Options):
 
 
 class Numerics(Options):
-    """What changes the last bits: fixed before keys are computed, never by load."""
+    """What changes the last bits of a result. Fixed before keys are computed; never depends on the machine's load."""
 
     precision: Literal["fp32", "bf16"] = "fp32"
     memory_format: Literal["channels_last", "contiguous"] = "channels_last"
 
 
 class Observer(Options):
-    """Where Sacred's records go, beside the files in the output that are always written."""
+    """A database for Sacred's records, in addition to the files in the output folder."""
 
     kind: Literal["mongo", "sql"]
     url: str
@@ -135,7 +136,7 @@ class Observer(Options):
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One named configuration of a method."""
+    """One named configuration of a method. ``reference`` is the variant that it was expanded from, if any."""
 
     name: str
     method: str
@@ -143,13 +144,13 @@ class Variant:
     reference: str | None = None
 
     def same_as(self, other: Variant) -> bool:
-        """Whether both are one configuration under two names."""
+        """Returns True if both are the same configuration, whatever their names."""
         return self.method == other.method and self.options == other.options
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """A reference and a product of factors; ``cells`` maps each combination of levels to its variant's name."""
+    """A reference and a product of factors. ``cells`` maps each combination of levels to the name of its variant."""
 
     name: str
     reference: str
@@ -161,8 +162,8 @@ class Ablation:
 class Setting:
     """One reading of one base in one universe.
 
-    ``variant``: what is run for the base there. ``usual``: whether the level is the base's own. ``applies``: whether
-    the base's method has this reading; where it has not, its run is as it is.
+    ``variant`` is the configuration that is run for the base. ``usual`` is True if the level is the base's own.
+    ``applies`` is True if the base's method has this reading; otherwise the base keeps its configuration.
     """
 
     base: str
@@ -175,7 +176,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Multiverse:
-    """Variants under every reading that is named, one at a time or in product; universe 0 is the study's own."""
+    """Variants under several readings, one at a time or in product. Universe 0 has the study's own readings."""
 
     name: str
     bases: list[str]
@@ -186,7 +187,7 @@ class Multiverse:
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """A study file with its profile and options applied."""
+    """A study file with its profile and the command line's settings applied."""
 
     name: str
     file: Path
@@ -206,7 +207,7 @@ class Study:
     data_nodes: Mapping[str, Node] = field(default_factory=dict, compare=False)
 
     def variants_on(self, data: str) -> list[Variant]:
-        """The variants that are run on a data set: those that it names itself, or all."""
+        """The variants that are run on a data set: those that it names, or all."""
         named = self.data[data].variants
         return [
             variant

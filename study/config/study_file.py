@@ -1,27 +1,28 @@
-"""The study file: read, laid under profile and options, checked, and turned into what is to be run.
+"""Loads a study file: plugins, included files, profile, settings of the command line, checks.
 
-Every fault of a file is reported at once, each with its place, what was got, and what is allowed.
+All faults of a file are reported at once, each with its place, the value, and what is allowed.
 """
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from models.masks import RandomBox
 from models.method import Trained
-from study.config.nodes import Node, assign, known_keys, no_mapping, read
+from study.config.nodes import Node, assign, known_keys, not_a_mapping, read
 from study.config.reader import SECTIONS, StudyReader
 from study.config.schema import Study
 from study.errors import BadInput, shown, unknown
 from study.parts import plugins
 
 INCLUDED = ("variants", "tuned")
-"""What a file may say that a study includes."""
+"""The sections of a file that a study includes."""
 
 SMALLEST_HOLE = 6
-"""The side, in pixels, of a box that holds the centre of one of SSIM's 11x11 windows wherever it lies."""
+"""Pixels. A box with this side contains the centre of one of SSIM's 11x11 windows wherever it is."""
 
 
 def load(
@@ -32,9 +33,16 @@ def load(
     only: Sequence[str] = (),
     seeds: Sequence[int] | None = None,
 ) -> Study:
-    """Reads a study file. ``settings`` are ``path.to.key=value``; ``only`` are names of variants, ``*`` allowed.
+    """Loads a study file.
 
-    Raises BadInput with all the file's faults at once, those of the profiles that are not chosen included.
+    Args:
+        profile: One of the file's profiles; by default the one that it names itself.
+        settings: ``path.to.key=value``, applied last.
+        only: Names or patterns of the variants to keep.
+        seeds: Replace those of the file.
+
+    Raises:
+        BadInput: With all faults of the file, including those of profiles that are not chosen.
     """
     faults: list[str] = []
     unread: list[str] = []
@@ -53,7 +61,7 @@ def load(
         tree = assign(tree, setting, unread)
     study = StudyReader(file, tree, chosen, faults).study()
     if unread or faults or study is None:
-        places = {_place_of(fault) for fault in unread}  # what could not be read is not also said to be wrong
+        places = {_place_of(fault) for fault in unread}  # report a value that cannot be read once
         faults = [*unread, *(fault for fault in faults if _place_of(fault) not in places)]
         raise BadInput(list(dict.fromkeys(faults)))
     study = _selected(study, only, seeds)
@@ -67,71 +75,71 @@ def _place_of(fault: str) -> tuple[str, ...]:
 
 
 def _use_plugins(root: Node, file: Path) -> None:
-    """Runs the study's plugins, which are named from its own folder: what follows may name their parts."""
+    """Runs the study's plugins, so that the rest of the file may name their parts. Paths start at the file's folder."""
     section = root.get("plugins")
-    nodes = [] if section is None else section.value if isinstance(section.value, list) else [section]
+    nodes = section.listed() if section else []
     if wrong := [node for node in nodes if not node.text.endswith(".py")]:
-        raise BadInput([node.place.fault(f"{shown(node.plain())} is no plugin; write [mine.py]") for node in wrong])
+        raise BadInput([node.place.fault(f"{shown(node.plain())} is not a plugin; write [mine.py]") for node in wrong])
     plugins.use([(file.parent / node.text).resolve() for node in nodes])
 
 
 def _with_included(root: Node, file: Path, faults: list[str], unread: list[str]) -> Node:
-    """The study's tree with the variants of the files that it includes, which are named from its own folder."""
+    """The study's tree with the variants of the files that it includes. Paths start at the file's folder."""
     section = root.get("include")
-    if section is None:
-        return root
-    names = section.value if isinstance(section.value, list) else [section]
-    for name in names:
+    for name in section.listed() if section else ():
         if not name.text:
-            faults.append(name.place.fault(f"{shown(name.plain())} is no file; write [out/search/proposed_tuned.yaml]"))
+            got = shown(name.plain())
+            faults.append(name.place.fault(f"{got} is not a file name; write [out/search/proposed_tuned.yaml]"))
             continue
         try:
             tree = read(file.parent / name.text, unread)
         except BadInput as error:
-            why = f"a search writes it at its end: python -m study tune {file.name} --variant NAME"
-            faults.append(name.place.fault(f"{error} ({why})"))
+            how = f"a finished search writes it: python -m study tune {file.name} --variant NAME"
+            faults.append(name.place.fault(f"{error} ({how})"))
             continue
         tree = known_keys(tree, INCLUDED, faults)
         for section_name, entries in tree.items():
             own = root.get(section_name)
             for key, entry in entries.items():
                 if own is not None and own.get(key) is not None:
-                    faults.append((entry.key or entry.place).fault(f"'{key}' stands in {file} too; rename one"))
+                    faults.append(entry.name_place.fault(f"'{key}' is also in {file}; rename one"))
         root = tree.extending(root)
     return root
 
 
 def _profiles(root: Node, faults: list[str]) -> dict[str, Node]:
-    """The profiles by name, less what none of them may say."""
+    """The profiles by name, without the keys that a profile may not have."""
     section = root.get("profiles")
     if section is None or section.value is None:
         return {}
     if not section.is_mapping:
-        faults.append(section.place.fault(no_mapping(section, "profiles")))
+        faults.append(section.place.fault(not_a_mapping(section, "profiles")))
     keys = [key for key in SECTIONS if key not in ("study", "profile", "include", "plugins")]
     return {name: known_keys(overlay, keys, faults) for name, overlay in section.items()}
 
 
-def _chosen_profile(root: Node, profiles: Mapping[str, Node], asked: str | None, faults: list[str]) -> str | None:
-    if asked is not None:
-        if asked not in profiles:
-            raise BadInput(f"--profile {asked}: {unknown(asked, profiles, 'no profile of this study')}")
-        return asked
+def _chosen_profile(root: Node, profiles: Mapping[str, Node], option: str | None, faults: list[str]) -> str | None:
+    """The profile of ``--profile``, or the one that the file names."""
+    if option is not None:
+        if option not in profiles:
+            raise BadInput(f"--profile {option}: {unknown(option, profiles, 'not a profile of this study')}")
+        return option
     node = root.get("profile")
     if node is None:
         return None
     if not isinstance(node.value, str) or node.value not in profiles:
-        faults.append(node.place.fault(unknown(node.plain(), profiles, "no profile of this study")))
+        faults.append(node.place.fault(unknown(node.plain(), profiles, "not a profile of this study")))
         return None
     return node.value
 
 
 def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) -> Study:
+    """The study with the chosen variants and seeds alone."""
     variants = study.variants
     if only:
         for pattern in only:
             if not fnmatch.filter(variants, pattern):
-                raise BadInput(f"--only {pattern}: {unknown(pattern, variants, 'no variant of this study')}")
+                raise BadInput(f"--only {pattern}: {unknown(pattern, variants, 'not a variant of this study')}")
         variants = {
             name: variant
             for name, variant in variants.items()
@@ -139,29 +147,28 @@ def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) ->
         }
     if seeds is not None and not seeds:
         raise BadInput("--seeds: name at least one seed, such as 0,1,2 or 0-9")
-    return Study(**{**vars(study), "variants": variants, "seeds": list(seeds or study.seeds)})
+    return replace(study, variants=variants, seeds=list(seeds or study.seeds))
 
 
 def _repairable(study: Study, tree: Node) -> None:
-    """The holes of training and test have to be such as every chosen method can repair and every metric can score."""
+    """Checks that each chosen method can repair the holes of training and test, and each metric can score them."""
     faults = []
     place = (tree.get("protocol") or tree).at(("mask", "kind")).place
     mask = study.protocol.mask
     for variant in study.variants.values():
         if not isinstance(variant.options, Trained) or not variant.options.central_only:
             continue
-        told = f"'{variant.name}' repairs the central square only; leave it out with --only"
+        why = f"'{variant.name}' repairs the central square only; leave it out with --only"
         if mask.kind != "center":
-            faults.append(place.fault(f"got {mask.kind}; {told}"))
+            faults.append(place.fault(f"got {mask.kind}; {why}"))
         if variant.options.mask.kind != "center":
             where = (tree.get("variants") or tree).get(variant.reference or variant.name) or tree
-            faults.append(
-                (where.key or where.place).fault(f"its holes in training are {variant.options.mask.kind}; {told}")
-            )
+            kind = variant.options.mask.kind
+            faults.append(where.name_place.fault(f"its training masks are of kind {kind}; {why}"))
     if isinstance(mask, RandomBox) and (pixels := round(mask.smallest * study.image_size)) < SMALLEST_HOLE:
         faults.append(
             place.fault(
-                f"a hole of {pixels} px may lie where no window of SSIM fits; make 'smallest' at least "
+                f"SSIM cannot score a hole of {pixels} px near the border; make 'smallest' at least "
                 f"{SMALLEST_HOLE} px of {study.image_size}"
             )
         )
@@ -170,14 +177,14 @@ def _repairable(study: Study, tree: Node) -> None:
 
 
 def _fresh(study: Study) -> None:
-    """A tuned variant is not run with the seeds by which it was found: its score there is the search's own."""
+    """Checks that no tuned variant is run with the seeds of its search, to which it was fitted."""
     faults = []
     for variant in study.variants.values():
         tuned = study.tuned.get(variant.reference or variant.name)
         if tuned and (seen := sorted({*tuned.seeds} & {*study.seeds})):
             faults.append(
-                f"{study.file}: '{variant.name}' was found by a search with seed {', '.join(map(str, seen))}; run it "
-                "with fresh ones (--seeds or 'seeds'), or leave it out with --only"
+                f"{study.file}: '{variant.name}' was tuned with seed {', '.join(map(str, seen))}; run it with other "
+                "seeds (--seeds or 'seeds'), or leave it out with --only"
             )
     if faults:
         raise BadInput(faults)

@@ -1,46 +1,58 @@
-"""The conformance suite: what the harness expects of a part, by its registry.
+"""The conformance suite: what the harness expects of each registered part.
 
-A check raises ``Fault`` with a sentence where a part is not as it has to be, and ``NotChecked`` where that cannot be
-told; what it returns is worth knowing, and no fault. Our own parts are held to it by
-``tests/study/conformance/test_conformance.py``, a stranger's by ``python -m study check``.
+A check raises ``Fault`` if a part does not conform and ``NotChecked`` if the check does not apply. It returns a note or
+None. ``tests/study/conformance/test_conformance.py`` checks our own parts; ``python -m study check`` checks a plugin's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from study.conformance.datasets import packs
-from study.conformance.expectation import Check, Fault, NotChecked
-from study.conformance.joining import joining
+from study.conformance.expectation import Fault, NotChecked, Part
+from study.conformance.joins import joins_a_study
 from study.conformance.methods import describes_itself
 from study.conformance.networks import (
     computes_windows,
+    declares_batch_dependence,
     learns,
+    networks,
     predicts_images,
     repairs_each_image_alone,
-    says_whether_it_mixes,
     scores_each_image,
     teaches,
 )
-from study.conformance.options import options_of
 from study.conformance.parts import (
     draws_holes,
     fills,
+    has_finite_gradients,
+    keeps_its_options,
     measures,
-    pulls_with_finite_force,
     tells_real_from_repaired,
     worsens_with_noise,
 )
 from study.errors import StudyError
 from study.parts import plugins
 
+CHECKS: Mapping[str, Sequence[Callable[[Any], str | None]]] = {
+    "METHODS": (keeps_its_options, describes_itself, joins_a_study),
+    "GENERATORS": (predicts_images, computes_windows, learns, repairs_each_image_alone),
+    "CRITICS": (scores_each_image, declares_batch_dependence, teaches),
+    "LOSSES": (tells_real_from_repaired, has_finite_gradients, joins_a_study),
+    "FILLERS": (fills,),
+    "MASKS": (keeps_its_options, draws_holes, joins_a_study),
+    "METRICS": (measures, worsens_with_noise, joins_a_study),
+    "DATASETS": (keeps_its_options, packs, joins_a_study),
+}
+"""The checks of each registry's parts. Networks and fillers join a study with the method that uses them."""
+
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one check of one part. ``why``: the sentence; where it is fine, what is worth knowing of it."""
+    """The outcome of one check of one part. ``why`` is the reason, or a note on a part that is fine."""
 
     registry: str
     part: str
@@ -50,43 +62,34 @@ class Finding:
 
 
 def conformance(registry: str, name: str) -> Iterator[Finding]:
-    """Makes every check of one listed part."""
+    """Runs all checks of a part. A network is checked in each of its configurations."""
+    part = Part(registry, name)
     for check in CHECKS[registry]:
-        title = check.__name__.replace("_", " ")
+        notes, skipped, fault = [], [], ""
         try:
-            note = check(name)
-        except NotChecked as told:
-            yield Finding(registry, name, title, "not checked", str(told))
-        except Exception as error:  # whatever a stranger's part raises
-            yield Finding(registry, name, title, "fault", _told(error))
-        else:
-            yield Finding(registry, name, title, "fine", note or "")
+            for case in networks(part) if registry in ("GENERATORS", "CRITICS") else [part]:
+                try:
+                    notes.append(check(case))
+                except NotChecked as error:
+                    skipped.append(str(error))
+        except Exception as error:  # a plugin's part may raise anything
+            fault = _sentence(error)
+        outcome: Any = "fault" if fault else "fine" if notes else "not checked"
+        why = fault or "; ".join(dict.fromkeys(filter(None, [*notes, *skipped])))
+        yield Finding(registry, name, check.__name__.replace("_", " "), outcome, why)
 
 
 def plugin(file: Path) -> list[Finding]:
-    """The checks of all parts of a plugin. Raises BadInput where the file is none."""
-    (found,) = plugins.use([file.resolve()])
-    return [finding for registry, name in found.parts for finding in conformance(registry, name)]
+    """Runs the checks of all parts of a plugin. Raises BadInput if the file is not a plugin."""
+    (loaded,) = plugins.use([file.resolve()])
+    return [finding for registry, name in loaded.parts for finding in conformance(registry, name)]
 
 
-def _told(error: Exception) -> str:
-    """An error as a sentence; one that is not ours with its name, and with the line of the plugin where it came up."""
+def _sentence(error: Exception) -> str:
+    """An error as a sentence. One that is not ours gets its type, and its line in the plugin."""
     text = " ".join(str(error).split())
     if isinstance(error, Fault | StudyError):
         return text
-    place = plugins.place_of(error)
-    where = f" (line {place.rpartition(':')[2]} of {Path(place.rpartition(':')[0]).name})" if place else ""
+    file, _, line = (plugins.place_of(error) or "").rpartition(":")
+    where = f" (line {line} of {Path(file).name})" if file else ""
     return f"{type(error).__name__}: {text}{where}"
-
-
-CHECKS: Mapping[str, Sequence[Check]] = {
-    "METHODS": (options_of("METHODS"), describes_itself, joining("METHODS")),
-    "GENERATORS": (predicts_images, computes_windows, learns, repairs_each_image_alone),
-    "CRITICS": (scores_each_image, says_whether_it_mixes, teaches),
-    "LOSSES": (tells_real_from_repaired, pulls_with_finite_force, joining("LOSSES")),
-    "FILLERS": (fills,),
-    "MASKS": (options_of("MASKS"), draws_holes, joining("MASKS")),
-    "METRICS": (measures, worsens_with_noise, joining("METRICS")),
-    "DATASETS": (options_of("DATASETS"), packs, joining("DATASETS")),
-}
-"""What is checked of each registry's parts. Networks and fillers join a study with the method that has them."""

@@ -1,4 +1,4 @@
-"""What is expected of data sets."""
+"""Checks of data sets."""
 
 from __future__ import annotations
 
@@ -11,48 +11,49 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from study.conformance.expectation import IMAGES, Fault, defaulted, expect
+from study.conformance.expectation import IMAGES, Fault, Part, defaulted, expect
 from study.data import Packed
-from study.parts import registries
 
 
-def packs(name: str) -> str | None:
-    """identity() is fit for JSON and stable; pack writes uint8 images of the asked size, the same bytes twice."""
-    told, contents = [], []
+def packs(part: Part) -> None:
+    """identity() is JSON and stable; pack() writes uint8 images of the requested size, the same bytes twice."""
+    identities, contents = [], []
     for _ in range(2):
-        data = small(registries.DATASETS[name])
+        data = small(part.entry)
         try:
-            told.append(json.loads(json.dumps(data.identity(), allow_nan=False)))
+            identities.append(json.loads(json.dumps(data.identity(), allow_nan=False)))
         except TypeError as error:
-            raise Fault(f"identity() is not fit for JSON: {error}; write numbers, text, lists, dictionaries") from error
+            sentence = f"identity() is not JSON: {error}; return numbers, text, lists and dictionaries"
+            raise Fault(sentence) from error
         with tempfile.TemporaryDirectory() as place:
             data.pack(16, Path(place), lambda done, total: None)
-            _packed(Path(place), data.identity())
+            _check_packed(Path(place), data.identity())
             contents.append({file.name: file.read_bytes() for file in Path(place).iterdir()})
-    expect(told[0] == told[1], "identity() says otherwise the second time; it is what tells this data set from others")
-    other = sorted(name for name, content in contents[0].items() if contents[1].get(name) != content)
-    expect(contents[0] == contents[1], f"pack writes other bytes the second time: {', '.join(other)}")
-    return None
+    expect(identities[0] == identities[1], "identity() differs between two calls; it identifies the data set")
+    different = sorted(name for name, content in contents[0].items() if contents[1].get(name) != content)
+    expect(contents[0] == contents[1], f"pack writes different bytes the second time: {', '.join(different)}")
 
 
-def _packed(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Raises Fault where a folder does not hold a packed data set of 16 px that is as ``identity`` says."""
-    lacking = [name for name in ("images.npy", "data.json") if not (folder / name).is_file()]
-    expect(not lacking, f"pack leaves no {', '.join(lacking)}; let study.data.packed.write write them")
+def _check_packed(folder: Path, identity: Mapping[str, Any]) -> None:
+    missing = [name for name in ("images.npy", "data.json") if not (folder / name).is_file()]
+    expect(not missing, f"pack does not write {', '.join(missing)}; call study.data.packed.write")
     packed = Packed(folder)
-    expect(packed.image_size == 16, f"asked for 16 px, pack says that it wrote {packed.image_size}")
+    expect(packed.image_size == 16, f"pack writes images of {packed.image_size} px; 16 px were requested")
     for part in IMAGES:
         images = packed.part(part)
         expect(
             images.dtype == np.uint8 and images.shape[1:] == (16, 16, 3) and len(images),
             f"its part {part} is {images.dtype} {images.shape}; expected one or more images, uint8 (N, 16, 16, 3)",
         )
-        said = identity.get(part)
-        expect(not isinstance(said, int) or said == len(images), f"identity() says {said} {part}, pack {len(images)}")
+        count = identity.get(part)
+        expect(
+            not isinstance(count, int) or count == len(images),
+            f"identity() gives {count} {part} images, pack writes {len(images)}",
+        )
 
 
 def small(kind: type[BaseModel]) -> Any:
-    """A data set of few images, where its options say how many; else as it is by default."""
+    """A data set of few images, if its options give their number; otherwise its default."""
     try:
         return kind.model_validate({"kind": kind.model_fields["kind"].default, **IMAGES})
     except ValidationError:

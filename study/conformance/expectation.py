@@ -1,68 +1,81 @@
-"""What every check says and needs: its outcome as an exception, images of a seed, a part by its defaults."""
+"""What checks share: the part that is checked, outcomes as exceptions, seeded images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
+from study.parts import registries
+
 SIDES = (32, 64)
 IMAGES = {"train": 6, "validation": 2, "test": 3}
 CLOSE = 1e-4
-"""How far values of 0..1 may be apart that are the same but for the order of sums."""
+"""The largest difference between values in 0..1 that are equal except for the order of sums."""
 
-Check = Callable[[str], str | None]
+
+@dataclass(frozen=True)
+class Part:
+    """A registered part."""
+
+    registry: str
+    name: str
+
+    @property
+    def entry(self) -> Any:
+        return registries.REGISTRIES[self.registry][self.name]
 
 
 class Fault(Exception):
-    """A part is not as it has to be; the sentence says what was expected, what was got, what to do."""
+    """A part does not conform. The sentence says what is expected, what the part does, and how to fix it."""
 
 
 class NotChecked(Exception):
-    """A check that cannot be made; the sentence says why."""
+    """A check does not apply. The sentence says why."""
 
 
-def expect(holds: object, sentence: str) -> None:
-    """Raises Fault with the sentence where something does not hold."""
-    if not holds:
+def expect(condition: object, sentence: str) -> None:
+    """Raises Fault with the sentence if the condition is false."""
+    if not condition:
         raise Fault(sentence)
 
 
 @contextmanager
-def unchanged(**given: Tensor) -> Iterator[None]:
-    """Expects that what is done within leaves these tensors as they are."""
-    before = {name: tensor.detach().clone() for name, tensor in given.items()}
+def unchanged(**tensors: Tensor) -> Iterator[None]:
+    """Raises Fault if the block changes one of the tensors."""
+    before = {name: tensor.detach().clone() for name, tensor in tensors.items()}
     yield
-    for name, tensor in given.items():
-        expect(
-            torch.equal(before[name], tensor),
-            f"it writes into its {name}, of which others read: use a copy, {name}.clone()",
-        )
+    for name, tensor in tensors.items():
+        sentence = f"it writes into its argument {name}, which others use too: work on a copy, {name}.clone()"
+        expect(torch.equal(before[name], tensor), sentence)
 
 
 def images(count: int, side: int) -> Tensor:
+    """(count, 3, side, side), uniform noise in 0..1."""
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(1))
 
 
-def shape(made: Any) -> str:
-    return str(tuple(made.shape)) if isinstance(made, Tensor) else f"a {type(made).__name__}"
+def shape(value: Any) -> str:
+    """The shape of a tensor, or the type of anything else, for a message."""
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
-def first_fault(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     fault = error.errors()[0]
     return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
 
 
 def defaulted(kind: type[BaseModel]) -> Any:
-    """An object of options, by their defaults. Raises NotChecked where one has none."""
+    """Options with their defaults. Raises NotChecked if an option has none."""
     try:
         return kind()
     except ValidationError as error:
-        needed = [str(fault["loc"][-1]) for fault in error.errors() if fault["type"] == "missing"]
-        if not needed:
-            raise Fault(f"its defaults are refused: {first_fault(error)}") from error
-        raise NotChecked(f"it has options without a default, which a study file gives: {', '.join(needed)}") from error
+        required = [str(fault["loc"][-1]) for fault in error.errors() if fault["type"] == "missing"]
+        if not required:
+            raise Fault(f"its defaults are not valid: {first_error(error)}") from error
+        raise NotChecked(f"it has options without a default: {', '.join(required)}") from error

@@ -1,4 +1,4 @@
-"""What is expected of methods, and what one describes."""
+"""Checks of methods, and what a method describes."""
 
 from __future__ import annotations
 
@@ -7,48 +7,46 @@ from typing import Any
 import torch
 
 from models.method import Filler, Fitted, Method, Trained
-from study.conformance.expectation import SIDES, defaulted, expect
+from study.conformance.expectation import SIDES, Part, defaulted, expect
 from study.parts import registries
 
 
-def describes_itself(name: str) -> str | None:
+def describes_itself(part: Part) -> str | None:
     """method(image_size) describes networks that can be built, the same each time."""
-    options = defaulted(registries.METHODS[name])
+    options = defaulted(part.entry)
     if isinstance(options, Filler):
-        return None  # that its filler is listed is seen when it is
+        return None  # a plugin without its filler is refused when it is listed
     refused = []
     for side in SIDES:
         try:
             method = options.method(side)
-            expect(
-                isinstance(method, Method), f"method({side}) gives a {type(method).__name__}, no models.method.Method"
-            )
-            expect(method == options.method(side), f"method({side}) describes another one the second time")
+            got = type(method).__name__
+            expect(isinstance(method, Method), f"method({side}) gives a {got}; expected a models.method.Method")
+            expect(method == options.method(side), f"method({side}) gives another description the second time")
             expect(
                 ("fit" in method.stages) == isinstance(options, Fitted),
-                "the stage 'fit' is of a models.method.Fitted, and its only one",
+                "a models.method.Fitted has the stage 'fit' alone, and no other method has it",
             )
-            buildable(method)
+            build(method)
         except ValueError as error:
             refused.append(f"{side} px: {error}")
     expect(len(refused) < len(SIDES), f"it can be built at none of these sizes: {'; '.join(refused)}")
     return "; ".join(refused) or None
 
 
-def buildable(method: Method) -> None:
-    parts = [("GENERATORS", method.generator), *(("CRITICS", critic.network) for critic in method.critics.values())]
-    for registry, part in parts:
+def build(method: Method) -> None:
+    """Builds a method's networks without memory, as planning does. Raises ValueError if options do not fit together."""
+    networks = [("GENERATORS", method.generator), *(("CRITICS", critic.network) for critic in method.critics.values())]
+    for registry, network in networks:
         known = registries.REGISTRIES[registry]
-        expect(
-            part.get("kind") in known,
-            f"it describes {registry}['{part.get('kind')}'], which there is not; there are {', '.join(known)}",
-        )
-        with torch.device("meta"):  # as a study is planned
-            registries.build(known, part)
+        kind = network.get("kind")
+        expect(kind in known, f"it describes {registry}['{kind}'], which does not exist; choose {', '.join(known)}")
+        with torch.device("meta"):
+            registries.build(known, network)
 
 
 def described(kind: type[Any], side: int) -> Method | None:
-    """What a method's default options describe; None where they describe nothing: its own checks say why."""
+    """What a method's default options describe; None if that fails: the method's own checks say why."""
     try:
         return kind().method(side) if issubclass(kind, Trained) else None
     except Exception:
@@ -56,13 +54,12 @@ def described(kind: type[Any], side: int) -> Method | None:
 
 
 def side_of(kind: type[Any]) -> int:
-    """The least side at which a method's networks can be built."""
+    """The smallest side at which a method's networks can be built."""
     for side in SIDES:
-        method = described(kind, side)
-        if method is not None:
-            try:
-                buildable(method)
-            except ValueError:
-                continue
+        try:
+            if method := described(kind, side):
+                build(method)
+        except ValueError:
+            continue
         return side
     return SIDES[-1]

@@ -1,89 +1,112 @@
-"""What is expected of losses, fillers, masks and metrics."""
+"""Checks of options, losses, fillers, masks and metrics."""
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from models.masking import Box, center_box, erase, mask_of
-from study.conformance.expectation import CLOSE, NotChecked, defaulted, expect, images, shape, unchanged
+from models.masks import Mask
+from study.conformance.expectation import (
+    CLOSE,
+    Fault,
+    NotChecked,
+    Part,
+    defaulted,
+    expect,
+    first_error,
+    images,
+    shape,
+    unchanged,
+)
 from study.data.holes import SSIM_EDGE
 from study.metrics import REGIONS
-from study.parts import registries
 
 DETAIL = {"sharpness"}
 """Metrics of the output's own detail, which noise raises."""
 
 
-def tells_real_from_repaired(name: str) -> str | None:
+def keeps_its_options(part: Part) -> None:
+    """Options are frozen, have valid defaults, and survive a round trip through JSON."""
+    options = defaulted(part.entry)
+    expect(options.model_config.get("frozen"), "its options can be changed; keep models.options.Options' 'frozen'")
+    plain = json.loads(json.dumps(options.model_dump(mode="json", by_alias=True)))
+    try:
+        again = TypeAdapter[Any](Mask if part.registry == "MASKS" else part.entry).validate_python(plain)
+    except ValidationError as error:
+        raise Fault(f"its options cannot be read back from JSON, which stores them: {first_error(error)}") from error
+    expect(again == options, "its options change when they are stored as JSON and read back")
+
+
+def tells_real_from_repaired(part: Part) -> None:
     """critic(real, fake) falls as real scores rise above fake ones; generator(fake) falls as fake scores rise."""
-    loss = registries.LOSSES[name]()
+    loss = part.entry()
     for size in ((4,), (4, 9)):
         high, low = torch.full(size, 0.9), torch.full(size, 0.1)
-        for what, wanted, other in (
+        for function, good, bad in (
             ("critic(real, fake)", loss.critic(high, low), loss.critic(low, high)),
             ("critic(real, fake)", loss.critic(high, low), loss.critic(low, low)),
             ("generator(fake)", loss.generator(high), loss.generator(low)),
         ):
             expect(
-                isinstance(wanted, Tensor) and wanted.shape == other.shape == (),
-                f"{what} gives {shape(wanted)} of scores {size}; expected a scalar: take the mean",
+                isinstance(good, Tensor) and good.shape == bad.shape == (),
+                f"{function} gives {shape(good)} for scores {size}; expected a scalar: take the mean",
             )
             expect(
-                wanted < other,
-                f"{what} is {float(wanted):.3g} where scores are as it wants them, and {float(other):.3g} where they "
-                "are not; it is minimised: has it the wrong sign?",
+                good < bad,
+                f"{function} is {float(good):.3g} for good scores and {float(bad):.3g} for bad ones; it is minimised: "
+                "is its sign wrong?",
             )
-    return None
 
 
-def pulls_with_finite_force(name: str) -> str | None:
-    """Both have a gradient, finite at any score that a critic may give."""
-    loss = registries.LOSSES[name]()
+def has_finite_gradients(part: Part) -> None:
+    """Both functions have a gradient, finite at any score that a critic may give."""
+    loss = part.entry()
     for size in (0.5, 30.0):
         real, fake = (torch.tensor([-size, size], requires_grad=True) for _ in range(2))
-        for what, value, scores in (
+        for function, value, scores in (
             ("critic(real, fake)", loss.critic(real, fake), [real, fake]),
             ("generator(fake)", loss.generator(fake), [fake]),
         ):
-            expect(value.requires_grad, f"{what} has no gradient: is something detached?")
-            pulls = torch.autograd.grad(value, scores)
+            expect(value.requires_grad, f"{function} has no gradient: is something detached?")
+            gradients = torch.autograd.grad(value, scores)
             expect(
-                value.isfinite() and all(bool(pull.isfinite().all()) for pull in pulls),
-                f"{what} or its gradient is not finite at scores of -{size:g} and {size:g}; "
-                "of a logarithm take softplus",
+                value.isfinite() and all(bool(gradient.isfinite().all()) for gradient in gradients),
+                f"{function} or its gradient is not finite at scores of -{size:g} and {size:g}; "
+                "use softplus instead of a logarithm",
             )
             if size < 1:
-                expect(all(bool(pull.any()) for pull in pulls), f"{what} does not depend on all of its scores")
-    return None
+                independent = not all(bool(gradient.any()) for gradient in gradients)
+                expect(not independent, f"{function} does not depend on all of its scores")
 
 
-def fills(name: str) -> str | None:
-    """It gives (B, 3, H, W), finite, the same twice, each image for itself, and reads nothing of the hole."""
-    image, mask, filler = images(2, 32), mask_of([center_box(32)] * 2, 32), registries.FILLERS[name]
+def fills(part: Part) -> None:
+    """The output is (B, 3, H, W), finite, the same twice, independent of the batch and of the pixels in the hole."""
+    image, mask = images(2, 32), mask_of([center_box(32)] * 2, 32)
 
-    def filled(count: int, colour: float) -> Tensor:
-        masked_image, holes = erase(image[:count], mask[:count], colour), mask[:count].clone()
+    def filled(count: int, color: float) -> Tensor:
+        masked_image, holes = erase(image[:count], mask[:count], color), mask[:count].clone()
         with unchanged(masked_image=masked_image, mask=holes):
-            return filler(masked_image, holes)
+            output: Tensor = part.entry(masked_image, holes)
+            return output
 
-    first, again, alone, other = (filled(*given) for given in ((2, 0.0), (2, 0.0), (1, 0.0), (2, 0.7)))
-    expect(shape(first) == shape(image), f"it gives {shape(first)} of two images of 32 px; expected {shape(image)}")
-    expect(first.isfinite().all(), "what it gives is not finite")
-    expect(torch.equal(first, again), "the same images are filled otherwise the second time")
-    expect((first[:1] - alone).abs().max() < CLOSE, "an image beside another is filled otherwise")
-    expect(
-        (first - other).abs().max() < CLOSE, "it reads what stands in the hole; what is known is where the mask is 0"
-    )
-    return None
+    first, again, alone, other = (filled(*case) for case in ((2, 0.0), (2, 0.0), (1, 0.0), (2, 0.7)))
+    expect(shape(first) == shape(image), f"it gives {shape(first)} for two images of 32 px; expected {shape(image)}")
+    expect(first.isfinite().all(), "its output is not finite")
+    expect(torch.equal(first, again), "its output differs the second time for the same images")
+    expect((first[:1] - alone).abs().max() < CLOSE, "its output for an image depends on the other images of the batch")
+    expect((first - other).abs().max() < CLOSE, "it reads pixels in the hole; pixels are known where the mask is 0")
 
 
-def draws_holes(name: str) -> str | None:
-    """draw(rng, count, side) gives booleans that rng decides, each with a hole that SSIM can see and known pixels."""
-    mask = defaulted(registries.MASKS[name])
+def draws_holes(part: Part) -> str | None:
+    """draw(rng, count, side) gives booleans that depend on rng alone; each has known pixels and a hole for SSIM."""
+    mask = defaulted(part.entry)
     note = None
     for side, count in ((32, 40), (128, 10)):
         first, second = (mask.draw(np.random.default_rng(7), count, side) for _ in range(2))
@@ -92,46 +115,45 @@ def draws_holes(name: str) -> str | None:
             f"draw(rng, {count}, {side}) gives {getattr(first, 'dtype', type(first).__name__)} "
             f"{getattr(first, 'shape', '')}; expected booleans, true in the hole, ({count}, {side}, {side})",
         )
-        expect(np.array_equal(first, second), "the same generator draws other holes: take all chance from rng")
+        expect(np.array_equal(first, second), "the same rng draws different holes: draw random numbers from rng alone")
         inner = first[:, SSIM_EDGE:-SSIM_EDGE, SSIM_EDGE:-SSIM_EDGE]
         expect(
             inner.any((1, 2)).all(),
-            f"at {side} px a hole is empty, or within {SSIM_EDGE} px of the border, where no window of SSIM fits",
+            f"at {side} px a hole is empty, or within {SSIM_EDGE} px of the border, where SSIM has no window",
         )
-        expect(not first.all((1, 2)).any(), "a hole is the whole image; nothing is known to repair it from")
+        expect(not first.all((1, 2)).any(), "a hole covers the whole image; leave some pixels known")
         one = mask.draw(np.random.default_rng(7), 1, side)
         if not np.array_equal(one, first[:1]):
-            note = "an image's hole depends on how many are drawn at once, so that another batch has other holes."
+            note = "an image's hole depends on the number of images drawn together: another batch size changes it."
     return note
 
 
-def measures(name: str) -> str | None:
-    """Called with output, image and mask it gives (B,) float64 of each of its regions, each image's for itself."""
-    metric = registries.METRICS[name]
-    expect(set(metric.regions) <= set(REGIONS), f"its regions are {metric.regions}; there are {', '.join(REGIONS)}")
+def measures(part: Part) -> None:
+    """Called with output, image and mask, it gives (B,) float64 for each of its regions, independent of the batch."""
+    metric = part.entry
+    expect(set(metric.regions) <= set(REGIONS), f"its regions are {metric.regions}; choose {', '.join(REGIONS)}")
     image, mask = images(3, 32).double(), _three_holes()
     output = _noisy(image, 0.1)
     with unchanged(output=output, image=image, mask=mask):
-        found = metric(output, image, mask)
-    expect(isinstance(found, dict), f"it gives a {type(found).__name__}; expected a dictionary of values by region")
-    expect(set(found) == set(metric.regions), f"it gives {sorted(found)}; its regions are {sorted(metric.regions)}")
-    for region, values in found.items():
+        result = metric(output, image, mask)
+    expect(isinstance(result, dict), f"it gives a {type(result).__name__}; expected a dictionary of values by region")
+    expect(set(result) == set(metric.regions), f"it gives {sorted(result)}; its regions are {sorted(metric.regions)}")
+    for region, values in result.items():
         expect(
             isinstance(values, Tensor) and values.shape == (3,),
-            f"{region}: it gives {shape(values)} for three images; expected (3,), one value an image",
+            f"{region}: it gives {shape(values)} for three images; expected (3,), one value per image",
         )
-        expect(values.dtype == torch.float64, f"{region}: it gives {values.dtype}; expected float64, as its images are")
+        expect(values.dtype == torch.float64, f"{region}: it gives {values.dtype}; expected float64, like its images")
         expect(values.isfinite().all(), f"{region}: its values are not finite")
         alone = metric(output[1:2], image[1:2], mask[1:2])[region]
-        expect(torch.allclose(alone, values[1:2]), f"{region}: an image beside others has another value")
-    return None
+        expect(torch.allclose(alone, values[1:2]), f"{region}: an image's value depends on the others of its batch")
 
 
-def worsens_with_noise(name: str) -> str | None:
-    """Equal images have the best value, and it worsens as noise grows, as ``better`` says."""
-    metric, image, mask = registries.METRICS[name], images(3, 32).double(), _three_holes()
-    if name in DETAIL:
-        raise NotChecked("noise has detail of its own")
+def worsens_with_noise(part: Part) -> None:
+    """The value is best for equal images and worsens with noise, in the direction that ``better`` gives."""
+    metric, image, mask = part.entry, images(3, 32).double(), _three_holes()
+    if part.name in DETAIL:
+        raise NotChecked("it measures detail, and noise has detail of its own")
     sizes = (0.0, 0.02, 0.1, 0.4)
     rows = [metric(_noisy(image, size), image, mask) for size in sizes]
     for region in metric.regions:
@@ -139,10 +161,9 @@ def worsens_with_noise(name: str) -> str | None:
             worse = more[region] < less[region] if metric.better == "higher" else more[region] > less[region]
             expect(
                 worse.all(),
-                f"{region}: noise of {size:g} does not make it worse, from {less[region].tolist()[0]:.4g} to "
-                f"{more[region].tolist()[0]:.4g}; is better = '{metric.better}' meant?",
+                f"{region}: noise of {size:g} does not make it worse: it goes from {less[region].tolist()[0]:.4g} to "
+                f"{more[region].tolist()[0]:.4g}; is better = '{metric.better}' right?",
             )
-    return None
 
 
 def _three_holes() -> Tensor:

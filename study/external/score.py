@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.masking import composite
 from study import metrics
-from study.config.messages import said
+from study.config.messages import explain
 from study.config.nodes import parse
 from study.config.schema import Protocol
 from study.data.files.pictures import Hole, Picture, picture
@@ -194,7 +194,7 @@ def _gathering(asked: str | None, pairs: Sequence[Pair], device: torch.device) -
     try:
         wanted = Perceptual.model_validate(parse(asked, "--perceptual", faults, lines=False).plain())
     except ValidationError as error:
-        faults += [f"--perceptual: {said(dict(fault), Perceptual)}" for fault in error.errors()]
+        faults += [f"--perceptual: {explain(fault, Perceptual)}" for fault in error.errors()]
         raise BadInput(faults) from error
     sizes = (pair.truth().size for pair in pairs)
     weights, missing = find(wanted, min(min(size) for size in sizes))

@@ -1,1 +1,1 @@
-"""What a study is put together from: the registries of parts, and the plugins that add to them."""
+"""The registries of parts, and the plugins that add to them."""

@@ -1,7 +1,7 @@
-"""Every part by its name: the one place where methods, networks, data sets and metrics are found.
+"""The registries of parts: methods, networks, losses, fillers, masks, metrics and data sets by name.
 
-A new part is one class and one line in a registry: in ``models``, ``baselines``, ``study.data`` or ``study.metrics``.
-A study's plugins join the registries while it is read, planned and made (``study.parts.plugins``).
+A new part is a class and a line in a registry, in ``models``, ``baselines``, ``study.data`` or ``study.metrics``. The
+plugins of a study add to the registries (``study.parts.plugins``).
 """
 
 from __future__ import annotations
@@ -19,6 +19,21 @@ from models.method import Filler, Part, Trained
 from study.data import DATASETS
 from study.metrics import METRICS
 
+__all__ = [
+    "CRITICS",
+    "DATASETS",
+    "FILLERS",
+    "GENERATORS",
+    "LOSSES",
+    "MASKS",
+    "METHODS",
+    "METRICS",
+    "REGISTRIES",
+    "SOURCES",
+    "build",
+    "version",
+]
+
 METHODS: dict[str, type[Trained] | type[Filler]] = {**models.METHODS, **baselines.METHODS}
 GENERATORS = {**models.GENERATORS, **baselines.GENERATORS}
 CRITICS = {**models.CRITICS, **baselines.CRITICS}
@@ -34,14 +49,14 @@ REGISTRIES: dict[str, dict[str, Any]] = {
     "METRICS": METRICS,
     "DATASETS": DATASETS,
 }
-"""The registries by their names, which are those of the dictionaries of a plugin."""
+"""The registries by name. A plugin's dictionaries have the same names."""
 
 SOURCES: dict[tuple[str, str], str] = {}
-"""The digest of the source of each part that a plugin brought, by registry and name."""
+"""The digest of the source of each plugin's part, by registry and name."""
 
 
 def build(registry: Mapping[str, Any], part: Part) -> nn.Module:
-    """The network that a part describes. Raises ValueError where its options cannot go together."""
+    """Builds the network that a part describes. Raises ValueError if its options do not fit together."""
     options = {key: value for key, value in part.items() if key != "kind"}
     network = registry[part["kind"]](**options)
     assert isinstance(network, nn.Module)
@@ -49,6 +64,6 @@ def build(registry: Mapping[str, Any], part: Part) -> nn.Module:
 
 
 def version(registry: str, name: str) -> int | str:
-    """What a key says of a part's code: a number that is raised when its numbers change; of a plugin its digest."""
-    found: int | str = SOURCES.get((registry, name)) or REGISTRIES[registry][name].version
-    return found
+    """The version of a part's code in keys: a number, raised when its results change, or a plugin's digest."""
+    number: int | str = SOURCES.get((registry, name)) or REGISTRIES[registry][name].version
+    return number

@@ -32,7 +32,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from study.config import space
+from study.config import paths, space
 from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.evaluation import HOLE_PSNR, Evaluation
@@ -204,12 +204,7 @@ class Tuner:
         """Everything besides its settings that decides a trial's score, by the name used in messages."""
         options = self.variant.options.model_dump(mode="json", by_alias=True)
         for key in self.space:
-            *parts, last = key.split(".")
-            place: Any = options
-            for part in parts:
-                place = place.get(part) if isinstance(place, dict) else None
-            if isinstance(place, dict):
-                place.pop(last, None)
+            paths.drop(options, key)
         plan = make_plan(tuned.as_study(self.study, self.variant), device=self.device, part="validation")
         return {
             "space": {key: within.model_dump(mode="json", exclude_none=True) for key, within in self.space.items()},

@@ -11,6 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from study.config import paths
 from study.config.schema import Study, Variant
 from study.config.space import with_settings
 from study.search.trials import FOLDER, tuned_name
@@ -47,14 +48,10 @@ def write_tuned(
     tuned = with_settings(variant, settings).options.model_dump(mode="json", by_alias=True, exclude_none=True)
     own: dict[str, Any] = {"extends": variant.name}
     for key, value in settings.items():
-        first, *rest = key.split(".")
-        if first == "loss":  # whole, for the variant may name its recipe by one word
+        if key.partition(".")[0] == "loss":  # whole: the variant may name its recipe by one word
             own["loss"] = tuned["loss"]
-            continue
-        place = own
-        for part in (first, *rest)[:-1]:
-            place = place.setdefault(part, {})
-        place[(first, *rest)[-1]] = value
+        else:
+            paths.put(own, key, value)
     origin = {"extends": variant.name, "seeds": list(study.search.seeds), **facts}
     file = out / FOLDER / f"{name}.yaml"
     here = Path(os.path.relpath(file, study.file.parent)).as_posix()  # relative to the study file

@@ -1,4 +1,4 @@
-"""A study that is made in a second: 32 px, the narrowest networks, a handful of steps. Made in-process, one thread."""
+"""A study that trains in a second: 32 px, the narrowest networks, a few steps, in one process with one thread."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EVERY = {
 
 
 def write(folder: Path, variants: Mapping[str, Any] | None = None, **changes: Any) -> Path:
-    """A study file (JSON is YAML) in ``folder``. ``changes`` replace whole sections; ``defaults`` are added to."""
+    """Writes a study file (JSON is YAML). ``changes`` replace whole sections, except ``defaults``, which are merged."""
     defaults = {"batch": 2, "steps": {"pretrain": 4, "critic": 3, "joint": 3}, "width": 0.0625, "log_every": 2}
     study = {
         "study": "tiny",
@@ -68,7 +68,7 @@ def planned(
 
 
 class Onlooker:
-    """A watch that remembers, and that may ask to stop after so many steps (counted over all stages of a pass)."""
+    """A watch that records what is logged. It may ask to stop after some steps, counted over all stages of a pass."""
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.stop_after, self.steps = stop_after, 0
@@ -86,7 +86,7 @@ class Onlooker:
 
 
 def made(plan: Plan, store: Store, keys: Iterable[str] | None = None) -> Store:
-    """Makes stages, all unless ``keys`` names them, in an order in which they can be; critics in their passes."""
+    """Makes all stages, or those in ``keys``, inputs first and critics in their passes."""
     wanted = set(plan.stages if keys is None else keys)
     groups = [[key] for key, stage in plan.stages.items() if stage.kind != "critic"] + plan.passes()
     ranks = ("data", "pretrain", "critic", "joint", "fit", "evaluate")
@@ -97,7 +97,7 @@ def made(plan: Plan, store: Store, keys: Iterable[str] | None = None) -> Store:
 
 
 def recorded(plan: Plan, store: Store, watch: Onlooker | None = None) -> Store:
-    """Makes the whole study as the driver does: shared stages, then each run in its Sacred record."""
+    """Makes the whole study like the driver: shared stages, then each run in its Sacred record."""
     own = {key for run in plan.runs for key in plan.own(run)}
     made(plan, store, set(plan.stages) - own)
     for run in plan.runs:
@@ -114,18 +114,18 @@ def stage_of(plan: Plan, role: str, variant: str = "proposed", seed: int = 0) ->
 
 
 def published(store: Store, key: str) -> dict[str, bytes]:
-    """All bytes of a stage, its manifest's included, by file."""
+    """The bytes of a stage by file, including its manifest."""
     folder = store.folder(key)
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in sorted(folder.rglob("*"))}
 
 
 def by_role(plan: Plan, store: Store) -> dict[tuple[str, str], dict[str, Any]]:
-    """The manifest, checksums and all, of every run's every stage."""
+    """The manifest, with checksums, of each stage of each run."""
     return {(run.name, role): store.manifest(key) for run in plan.runs for role, key in run.stages.items()}
 
 
 def stopped_at(n: int, work: Callable[[Onlooker], object]) -> bool:
-    """Does ``work`` with a watch that asks to stop after ``n`` steps; whether it stopped."""
+    """Runs ``work`` with a watch that asks to stop after ``n`` steps. Returns True if it stopped."""
     from study.errors import Interrupted
 
     try:

@@ -1,4 +1,4 @@
-"""From a few words to many variants: what an ablation and a multiverse come to, and what is refused."""
+"""Ablations and multiverses: the variants that they expand to, and the faults that they report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def load(folder: Path, *, settings: list[str] | None = None, **sections: Any) ->
 
 
 def ablation(folder: Path, factors: Any, reference: str = "proposed") -> tuple[dict[tuple[str, ...], str], Study]:
-    """The cells of one ablation, and the study."""
+    """The variants of one ablation by their levels, and the study."""
     found = load(folder, ablations={"one": {"reference": reference, "factors": factors}})
     return found.ablations["one"].cells, found
 
@@ -41,7 +41,7 @@ def multiverse(folder: Path, *bases: str, **more: Any) -> tuple[Multiverse, Stud
 
 
 def made(found: Multiverse, base: str) -> list[str]:
-    """What is run for a base, by universe."""
+    """The variant of a base in each universe."""
     runs = [{setting.variant for setting in universe if setting.base == base} for universe in found.universes]
     assert all(len(names) == 1 for names in runs), "a base has one run in a universe"
     return [names.pop() for names in runs]
@@ -277,27 +277,27 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "an unknown base": (
         {"base": ["proposed", "glcik"], **HEADS},
         ".base.1",
-        "'glcik' is no variant; choose classic, glcic, mean, proposed (did you mean 'glcic'?)",
+        "'glcik' is not a variant; choose classic, glcic, mean, proposed (did you mean 'glcic'?)",
     ),
-    "a base twice": ({"base": ["proposed", "glcic", "proposed"], **HEADS}, ".base", "'proposed' stands twice"),
+    "a base twice": ({"base": ["proposed", "glcic", "proposed"], **HEADS}, ".base", "'proposed' appears twice"),
     "nothing varied": ({"base": ["proposed"]}, "", "this needs 'vary', such as {head: [mean, linear]}"),
     "an option that no base has": (
         {"base": ["glcic", "mean"], "vary": {"head": ["mean"]}},
         ".vary.head",
-        "'head' is no option of glcic or mean; choose batch, fill, flips, images, log_every, loss, mask, norm, "
+        "'head' is not an option of glcic or mean; choose batch, fill, flips, images, log_every, loss, mask, norm, "
         "optimizer, real_window, steps, weight, width",
     ),
     "an option nearly written": (
         {"base": ["mean"], "vary": {"image": [1]}},
         ".vary.image",
-        "'image' is no option of mean; choose images (did you mean 'images'?)",
+        "'image' is not an option of mean; choose images (did you mean 'images'?)",
     ),
     "a level alone": ({"base": ["proposed"], "vary": {"head": "mean"}}, ".vary.head", "'mean' is not a list of levels"),
     "no levels": ({"base": ["proposed"], "vary": {"head": []}}, ".vary.head", "[] is not a list of levels"),
     "a level twice": (
         {"base": ["proposed"], "vary": {"head": ["mean", "mean"]}},
         ".vary.head",
-        "the level mean stands twice",
+        "the level mean appears twice",
     ),
     "a level that the option has not": (
         {"base": ["proposed"], "vary": {"head": ["mean", "lineal"]}},
@@ -312,12 +312,12 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "a contrast with what is no base": (
         {"base": ["proposed", "glcic"], **HEADS, "contrasts": [["proposed", "mean"]]},
         ".contrasts",
-        "[['proposed', 'mean']] are no contrasts; write pairs of the base, as [[a, b]]",
+        "[['proposed', 'mean']] is not a list of pairs of bases, such as [[a, b]]",
     ),
     "contrasts that are no pairs": (
         {"base": ["proposed", "glcic"], **HEADS, "contrasts": ["proposed", "glcic"]},
         ".contrasts",
-        "['proposed', 'glcic'] are no contrasts; write pairs of the base, as [[a, b]]",
+        "['proposed', 'glcic'] is not a list of pairs of bases, such as [[a, b]]",
     ),
     "an unknown key": (
         {"base": ["proposed"], **HEADS, "desing": "product"},
@@ -331,27 +331,27 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
             "design": "product",
         },
         "",
-        "this multiverse has up to 81 universes, that is 162 variants of proposed, glcic at each seed; "
-        "more than 64 are not meant: "
-        "vary less, take 'design: one_at_a_time', or say 'most: 81'",
+        "this multiverse has up to 81 universes, that is 162 variants of proposed, glcic for each seed; "
+        "the limit is 64: "
+        "vary less, set 'design: one_at_a_time', or set 'most: 81'",
     ),
     "more than it allows itself": (
         {"base": ["proposed"], "vary": {"head": ["mean", "patch"], "flips": [True, False]}, "design": "product"}
         | {"most": 3},
         "",
-        "this multiverse has up to 4 universes, that is 4 variants of proposed at each seed; "
-        "more than 3 are not meant: "
-        "vary less, take 'design: one_at_a_time', or say 'most: 4'",
+        "this multiverse has up to 4 universes, that is 4 variants of proposed for each seed; "
+        "the limit is 3: "
+        "vary less, set 'design: one_at_a_time', or set 'most: 4'",
     ),
     "a size that is none": (
         {"base": ["proposed"], **HEADS, "most": "many"},
         ".most",
-        "got 'many'; write a whole number, how many universes at most",
+        "got 'many'; write a whole number, the most universes allowed",
     ),
     "a switch for a size": (
         {"base": ["proposed"], **HEADS, "most": True},
         ".most",
-        "got true; write a whole number, how many universes at most",
+        "got true; write a whole number, the most universes allowed",
     ),
 }
 
@@ -379,3 +379,10 @@ def test_a_base_that_cannot_be_built_in_a_universe_is_a_fault(tmp_path: Path) ->
         multiverse(tmp_path, "proposed", vary={"multiscale": [1, 3]})
     with pytest.raises(BadInput, match=r"with multiscale 1 there is no critic 'quarter'$"):
         multiverse(tmp_path, "proposed", vary={"leave_out": ["none", "quarter"]})
+
+
+def test_a_variant_of_an_ablation_cannot_be_expanded_again(tmp_path: Path) -> None:
+    first = {"reference": "proposed", "factors": {"multiscale": [0, 1]}}
+    second = {"reference": "proposed:multiscale=0", "factors": {"loss": ["wgan", "js"]}}
+    with pytest.raises(BadInput, match=r"ablations\.two\.reference: 'proposed:multiscale=0' is not a variant; choose"):
+        load(tmp_path, ablations={"one": first, "two": second})

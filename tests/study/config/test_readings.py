@@ -1,4 +1,4 @@
-"""docs/readings.md tells every reading that is an option, by its number, its key, and its values."""
+"""docs/readings.md lists each reading that is an option: its number, its key, and its values."""
 
 from __future__ import annotations
 

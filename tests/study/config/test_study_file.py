@@ -1,4 +1,4 @@
-"""The study file: what it may say, and what a person reads who has written it wrongly."""
+"""The study file: what it may contain, and the messages for its mistakes."""
 
 import os
 import random
@@ -60,7 +60,7 @@ def load(folder: Path, text: str | bytes, **options):
 
 
 def faults(folder: Path, text: str | bytes, **options) -> list[str]:
-    """The faults of a file with this text, its folder left out."""
+    """The faults of a file with this text, without its folder."""
     with pytest.raises(BadInput) as raised:
         planner.make_plan(load(folder, text, **options))
     assert raised.value.exit_code == 2
@@ -112,15 +112,15 @@ BROKEN = {
     ),
     "duplicate key": (
         SMALL + "    loss: js\n",
-        "runs.yaml:12:5: variants.proposed.loss: the key 'loss' stands twice, first in line 11; keep one",
+        "runs.yaml:12:5: variants.proposed.loss: the key 'loss' appears twice, first on line 11; keep one",
     ),
     "merge key": (
         SMALL + "    <<: {batch: 3}\n",
-        "runs.yaml:12:5: variants.proposed.<<: a key is a plain word; write 'extends: NAME' to build on another",
+        "runs.yaml:12:5: variants.proposed.<<: a key is a plain word; write 'extends: NAME' to build on another entry",
     ),
     "a key that is a list": (
         SMALL + "    ? [a]\n    : 3\n",
-        "runs.yaml:12:7: variants.proposed.?: a key is a plain word; write 'extends: NAME' to build on another",
+        "runs.yaml:12:7: variants.proposed.?: a key is a plain word; write 'extends: NAME' to build on another entry",
     ),
     # -- types and values
     "text for a number": (
@@ -134,7 +134,7 @@ BROKEN = {
     ),
     "a number for text": (
         changed("study: small", "study: 3"),
-        "runs.yaml:1:8: study: got 3; write text (in quotes, where it looks like a number)",
+        "runs.yaml:1:8: study: got 3; write text (in quotes if it looks like a number)",
     ),
     "a number out of bounds": (
         SMALL + "    width: 2\n",
@@ -153,10 +153,10 @@ BROKEN = {
         SMALL + "seeds: []\n",
         "runs.yaml:12:8: seeds: got []; write a list of 1 or more",
     ),
-    "one seed twice": (SMALL + "seeds: [1, 1]\n", "runs.yaml:12:8: seeds: got [1, 1]; a seed stands twice"),
+    "one seed twice": (SMALL + "seeds: [1, 1]\n", "runs.yaml:12:8: seeds: got [1, 1]; a seed appears twice"),
     "no section": (
         changed("  faces: {kind: faces}\n", ""),
-        "runs.yaml:3:1: data: nothing stands here; write names below it",
+        "runs.yaml:3:1: data: this is empty; write names below it",
     ),
     "a name for a data set": (
         changed("{kind: faces}", "faces"),
@@ -164,11 +164,12 @@ BROKEN = {
     ),
     "a name that no file can have": (
         SMALL + "  a/b: {method: mean}\n",
-        "runs.yaml:12:3: variants.a/b: 'a/b' is no name; use letters, digits, '_', '-' and '.', 64 at most",
+        "runs.yaml:12:3: variants.a/b: 'a/b' is not a valid name; use letters, digits, '_', '-' and '.', 64 at most",
     ),
     "a name of two lines": (
         SMALL + '  "a\\nb": {method: mean}\n',
-        "runs.yaml:12:3: variants.'a\\nb': 'a\\nb' is no name; use letters, digits, '_', '-' and '.', 64 at most",
+        "runs.yaml:12:3: variants.'a\\nb': 'a\\nb' is not a valid name; "
+        "use letters, digits, '_', '-' and '.', 64 at most",
     ),
     "a word for holes": (
         SMALL + "    mask: center\n",
@@ -186,12 +187,12 @@ BROKEN = {
     # -- names
     "unknown recipe": (
         changed("loss: wgan", "loss: wgam"),
-        "runs.yaml:11:11: variants.proposed.loss: 'wgam' is no recipe of this study; choose js, wgan "
+        "runs.yaml:11:11: variants.proposed.loss: 'wgam' is not a recipe of this study; choose js, wgan "
         "(did you mean 'wgan'?)",
     ),
     "no recipes": (
         "".join(line for line in SMALL.splitlines(True) if "lr:" not in line and "recipes" not in line),
-        "runs.yaml:8:11: variants.proposed.loss: 'wgan' is no recipe of this study; there is none",
+        "runs.yaml:8:11: variants.proposed.loss: 'wgan' is not a recipe of this study; there is none",
     ),
     "unknown loss": (
         changed("kind: wgan", "kind: wgam"),
@@ -230,7 +231,7 @@ BROKEN = {
     ),
     "unknown profile": (
         SMALL + "profile: demmo\nprofiles:\n  demo: {}\n",
-        "runs.yaml:12:10: profile: 'demmo' is no profile of this study; choose demo (did you mean 'demo'?)",
+        "runs.yaml:12:10: profile: 'demmo' is not a profile of this study; choose demo (did you mean 'demo'?)",
     ),
     "profiles that are a list": (
         SMALL + "profiles: [demo]\n",
@@ -267,8 +268,8 @@ BROKEN = {
     # -- impossible combinations
     "an image side that the strides do not divide": (
         changed("64", "60"),
-        "runs.yaml:2:13: image_size: got 60; an image side is a multiple of 8: the hole is half of it, "
-        "and G halves that twice",
+        "runs.yaml:2:13: image_size: got 60; write a multiple of 8: the hole has half the side, "
+        "and the generator halves it twice",
     ),
     "a critic for which the image is too small": (
         changed("64", "32") + "    multiscale: 3\n",
@@ -289,7 +290,7 @@ BROKEN = {
     ),
     "a hole that a method cannot repair": (
         SMALL + "  ce: {method: ce, mask: {kind: random_box}}\n",
-        "runs.yaml:12:3: variants.ce: its holes in training are random_box; 'ce' repairs the central square only; "
+        "runs.yaml:12:3: variants.ce: its training masks are of kind random_box; 'ce' repairs the central square only; "
         "leave it out with --only",
     ),
     "betas for rmsprop": (
@@ -351,12 +352,12 @@ BROKEN = {
     # -- ablations
     "an ablation of nobody": (
         SMALL + ABLATION.replace("proposed", "propose"),
-        "runs.yaml:14:16: ablations.critics.reference: 'propose' is no variant; choose proposed "
+        "runs.yaml:14:16: ablations.critics.reference: 'propose' is not a variant; choose proposed "
         "(did you mean 'proposed'?)",
     ),
     "an ablation of a list": (
         SMALL + ABLATION.replace("proposed", "[proposed]"),
-        "runs.yaml:14:16: ablations.critics.reference: ['proposed'] is no variant; choose proposed "
+        "runs.yaml:14:16: ablations.critics.reference: ['proposed'] is not a variant; choose proposed "
         "(did you mean 'proposed'?)",
     ),
     "an ablation without reference": (
@@ -365,12 +366,12 @@ BROKEN = {
     ),
     "an unknown factor": (
         SMALL + ABLATION.replace("multiscale", "critics"),
-        f"runs.yaml:15:15: ablations.critics.factors.critics: 'critics' is no option of proposed; choose {OPTIONS} "
+        f"runs.yaml:15:15: ablations.critics.factors.critics: 'critics' is not an option of proposed; choose {OPTIONS} "
         "(did you mean 'critic_tables'?)",
     ),
     "a level that the factor has not": (
         SMALL + ABLATION.replace("js]", "jss]"),
-        "runs.yaml:15:48: ablations.critics.factors.loss.1: 'jss' is no recipe of this study; choose js, wgan "
+        "runs.yaml:15:48: ablations.critics.factors.loss.1: 'jss' is not a recipe of this study; choose js, wgan "
         "(did you mean 'js'?)",
     ),
     "a level out of bounds": (
@@ -379,7 +380,7 @@ BROKEN = {
     ),
     "a level twice": (
         SMALL + ABLATION.replace("0, 2", "0, 2, 0"),
-        "runs.yaml:15:27: ablations.critics.factors.multiscale: the level 0 stands twice",
+        "runs.yaml:15:27: ablations.critics.factors.multiscale: the level 0 appears twice",
     ),
     "a level alone": (
         SMALL + ABLATION.replace("[0, 2]", "2"),
@@ -414,24 +415,23 @@ BROKEN = {
     "a tag that lies": (changed("64", "!!int x"), "runs.yaml:2:13: image_size: 'x' cannot be read as int"),
     "a date": (
         changed("study: small", "study: 2020-06-01"),
-        "runs.yaml:1:8: study: '2020-06-01' is a date to YAML; write it in quotes",
+        "runs.yaml:1:8: study: YAML reads '2020-06-01' as a date; write it in quotes",
     ),
     "an alias in its own anchor": (
         SMALL + "    rates: &rates\n      pretrain: *rates\n",
-        "runs.yaml:12:12: variants.proposed.rates.pretrain: this alias stands inside its own anchor; "
-        "write the value itself",
+        "runs.yaml:12:12: variants.proposed.rates.pretrain: this alias refers to itself; write the value instead",
     ),
     "an alias bomb": (
         BOMB + SMALL,
-        "runs.yaml:1:5: a4.1.5: more than 20000 values, aliases followed; a study file has fewer",
+        "runs.yaml:1:5: a4.1.5: more than 20000 values with aliases expanded; a study file has fewer",
     ),
     "deep nesting": (
         SMALL + f"x: {'[' * 100}{']' * 100}\n",
-        "runs.yaml:12:34: x.0.0: nested deeper than 30 levels; a study file is not",
+        "runs.yaml:12:34: x.0.0: nested more than 30 levels deep; a study file has fewer",
     ),
     "bottomless nesting": (
         SMALL + f"x: {'[' * 5000}{']' * 5000}\n",
-        "runs.yaml: nested deeper than 30 levels; a study file is not",
+        "runs.yaml: nested more than 30 levels deep; a study file has fewer",
     ),
 }
 
@@ -465,11 +465,11 @@ profiles:
   other: {numerics: {precision: fp16}}
 """
     assert [fault.split("; ")[0] for fault in faults(tmp_path, text)] == [
-        "runs.yaml:11:5: variants.proposed.batch: the key 'batch' stands twice, first in line 10",
+        "runs.yaml:11:5: variants.proposed.batch: the key 'batch' appears twice, first on line 10",
         "runs.yaml:1:1: studdy: 'studdy' is an unknown key",
         "runs.yaml:2:13: image_size: got 60",
-        "runs.yaml:9:11: variants.proposed.loss: 'wgam' is no recipe of this study",
-        "runs.yaml:13:24: ablations.critics.reference: 'nobody' is no variant",
+        "runs.yaml:9:11: variants.proposed.loss: 'wgam' is not a recipe of this study",
+        "runs.yaml:13:24: ablations.critics.reference: 'nobody' is not a variant",
         "runs.yaml:5:17: data.faces.kind: 'face' is unknown",
         "runs.yaml:3:12: seeds.1: got -1",
         "runs.yaml:15:33: profiles.other.numerics.precision: 'fp16' is unknown",
@@ -500,18 +500,18 @@ SET = {
     "variants.proposed.weight.local=0.1": "variants.proposed.weight: 'weight' is an unknown key; "
     f"choose {OPTIONS} (did you mean 'weights'?)",
     "variants.proposed.weights.local=x": "variants.proposed.weights.local: got 'x'; write a number",
-    "variants.proposed.loss=wgam": "variants.proposed.loss: 'wgam' is no recipe of this study; "
+    "variants.proposed.loss=wgam": "variants.proposed.loss: 'wgam' is not a recipe of this study; "
     "choose js, wgan (did you mean 'wgan'?)",
     "variants.propsed.batch=3": f"variants.propsed: 'method' is missing; choose {METHODS} (did you mean 'proposed'?)",
     "image_size": "write --set path.to.key=value",
     "=3": "write --set path.to.key=value",
     "a..b=3": "write --set path.to.key=value",
     "image_size=": "the value is missing; write --set image_size=value, or null",
-    "image_size=60": "image_size: got 60; an image side is a multiple of 8: the hole is half of it, "
-    "and G halves that twice",
+    "image_size=60": "image_size: got 60; write a multiple of 8: the hole has half the side, "
+    "and the generator halves it twice",
     "image_size.x=3": "image_size: got {'x': 3}; write a whole number",
-    "seeds=[0, 0]": "seeds: got [0, 0]; a seed stands twice",
-    "data={a: 1, a: 2}": "data.a: the key 'a' stands twice; keep one",
+    "seeds=[0, 0]": "seeds: got [0, 0]; a seed appears twice",
+    "data={a: 1, a: 2}": "data.a: the key 'a' appears twice; keep one",
     "data={a: [}": "data: this is not YAML: while parsing a flow node, expected the node content, but found '}'",
     "data={photos: {kind: folder, root: no/photos}}": "data.photos.root: there is no folder no/photos; "
     "name one that holds images, or a zip or tar of them",
@@ -547,7 +547,7 @@ def test_a_method_that_is_left_out_need_not_repair_the_holes(tmp_path: Path) -> 
     text = SMALL + "  ce: {method: ce}\ndefaults: {mask: {kind: free_form}}\n"
     assert list(load(tmp_path, text, only=["proposed"]).variants) == ["proposed"]
     (fault,) = faults(tmp_path, text)
-    assert "variants.ce: its holes in training are free_form; 'ce' repairs the central square only; " in fault
+    assert "variants.ce: its training masks are of kind free_form; 'ce' repairs the central square only; " in fault
 
 
 def test_only_knows_names_patterns_and_near_names(tmp_path: Path) -> None:
@@ -560,16 +560,16 @@ def test_only_knows_names_patterns_and_near_names(tmp_path: Path) -> None:
     ]
     names = "mean, proposed, proposed:loss=js, proposed:multiscale=0, proposed:multiscale=0,loss=js"
     assert faults(tmp_path, text, only=["maen"]) == [
-        f"--only maen: 'maen' is no variant of this study; choose {names} (did you mean 'mean'?)"
+        f"--only maen: 'maen' is not a variant of this study; choose {names} (did you mean 'mean'?)"
     ]
 
 
 def test_profile_of_the_command_line_has_a_near_name(tmp_path: Path) -> None:
     text = SMALL + "profiles:\n  demo: {}\n"
-    message = "--profile demmo: 'demmo' is no profile of this study; choose demo (did you mean 'demo'?)"
+    message = "--profile demmo: 'demmo' is not a profile of this study; choose demo (did you mean 'demo'?)"
     assert faults(tmp_path, text, profile="demmo") == [message]
     assert faults(tmp_path, SMALL, profile="demo") == [
-        "--profile demo: 'demo' is no profile of this study; there is none"
+        "--profile demo: 'demo' is not a profile of this study; there is none"
     ]
 
 
@@ -589,7 +589,7 @@ def test_seeds_that_are_none(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["3-1", "0-2147483648", "2147483648", "0-1000"])
 def test_ranges_of_seeds_that_are_none(text: str) -> None:
-    with pytest.raises(BadInput, match=f"--seeds {text}: {text} is no range of seeds"):
+    with pytest.raises(BadInput, match=f"--seeds {text}: {text} is not a range of seeds"):
         seeds_of(text)
 
 
@@ -617,8 +617,8 @@ def test_the_command_ends_with_2_and_the_fault_alone(name: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--set", "image_size=60"], "--set image_size=60: image_size: got 60; an image side is"),
-        (["--only", "propsed"], "--only propsed: 'propsed' is no variant of this study; choose"),
+        (["--set", "image_size=60"], "--set image_size=60: image_size: got 60; write a multiple"),
+        (["--only", "propsed"], "--only propsed: 'propsed' is not a variant of this study; choose"),
         (["--seeds", "x"], "--seeds x: write seeds as 0,1,2 or 0-9"),
         (["--device", "gpu"], "--device gpu: choose cpu, cuda or auto"),
         (["--out", "runs.yaml"], "--out runs.yaml: this is a file; name a folder"),
@@ -734,11 +734,11 @@ def test_null_takes_out_a_mapping_or_a_list(tmp_path: Path) -> None:
 
 def test_null_takes_out_nothing_that_is_not_there(tmp_path: Path) -> None:
     assert faults(tmp_path, SMALL, settings=["variants.propsed=null"]) == [
-        "--set variants.propsed=null: variants.propsed: nothing stands here; write its keys below it"
+        "--set variants.propsed=null: variants.propsed: this is empty; write its keys below it"
     ]
     text = SMALL + ABLATION + "profile: p\nprofiles: {p: {ablations: {critic: null}}}\n"
     assert faults(tmp_path, text) == [
-        "runs.yaml:17:36: profiles.p.ablations.critic: nothing stands here; write its keys below it"
+        "runs.yaml:17:36: profiles.p.ablations.critic: this is empty; write its keys below it"
     ]
 
 

@@ -1,4 +1,4 @@
-"""One conformance suite runs over each registry: what is listed is tested. And the suite itself finds what is wrong."""
+"""The conformance suite passes for every registered part, and finds the faults of broken parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from study.parts import plugins, registries
 
 OURS = [(registry, name) for registry, parts in registries.REGISTRIES.items() for name in parts]
 NEEDING = {"files", "folder", "celeba", "imagenet", "places2"}
-"""What has options without a default, and tests of its own."""
+"""Parts that have options without a default. They have their own tests."""
 
 
 @pytest.fixture(autouse=True)
@@ -153,65 +153,67 @@ BROKEN = {
     "a mask that is written into": (
         "return self.layers(torch.cat([masked_image, mask], 1))",
         "out = self.layers(torch.cat([masked_image, mask], 1)); mask.mul_(0.5); return out",
-        "it writes into its mask, of which others read: use a copy, mask.clone()",
+        "it writes into its argument mask, which others use too: work on a copy, mask.clone()",
     ),
     "an image that is written into": ("return self.layers(image)[:, 0]", "return self.layers(image.mul_(0.5))[:, 0]",
-                                      "it writes into its image"),
+                                      "it writes into its argument image"),
     "a hole that is written into": ("return masked_image * (1 - mask) + 0.5 * mask",
                                     "return masked_image.mul_(1 - mask).add_(0.5 * mask)",
-                                    "writes into its masked_image"),
+                                    "writes into its argument masked_image"),
     "an output that is written into": ("(output - image).square()", "output.sub_(image).square()",
-                                       "it writes into its output"),
+                                       "it writes into its argument output"),
     "values of no region": ('{"whole": (output - image).square().mean((1, 2, 3)).sqrt()}',
                             "(output - image).square().mean((1, 2, 3)).sqrt()",
                             "expected a dictionary of values by region"),
     "a window that changes": (
         "return self.layers(torch.cat([masked_image, mask], 1))",
         "return self.layers(torch.cat([masked_image * (window is None), mask], 1))",
-        "asked for a window it gives other values there than without",
+        "with a window its values there differ by",
     ),
     "images that mix": (
         "return self.layers(torch.cat([masked_image, mask], 1))",
         "return self.layers(torch.cat([masked_image - masked_image.mean(0), mask], 1))",
-        "in evaluation an image beside another is repaired otherwise",
+        "in evaluation an image's repair depends on the others of its batch",
     ),
     "chance that is not torch's": (
         "return self.layers(torch.cat([masked_image, mask], 1))",
         "return self.layers(torch.cat([masked_image + np.random.rand(), mask], 1))",
-        "give other bits the second time",
+        "give different bits the second time",
     ),
     "a layer that is not known": ("self.layers = nn.Sequential(nn.Conv2d(4, 4, 3",
                                   "self.other = nn.PReLU(); self.layers = nn.Sequential(nn.Conv2d(4, 4, 3",
-                                  "all first weights are drawn from the seed"),
+                                  "all initial weights are drawn from the seed"),
     "an error with its line": ("return self.layers(image)[:, 0]", "return self.layer(image)[:, 0]",
                                "AttributeError: 'Judge' object has no attribute 'layer' (line 32 of broken.py)"),
-    "a score for every pixel": ("return self.layers(image)[:, 0]", "return image", "expected (3,), one score an image"),
+    "a score for every pixel": ("return self.layers(image)[:, 0]", "return image",
+                                "expected (3,), one score per image"),
     "a bounded score": ("self.layers(image)[:, 0]", "self.layers(image).sigmoid()[:, 0]", "come out of a sigmoid"),
     "a critic that mixes": ("self.layers(image)[:, 0]", "self.layers(image - image.mean(0))[:, 0]",
-                            "its 'normalises_batch' is False, and an image's score depends on the others"),
+                            "its 'normalises_batch' is False, but an image's score depends on the others"),
     "a critic without a word": ("    normalises_batch = False\n", "", "it lacks 'normalises_batch = False'"),
     "a critic that teaches nothing": ("self.layers(image)[:, 0]", "self.layers(image.detach())[:, 0]",
                                       "no gradient of its scores reaches the image"),
-    "a loss the wrong way": ("softplus(fake - real)", "softplus(real - fake)", "has it the wrong sign?"),
+    "a loss the wrong way": ("softplus(fake - real)", "softplus(real - fake)", "is its sign wrong?"),
     "not a scalar": ("softplus(-fake).mean()", "softplus(-fake)", "expected a scalar"),
     "a loss that overflows": ("softplus(-fake).mean()", "softplus(-fake.double().mul(30).exp()).log().mean().neg()",
                               "is not finite"),
     "a filler that looks": ("masked_image * (1 - mask) + 0.5 * mask", "masked_image + 0.5 * mask",
-                            "it reads what stands in the hole"),
-    "an empty hole": ("holes[:, ::4] = True", "holes[:, 0] = True", "where no window of SSIM fits"),
-    "a full hole": ("holes[:, ::4] = True", "holes[:] = True", "a hole is the whole image"),
-    "chance of its own": ("holes[:, ::4] = True", "holes[:, np.random.randint(9, 20)] = True", "draws other holes"),
+                            "it reads pixels in the hole"),
+    "an empty hole": ("holes[:, ::4] = True", "holes[:, 0] = True", "where SSIM has no window"),
+    "a full hole": ("holes[:, ::4] = True", "holes[:] = True", "a hole covers the whole image"),
+    "chance of its own": ("holes[:, ::4] = True", "holes[:, np.random.randint(9, 20)] = True", "draws different holes"),
     "one value for all": ("mean((1, 2, 3)).sqrt()", "mean().sqrt()", "expected (3,)"),
     "a value of few digits": ("mean((1, 2, 3)).sqrt()", "mean((1, 2, 3)).sqrt().float()", "expected float64"),
     "the wrong direction": ('"lower"', '"higher"', "noise of 0.02 does not make it worse"),
-    "an identity that is not JSON": ("return self.deciding()", "return {1, 2}", "identity() is not fit for JSON"),
+    "an identity that is not JSON": ("return self.deciding()", "return {1, 2}", "identity() is not JSON"),
     "images of another size": ("packed.write(folder, image_size,", "packed.write(folder, 2 * image_size,",
                                "its pixels are uint8 (16, 16, 3); expected uint8 (32, 32, 3)"),
-    "other bytes": ("np.random.default_rng(0)", "np.random.default_rng()", "pack writes other bytes the second time"),
+    "other bytes": ("np.random.default_rng(0)", "np.random.default_rng()",
+                    "pack writes different bytes the second time"),
     "options that change": ("    train: int = 6", "    model_config = {'frozen': False}; train: int = 6",
                             "its options can be changed"),
     "a network that is not there": ('"kind": "judge"', '"kind": "juror"',
-                                    "it describes CRITICS['juror'], which there is"),
+                                    "it describes CRITICS['juror'], which does not exist"),
     "too few batches": (IN_FIT, "        if 1:\n            image, mask, masked_image = next(iter(training))\n",
                         "its fit took"),
     "a fit that does not stop": (
@@ -223,7 +225,7 @@ BROKEN = {
             pass
 
     def really_fit(self, network, training):
-""", "its fit did not end when it was asked to stop"),
+""", "its fit does not stop when asked to"),
     "a fit that raises": ("training.log(loss=loss)", "training.log(loss=los)", "NameError: name 'los'"),
     "nothing but NaN": ("training.log(loss=loss)", "training.log(loss=loss * float('nan'))", "it diverged"),
 }  # fmt: skip
@@ -258,7 +260,7 @@ UNREADABLE = {
     "no python": ("x = = 2\n", "broken.py:1: SyntaxError"),
     "a line that raises": ("import torch\n\nraise RuntimeError('no')\n", "broken.py:3: RuntimeError: no"),
     "nothing": ("x = 2\n", "it declares no part; write one of METHODS, GENERATORS"),
-    "no dictionary": ("METHODS = [1]\n", "METHODS is no dictionary from names to parts"),
+    "no dictionary": ("METHODS = [1]\n", "METHODS must be a dictionary from names to parts"),
     "a name that is taken": ("LOSSES = {'wgan': object}\n", "LOSSES['wgan']: there is a part of this name already"),
 }
 

@@ -1,4 +1,4 @@
-"""A study's plugins: they join its registries while it is read and made, and their source is part of the keys."""
+"""Plugins: their parts join the registries while a study is read and run, and their source is part of the keys."""
 
 from __future__ import annotations
 
@@ -184,8 +184,8 @@ def test_a_plugin_that_changed_since_it_was_planned_is_refused(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        ("own.txt", "plugins: 'own.txt' is no plugin; write [mine.py]"),
-        ([3], "plugins.0: 3 is no plugin; write [mine.py]"),
+        ("own.txt", "plugins: 'own.txt' is not a plugin; write [mine.py]"),
+        ([3], "plugins.0: 3 is not a plugin; write [mine.py]"),
         (["none.py"], "none.py: No such file or directory"),
     ],
 )
@@ -246,16 +246,19 @@ METRICS = {"own": Own()}
         ("GENERATORS = {'net': 3}", "GENERATORS['net'] is 3; expected a network's class"),
         (
             MASK.replace('stripes"] = "stripes"', 'x"] = "x"'),
-            "give it the option  kind: Literal['stripes'] = 'stripes'",
+            "add the option  kind: Literal['stripes'] = 'stripes'",
         ),
         (
             METRIC.replace("Own()}", "Own}"),
             "expected an object of a subclass of study.metrics.Metric: Mine(), not Mine",
         ),
-        (METRIC.replace('"own": ', '"mine": '), "has the name 'own'; give it the one under which it is listed"),
+        (METRIC.replace('"own": ', '"mine": '), "has the name 'own'; use the name of its entry, 'mine'"),
         (METRIC.replace('"lower"', '"less"'), "has better = 'less'; write 'higher' or 'lower'"),
-        (METRIC.replace('("whole",)', '"whole"'), "has regions = 'whole'; write a tuple of some of hole, whole"),
-        (METRIC.replace('unit, better, regions = "own", "Own", ""', 'better, regions = "own", "Own"'), "say its unit"),
+        (METRIC.replace('("whole",)', '"whole"'), "has regions = 'whole'; write a tuple with any of hole, whole"),
+        (
+            METRIC.replace('unit, better, regions = "own", "Own", ""', 'better, regions = "own", "Own"'),
+            "lacks unit; a study.metrics.Metric has",
+        ),
         (
             "from models.method import Filler\nclass F(Filler):\n    filler = 'maen'\nMETHODS = {'f': F}",
             "METHODS['f']: its filler 'maen' is unknown; choose biharmonic, mean (did you mean 'mean'?)",
@@ -286,7 +289,7 @@ def test_a_module_beside_a_plugin_is_refused(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "own.py").write_text(MASK.replace("import numpy", "from helper_of_mine import every\nimport numpy"))
     for _ in range(2):  # it does not stay imported
         with pytest.raises(
-            BadInput, match=r"own\.py: it imports .*helper_of_mine\.py, of whose edits nothing would be"
+            BadInput, match=r"own\.py: it imports .*helper_of_mine\.py, whose edits would not invalidate results"
         ):
             plugins.use([tmp_path / "own.py"])
         assert "helper_of_mine" not in sys.modules
@@ -296,7 +299,7 @@ def test_a_filler_with_a_type_is_told_how_it_is_written(tmp_path: Path) -> None:
     source = "from models.method import Filler\nclass F(Filler):\n    filler: str = 'mean'\nMETHODS = {'f': F}\n"
     (tmp_path / "own.py").write_text(source)
     with pytest.raises(
-        BadInput, match=r"METHODS\['f'\] does not say its filler; write  filler = 'name'  in it, without"
+        BadInput, match=r"METHODS\['f'\] has no 'filler'; write  filler = 'name'  in the class, without"
     ):
         plugins.use([tmp_path / "own.py"])
 

@@ -76,7 +76,7 @@ def test_a_planted_optimum_is_found_and_written_as_a_variant(tmp_path: Path) -> 
     )
     plan = make_plan(study)
     assert tiny.run_of(plan, "toy").start == tiny.run_of(plan, "toy_tuned").start
-    with pytest.raises(BadInput, match=r"'toy_tuned' was found by a search with seed 1000; run it with fresh ones"):
+    with pytest.raises(BadInput, match=r"'toy_tuned' was tuned with seed 1000; run it with other"):
         config.load(tuned, seeds=[0, 1000])
 
 
@@ -364,7 +364,7 @@ def test_by_default_the_weights_of_the_critics_in_use_are_searched(tmp_path: Pat
     assert spaces["proposed"]["weights.local"].ends == [1e-5, 0.1] and spaces["glcic"]["weight"].ends == [4e-6, 0.04]
     assert all(within.log for ranges in spaces.values() for within in ranges.values())
     (why,) = left_out
-    assert why.startswith("'reconstruction_only': it has no critic, and so no weight")
+    assert why.startswith("'reconstruction_only': it has no critic and so no weight")
 
 
 def test_a_named_space_is_searched_where_a_method_has_it(tmp_path: Path) -> None:
@@ -386,19 +386,22 @@ FAULTS = {
     "unknown key": ({"weights.locl": {"low": 1e-3, "high": 1}}, "'locl' is an unknown key; choose"),
     "no option": (
         {"wieght": {"low": 1e-3, "high": 1}},
-        "'wieght' is no option of a method that is trained here (did you mean 'we",
+        "'wieght' is not an option of a trained method of this study (did you mean 'we",
     ),
     "upside down": (
         {"weights.local": {"low": 1, "high": 0.1}},
-        "low 1 is not below high 0.1; a range goes from low to high",
+        "low 1 is not below high 0.1",
     ),
-    "log from zero": ({"weights.local": {"low": 0, "high": 1, "log": True}}, "low is 0; on a log scale it is above 0"),
+    "log from zero": (
+        {"weights.local": {"low": 0, "high": 1, "log": True}},
+        "got low 0; on a log scale it must be above 0",
+    ),
     "impossible": ({"weights.local": {"low": -1, "high": 1}}, "-1 is impossible: got -1"),
     "impossible choice": ({"head": {"choices": ["mean", "max"]}}, "'max' is impossible: 'max' is unknown; choose"),
     "one choice": ({"head": {"choices": ["mean"]}}, "write a list of 2 or more"),
-    "twice": ({"head": {"choices": ["mean", "mean"]}}, "a choice stands twice"),
+    "twice": ({"head": {"choices": ["mean", "mean"]}}, "a choice appears twice"),
     "half a range": ({"weights.local": {"low": 1}}, "write 'low' and 'high', or 'choices', a list"),
-    "both": ({"weights.local": {"low": 1, "high": 2, "choices": [1, 2]}}, "'choices' stand alone"),
+    "both": ({"weights.local": {"low": 1, "high": 2, "choices": [1, 2]}}, "write either 'choices', or"),
 }
 
 
@@ -416,8 +419,8 @@ def test_a_space_that_cannot_be_meant_is_refused_at_its_place(tmp_path: Path, fa
     [
         ({"sampler": "tpee"}, "'tpee' is unknown; choose cmaes, gp, qmc, random, tpe (did you mean 'tpe'?)"),
         ({"pruner": 3}, "search.pruner: 3 is unknown; choose halving"),
-        ({"data": "face"}, "'face' is no data set of this study; choose faces"),
-        ({"seeds": [1, 1]}, "got [1, 1]; one stands twice"),
+        ({"data": "face"}, "'face' is not a data set of this study; choose faces"),
+        ({"seeds": [1, 1]}, "got [1, 1]; a value appears twice"),
         ({"trials": 0}, "search.trials: got 0; write 1 or more"),
         ({"rungs": [1.5]}, "write a value below 1"),
     ],
@@ -474,12 +477,12 @@ def test_a_damaged_journal_is_said_in_a_sentence(tmp_path: Path) -> None:
 
 def test_what_is_included_is_a_file_of_variants(tmp_path: Path) -> None:
     file = written(tmp_path, include=["none.yaml"])
-    with pytest.raises(BadInput, match=r"include\.0: .*none\.yaml: cannot be read.*a search writes it at its end"):
+    with pytest.raises(BadInput, match=r"include\.0: .*none\.yaml: cannot be read.*a finished search writes it"):
         config.load(file)
     (tmp_path / "none.yaml").write_text("variants: {toy: {extends: mean}}\nseeds: [1]\n")
     with pytest.raises(BadInput) as raised:
         config.load(file)
-    assert any("none.yaml:1:12: variants.toy: 'toy' stands in" in fault for fault in raised.value.faults)
+    assert any("none.yaml:1:12: variants.toy: 'toy' is also in" in fault for fault in raised.value.faults)
     assert any(
         "none.yaml:2:1: seeds: 'seeds' is an unknown key; choose tuned, variants" in f for f in raised.value.faults
     )
@@ -504,7 +507,7 @@ def test_the_command_says_what_it_cannot_do(
         ((), "choose what to tune: --variant NAME, or --all"),
         (
             ("--variant", "tony"),
-            "--variant tony: 'tony' is no variant of this study; choose mean, toy (did you mean 'toy'?)",
+            "--variant tony: 'tony' is not a variant of this study; choose mean, toy (did you mean 'toy'?)",
         ),
         (("--variant", "mean"), "'mean' is not trained, so there is nothing to search"),
         (("--variant", "toy", "--sampler", "x"), "'x' is unknown; choose cmaes, gp, qmc, random, tpe"),
