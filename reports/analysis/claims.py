@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.frames import Frames
-from reports.analysis.links import METRICS, OF_NETWORKS, QUANTITIES, Claim, Link, Metric, Spec, claims, pair
+from reports.analysis.links import OF_NETWORKS, QUANTITIES, Claim, Link, Spec, claims, pair
+from reports.analysis.naming import METRICS, Metric
 from reports.analysis.published import counterpart, paper, published
 from reports.analysis.statistics import ENOUGH_SEEDS, OF_RUN, Comparison, Outcome, compare, resolvable, shares
 

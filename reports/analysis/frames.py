@@ -126,6 +126,11 @@ class Frames:
                 raise ValueError(f"frames.{table.name}: columns {missing} are missing; expected {COLUMNS[table.name]}")
         object.__setattr__(self, "study", {**dict.fromkeys(STUDY), **self.study})
 
+    def variant(self, name: str) -> str:
+        """The variant that was run for a name: another one where two names mean the same run."""
+        found: str = (self.study["aliases"] or {}).get(name, name)
+        return found
+
     def trained(self) -> pd.DataFrame:
         """The rows of `runs` that were trained here: no fillers, and nothing that was scored from files."""
         return self.runs[(self.runs["start"] != "") & (self.runs["method"] != EXTERNAL)]

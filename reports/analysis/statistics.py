@@ -195,20 +195,13 @@ def simultaneous(level: float, intervals: int) -> float:
 
 def shares(a: tuple[int, int], b: tuple[int, int], level: float = 0.95) -> tuple[float, float]:
     """(low, high) of the difference of two shares, each (so many, of how many): Newcombe 1998, method 10."""
-    z = stats.norm.ppf((1 + level) / 2)
-    (p, low_p, high_p), (q, low_q, high_q) = (_wilson(*each, z) for each in (a, b))
+    p, q = (found / of for found, of in (a, b))
+    wilson = (stats.binomtest(*each).proportion_ci(level, method="wilson") for each in (a, b))
+    (low_p, high_p), (low_q, high_q) = wilson
     return (
         float(p - q - np.hypot(p - low_p, high_q - q)),
         float(p - q + np.hypot(high_p - p, q - low_q)),
     )
-
-
-def _wilson(found: int, of: int, z: float) -> tuple[float, float, float]:
-    """A share and its interval, Wilson 1927."""
-    share = found / of
-    middle = (share + z**2 / (2 * of)) / (1 + z**2 / of)
-    half = z / (1 + z**2 / of) * np.sqrt(share * (1 - share) / of + z**2 / (4 * of**2))
-    return share, middle - half, middle + half
 
 
 def select(scores: pd.DataFrame, *, metric: str, region: str, output: str, data: str | None = None) -> pd.DataFrame:
@@ -401,7 +394,8 @@ class _Sample:
 
     def finite(self) -> pd.Index:
         """The images with a finite value at every seed."""
-        return self.values.columns[np.isfinite(self.values.to_numpy()).all(axis=0)]
+        finite: pd.Index = self.values.columns[np.isfinite(self.values.to_numpy()).all(axis=0)]
+        return finite
 
     def groups(self, images: pd.Index) -> npt.NDArray[np.int64]:
         """The cluster of each image, numbered; its own where none is known."""

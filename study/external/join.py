@@ -38,7 +38,7 @@ from study.metrics.perceptual import Gathering
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Stage
 from study.running.machine import prepare
-from study.store import Store, read_facts
+from study.store import Store, publish
 
 SEEDLESS = (
     "no seed is said: the files stand for themselves, as those of one set of released weights; their interval is over "
@@ -131,7 +131,7 @@ def score_into(asked: Asked, joining: Joining, *, device: str = "cpu", heard: Li
     turned = "the masks that data write hands out are white in the hole"
     found = checked(list(test.pairs(output, names)), found, turned=turned, heard=heard)
     for other in sorted(one.folder.parent.glob("[!.]*")):
-        if other != one.folder and read_facts(other / entries.FACTS).get("digest") == found.digest:
+        if other != one.folder and entries.read(other).facts.get("digest") == found.digest:
             raise BadInput(
                 f"--seed {joining.seed}: these files are scored as --seed {other.name} already; "
                 "a seed is a training of its own, with files of its own"
@@ -174,7 +174,7 @@ def _published(
             "protocol": test.protocol,
             "tested": entries.tested(test.stage),
         }
-        return entries.publish(making, one.folder, facts)
+        return publish(making, one.folder, facts)
     finally:
         shutil.rmtree(making, ignore_errors=True)
 
@@ -186,7 +186,7 @@ def _named(joining: Joining, test: Test) -> External:
         raise BadInput(
             f"--as {shown(name)}: a name has letters, digits and _.-, begins with a letter or digit, 64 at most"
         )
-    if name in {each for run in test.plan.runs for each in (run.variant, *run.aliases)}:
+    if name in test.plan.names():
         raise BadInput(f"--as {name}: a variant of the study has this name; choose another, such as {name}_theirs")
     if label(name) != name or name in registries.METHODS or name in registries.FILLERS:
         why = "the report speaks of a method by this name, as it is trained here"

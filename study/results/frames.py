@@ -46,8 +46,7 @@ class Results(Frames):
 
         Raises ValueError where there is no such variant or metric, or the metric is not of that region.
         """
-        aliases = self.study["aliases"]
-        a, b = aliases.get(a, a), aliases.get(b, b)
+        a, b = self.variant(a), self.variant(b)
         for variant in (a, b):
             if variant not in set(self.runs["variant"]):
                 raise ValueError(unknown(variant, set(self.runs["variant"]), "no variant of this study"))
@@ -316,14 +315,9 @@ def _curves(runs: list[Run], records: Mapping[str, Any]) -> pd.DataFrame:
     return found.frame().dropna(subset="value", ignore_index=True)
 
 
-def _asked(plan: Plan) -> dict[str, str]:
-    """The variants that were asked for, by each of their names, with the one under which they were run."""
-    return {name: run.variant for run in plan.runs for name in (run.variant, *run.aliases)}
-
-
 def _factors(plan: Plan) -> Iterator[dict[str, str]]:
     """The ablations of which at least two cells were asked for, by those cells."""
-    asked = _asked(plan)
+    asked = plan.names()
     for name, ablation in plan.study["ablations"].items():
         cells = [(levels, asked[variant]) for levels, variant in ablation["cells"] if variant in asked]
         for levels, variant in cells if len(cells) > 1 else ():
@@ -333,7 +327,7 @@ def _factors(plan: Plan) -> Iterator[dict[str, str]]:
 
 def _universes(plan: Plan) -> Iterator[dict[str, Any]]:
     """The multiverses of which every base was asked for, by those universes that were asked for whole."""
-    asked = _asked(plan)
+    asked = plan.names()
     for name, multiverse in plan.study.get("multiverses", {}).items():
         for number, universe in enumerate(multiverse["universes"]):
             if all(row["variant"] in asked for row in universe):
@@ -409,7 +403,7 @@ def _facts(plan: Plan, store: Store, others: Sequence[External]) -> dict[str, An
         "made": max((facts["made"] for facts in made), default=""),
         "numerics": study["numerics"],
         "protocol": study.get("protocol"),
-        "aliases": {alias: run.variant for run in plan.runs for alias in run.aliases},
+        "aliases": {name: variant for name, variant in plan.names().items() if name != variant},
         "external": [_told_of(one) for one in others],
         "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
         "networks": study.get("networks"),
@@ -430,8 +424,8 @@ def _facts(plan: Plan, store: Store, others: Sequence[External]) -> dict[str, An
 def _told_of(one: External) -> dict[str, Any]:
     """What the report says of files that were scored."""
     told = {name: one.facts.get(name) for name in ("kind", "images", "of", "scored", "digest", "notes")}
-    told["checksum"] = (one.facts.get("files") or {}).get("scores.safetensors")
-    return {"name": one.name, "data": one.data, "seed": one.seed, **told, "why": one.why, "joins": one.joins}
+    own = {"name": one.name, "data": one.data, "seed": one.seed, "checksum": one.checksum}
+    return {**told, **own, "why": one.why, "joins": one.joins}
 
 
 def _scope(study: Mapping[str, Any], run: Run | None) -> str:

@@ -212,7 +212,8 @@ def resolvable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.Da
     table = table.assign(published=table["metric"].map(gains["proposed"] - gains["glcic"]))
     table = table.assign(enough=table["resolvable"] <= table["published"])
     columns = ["a", "b", "metric", "region", "published", "resolvable", "enough", "difference", "low", "high"]
-    return table[[*columns, "seeds_a", "seeds_b", "images", "groups", "paired"]].reset_index(drop=True)
+    chosen: pd.DataFrame = table[[*columns, "seeds_a", "seeds_b", "images", "groups", "paired"]]
+    return chosen.reset_index(drop=True)
 
 
 def _row(found: Comparison) -> dict[str, object]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.frames import Frames, NoDataError
-from reports.analysis.naming import label, ordered
+from reports.analysis.naming import TUNED, label, ordered
 from reports.analysis.statistics import compare, mean_interval
 
 NO_SEARCH = "No method was tuned: the study's settings are those of its file."
@@ -15,11 +15,6 @@ NO_SEARCH = "No method was tuned: the study's settings are those of its file."
 def searched(frames: Frames) -> list[str]:
     """The variants that were tuned, the paper's rows first."""
     return ordered(frames, frames.trials["variant"].tolist())
-
-
-def tuned_name(variant: str) -> str:
-    """The name under which a tuned variant is run."""
-    return f"{variant}_tuned"
 
 
 def trials_table(frames: Frames, variant: str) -> pd.DataFrame:
@@ -124,11 +119,11 @@ def bought_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFr
     no method ran both ways on `data`.
     """
     runs = frames.runs[frames.runs["data"] == data]
-    present, names = set(runs["variant"]), frames.study.get("aliases") or {}
+    present = set(runs["variant"])
     scores = frames.select("psnr", "hole", "composite", data)
     rows = []
     for variant in searched(frames):
-        tuned = tuned_name(variant)
+        tuned = variant + TUNED
         if variant not in present or tuned not in present:
             continue
         own = mean_interval(runs, scores, variant, data=data, level=level)
@@ -157,7 +152,7 @@ def bought_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFr
             }
         )
     if not rows:
-        same = [variant for variant in searched(frames) if names.get(tuned_name(variant)) == variant]
+        same = [variant for variant in searched(frames) if frames.variant(variant + TUNED) == variant]
         if same:
             raise NoDataError(
                 f"What tuning bought is nothing: the best setting of {', '.join(map(label, same))} is the study's own."

@@ -296,7 +296,7 @@ def planned(file: Path, out: Path) -> None:
 def test_other_images(stale: Path) -> None:
     file = tiny.write(stale.parent, VARIANTS, seeds=[0], data={"faces": {**FACES, "seed": 2}}, protocol={"pictures": 2})
     planned(file, stale)
-    assert "its images were other ones, or packed otherwise" in lost(stale)
+    assert "its images were different, or packed differently" in lost(stale)
 
 
 def test_other_holes(stale: Path) -> None:
@@ -306,13 +306,24 @@ def test_other_holes(stale: Path) -> None:
     assert "its holes were center and are random_box" in lost(stale)
 
 
-@pytest.mark.parametrize("name", ["scores.safetensors", "evaluation.json", "external.json", "pictures.safetensors"])
+@pytest.mark.parametrize("name", ["scores.safetensors", "evaluation.json", "manifest.json", "pictures.safetensors"])
 def test_damage(stale: Path, name: str) -> None:
     file = stale / "external" / "theirs" / "faces" / "0" / name
     file.write_bytes(file.read_bytes()[:-3] + b"xyz")
     assert "are damaged; score its files again" in lost(stale)
     file.unlink()
     assert "are damaged" in lost(stale)
+
+
+def test_scores_of_an_earlier_version(stale: Path) -> None:
+    folder = stale / "external" / "theirs" / "faces" / "0"
+    (folder / "manifest.json").rename(folder / "external.json")
+    told = lost(stale)
+    assert told.startswith(
+        "it was scored by an earlier version of this program; score its files again: python -m study"
+    )
+    assert join(stale, stale.parent / "repaired").about["replaced"]
+    assert study.load(stale).runs.set_index("run").loc["theirs/faces/0", "status"] == "completed"
 
 
 def test_a_data_set_that_left_the_study(stale: Path) -> None:
