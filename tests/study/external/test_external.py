@@ -420,6 +420,23 @@ def test_an_interval_widens_where_images_of_a_group_are_alike(out: Path) -> None
     assert apart[1].high - apart[1].low > 1.3 * (apart[0].high - apart[0].low)
 
 
+def test_groups_widen_the_intervals_of_a_diff(out: Path, tmp_path: Path) -> None:
+    join(out, repaired(out), seed=None)
+    other = Path(shutil.copytree(out, tmp_path / "other"))
+    join(other, repaired(out, "better", seed=1), seed=None)
+
+    def effect() -> dict[str, float]:
+        rows = [row for row in diff(out, other)["effects"] if (row["variant"], row["metric"]) == ("theirs", "psnr")]
+        return rows[0]
+
+    alone = effect()
+    for folder in (out, other):
+        grouped(folder, ["ann", "ann", "ann", "bob", "bob", "bob"])
+    together = effect()
+    assert together["difference"] == pytest.approx(alone["difference"]) and together["n_images"] == 6
+    assert together["low"] != pytest.approx(alone["low"])
+
+
 # -- the command ----------------------------------------------------------------------------------------------
 
 
