@@ -1,4 +1,4 @@
-"""Frame in, table out: pure functions, full precision; the report's sections round."""
+"""Tables computed from frames: pure functions with full precision. The report's sections round."""
 
 from reports.analysis.tables.ablations import ablation_table, levels
 from reports.analysis.tables.networks import GEOMETRY, architecture_table
