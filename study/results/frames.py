@@ -313,22 +313,22 @@ def _curves(runs: list[Run], records: Mapping[str, Any]) -> pd.DataFrame:
 
 def _factors(plan: Plan) -> Iterator[dict[str, str]]:
     """A row for each factor of each cell that the plan runs, for ablations with at least two such cells."""
-    asked = plan.names()
+    ran = plan.names()
     for name, ablation in plan.study["ablations"].items():
-        cells = [(levels, asked[variant]) for levels, variant in ablation["cells"] if variant in asked]
+        cells = [(levels, ran[variant]) for levels, variant in ablation["cells"] if variant in ran]
         for levels, variant in cells if len(cells) > 1 else ():
             for factor, level in zip(ablation["factors"], levels, strict=True):
                 yield {"ablation": name, "variant": variant, "factor": factor, "level": level}
 
 
 def _universes(plan: Plan) -> Iterator[dict[str, Any]]:
-    """A row for each setting of each universe whose variants the plan all runs."""
-    asked = plan.names()
+    """A row for each setting of each universe of which the plan runs every variant."""
+    ran = plan.names()
     for name, multiverse in plan.study.get("multiverses", {}).items():
         for number, universe in enumerate(multiverse["universes"]):
-            if all(row["variant"] in asked for row in universe):
+            if all(row["variant"] in ran for row in universe):
                 for row in universe:
-                    yield {"multiverse": name, "universe": number, **row, "variant": asked[row["variant"]]}
+                    yield {"multiverse": name, "universe": number, **row, "variant": ran[row["variant"]]}
 
 
 def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:

@@ -195,7 +195,7 @@ def test_compare_and_its_seeds(out: Path) -> None:
 
 def test_without_a_seed_files_stand_for_themselves(out: Path) -> None:
     found = join(out, repaired(out), name="released", seed=None)
-    assert any("no seed is said" in note for note in found.found.notes)
+    assert any("no seed is given" in note for note in found.found.notes)
     results = study.load(out)
     run = results.runs.set_index("run").loc["released/faces/0"]
     assert run["start"] == ""
