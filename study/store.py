@@ -71,6 +71,39 @@ def file_digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def publish(files: Path, folder: Path, outcome: Mapping[str, Any]) -> bool:
+    """Writes the manifest of a folder of files and renames it to ``folder``, whole. Returns True if it replaced one."""
+    digests = {}
+    for file in sorted(files.rglob("*")):
+        if file.is_file() and file.name.startswith("."):
+            file.unlink()  # a temporary file of a process that was killed
+        elif file.is_file() and file.name != MANIFEST:
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+            digests[file.relative_to(files).as_posix()] = file_digest(file)
+    facts = {"files": digests, "outcome": dict(outcome)}
+    write_json(files / MANIFEST, {**facts, "digest": _manifest_digest(facts)})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    replaced = folder.exists()
+    if replaced:
+        folder.rename(old)
+    files.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return replaced
+
+
+def verify(folder: Path) -> None:
+    """Reads every file of a published folder against its checksum. Raises Damaged."""
+    manifest = read_facts(folder / MANIFEST)
+    files = manifest.get("files")
+    if files is None or manifest.get("digest") != _manifest_digest(manifest):
+        raise Damaged(f"{folder}: the stage has no readable manifest")
+    for name, digest in files.items():
+        if not (folder / name).is_file() or file_digest(folder / name) != digest:
+            raise Damaged(f"{folder / name}: the file is not what was published")
+
+
 def _manifest_digest(manifest: Mapping[str, Any]) -> str:
     facts = [manifest.get("files"), manifest.get("outcome")]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
@@ -108,12 +141,7 @@ class Store:
         """
         folder = self.folder(key)
         if key not in self._verified:
-            files = self._checksums(key)
-            if files is None:
-                raise Damaged(f"{folder}: the stage has no readable manifest")
-            for name, digest in files.items():
-                if not (folder / name).is_file() or file_digest(folder / name) != digest:
-                    raise Damaged(f"{folder / name}: the file is not what was published")
+            verify(folder)
             self._verified.add(key)
         return folder
 
@@ -149,23 +177,11 @@ class Store:
 
     def publish(self, key: str, outcome: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         """Publishes the files of a stage's workspace in one rename, and removes the workspace."""
-        workspace = self.workspace(key)
-        files = workspace / "files"
-        digests = {}
-        for file in sorted(files.rglob("*")):
-            if file.is_file() and file.name.startswith("."):
-                file.unlink()  # a temporary file of a process that was killed
-            elif file.is_file() and file.name != MANIFEST:
-                with file.open("rb") as stream:
-                    os.fsync(stream.fileno())
-                digests[file.relative_to(files).as_posix()] = file_digest(file)
+        files = self.workspace(key) / "files"
         write_json(self.out / "made" / f"{key}.json", dict(made))
-        facts = {"files": digests, "outcome": dict(outcome)}
-        write_json(files / MANIFEST, {**facts, "digest": _manifest_digest(facts)})
-        self.folder(key).parent.mkdir(parents=True, exist_ok=True)
         if not self.has(key):
             shutil.rmtree(self.folder(key), ignore_errors=True)  # no manifest: only half deleted
-            files.rename(self.folder(key))
+            publish(files, self.folder(key), outcome)
         self.clear(key)
 
     def clear(self, key: str) -> None:

@@ -36,8 +36,8 @@ ROOMS = {
     "study/running study/store",
     "study/external": "models reports/analysis study/config study/data study/errors study/evaluation study/metrics "
     "study/parts study/plan study/running study/store",
-    "study/results": "reports/analysis study/errors study/evaluation study/external study/plan study/search "
-    "study/store",
+    "study/results": "reports/analysis study/errors study/evaluation study/external study/plan study/running "
+    "study/search study/store",
     "study/use": "models study/data study/errors study/evaluation study/parts study/plan study/results study/running "
     "study/store study/training",
     "study/cli": "reports reports/analysis study/config study/conformance study/data study/errors study/external "

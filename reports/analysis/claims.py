@@ -1,8 +1,8 @@
-"""The paper's claims held against a study: each with its outcome, and the numbers that it rests on.
+"""The paper's claims tested on a study: the outcome of each, and the numbers behind it.
 
-A claim is opposed where one of its links is, else negligible where one is, else unresolved where one is, else
-supported. A link between runs is decided by the rule of `reports.analysis.statistics`; what can be computed from the
-networks is exact.
+A claim is opposed if one of its links is; otherwise negligible if one is; otherwise unresolved if one is; otherwise
+supported. A link between runs is decided by the rule of ``reports.analysis.statistics``; a link between networks is
+computed exactly.
 """
 
 import json
@@ -17,17 +17,18 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.frames import Frames
-from reports.analysis.links import METRICS, OF_NETWORKS, QUANTITIES, Claim, Link, Metric, Spec, claims, pair
+from reports.analysis.links import OF_NETWORKS, QUANTITIES, Claim, Link, Spec, claims, pair
+from reports.analysis.naming import METRICS, Metric
 from reports.analysis.published import counterpart, paper, published
 from reports.analysis.statistics import ENOUGH_SEEDS, OF_RUN, Comparison, Outcome, compare, resolvable, shares
 
 EXACT = {"more": gt, "less": lt, "no less": ge, "no more": le, "equal": eq}
 UNDILATED = {"differs": {"dilated": False}}
-"""The generator without its dilation need not have been trained to be computed."""
+"""The generator without dilation: its networks are computed, and it need not be trained."""
 
 FILLERS = ("mean", "biharmonic")
 OF_THE_PROPOSED = ("single", "reconstruction_only")
-"""Methods that have the proposed model's generator, and so extend it."""
+"""Methods with the proposed model's generator, which extend it."""
 
 WORST_SHOWN = 3
 AGAIN = "; run the study again to have it"
@@ -35,10 +36,15 @@ AGAIN = "; run the study again to have it"
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What a study says of a link. `effect` is a - b in `unit`; None stands for what is unknown or does not exist.
+    """The result of a link in a study. None: unknown, or does not exist.
 
-    `a`, `b`: the variants, or words for what the study lacks. A control has no outcome. `n`: how many seeds (the fewer
-    of a's and b's) or networks it rests on, which `counts` says in words, with the images. `why`: a sentence.
+    Args:
+        a, b: the variants, or words for what the study lacks.
+        outcome: None for a control.
+        effect: a - b in ``unit``.
+        n: the number of networks, or of seeds (the smaller of a's and b's).
+        counts: n in words, with the number of images.
+        why: a sentence.
     """
 
     metric: str
@@ -60,13 +66,13 @@ class Finding:
 
 
 def claims_table(frames: Frames) -> pd.DataFrame:
-    """A row a claim, C1 to C15 in order.
+    """A row per claim, C1 to C15 in order.
 
     Columns: id, claim, where, evidence, outcome, scope ('paper', 'reduced', 'other'); effect, low, high (the 95%
-    interval), unit, n (of seeds or networks), counts (n in words) and why (a sentence) of the link that decides, the
-    first with the claim's own outcome; beside, what the other links and the controls say, a list of sentences; links
-    and controls, lists of `Finding`s as mappings. A number that is unknown or does not exist is NaN, in a mapping None.
-    It is made once and kept with the frames; what is handed out is a copy.
+    interval), unit, n (of seeds or networks), counts (n in words) and why (a sentence) of the deciding link, the first
+    with the claim's own outcome; beside, a list of sentences about the other links and the controls; links and
+    controls, lists of ``Finding``s as mappings. A number that is unknown or does not exist is NaN, in a mapping None.
+    The table is computed once per frames; the result is a copy.
     """
     kept: pd.DataFrame = frames.once("claims_table", lambda: _claims_table(frames))
     return kept.copy()
@@ -104,11 +110,11 @@ def all_of(outcomes: Sequence[Outcome | None]) -> Outcome:
 
 
 class _Lacking(Exception):
-    """What a link is about and the study does not have, and where that is simple what it takes."""
+    """The study lacks the subject of a link. The message says what is missing, and if it is simple how to add it."""
 
 
 class _Study:
-    """A study, asked about links."""
+    """A study in which links are tested."""
 
     def __init__(self, frames: Frames) -> None:
         self.frames = frames
@@ -118,7 +124,7 @@ class _Study:
         self.named = frames.runs.drop_duplicates(["variant", "data"])
 
     def scope(self, claim: Claim) -> str:
-        """The study's; 'paper' if all is computed from networks that are, at the paper's size, what it prints."""
+        """The study's scope; 'paper' if the claim needs only networks, and they agree with the paper at its size."""
         if claim.evidence == "computed" and self.frames.study["image_size"] == paper()["image_size"]:
             try:
                 built = [network for link in claim.links for network in self.networks(link.a, link.of)[1].values()]
@@ -129,27 +135,29 @@ class _Study:
         return str(self.frames.study["scope"] or "other")
 
     def findings(self, link: Link) -> list[Finding]:
-        """What is found of a link: once, or on each data set; then one alone does not support it."""
+        """The findings of a link: one, or one per data set, of which no single one supports the claim."""
         if link.data != "each":
             return [self.finding(link)]
         found = [self.finding(link, data) for data in self.frames.data_sets()]
         if len(found) == 1 and found[0].outcome == "supported":
             alone = f"{found[0].why[:-1]}, but this is one kind of image alone."
             return [replace(found[0], outcome="unresolved", why=alone)]
-        return found or [self.told(link, why=f"{link.subject}: this study has no data set.")]
+        return found or [self.build(link, why=f"{link.subject}: this study has no data set.")]
 
     def finding(self, link: Link, data: str | None = None) -> Finding:
-        """What is found of a link on a data set, by default on those that stand beside the paper's."""
+        """The finding of a link on a data set, by default on the counterparts of the paper's."""
         try:
             if link.metric in OF_NETWORKS:
                 return self.computed(link)
-            ours = (self.beside(link.sets[0]), self.beside(link.sets[1])) if data is None else (data, data)
+            ours = (
+                (self.counterpart_of(link.sets[0]), self.counterpart_of(link.sets[1])) if data is None else (data, data)
+            )
             return self.counted(link, ours[0]) if link.metric == "diverged" else self.measured(link, ours)
         except _Lacking as lacking:
             why = "; ".join([f"{link.subject}: {lacking}", *_published_words(link)])
-            return self.told(link, self.words(link.a), self.words(link.b), data or "", why=f"{why}.")
+            return self.build(link, self.words(link.a), self.words(link.b), data or "", why=f"{why}.")
 
-    def told(
+    def build(
         self,
         link: Link,
         a: str = "",
@@ -162,7 +170,7 @@ class _Study:
         counts: str = "",
         why: str,
     ) -> Finding:
-        """A finding. `numbers`: the effect, and where it has an interval low and high."""
+        """A finding. ``numbers``: the effect, and where it has an interval low and high."""
         effect, low, high, *_ = (*(number if np.isfinite(number) else None for number in numbers), None, None, None)
         theirs = published_of(link)
         return Finding(
@@ -187,7 +195,7 @@ class _Study:
     # Links between runs
 
     def measured(self, link: Link, data: tuple[str, str]) -> Finding:
-        """Decided by the rule for few seeds and many images."""
+        """The finding by the rule for few seeds and many images."""
         assert link.direction != "differ" and link.b is not None
         a = self.variant(link.a, data[0])
         b = self.variant(link.b, data[1]) if isinstance(link.b, str | Mapping) else float(link.b)
@@ -210,7 +218,7 @@ class _Study:
         why = _sentence(link, found)
         if link.metric == "worse_than_filler":
             why = f"{why[:-1]}; the filler is {self.filler(data[0])}{self.worst(a, data[0])}."
-        return self.told(
+        return self.build(
             link,
             a,
             b if isinstance(b, str) else f"{b:g}",
@@ -223,17 +231,17 @@ class _Study:
         )
 
     def counted(self, link: Link, data: str) -> Finding:
-        """The share of seeds that diverged: "no more" where none of a's did, opposed where its interval says more."""
+        """The share of seeds that diverged: "no more" if none of a's did, opposed if the interval lies above zero."""
         assert isinstance(link.b, str | Mapping)
         a, b = self.variant(link.a, data), self.variant(link.b, data)
         ended = self.runs[(self.runs["data"] == data) & self.runs["status"].isin(["completed", "diverged"])]
         status = [ended.loc[ended["variant"] == variant, "status"] for variant in (a, b)]
         lost, of = ([int((own == "diverged").sum()) for own in status], [len(own) for own in status])
         n, counts = min(of), _seeds(of[0], of[1])
-        told = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {a}, {lost[1]} of {of[1]} of {b}"
+        text = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {a}, {lost[1]} of {of[1]} of {b}"
         if min(of) < ENOUGH_SEEDS:
-            return self.told(
-                link, a, b, data, n=n, counts=counts, why=f"{told}; fewer than {ENOUGH_SEEDS} seeds ended."
+            return self.build(
+                link, a, b, data, n=n, counts=counts, why=f"{text}; fewer than {ENOUGH_SEEDS} seeds ended."
             )
         low, high = shares((lost[0], of[0]), (lost[1], of[1]))
         outcome: Outcome = "opposed" if low > 0 else "unresolved" if lost[0] else "supported"
@@ -243,11 +251,11 @@ class _Study:
             "unresolved": f"a seed of {a} diverged, and the interval holds zero",
         }[outcome]
         numbers = (lost[0] / of[0] - lost[1] / of[1], low, high)
-        why = f"{told} ({_interval(low, high, 2)} of the difference); {rests}."
-        return self.told(link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why)
+        why = f"{text} ({_interval(low, high, 2)} of the difference); {rests}."
+        return self.build(link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why)
 
     def values(self, link: Link, a: str, data: tuple[str, str]) -> pd.DataFrame:
-        """What a link is about, as scores: an image's, or with the image `OF_RUN` a run's."""
+        """The values of a link as scores, of images or (with the image ``OF_RUN``) of runs."""
         if link.metric == "spread":
             rows = self.spreads
         elif link.metric == "seconds":
@@ -261,12 +269,12 @@ class _Study:
         return rows.assign(metric=link.metric, region=link.of, output=link.output)
 
     def psnr(self, data: str) -> pd.DataFrame:
-        """The PSNR of the hole in the completed runs' composites."""
+        """The PSNR of the hole in the composites of completed runs."""
         return hole_psnr(self.frames, data)
 
     @cached_property
     def spreads(self) -> pd.DataFrame:
-        """Of each run's joint stage: log10 of the 95th to the 5th percentile of the critics' gradient at G's output."""
+        """Per run's joint stage: log10 of the 95th over the 5th percentile of the adversarial gradient."""
         curves = self.frames.curves
         keep = (curves["stage"] == "joint") & (curves["network"] == "generator")
         own = curves[keep & (curves["term"] == "adversarial_gradient")].astype({"value": float})
@@ -275,7 +283,7 @@ class _Study:
         return spreads.reset_index().assign(image=OF_RUN)
 
     def recorded(self, link: Link, values: pd.DataFrame, variant: str | float, data: str, output: str) -> None:
-        """Raises where runs completed of which this was never recorded."""
+        """Raises _Lacking if completed runs did not record this."""
         own = self.completed[(self.completed["variant"] == variant) & (self.completed["data"] == data)]
         if len(own) and not own["run"].isin(values.loc[values["output"] == output, "run"]).any():
             seen = f" ({output})" if output != "composite" else ""
@@ -284,7 +292,7 @@ class _Study:
     # Computed links
 
     def computed(self, link: Link) -> Finding:
-        """Exact, from the networks as they are built. Of links without b: whether all differ, and the least effect."""
+        """The exact finding from the networks as built. Without b: whether all differ, and the least effect."""
         unit = QUANTITIES[link.metric].unit
         a, ours = self.networks(link.a, link.of)
         values = {name: _value(network, link.metric) for name, network in ours.items()}
@@ -294,19 +302,19 @@ class _Study:
         if theirs:
             x, y = sum(values.values()), sum(_value(network, link.metric) for network in theirs.values())
             holds, effect = EXACT[link.direction or "equal"](x, y), x - y
-            told = f", {a} against {b}: {_exact(x, unit)} against {_exact(y, unit)}"
+            text = f", {a} against {b}: {_exact(x, unit)} against {_exact(y, unit)}"
         else:
             pairs = list(combinations(values.values(), 2))
             holds = all(x != y for x, y in pairs)
             effect = min(abs(x - y) for x, y in pairs) if holds else 0.0
-            told = f" in {a}: " + ", ".join(f"{name} {_exact(value, unit)}" for name, value in values.items())
+            text = f" in {a}: " + ", ".join(f"{name} {_exact(value, unit)}" for name, value in values.items())
         outcome: Outcome = "supported" if holds else "opposed"
         as_claimed = "as claimed" if holds else "against the claim"
-        why = f"{link.subject}{told} (exact, n = {counts}); {as_claimed}."
-        return self.told(link, a, b, outcome=outcome, numbers=(effect,), n=n, counts=counts, why=why)
+        why = f"{link.subject}{text} (exact, n = {counts}); {as_claimed}."
+        return self.build(link, a, b, outcome=outcome, numbers=(effect,), n=n, counts=counts, why=why)
 
     def networks(self, spec: Spec, of: str | Sequence[str]) -> tuple[str, dict[str, Mapping[str, Any]]]:
-        """A variant's name, and those of its networks that a link is about, by name."""
+        """A variant's name, and by name the networks that a link compares."""
         described = self.frames.study["networks"]
         if not described:
             raise _Lacking(f"what was built is not recorded in this output{AGAIN}")
@@ -329,8 +337,8 @@ class _Study:
 
     # What the study has
 
-    def beside(self, theirs: str) -> str:
-        """The first data set of the study that stands beside the paper's."""
+    def counterpart_of(self, theirs: str) -> str:
+        """The first data set of the study that is a counterpart of the paper's."""
         every = self.frames.data_sets()
         found = next((name for name in every if counterpart(self.frames, name) == theirs), None)
         if found is None:
@@ -338,7 +346,7 @@ class _Study:
         return found
 
     def variant(self, spec: Spec, data: str | None = None) -> str:
-        """The first variant, on a data set or at all, that is what is asked for; the reference before all others."""
+        """The first variant, on a data set or on any, that matches; the reference comes first."""
         own = self.named if data is None else self.named[self.named["data"] == data]
         methods = dict(zip(own["variant"].tolist(), own["method"].tolist(), strict=True))
         found: str | None = None
@@ -358,7 +366,7 @@ class _Study:
         return found
 
     def differing(self, spec: Mapping[str, Any], methods: Mapping[str, str]) -> str | None:
-        """The first of the variants that is the reference but for what is named."""
+        """The first variant that equals the reference except in the named options."""
         configs = self.frames.study["configs"] or {}
         if self.reference not in configs:
             raise _Lacking(f"the variants' options are not recorded, so that none is known to be {self.words(spec)}")
@@ -384,21 +392,21 @@ class _Study:
         return f", and the lowest PSNR of the hole, averaged over seeds, have {named}" if named else ""
 
     def words(self, spec: Spec | float | None) -> str:
-        """What a variant is, for a reader."""
+        """A description of a variant for a reader."""
         reference = self.reference or "the proposed model"
         if isinstance(spec, Mapping):
-            told = [
+            text = [
                 f"another {key} of {_listed(value)}" if isinstance(value, Mapping) else _listed({key: value})
                 for key, value in spec["differs"].items()
                 if value != {}
             ]
-            return f"{reference} with {' and '.join(told)}"
+            return f"{reference} with {' and '.join(text)}"
         if isinstance(spec, str):
             return {"reference": reference, "filler": "a trivial filler"}.get(spec, spec)
         return "" if spec is None else f"{spec:g}"
 
     def addition(self, spec: Spec) -> str:
-        """What a variant takes in runs.yaml, where that is simple."""
+        """How to add a variant to runs.yaml, if that is simple."""
         reference = self.reference or "proposed"
         if isinstance(spec, str):
             name = {"reference": "proposed", "filler": FILLERS[-1]}.get(spec, spec)
@@ -413,13 +421,13 @@ class _Study:
 
 
 def hole_psnr(frames: Frames, data: str) -> pd.DataFrame:
-    """The scores of the completed runs' PSNR of the hole, in the composite."""
+    """The PSNR of the hole in the composites of completed runs, as scores."""
     rows = frames.select("psnr", "hole", "composite", data)
     return rows[rows["run"].isin(frames.runs.loc[frames.runs["status"] == "completed", "run"])]
 
 
 def best_filler(frames: Frames, data: str) -> str | None:
-    """The trivial filler with the best mean PSNR of the hole, over the images that all of them have; None without."""
+    """The trivial filler with the best mean PSNR of the hole, over the images that all fillers have; None without."""
     runs = frames.runs[(frames.runs["data"] == data) & frames.runs["method"].isin(FILLERS)]
     rows = hole_psnr(frames, data)
     rows = rows[rows["run"].isin(runs["run"])]
@@ -428,7 +436,7 @@ def best_filler(frames: Frames, data: str) -> str | None:
 
 
 def worse_than(rows: pd.DataFrame, filler: pd.DataFrame) -> pd.DataFrame:
-    """Scores, as 1 where they are below the filler's of the same image (averaged over its seeds), else 0.
+    """The scores as 1 where they are below the filler's on the same image (averaged over its seeds), otherwise 0.
 
     Images that the filler did not repair are left out.
     """
@@ -438,7 +446,7 @@ def worse_than(rows: pd.DataFrame, filler: pd.DataFrame) -> pd.DataFrame:
 
 
 def published_of(link: Link) -> tuple[float, float] | None:
-    """The paper's own numbers of a and of b, where its Tables 6 to 8 have both and they are two."""
+    """The paper's own numbers of a and of b, if its Tables 6 to 8 have both as two numbers."""
     table = published()
     found: list[float] = []
     for spec, data in zip((link.a, link.b), link.sets, strict=True):
@@ -451,9 +459,9 @@ def published_of(link: Link) -> tuple[float, float] | None:
 
 
 def differs(options: Mapping[str, Any], reference: Mapping[str, Any], named: Mapping[str, Any]) -> bool:
-    """Whether options are the reference's but for those named by dotted keys, and there what is asked for.
+    """True if options equal the reference's, except that those in ``named`` have the named values.
 
-    A mapping is asked for in the keys that it names; those beside them are free.
+    Of a mapping only the named keys are compared.
     """
 
     def rest(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -465,13 +473,13 @@ def differs(options: Mapping[str, Any], reference: Mapping[str, Any], named: Map
 
 
 def _value(network: Mapping[str, Any], metric: str) -> float:
-    """A number of a network; a receptive field that is the whole image is infinite."""
+    """A number of a network; a receptive field of the whole image is infinite."""
     value = network[metric]
     return value if isinstance(value, int | float) else np.inf
 
 
 def _undilated(network: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A network with dilation 1 throughout, whose layers have the same weights and meet as many values.
+    """The same network with dilation 1 throughout: its layers have as many weights and inputs.
 
     A layer's dilation d widens the field by (kernel - 1) (d - 1) steps between its inputs, counted in pixels.
     """
@@ -484,7 +492,7 @@ def _undilated(network: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested options by dotted keys; an empty mapping has none."""
+    """Nested options by dotted keys; an empty mapping has no keys."""
     found = {}
     for key, value in options.items():
         found.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
@@ -495,7 +503,7 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _sentence(link: Link, found: Comparison) -> str:
-    """The effect with all that it takes to judge it, and for a link what its outcome rests on."""
+    """The effect with its interval and counts, and for a link the reason for its outcome."""
     quantity = QUANTITIES[link.metric]
     digits = _digits(quantity, found.low, found.high)
     a, b = found.a, found.b if isinstance(found.b, str) else f"{found.b:g}"
@@ -505,18 +513,18 @@ def _sentence(link: Link, found: Comparison) -> str:
         a, b = f"{a} ({outputs[0]})", f"{b} ({outputs[1]})"
     if sets[0] != sets[1]:
         a, b = f"{a} on {sets[0]}", f"{b} on {sets[1]}"
-    told = f"{link.subject}{on}, {a}" + (f" against {b}" if found.b != 0 else "")
+    text = f"{link.subject}{on}, {a}" + (f" against {b}" if found.b != 0 else "")
     if np.isfinite(found.difference):
         effect = f"{found.difference:+z.{digits}f} {quantity.unit}".rstrip()
         details = [_interval(found.low, found.high, digits), f"n = {_counts(link, found)}"]
         if np.isfinite(found.low) and (published_of(link) or found.outcome == "unresolved"):
             details.append(f"resolvable {resolvable(found):.{digits}f}")
-        told = f"{told}: {effect} ({', '.join(details)})"
-    return "; ".join([told, *([found.why] if link.direction else []), *_published_words(link)]) + "."
+        text = f"{text}: {effect} ({', '.join(details)})"
+    return "; ".join([text, *([found.why] if link.direction else []), *_published_words(link)]) + "."
 
 
 def _published_words(link: Link) -> Iterator[str]:
-    """The paper's own difference, and whether it says what the paper claims."""
+    """The paper's own difference, and whether it agrees with the claim."""
     if theirs := published_of(link):
         quantity = QUANTITIES[link.metric]
         difference = theirs[0] - theirs[1]
@@ -526,7 +534,7 @@ def _published_words(link: Link) -> Iterator[str]:
 
 
 def _digits(quantity: Metric, *numbers: float) -> int:
-    """The decimals that it takes to see on which side of zero each number lies: four more than usual at most."""
+    """The decimals that show on which side of zero each number lies: at most four more than usual."""
     least = min((abs(number) for number in numbers if np.isfinite(number) and number), default=1.0)
     return int(np.clip(np.ceil(-np.log10(2 * least)), quantity.digits, quantity.digits + 4))
 
@@ -536,12 +544,12 @@ def _interval(low: float, high: float, digits: int) -> str:
 
 
 def _seedless(link: Link, found: Comparison) -> bool:
-    """Whether b is a filler or a number, which has no seeds."""
+    """True if b is a filler or a number, which has no seeds."""
     return link.b == "filler" or not isinstance(found.b, str)
 
 
 def _counts(link: Link, found: Comparison) -> str:
-    """What n counts."""
+    """The unit of n."""
     a, b = found.n_seeds
     seeds = _count(a, "paired seed") if found.paired else _seeds(a, b)
     if _seedless(link, found):

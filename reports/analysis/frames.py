@@ -1,4 +1,4 @@
-"""What a report is made from: plain facts about the study and tidy tables."""
+"""The input of a report: plain facts about the study and tidy tables."""
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, fields
@@ -34,13 +34,13 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 EXTERNAL = "external"
-"""The method of a run that was not made here: its outputs were scored from files."""
+"""The method of a run that was scored from files and not trained here."""
 
 T = TypeVar("T")
 
 
 class NoDataError(ValueError):
-    """A table or figure has nothing to show; the message says why, as a sentence for the reader."""
+    """A table or figure has no data. The message is a sentence for the reader that says why."""
 
 
 def _empty(name: str) -> pd.DataFrame:
@@ -49,61 +49,62 @@ def _empty(name: str) -> pd.DataFrame:
 
 @dataclass(frozen=True, kw_only=True)
 class Frames:
-    """A study's facts and results. A table left out is empty.
+    """A study's facts and results. A table that is left out is empty.
 
-    `study`: plain facts, by the names in `STUDY`; what is missing shows as "not recorded".
+    ``study``: plain facts, by the names in ``STUDY``. A missing one shows as "not recorded".
         name, file, profile ('demo', 'paper', ...), scope ('paper', 'reduced', 'other'), command, made (ISO date): text;
-        image_size (px), generator_updates, batch: int; seconds: the sum of the stages';
-        data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images, and where the
-            study says so `like`: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it stands beside;
+        image_size (px), generator_updates, batch: int; seconds: the sum over stages;
+        data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images, and optionally
+            ``like``: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it corresponds to;
         versions {package: version}; devices: a list; seeds: a list; numerics, steps: a mapping or text;
-        reference: the proposed model's variant; control: the variant trained with the reconstruction loss
-        alone, or None; sharing {shared, unshared}: multiply-accumulates as made, and had each run made its own;
+        reference: the proposed model's variant; control: the variant trained with the reconstruction loss alone, or
+            None; sharing {shared, unshared}: multiply-accumulates with and without shared stages;
         multiverses {name: {base: [variant], contrasts: [[a, b]] of bases, design: 'one_at_a_time' or 'product'}};
-        configs {variant: {method, options}}; networks {variant: facts of what is built}; protocol: a mapping of how
-        all are evaluated, with its seed and mask; searches {variant: {data, seeds, of (trials wanted), sampler, pruner,
-        profile, space: [{key, low, high, log or choices}], importance {key: share, 0..1}}}, of what was tuned;
+        configs {variant: {method, options}}; networks {variant: facts of its networks}; protocol: a mapping of how all
+            are evaluated, with its seed and mask; aliases {name: the variant that was run for it};
+        searches {variant: {data, seeds, of (trials wanted), sampler, pruner, profile, space: [{key, low, high, log or
+            choices}], importance {key: share, 0..1}}}, of what was tuned;
         external: a list of {name, data, seed (None: it has none), kind ('raw', or 'composite': the files hold the known
-        pixels), images (scored), of (test images), scored (ISO time), digest (of the files), checksum (of the scores),
-        notes, why (it is not shown: text), joins (bool: it is among the runs)}, of what was scored from files;
+            pixels), images (scored), of (test images), scored (ISO time), digest (of the files), checksum (of the
+            scores), notes, why (text: the reason why it is not shown), joins (bool: it is among the runs)};
         plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}
             and methods, their names, of plugins.
 
-    `runs`, a row a run: run ('proposed/faces/0'), variant, data, seed, method ('proposed', 'ce', 'glcic', ...),
+    ``runs``, a row per run: run ('proposed/faces/0'), variant, data, seed, method ('proposed', 'ce', 'glcic', ...),
         status ('completed', 'diverged', 'failed', 'interrupted', 'missing'), why (text), diverged_at (step or NA),
         updates (of the generator), parameters (of the generator), critic_parameters, seconds, start (key of the
-        first trained stage, equal where two runs share it; '' for fillers, which train nothing), record (Sacred id),
-        step_ms (a step of joint training), memory_mib (the most that one of its stages took); NaN where unknown.
-        A run whose outputs were scored from files has the method 'external', and of its training nothing is known:
-        updates, parameters and seconds are 0, start is a name of its own, or '' where the method has no seeds.
-    `scores`, a row a value: run, variant, data, seed, image, region ('hole', 'whole', 'boundary'), output
-        ('composite', 'raw', 'blended'), metric (`naming.METRICS` names unit and direction), value. An optional
-        column `group` names images that belong together (a photograph's tiles, a person's pictures).
-    `curves`, a row a value: run, variant, data, seed, stage ('pretrain', 'critic', 'joint'), network ('generator',
+        first trained stage, equal where two runs share it; '' for fillers, which are not trained), record (Sacred id),
+        step_ms (one step of joint training), memory_mib (peak over its stages); NaN where unknown.
+        A run that was scored from files has the method 'external'. Its training is unknown: updates, parameters and
+        seconds are 0; start is a unique name, or '' where the method has no seeds.
+    ``scores``, a row per value: run, variant, data, seed, image, region ('hole', 'whole', 'boundary'), output
+        ('composite', 'raw', 'blended'), metric (``naming.METRICS`` gives unit and direction), value. An optional
+        column ``group`` names images that belong together (tiles of a photograph, pictures of a person).
+    ``curves``, a row per value: run, variant, data, seed, stage ('pretrain', 'critic', 'joint'), network ('generator',
         'local', 'global', 'half', ...), term ('reconstruction', 'gap', 'ratio', ...), step (within the stage), value.
-    `factors`, a row a level: ablation, variant, factor, level (text).
-    `universes`, a row for each multiverse, universe (int; 0: the study's own settings), base (the variant that the
-        study names) and reading (an option's key: 'head', 'critic_input'): variant (that which was run for the base in
-        this universe, maybe the base itself), level (text), usual (bool: the base's own level), applies (bool: the
+    ``factors``, a row per level: ablation, variant, factor, level (text).
+    ``universes``, a row per multiverse, universe (int; 0: the study's own settings), base (the variant that the
+        study names) and reading (an option's key: 'head', 'critic_input'): variant (the one that was run for the base
+        in this universe, possibly the base), level (text), usual (bool: the base's own level), applies (bool: the
         base's method has this option).
-    `readings`, a row a setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the literal text).
-    `stages`, a row a stage made: key, kind, runs (how many use it), steps, seconds, device, torch (version).
-    `trials`, a row a trial of a search: variant (that which was searched), number (Optuna's), state ('completed',
+    ``readings``, a row per setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the text).
+    ``stages``, a row per stage: key, kind, runs (how many use it), steps, seconds, device, torch (version).
+    ``trials``, a row per trial of a search: variant (that was searched), number (Optuna's), state ('completed',
         'pruned', 'diverged', 'failed', 'running'), value (mean PSNR of the hole over validation images and the search's
-        seeds, dB; of a pruned trial when it was pruned; NaN where there is none), seeds (how many), seconds (from its
-        asking to its telling), settings (JSON: option -> value), usual (bool: the study file's own setting), steps (of
-        the joint stage, when it was last judged), record (Sacred ids), why (of a failure).
-    `pictures`, a row an image: run, variant, data, seed, image, output ('truth', 'masked', 'composite', 'raw',
+        seeds, dB; of a pruned trial at pruning; NaN where there is none), seeds (how many), seconds (wall time),
+        settings (JSON: option -> value), usual (bool: the study file's own setting), steps (of the joint stage, at the
+        last evaluation), record (Sacred ids), why (of a failure).
+    ``pictures``, a row per image: run, variant, data, seed, image, output ('truth', 'masked', 'composite', 'raw',
         'blended'), pixels ((H, W, 3) uint8), of the test images that the protocol's seed drew.
-    `worst`, the same of the test images whose hole a run's composite repaired with the least PSNR, the worst first.
-    `distances`, a row a run, output and perceptual distance of a whole set of images, where the study asks for any:
-        run, variant, data, seed, output, metric ('fid', 'kid'), value (NaN where there is none), spread (of KID the
-        standard deviation over its subsets), images (how many of outputs and of truths), why (there is no value: text).
-        A row of 'lpips' says why there is none; where there is, it is a score of each image.
+    ``worst``, the same for the test images with the lowest PSNR of the hole in a run's composite, the lowest first.
+    ``distances``, a row per run, output and perceptual distance between whole sets of images, if the study asks for
+        any: run, variant, data, seed, output, metric ('fid', 'kid'), value (NaN where there is none), spread (KID only:
+        standard deviation over its subsets), images (number of outputs, and of truths), why (text: the reason for a
+        missing value). A row of 'lpips' only says why there is none; its values are scores of images.
 
-    Text may be categories, which `scores` and `curves` need where they are long.
+    Text columns may be categories, as in long ``scores`` and ``curves``.
 
-    Raises ValueError where a table lacks columns.
+    Raises ValueError if a table lacks columns.
     """
 
     study: Mapping[str, Any]
@@ -126,26 +127,31 @@ class Frames:
                 raise ValueError(f"frames.{table.name}: columns {missing} are missing; expected {COLUMNS[table.name]}")
         object.__setattr__(self, "study", {**dict.fromkeys(STUDY), **self.study})
 
+    def variant(self, name: str) -> str:
+        """The variant that was run for a name: another one where two names mean the same run."""
+        found: str = (self.study["aliases"] or {}).get(name, name)
+        return found
+
     def trained(self) -> pd.DataFrame:
-        """The rows of `runs` that were trained here: no fillers, and nothing that was scored from files."""
+        """The rows of ``runs`` that were trained here, without fillers and external methods."""
         return self.runs[(self.runs["start"] != "") & (self.runs["method"] != EXTERNAL)]
 
     def external(self) -> list[str]:
-        """The variants that were scored from files, in their order."""
+        """The variants that were scored from files, in order."""
         return self.runs.loc[self.runs["method"] == EXTERNAL, "variant"].unique().tolist()
 
     def own(self) -> list[str]:
-        """The variants of plugins' methods, less the cells of ablations and multiverses."""
-        theirs = self.runs.loc[self.runs["method"].isin(self.study["methods"] or []), "variant"].unique().tolist()
-        return [variant for variant in theirs if ":" not in variant]
+        """The variants of plugins' methods, without the cells of ablations and multiverses."""
+        variants = self.runs.loc[self.runs["method"].isin(self.study["methods"] or []), "variant"].unique().tolist()
+        return [variant for variant in variants if ":" not in variant]
 
     def data_sets(self) -> list[str]:
-        """Names of the data sets, the study's order first, then those that only the runs know."""
+        """Names of the data sets: in the study's order, then those that occur in the runs only."""
         named = [str(entry["name"]) for entry in self.study["data"] or []]
         return list(dict.fromkeys([*named, *self.runs["data"].tolist()]))
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` makes, made once and kept with these frames under `key`; not to be changed by who asks for it."""
+        """The result of ``make``, computed once and cached with these frames under ``key``. Do not modify it."""
         kept: dict[Hashable, Any] = self.__dict__.setdefault("_kept", {})
         if key not in kept:
             kept[key] = make()
@@ -153,7 +159,7 @@ class Frames:
         return found
 
     def select(self, metric: str, region: str, output: str, data: str) -> pd.DataFrame:
-        """The scores of one metric, region, output and data set; all of them are sorted out once. Not to be changed."""
+        """The scores of one metric, region, output and data set, from an index that is built once. Do not modify."""
         by = ["metric", "region", "output", "data"]
         parts = self.once("select", lambda: dict(tuple(self.scores.groupby(by, observed=True, sort=False))))
         found: pd.DataFrame = parts.get((metric, region, output, data), self.scores.iloc[:0])

@@ -1,6 +1,6 @@
-"""The paper's claims as data: paper.yaml says of each what it takes to decide it.
+"""The paper's claims as data: paper.yaml lists what decides each of them.
 
-A claim is a chain of links, each about one quantity of two variants, of one, or of networks as they are built.
+A claim is a chain of links, each about one quantity of two variants, of one variant, or of networks as built.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from reports.analysis.published import paper
 from reports.analysis.statistics import Direction
 
 Spec = str | Mapping[str, Any]
-"""A variant by what it is: 'reference', a method's name, 'filler', or {differs, unlike} from the reference."""
+"""A description of a variant: 'reference', a method's name, 'filler', or {differs, unlike} from the reference."""
 
 OF_NETWORKS = {
     "receptive_field": Metric("Receptive field", "px", 1, 0),
@@ -31,7 +31,7 @@ QUANTITIES = {
     **OF_NETWORKS,
     "worse_than_filler": Metric("Share of images that a trivial filler repairs better", "", -1, 3),
 }
-"""All that a link can be about."""
+"""The quantities that a link can compare."""
 
 PARTS = {
     "hole": " of the hole",
@@ -40,15 +40,15 @@ PARTS = {
     "generator": " of the generator",
     "critics": " of all critics",
 }
-"""What a link can be of, in words; what does not stand here needs none."""
+"""Words for a link's ``of``; other values need none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """One thing that a claim says of a - b. `of`: a region of the image, 'run', 'critics', or networks by name.
+    """One statement of a claim about a - b.
 
-    `output`, `data`: one, or a's and b's; `data` 'each' is every set of the study. A control has no `direction`:
-    it is shown and decides nothing.
+    ``of``: a region of the image, 'run', 'critics', or networks by name. ``output``, ``data``: one, or a's and b's;
+    ``data`` 'each' means every data set of the study. A control has no ``direction``: it is shown and decides nothing.
     """
 
     a: Spec
@@ -67,15 +67,15 @@ class Link:
 
     @property
     def subject(self) -> str:
-        """What it is about, for a reader."""
+        """The quantity and its region or network, for a reader."""
         return QUANTITIES[self.metric].label + (PARTS.get(self.of, "") if isinstance(self.of, str) else "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A claim in our words, `where` the paper makes it, and what decides it.
+    """A claim in our words, ``where`` the paper makes it, and what decides it.
 
-    `evidence`: 'measured' in runs, 'computed' from the networks, or 'both'.
+    ``evidence``: 'measured' in runs, 'computed' from the networks, or 'both'.
     """
 
     id: str
@@ -93,7 +93,7 @@ def claims() -> tuple[Claim, ...]:
 
 
 def read_claims(entries: Sequence[Mapping[str, Any]]) -> tuple[Claim, ...]:
-    """Claims from plain data. Raises ValueError with the place, what was got and what is allowed."""
+    """Claims from plain data. Raises ValueError with the place, the value and the allowed values."""
     found = []
     for number, entry in enumerate(entries):
         place = f"claims.{entry.get('id', number)}"
@@ -140,5 +140,5 @@ def _one_of(value: Any, allowed: Iterable[str], place: str) -> None:
 
 
 def pair(value: str | Sequence[str]) -> tuple[str, str]:
-    """a's and b's."""
+    """The values of a and of b; a single value is for both."""
     return (value, value) if isinstance(value, str) else (value[0], value[1])

@@ -1,7 +1,7 @@
-"""A contrast under every reading of the paper: what the multiverse of its open choices does to an effect.
+"""A contrast under every reading of the paper: how its open choices change an effect.
 
-A specification curve (Simonsohn, Simmons & Nelson 2020) describes; it tests nothing. Its universes share images,
-seeds and often training, so that the share of them on one side of zero is no probability, and there are no p-values.
+A specification curve (Simonsohn, Simmons & Nelson 2020) is descriptive; it is not a test. Its universes share images,
+seeds and often training, so the share of them on one side of zero is not a probability, and there are no p-values.
 """
 
 from collections.abc import Mapping
@@ -19,14 +19,14 @@ FIXED = (
     "universe", "merged", "usual", "a", "b", "difference", "low", "high", "n_seeds", "n_images", "paired",
     "beyond_zero", "note",
 )  # fmt: skip
-"""The columns of `specification_table` that are no readings."""
+"""The columns of ``specification_table`` that are not readings."""
 
 
 def multiverses(frames: Frames) -> dict[str, list[tuple[str, str]]]:
-    """The multiverses' names, in the study's order, with the contrasts (a, b) of bases that each is asked for."""
-    told: Mapping[str, Any] = frames.study["multiverses"] or {}
-    names = dict.fromkeys([*told, *frames.universes["multiverse"].tolist()])
-    return {str(name): [(a, b) for a, b in (told.get(name) or {}).get("contrasts") or []] for name in names}
+    """The multiverses by name, in the study's order, each with its contrasts (a, b) of bases."""
+    entries: Mapping[str, Any] = frames.study["multiverses"] or {}
+    names = dict.fromkeys([*entries, *frames.universes["multiverse"].tolist()])
+    return {str(name): [(a, b) for a, b in (entries.get(name) or {}).get("contrasts") or []] for name in names}
 
 
 def specification_table(
@@ -42,14 +42,14 @@ def specification_table(
 ) -> pd.DataFrame:
     """The contrast a - b in each universe, a row each, sorted by the effect; those without a result come last.
 
-    `contrast`: two bases, by default the first that the study asks for. Universes in which the same two variants
-    meet, since neither has the reading that was changed, are one row, that of the first.
+    ``contrast``: two bases, by default the first that the study asks for. Universes with the same two variants, because
+    neither has the reading that was changed, are one row, that of the first.
 
     Columns: universe, merged (tuple of the others that this row stands for), usual (the study's own settings), a
-    and b (the variants that were run), difference, low, high (each interval holds at `level` by itself), n_seeds
+    and b (the variants that were run), difference, low, high (each interval holds at ``level`` on its own), n_seeds
     (of a and of b), n_images, paired, beyond_zero (the interval excludes zero), note (what is missing, and why);
-    then one a reading with its level: "x / y" where a and b differ in it, "" where neither has it. Raises
-    NoDataError where there is no such multiverse or contrast, or none of its universes ran on `data`.
+    then one per reading with its level: "x / y" where a and b differ in it, "" where neither has it. Raises
+    NoDataError if there is no such multiverse or contrast, or none of its universes ran on ``data``.
     """
     a, b = contrast or next(iter(multiverses(frames).get(multiverse, [])), (None, None))
     own = frames.universes[frames.universes["multiverse"] == multiverse]
@@ -112,18 +112,18 @@ def specification_table(
 
 
 def readings(table: pd.DataFrame) -> list[str]:
-    """The readings of a `specification_table` that either side has."""
+    """The readings of a ``specification_table`` that either side has."""
     return [str(name) for name in table.columns if name not in FIXED and (table[name] != "").any()]
 
 
 def published_difference(frames: Frames, data: str, a: str, b: str, metric: str) -> float:
-    """What the paper's Tables 6 to 8 say of a - b on the counterpart of `data`; NaN where they say nothing."""
+    """a - b in the paper's Tables 6 to 8 on the counterpart of ``data``; NaN if they lack one of them."""
     values = published_values(frames, data, metric)
     return values.get(a, np.nan) - values.get(b, np.nan)
 
 
 def specification_words(table: pd.DataFrame) -> str:
-    """How many universes agree in sign and how many intervals exclude zero; and that this is no test."""
+    """A summary: how many universes agree in sign, how many intervals exclude zero, and that this is no test."""
     known = table[table["difference"].notna()]
     above, below = (known["difference"] > 0).sum(), (known["difference"] < 0).sum()
     apart = known[known["beyond_zero"]]
@@ -151,7 +151,7 @@ def _universes(count: int) -> str:
 
 
 def _levels(settings: pd.DataFrame, a: str, b: str) -> dict[str, str]:
-    """Each reading's level in one universe, of the sides that have the reading."""
+    """The level of each reading in one universe, for the sides that have the reading."""
     levels = {}
     for reading, own in settings.groupby("reading", sort=False):
         applying = own[own["applies"].astype(bool)].set_index("base")["level"]
@@ -161,10 +161,10 @@ def _levels(settings: pd.DataFrame, a: str, b: str) -> dict[str, str]:
 
 
 def _lost(runs: pd.DataFrame, variant: str) -> str:
-    """Which of a variant's runs have no result, and why."""
+    """How many of a variant's runs have no result, by status."""
     own = runs[runs["variant"] == variant]
     if own.empty:
         return f"{label(variant)}: not run"
     lost = own[own["status"] != "completed"]
-    told = [f"{n} {status}" for status, n in lost["status"].value_counts(sort=False).items()]
-    return f"{label(variant)}: {', '.join(told)} of {len(own)}" if told else ""
+    text = [f"{n} {status}" for status, n in lost["status"].value_counts(sort=False).items()]
+    return f"{label(variant)}: {', '.join(text)} of {len(own)}" if text else ""

@@ -20,7 +20,7 @@ LABELS = {
     "biharmonic": "Biharmonic filler",
 }
 TUNED = "_tuned"
-"""What a search adds to the name of a variant."""
+"""The suffix of the name of a tuned variant."""
 
 _ORDER: dict[str, tuple[int, Group]] = {
     "ce": (0, "paper"),
@@ -34,12 +34,12 @@ _ORDER: dict[str, tuple[int, Group]] = {
     "biharmonic": (8, "filler"),
 }
 _OWN = 6
-"""Where methods of plugins stand: behind the controls."""
+"""The place of plugins' methods: after the controls."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is named and read: `better` is +1 where more is better, -1 where less is."""
+    """Name and unit of a metric. ``better``: +1 if higher is better, -1 if lower is; ``digits``: decimals shown."""
 
     label: str
     unit: str
@@ -57,43 +57,43 @@ METRICS = {
     "lpips": Metric("LPIPS", "", -1, 4),
 }
 OF_SETS = {"fid": Metric("FID", "", -1, 1), "kid": Metric("KID", "", -1, 4)}
-"""Of a whole set of images: no image has a value of its own by which variants could be compared."""
+"""Metrics of a whole set of images. They have no value per image, so variants cannot be compared by image."""
 
 
 def metric_of(name: str) -> Metric:
-    """The metric of that name; ValueError names the known ones."""
+    """The metric of that name. Raises ValueError with the known names."""
     if name not in METRICS:
         raise ValueError(f"metric: {name!r} is unknown; choose {', '.join(METRICS)}")
     return METRICS[name]
 
 
 def label(variant: str) -> str:
-    """The reader's name of a variant; a name that we do not know stays as it is."""
+    """The label of a variant in a report; an unknown name is its own label."""
     base = variant.removesuffix(TUNED)
     return f"{LABELS[base]}, tuned" if base != variant and base in LABELS else LABELS.get(variant, variant)
 
 
 def titled(frames: Frames, variant: str) -> str:
-    """The same, with a mark on what was not made here but scored from files."""
+    """The label of a variant, marked if it was scored from files."""
     return f"{variant} (external)" if variant in frames.once("external", frames.external) else label(variant)
 
 
 def level_label(level: str) -> str:
-    """A level as a reader writes it: of an option that is a mapping its kind, then what else it says."""
+    """The label of a level: for a mapping its kind, then its other settings."""
     try:
-        told = json.loads(level)
+        value = json.loads(level)
     except ValueError:
         return level
-    if told is None:
+    if value is None:
         return "not set"
-    if not isinstance(told, dict) or not told:
+    if not isinstance(value, dict) or not value:
         return level
-    parts = [f"{key} {value}" for key, value in told.items() if key != "kind" and value is not None]
-    return ", ".join([str(told["kind"]), *parts] if "kind" in told else parts)
+    parts = [f"{key} {entry}" for key, entry in value.items() if key != "kind" and entry is not None]
+    return ", ".join([str(value["kind"]), *parts] if "kind" in value else parts)
 
 
 def role(frames: Frames, variant: str) -> str:
-    """The well-known name behind a variant: the study may call its reference or its control otherwise."""
+    """The standard name of a variant: a study may give its reference or its control another name."""
     if variant == frames.study["reference"]:
         return "proposed"
     if variant == frames.study["control"]:
@@ -102,18 +102,21 @@ def role(frames: Frames, variant: str) -> str:
 
 
 def group(frames: Frames, variant: str) -> Group:
-    """What a row is there for: the paper's own method, a control, a plugin's, a filler, another's, or anything else."""
+    """The group of a variant in tables."""
     return _place(frames, variant)[1]
 
 
 def ordered(frames: Frames, variants: list[str]) -> list[str]:
-    """The paper's rows first, then controls, methods of plugins, fillers, what was scored from files, and the others;
-    within a place by first appearance."""
+    """The variants in the order of a table, without duplicates.
+
+    The paper's methods first, then controls, methods of plugins, fillers, external methods, and others; within a group
+    by first appearance.
+    """
     return sorted(dict.fromkeys(variants), key=lambda variant: _place(frames, variant)[0])
 
 
 def _place(frames: Frames, variant: str) -> tuple[float, Group]:
-    """A tuned variant stands behind the one that was tuned."""
+    """Sort key and group. A tuned variant follows the untuned one."""
     if variant in frames.once("external", frames.external):
         return len(_ORDER) + 0.75, "external"
     base = variant.removesuffix(TUNED)

@@ -1,8 +1,8 @@
-"""Which protocol did the paper use? Its Tables 6 to 8 do not say of what their numbers are (readings R23 to R25).
+"""Which protocol did the paper use? Its Tables 6 to 8 do not say what was measured (readings R23 to R25).
 
-A number says something of its protocol, for not every number can be had under every one. Under a protocol a published
-figure of a trained method is *in reach* if it lies between the best trivial filler, below which no method that is
-trained is credible, and the best method that was trained here plus a headroom for longer training on more data.
+The published numbers exclude some protocols. Under a protocol, the published number of a trained method is *in reach*
+if it lies between the best trivial filler (a trained method below it is not credible) and the best method trained here
+plus a headroom for longer training on more data.
 """
 
 from collections.abc import Mapping
@@ -20,19 +20,19 @@ OUTPUTS = ("composite", "raw", "blended")
 WINDOWS = {"ssim": "Gaussian window", "ssim_global": "one window"}
 REGIONS = {"psnr": ("hole", "whole"), "ssim": ("hole", "whole"), "ssim_global": ("whole",)}
 HEADROOM = {"psnr": 3.0, "ssim": 0.05, "ssim_global": 0.05}
-"""What longer training on more data may add to the best method here: dB, or of 1."""
+"""What longer training on more data may add to the best method here: dB, or SSIM."""
 DRAWN = ("faces",)
-"""Kinds of data that are drawn, and so say nothing of numbers that were measured on photographs."""
+"""Kinds of drawn data, which cannot be compared with numbers that were measured on photographs."""
 
 
 def protocol_table(frames: Frames, headroom: Mapping[str, float] = HEADROOM) -> pd.DataFrame:
-    """A row a protocol and published figure.
+    """A row per protocol and published figure.
 
     Columns: metric ('ssim' with the Gaussian window, 'ssim_global' with one), region, output, data, counterpart,
     method, published, filler (the best trivial one), floor (its mean; NaN where none ran), measured (that method's own
     mean here, NaN if it was not run), best (method trained here), best_mean, ceiling, in_reach, why (a sentence; empty
-    if in reach). Of the raw output of the whole image, methods that copy the surround (CE, the biharmonic filler) bound
-    each other, and so do those that do not. Raises NoDataError where no photographs were repaired.
+    if in reach). For the raw output of the whole image, methods that copy the known pixels (CE, the biharmonic filler)
+    are compared only with each other, and so are the others. Raises NoDataError if no photographs were repaired.
     """
     kinds = {str(entry["name"]): entry.get("kind") for entry in frames.study["data"] or []}
     photographs = [data for data in frames.data_sets() if kinds.get(data) and kinds[data] not in DRAWN]
@@ -72,11 +72,11 @@ def protocol_table(frames: Frames, headroom: Mapping[str, float] = HEADROOM) -> 
 
 
 def protocol_summary(frames: Frames, headroom: Mapping[str, float] = HEADROOM) -> pd.DataFrame:
-    """A row a protocol that one paper would have used for both metrics; those that reach most come first.
+    """A row per protocol that one paper would have used for both metrics; those with most numbers in reach come first.
 
     Columns: region, output, window (of SSIM), psnr and ssim (how many of the published figures are in reach), psnr_of
-    and ssim_of (how many there are), in_reach (whether all are), would_have_to (what would have to be true of those
-    that are not; empty if all are). Raises NoDataError as `protocol_table`.
+    and ssim_of (how many there are), in_reach (whether all are), would_have_to (what would have to be true of the
+    others; empty if all are). Raises NoDataError as ``protocol_table``.
     """
     table = protocol_table(frames, headroom)
     rows = []
@@ -97,20 +97,20 @@ def protocol_summary(frames: Frames, headroom: Mapping[str, float] = HEADROOM) -
 
 
 def protocol_words(summary: pd.DataFrame) -> str:
-    """What a `protocol_summary` comes to: for each metric by itself, then for both."""
+    """A ``protocol_summary`` in words: for each metric alone, then for both."""
     parts = []
     for metric, names in (("psnr", ["region", "output"]), ("ssim", ["region", "output", "window"])):
         count, title = summary[f"{metric}_of"].max(), metric_of(metric).label
-        told = _protocols(summary[summary[metric] == summary[f"{metric}_of"]], names)
+        text = _protocols(summary[summary[metric] == summary[f"{metric}_of"]], names)
         parts.append(
-            f"All {count} published figures of {title} are in reach under: {told}."
-            if told
+            f"All {count} published figures of {title} are in reach under: {text}."
+            if text
             else f"Under no protocol are all {count} published figures of {title} in reach."
         )
-    told = _protocols(summary[summary["in_reach"]], ["region", "output", "window"])
+    text = _protocols(summary[summary["in_reach"]], ["region", "output", "window"])
     parts.append(
-        f"Those of both are under: {told}."
-        if told
+        f"Those of both are under: {text}."
+        if text
         else "Under no protocol are all of both: they were not measured alike, or what the last column says is true."
     )
     if lacking := [output for output in OUTPUTS if output not in set(summary["output"])]:
@@ -119,7 +119,7 @@ def protocol_words(summary: pd.DataFrame) -> str:
 
 
 def _means(frames: Frames, metric: str, region: str, output: str, data: str) -> pd.Series:
-    """Each variant's mean over the images and seeds of its completed runs; not of what was scored from files."""
+    """Each variant's mean over the images and seeds of its completed runs, without external methods."""
     here = (frames.runs["status"] == "completed") & (frames.runs["method"] != EXTERNAL)
     completed = frames.runs.loc[here, "run"]
     chosen = frames.select(metric, region, output, data)
@@ -132,7 +132,7 @@ def _protocols(rows: pd.DataFrame, names: list[str]) -> str:
 
 
 def _why(frames: Frames, rows: pd.DataFrame) -> str:
-    """What would have to be true of the published figures in `rows` that are out of reach; empty if none is."""
+    """What would have to be true of the published numbers in ``rows`` that are out of reach; empty if none is."""
     parts = []
     for (data, metric), own in rows[~rows["in_reach"]].groupby(["counterpart", "metric"], sort=False):
         below = own["published"] < own["floor"]
@@ -141,18 +141,18 @@ def _why(frames: Frames, rows: pd.DataFrame) -> str:
 
 
 def _sentence(frames: Frames, data: str, metric: str, rows: pd.DataFrame) -> str:
-    """Of one data set and metric, and of one side: all are below the floor, or all above the ceiling."""
+    """The sentence for one data set and metric, with all numbers below the floor or all above the ceiling."""
     named, first = metric_of(metric), rows.iloc[0]
     below = first["published"] < first["floor"]
     methods = _listed(label(role(frames, method)) for method in rows["method"])
     apart = rows["floor"] - rows["published"] if below else rows["published"] - rows["best_mean"]
     by = f"{_listed(f'{each:.{named.digits}f}' for each in apart)} {named.unit}".rstrip()
-    told = f"In {named.label} on {data} the paper's {methods} would have to be"
+    text = f"In {named.label} on {data} the paper's {methods} would have to be"
     if below:
         filler = label(first["filler"])
-        return f"{told} {by} worse than the {filler.lower()} ({first['floor']:.{named.digits}f}), which is not trained."
+        return f"{text} {by} worse than the {filler.lower()} ({first['floor']:.{named.digits}f}), which is not trained."
     best = f"{label(first['best'])}, {first['best_mean']:.{named.digits}f}"
-    return f"{told} {by} better than the best method here ({best})."
+    return f"{text} {by} better than the best method here ({best})."
 
 
 def _listed(names: Any) -> str:

@@ -28,10 +28,10 @@ def published() -> pd.DataFrame:
 
 
 def counterpart(frames: Frames, data: str) -> str | None:
-    """The paper's data set that `data` stands beside, or None.
+    """The paper's data set that ``data`` corresponds to, or None.
 
-    That which the study says it is `like`; else a data set is matched by its name and kind. Where none of
-    the study's matches, the first stands beside CelebA, on which the paper compares methods; the report says so.
+    It is the one that the study names as ``like``; otherwise the one that matches by name and kind. If none of the
+    study's data sets matches, the first corresponds to CelebA, on which the paper compares methods; the report says so.
     """
     entries = {str(entry["name"]): entry for entry in frames.study["data"] or []}
     matched = {name: _match(name, entries.get(name, {})) for name in frames.data_sets()}
@@ -51,7 +51,7 @@ def _match(name: str, entry: Mapping[str, Any]) -> str | None:
 
 
 def published_values(frames: Frames, data: str, metric: str) -> dict[str, float]:
-    """Our variant -> the paper's value on the counterpart of `data`; its proposed model is the study's reference."""
+    """Our variant -> the paper's value on the counterpart of ``data``; its proposed model is the study's reference."""
     table = published()
     chosen = table[(table["data"] == counterpart(frames, data)) & (table["metric"] == metric)]
     reference = frames.study["reference"] or "proposed"

@@ -1,19 +1,18 @@
 """Intervals for few seeds and many images.
 
-Seeds and test images are both drawn by chance, and an interval over one of them alone speaks of the other
-as if it were fixed. So each estimate m has two variances: A from the seeds, B from the images, and the
-interval
+Seeds and test images are both random samples. An interval over one of them alone treats the other as fixed. So each
+estimate m has two variances, A from the seeds and B from the images, and the interval
 
     m +- sqrt(t^2 A + z^2 B)
 
-with t of the seeds' degrees of freedom (paired, or Welch-Satterthwaite) and z = 1.96 at 95%. Simulated
-coverage with three seeds is 96 to 98%; tests/reports/analysis/test_statistics.py repeats that. There are no
-p-values: at three seeds the smallest that a sign-flip test can give is .25.
+with t for the seeds' degrees of freedom (paired, or Welch-Satterthwaite) and z = 1.96 at 95%. With three seeds the
+simulated coverage is 96 to 98%; tests/reports/analysis/test_statistics.py repeats the simulation. There are no
+p-values: with three seeds, a sign-flip test cannot give less than .25.
 
-A claim "a is better than b" is *supported* where the interval lies beyond zero in its direction, *opposed*
-where it lies beyond zero on the other side, *negligible* where the 90% interval lies within the margin,
-else *unresolved*; under three seeds always unresolved. A diverged seed of a blocks *supported*. "No worse"
-is held against the margin in place of zero, and "equal" is two such claims at once (`verdict`).
+A claim "a is better than b" is *supported* if the interval lies beyond zero in its direction, *opposed* if it lies
+beyond zero on the other side, *negligible* if the 90% interval lies within the margin, and otherwise *unresolved*; with
+fewer than three seeds it is always unresolved. A diverged seed of a blocks *supported*. "No worse" is compared with the
+margin instead of zero, and "equal" is two such claims at once (``verdict``).
 """
 
 from collections.abc import Hashable, Mapping
@@ -30,16 +29,16 @@ from reports.analysis.naming import metric_of
 Floats = npt.NDArray[np.float64]
 Outcome = Literal["supported", "opposed", "negligible", "unresolved"]
 Direction = Literal["more", "less", "no less", "no more", "equal"]
-"""What is claimed of a difference. "No less" and "no more": by no more than the margin; "equal": within it."""
+"""The claim about a difference. "No less", "no more": by the margin at most; "equal": within the margin."""
 
 ENOUGH_SEEDS = 3
 OF_RUN = ""
-"""Stands in place of an image's name where a value is a run's as a whole: no image's chance is in it."""
+"""The image of a value that belongs to a run as a whole, and so has no variance from images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean, or a difference of means, with its two sources of chance."""
+    """A mean, or a difference of means, with its variances from seeds and from images."""
 
     mean: float
     seeds_variance: float
@@ -47,7 +46,7 @@ class Estimate:
     images_variance: float
 
     def half_width(self, level: float = 0.95) -> float:
-        """Half the interval's width at that level; NaN where a source of chance cannot be estimated."""
+        """Half the interval's width at that level; NaN if a variance cannot be estimated."""
         quantile = (1 + level) / 2
         z = special.ndtri(quantile)
         t = z if self.degrees == np.inf else special.stdtrit(self.degrees, quantile)
@@ -64,7 +63,7 @@ UNKNOWN = Estimate(mean=np.nan, seeds_variance=np.nan, degrees=np.nan, images_va
 
 @dataclass(frozen=True, kw_only=True)
 class MeanInterval:
-    """One variant's mean. `by_seed`: seed -> mean over images; low and high are NaN under two seeds."""
+    """A variant's mean. ``by_seed``: seed -> mean over images; low and high are NaN with fewer than two seeds."""
 
     mean: float
     low: float
@@ -76,19 +75,23 @@ class MeanInterval:
 
     @property
     def n_seeds(self) -> int:
-        """How many seeds entered."""
+        """The number of seeds in the mean."""
         return len(self.by_seed)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A claim about a - b, such as "a is better than b", against what was measured.
+    """A claim about a - b, such as "a is better than b", with the measured difference and the outcome.
 
-    `b`: a variant, or the number that a's mean is held against. `output` and `data` are pairs where a's and b's
-    differ. `difference`, `low`, `high`, `low90`, `high90` are of a - b in the metric's unit,
-    whatever its direction. `n_seeds`, `diverged`: of a and of b. `n_images` entered, on different data sets
-    those of both, and none where the values are of runs; `images_left_out` were not scored by both, or not
-    finite. `paired`: seeds were paired. `why` says in words what the outcome rests on.
+    Args:
+        b: a variant, or a number that a's mean is compared with.
+        output, data: one, or a pair if a's and b's differ.
+        difference, low, high, low90, high90: a - b in the metric's unit, whatever its direction.
+        n_seeds, diverged: of a and of b.
+        n_images: the images used; of both if the data sets differ, 0 if the values belong to runs.
+        images_left_out: images that were not scored by both, or are not finite.
+        paired: whether seeds were paired.
+        why: the reason for the outcome, in words.
     """
 
     a: str
@@ -122,9 +125,9 @@ def estimate(
     groups: npt.NDArray[np.int64] | None = None,
     fixed: tuple[bool, bool] = (False, False),
 ) -> Estimate:
-    """The mean of `a` (S_a, I), or of `a` - `b` (S_b, I), seeds by images; of runs as a whole (S_a,), (S_b,).
+    """The mean of ``a`` (S_a, I), or of ``a`` - ``b`` (S_b, I), seeds by images; of runs as a whole (S_a,), (S_b,).
 
-    `groups` (I,): the cluster of each image. `fixed`: the method has no seed, its rows are one row repeated.
+    ``groups`` (I,): the cluster of each image. ``fixed``: the method has no seed; its rows are equal.
     """
     of_runs = a.ndim == 1
     a = a.reshape(len(a), -1)[: 1 if fixed[0] else None]
@@ -149,7 +152,7 @@ def estimate(
 
 
 def apart(a: Estimate, b: Estimate) -> Estimate:
-    """a - b of two estimates that share neither seeds nor images."""
+    """a - b for two estimates that share neither seeds nor images."""
     seeds_variance, degrees = _welch([(each.seeds_variance, each.degrees) for each in (a, b)])
     return Estimate(
         mean=a.mean - b.mean,
@@ -160,7 +163,7 @@ def apart(a: Estimate, b: Estimate) -> Estimate:
 
 
 def _of_seeds(means: Floats, fixed: bool) -> tuple[float, float]:
-    """Variance of the mean of `means` (S,), and its degrees of freedom."""
+    """Variance of the mean of ``means`` (S,), and its degrees of freedom."""
     if fixed:
         return 0.0, np.inf
     if len(means) < 2:
@@ -169,7 +172,7 @@ def _of_seeds(means: Floats, fixed: bool) -> tuple[float, float]:
 
 
 def _welch(parts: list[tuple[float, float]]) -> tuple[float, float]:
-    """Variance of a difference of means, each given with its own and its degrees; Welch-Satterthwaite's degrees."""
+    """Variance and degrees (Welch-Satterthwaite) of a difference of means, from (variance, degrees) of each."""
     total = sum(variance for variance, _ in parts)
     spread = sum(variance**2 / degrees for variance, degrees in parts)
     return total, total**2 / spread if spread else np.inf
@@ -178,8 +181,7 @@ def _welch(parts: list[tuple[float, float]]) -> tuple[float, float]:
 def _of_images(per_image: Floats, groups: npt.NDArray[np.int64] | None) -> float:
     """Variance of the mean over images (I,), by clusters of any size.
 
-    With clusters of one size this is the variance of their means over their number; with single images,
-    s^2 / I.
+    For clusters of one size it is the variance of their means divided by their number; for single images, s^2 / I.
     """
     residuals = per_image - per_image.mean()
     sums = residuals if groups is None else np.bincount(groups, weights=residuals)
@@ -189,30 +191,23 @@ def _of_images(per_image: Floats, groups: npt.NDArray[np.int64] | None) -> float
 
 
 def simultaneous(level: float, intervals: int) -> float:
-    """The level of each of several intervals that hold together at `level` (Bonferroni)."""
+    """The level of each of several intervals that hold jointly at ``level`` (Bonferroni)."""
     return 1 - (1 - level) / max(intervals, 1)
 
 
 def shares(a: tuple[int, int], b: tuple[int, int], level: float = 0.95) -> tuple[float, float]:
-    """(low, high) of the difference of two shares, each (so many, of how many): Newcombe 1998, method 10."""
-    z = stats.norm.ppf((1 + level) / 2)
-    (p, low_p, high_p), (q, low_q, high_q) = (_wilson(*each, z) for each in (a, b))
+    """(low, high) of the difference of two proportions, each (count, total): Newcombe 1998, method 10."""
+    p, q = (found / of for found, of in (a, b))
+    wilson = (stats.binomtest(*each).proportion_ci(level, method="wilson") for each in (a, b))
+    (low_p, high_p), (low_q, high_q) = wilson
     return (
         float(p - q - np.hypot(p - low_p, high_q - q)),
         float(p - q + np.hypot(high_p - p, q - low_q)),
     )
 
 
-def _wilson(found: int, of: int, z: float) -> tuple[float, float, float]:
-    """A share and its interval, Wilson 1927."""
-    share = found / of
-    middle = (share + z**2 / (2 * of)) / (1 + z**2 / of)
-    half = z / (1 + z**2 / of) * np.sqrt(share * (1 - share) / of + z**2 / (4 * of**2))
-    return share, middle - half, middle + half
-
-
 def select(scores: pd.DataFrame, *, metric: str, region: str, output: str, data: str | None = None) -> pd.DataFrame:
-    """The rows of `scores` of one metric, region and output, and of one data set unless None."""
+    """The rows of ``scores`` with this metric, region and output, and on this data set unless it is None."""
     keep = (scores["metric"] == metric) & (scores["region"] == region) & (scores["output"] == output)
     return scores[keep if data is None else keep & (scores["data"] == data)]
 
@@ -228,9 +223,9 @@ def mean_interval(
     data: str | None = None,
     level: float = 0.95,
 ) -> MeanInterval:
-    """A variant's mean over images and completed seeds; all NaN where nothing was scored.
+    """A variant's mean over images and completed seeds; all NaN if nothing was scored.
 
-    Raises ValueError where `data` is None and the variant ran on several data sets.
+    Raises ValueError if ``data`` is None and the variant ran on several data sets.
     """
     data = _one_data_set(runs, [variant], data)
     sample = _sample(runs, scores, variant, metric=metric, region=region, output=output, data=data)
@@ -263,16 +258,20 @@ def compare(
     margin: float | None = None,
     level: float = 0.95,
 ) -> Comparison:
-    """What is claimed of variant `a` less variant `b`, or less the number `b`, by this module's rule.
+    """Compares variant ``a`` with variant ``b``, or with the number ``b``, by the rule of this module.
 
-    `direction`: by default that a is better. `output`, `data`: one, or a's and b's. On one data set images are
-    paired: those that both have. Seeds are paired where both variants' runs of every common seed share their
-    start, otherwise the interval is Welch's. `margin` (the metric's unit): within it a difference is
-    negligible. Runs that did not complete never enter; a diverged one of `a` blocks "supported", and where
-    neither side is the claimed winner ("equal", two data sets) one of `b` does, too.
+    On one data set images are paired: those that both variants have. Seeds are paired if both variants' runs have the
+    same start at every common seed; otherwise the interval is Welch's. Only completed runs are used. A diverged run of
+    ``a`` blocks "supported"; where neither side is the claimed winner ("equal", two data sets), so does one of ``b``.
 
-    Raises ValueError where the metric is unknown and no direction given, or where `data` is None and the
-    variants ran on several data sets.
+    Args:
+        output, data: one, or a pair for a and b.
+        direction: the claim; by default that a is better.
+        margin: in the metric's unit; a smaller difference is negligible.
+
+    Raises:
+        ValueError: the metric is unknown and no direction is given, or ``data`` is None and the variants ran on
+            several data sets.
     """
     direction = direction or ("more" if metric_of(metric).better > 0 else "less")
     sets = data if isinstance(data, tuple) else (_one_data_set(runs, [a, str(b)], data),) * 2
@@ -331,22 +330,23 @@ def compare(
 
 
 def resolvable(comparison: Comparison) -> float:
-    """The smallest true effect that this n would tell from none: the interval's half-width, in the metric's unit."""
+    """The smallest effect that this n can tell from zero: the interval's half-width, in the metric's unit."""
     return (comparison.high - comparison.low) / 2
 
 
 def verdict(
     found: Estimate, direction: Direction, *, margin: float | None = None, level: float = 0.95, diverged: int = 0
 ) -> tuple[Outcome, str]:
-    """The outcome of a claim about an estimate, and what it rests on in words.
+    """The outcome of a claim about an estimate, and the reason in words.
 
-    "more", "less": supported where the interval lies beyond zero in that direction, opposed beyond it on the
-    other side, negligible where the 90% interval lies within the margin, if there is one. "no less", "no more":
-    supported and opposed about the margin on the wrong side in place of zero. "equal": supported where the 90%
-    interval lies within the margin, two one-sided claims at once; opposed where the interval lies beyond it.
-    `diverged`: seeds that block "supported".
+    "more", "less": supported if the interval lies beyond zero in that direction, opposed if it lies beyond zero on the
+    other side, negligible if the 90% interval lies within the margin. "no less", "no more": the same, with the margin
+    on the wrong side instead of zero. "equal": supported if the 90% interval lies within the margin (two one-sided
+    claims at once), opposed if the interval lies beyond it.
 
-    Raises ValueError where the claim is about a margin and has none.
+    ``diverged``: the number of seeds that block "supported".
+
+    Raises ValueError if the claim needs a margin and has none.
     """
     if margin is None and direction not in ("more", "less"):
         raise ValueError(f"margin: the claim {direction!r} needs one")
@@ -384,8 +384,8 @@ def verdict(
 class _Sample:
     """A variant's completed runs on one data set.
 
-    `values`: (seeds, images). `starts`: the first trained stage of each run, by seed. `clusters`: of the images
-    that belong to one. `diverged`: how many runs did.
+    ``values``: (seeds, images). ``starts``: the first trained stage of each run, by seed. ``clusters``: the cluster of
+    each image that has one. ``diverged``: the number of diverged runs.
     """
 
     variant: str
@@ -396,15 +396,16 @@ class _Sample:
 
     @property
     def fixed(self) -> bool:
-        """Whether it is no trained variant but a filler or a number: its seeds are one row repeated."""
+        """True for a filler or a number, which has no training: its rows are equal."""
         return bool(len(self.starts)) and bool((self.starts == "").all())
 
     def finite(self) -> pd.Index:
         """The images with a finite value at every seed."""
-        return self.values.columns[np.isfinite(self.values.to_numpy()).all(axis=0)]
+        finite: pd.Index = self.values.columns[np.isfinite(self.values.to_numpy()).all(axis=0)]
+        return finite
 
     def groups(self, images: pd.Index) -> npt.NDArray[np.int64]:
-        """The cluster of each image, numbered; its own where none is known."""
+        """The number of each image's cluster; an image without one is its own cluster."""
         if not self.clusters:
             return np.arange(len(images))
         names = [("cluster", self.clusters[image]) if image in self.clusters else ("", image) for image in images]
@@ -412,27 +413,27 @@ class _Sample:
         return np.array([numbers[name] for name in names], dtype=np.int64)
 
     def starts_as(self, other: "_Sample") -> bool:
-        """Whether both share a trained start at every seed that both have, and have one."""
+        """True if both have the same trained start at every common seed, and have common seeds."""
         seeds = self.values.index.intersection(other.values.index)
         ours, theirs = self.starts.reindex(seeds), other.starts.reindex(seeds)
         return bool(len(seeds)) and bool(((ours == theirs) & (ours != "") & ours.notna()).all())
 
     def scoring(self, value: float) -> "_Sample":
-        """A filler that scores this number on every image of ours."""
+        """A filler with this score on every image of this sample."""
         values = pd.DataFrame(value, index=self.values.index[:1], columns=self.values.columns)
         return replace(self, variant=f"{value:g}", values=values, starts=pd.Series([""]), diverged=0)
 
     def at(self, seeds: pd.Index) -> "_Sample":
-        """Of these seeds alone."""
+        """These seeds alone."""
         return replace(self, values=self.values.loc[seeds])
 
     def array(self, images: pd.Index) -> Floats:
-        """(seeds, images), or (seeds,) where the values are of runs."""
+        """(seeds, images), or (seeds,) if the values belong to runs."""
         values = self.values[images].to_numpy()
         return values[:, 0] if len(images) == 1 and images[0] == OF_RUN else values
 
     def estimate(self, images: pd.Index, other: "_Sample | None" = None, *, paired: bool = False) -> Estimate:
-        """The mean over these images, or of the difference from `other`; UNKNOWN where there are no values."""
+        """The mean over these images, or of the difference from ``other``; UNKNOWN if there are no values."""
         if not (len(images) and len(self.values) and (other is None or len(other.values))):
             return UNKNOWN
         return estimate(
@@ -466,7 +467,7 @@ def _sample(
 
 
 def _places(table: pd.DataFrame, **wanted: str) -> npt.NDArray[np.intp]:
-    """The places of the rows that have these values, one column after the other: each looks at what is left."""
+    """The indices of the rows with these values. Each column is checked only in the rows that are left."""
     (first, value), *others = wanted.items()
     places = np.flatnonzero(table[first] == value)
     for column, value in others:
@@ -481,7 +482,7 @@ def _values(table: pd.DataFrame, column: str, places: npt.NDArray[np.intp]) -> n
 def _wide(seed: pd.Series, image: pd.Series, value: pd.Series) -> pd.DataFrame:
     """Values as (seeds, images), in order; NaN where a seed lacks an image.
 
-    Does what `pivot` does, many times faster. Raises ValueError where a seed has two values of an image.
+    Like ``pivot``, but many times faster. Raises ValueError if a seed has two values of an image.
     """
     seeds, row = np.unique(seed.to_numpy(), return_inverse=True)
     column, images = pd.factorize(image, sort=True)

@@ -1,1 +1,1 @@
-"""Other people's results: folders of images scored, and joined to a study."""
+"""Scores of external methods: folders of images, scored on their own or as runs of a study."""

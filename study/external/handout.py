@@ -1,4 +1,4 @@
-"""``study data write``: the test images of a study as files, for methods that cannot be run here."""
+"""``study data write``: writes the test images of a study as files, for external methods."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PARTS = ("truth", "mask", "masked")
 
 
 def hand_out(out: Path, folder: Path, data: str | None, *, heard: Listener = silent) -> tuple[str, Sequence[str]]:
-    """Writes truth, mask (white is the hole) and masked (black in the hole) as PNG; the data set and its names.
+    """Writes truth, mask (white in the hole) and masked (black in the hole) as PNG. Returns the data set and its names.
 
-    Raises BadInput where the folder is not empty, or the study's images are not packed.
+    Raises BadInput if the folder is not empty, or the study's images are not packed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder}: there is something there already; name a new folder, or an empty one")

@@ -1,4 +1,4 @@
-"""``study score --into``: what a method that cannot be run here made of a study's test images, as rows of the study.
+"""``study score --into``: scores the outputs of an external method on a study's test images, as runs of the study.
 
 The truth and the holes are the study's own: its packed test images under its protocol.
 """
@@ -36,17 +36,16 @@ from study.external.score import COMPOSITES, Asked, Scored, stacked
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Stage
 from study.running.machine import prepare
-from study.store import Store, read_facts
+from study.store import Store, publish
 
 SEEDLESS = (
-    "no seed is said: the files stand for themselves, as those of one set of released weights; their interval is over "
-    "images alone"
+    "no seed is given: the files are treated as one set of released weights, and their interval is over images alone"
 )
 
 
 @dataclass(frozen=True)
 class Joining:
-    """The study that the rows are to join, and as what. ``seed``: None where the method has none."""
+    """The study that the scores join, and their name. ``seed``: None where the method has none."""
 
     out: Path
     name: str
@@ -56,7 +55,7 @@ class Joining:
 
 @dataclass(frozen=True)
 class Test:
-    """The test images of a study's data set, with the holes of its protocol. ``names``: as files are to have them."""
+    """The test images of a study's data set, with the holes of its protocol. ``names``: of their files."""
 
     plan: Plan
     store: Store
@@ -67,7 +66,7 @@ class Test:
 
     @classmethod
     def of(cls, out: Path, data: str | None) -> Test:
-        """Of the data set of that name, or the only one. Raises BadInput where there is none that is packed."""
+        """The test images of the named data set, or of the only one. Raises BadInput if it is unknown or not packed."""
         plan = Plan.of(out)
         sets = list(dict.fromkeys(run.data for run in plan.runs))
         if data is None and len(sets) != 1:
@@ -86,21 +85,21 @@ class Test:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """As the stage's key has it."""
+        """The protocol in the stage's key."""
         protocol: dict[str, Any] = self.stage.options["protocol"]
         return protocol
 
     def draw(self) -> Callable[[NDArray[np.int64]], NDArray[np.bool_]]:
-        """What gives the holes of the images with these indices, (n, side, side)."""
+        """A function from image indices (n,) to their holes (n, side, side)."""
         drawn = drawn_holes(self.protocol["mask"], self.stage.needs, self.store, self.packed.image_size)
         return lambda indices: holes_of(drawn, self.protocol["seed"], indices)
 
     def image(self, index: int) -> Picture:
-        """A test image."""
+        """The test image with this index."""
         return Picture(np.asarray(self.packed.part("test")[index]))
 
     def pairs(self, output: Listed, names: Sequence[str]) -> Iterator[Pair]:
-        """These images with what a method made of them."""
+        """These images, each with the method's output and the hole."""
         places, draw = {name: place for place, name in enumerate(self.names)}, self.draw()
         for name in names:
             place = places[name]
@@ -113,9 +112,9 @@ def _drawn(draw: Callable[..., NDArray[np.bool_]], place: int, size: tuple[int, 
 
 
 def score_into(asked: Asked, joining: Joining, *, device: str = "cpu", heard: Listener = silent) -> Scored:
-    """Scores outputs of a study's test images and puts them beside its runs, in the place of what was there.
+    """Scores outputs for a study's test images and adds them to its runs.
 
-    Raises BadInput with all that is wrong; then nothing is written.
+    Earlier scores of this name and seed are replaced. Raises BadInput with all faults; then nothing is written.
     """
     if asked.mask or asked.center or asked.hole:
         raise BadInput("--into: the holes are the study's own; leave out --mask, --center and --hole")
@@ -129,7 +128,7 @@ def score_into(asked: Asked, joining: Joining, *, device: str = "cpu", heard: Li
     turned = "the masks that data write hands out are white in the hole"
     found = checked(list(test.pairs(output, names)), found, turned=turned, heard=heard)
     for other in sorted(one.folder.parent.glob("[!.]*")):
-        if other != one.folder and read_facts(other / entries.FACTS).get("digest") == found.digest:
+        if other != one.folder and entries.read(other).facts.get("digest") == found.digest:
             raise BadInput(
                 f"--seed {joining.seed}: these files are scored as --seed {other.name} already; "
                 "a seed is a training of its own, with files of its own"
@@ -152,7 +151,7 @@ def _published(
     device: torch.device,
     heard: Listener,
 ) -> bool:
-    """Scores and publishes; whether that replaced what was there."""
+    """Scores and publishes. Returns True if earlier scores were replaced."""
     making = one.folder.with_name(f".{one.folder.name}.{os.getpid()}")
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
@@ -172,19 +171,19 @@ def _published(
             "protocol": test.protocol,
             "tested": entries.tested(test.stage),
         }
-        return entries.publish(making, one.folder, facts)
+        return publish(making, one.folder, facts)
     finally:
         shutil.rmtree(making, ignore_errors=True)
 
 
 def _named(joining: Joining, test: Test) -> External:
-    """Where the scores are to lie. Raises BadInput where the name, or the seed, cannot be taken."""
+    """The folder, name and seed of the scores. Raises BadInput if the name or the seed cannot be used."""
     name, seed = joining.name, joining.seed
     if not re.fullmatch(NAME, name):
         raise BadInput(
             f"--as {shown(name)}: a name has letters, digits and _.-, begins with a letter or digit, 64 at most"
         )
-    if name in {each for run in test.plan.runs for each in (run.variant, *run.aliases)}:
+    if name in test.plan.names():
         raise BadInput(f"--as {name}: a variant of the study has this name; choose another, such as {name}_theirs")
     if label(name) != name or name in registries.METHODS or name in registries.FILLERS:
         why = "the report speaks of a method by this name, as it is trained here"
@@ -194,16 +193,16 @@ def _named(joining: Joining, test: Test) -> External:
     folder = entries.place(joining.out, name, test.data, seed)
     for other in sorted(folder.parent.glob("[!.]*")):
         if (other.name == "all") != (folder.name == "all"):
-            told = "without a seed" if other.name == "all" else f"with --seed {other.name}"
+            seeds = "without a seed" if other.name == "all" else f"with --seed {other.name}"
             raise BadInput(
-                f"--as {name}: it was scored on {test.data} {told}, and one name has seeds or has none; say so again, "
-                f"choose another name, or remove {other}"
+                f"--as {name}: it was scored on {test.data} {seeds}, and one name has seeds or has none; do the same "
+                f"again, choose another name, or remove {other}"
             )
     return External(folder, name, test.data, seed)
 
 
 def _same_truth(truth: Listed, test: Test, names: Sequence[str]) -> None:
-    """Raises BadInput where a truth is not the study's image to the last bit."""
+    """Raises BadInput if a truth is not identical to the study's image."""
     size = test.packed.image_size
     what = f"--truth {truth.source.place}: these are not the study's test images at {size} px"
     places = {name: place for place, name in enumerate(test.names)}
@@ -224,7 +223,7 @@ def _same_truth(truth: Listed, test: Test, names: Sequence[str]) -> None:
 def _write(
     test: Test, output: Listed, names: Sequence[str], folder: Path, device: torch.device, heard: Listener
 ) -> None:
-    """Scores the outputs as an evaluation is scored, and writes what it writes."""
+    """Scores the outputs and writes the files of an evaluation."""
     draw, images = test.draw(), test.packed.part("test")
     scoring = Scoring(test.protocol, test.packed.names("test"), None, perceptual(test.stage, "test", device))
     there = set(names)

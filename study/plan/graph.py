@@ -66,6 +66,11 @@ class Run:
     aliases: list[str] = field(default_factory=list)
 
     @property
+    def names(self) -> list[str]:
+        """The variant, then the other names under which the study file asks for the same run."""
+        return [self.variant, *self.aliases]
+
+    @property
     def start(self) -> str:
         """The first trained stage's key; empty for a filler. Runs that share it are paired (statistics)."""
         return next((key for key in self.stages.values() if not key.startswith(("data-", "evaluate-"))), "")
@@ -78,6 +83,10 @@ class Plan:
     study: dict[str, Any]
     runs: list[Run]
     stages: dict[str, Stage]
+
+    def names(self) -> dict[str, str]:
+        """Every name of a variant that the study file asks for, with the variant that was run for it."""
+        return {name: run.variant for run in self.runs for name in run.names}
 
     def users(self) -> dict[str, list[str]]:
         """The names of the runs that need each stage."""

@@ -1,4 +1,4 @@
-"""What a study found: tidy frames, status, the difference of two outputs. Without torch."""
+"""The results of a study: tidy frames, status, and the difference of two outputs. Does not import torch."""
 
 from study.results.frames import Results, load
 

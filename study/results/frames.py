@@ -1,4 +1,4 @@
-"""A study's output as tidy frames: ``study.load("out")``. Reads what is stored alone; knows no torch."""
+"""A study's output as tidy frames: ``study.load("out")``. Reads stored files only; does not import torch."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from study.search.trials import states
 from study.store import Damaged, RunState, Store, read_facts
 
 TRAINED = ("pretrain", "critic", "joint", "fit")
-"""The kinds of stages that are trained, and so have curves."""
+"""The kinds of stage that are trained, and so have curves."""
 
 TEXTS = ("device", "torch", "python", "made")
 NUMBERS = ("seconds", "threads", "peak_memory_mib")
-"""What is recorded of the making of every stage."""
+"""The facts that are recorded when a stage is made."""
 
 STATES = ("completed", "diverged", "failed", "interrupted", "running")
-"""What the state of a run may say."""
+"""The states that a run's record may have."""
 
 TOLD = frozenset({"name", "profile", "image_size", "data", "seeds", "readings", "ablations", "numerics"})
-"""What every plan tells of its study."""
+"""What every plan says of its study."""
 
 
 class Results(Frames):
@@ -45,10 +45,9 @@ class Results(Frames):
     def compare(self, a: str, b: str, *, metric: str = "psnr", region: str = "hole", **more: Any) -> Comparison:
         """``a`` minus ``b`` with its interval, by the rule for few seeds (``reports.analysis.statistics.compare``).
 
-        Raises ValueError where there is no such variant or metric, or the metric is not of that region.
+        Raises ValueError if there is no such variant or metric, or the metric is not computed in that region.
         """
-        aliases = self.study["aliases"]
-        a, b = aliases.get(a, a), aliases.get(b, b)
+        a, b = self.variant(a), self.variant(b)
         for variant in (a, b):
             if variant not in set(self.runs["variant"]):
                 raise ValueError(unknown(variant, set(self.runs["variant"]), "no variant of this study"))
@@ -64,43 +63,43 @@ class Results(Frames):
 
 
 def load(out: str | Path) -> Results:
-    """The frames of an output folder, whatever of its runs is there; ``why`` of a run says what is missing or damaged.
+    """The frames of an output folder, finished or not; ``why`` of a run says what is missing or damaged.
 
-    Raises BadInput where there is no study, or no plan that can be read.
+    Raises BadInput if there is no study, or its plan cannot be read.
     """
     out = Path(out)
     store = Store(out)
-    plan, told = _plan(out)
+    plan, planned = _plan(out)
     records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
     runs = [_run(run, store, records) for run in plan.runs]
-    made = zip(plan.runs, runs, strict=True)
-    there = [_Evaluated.of(run, store) for run, row in made if row["status"] == "completed"]
-    others = entries.found(out, plan)
-    runs += [_external(one) for one in others if one.joins]
-    there += [_Evaluated.from_files(one) for one in others if one.joins and not one.why]
+    rows = zip(plan.runs, runs, strict=True)
+    evaluated = [_Evaluated.of(run, store) for run, row in rows if row["status"] == "completed"]
+    external = entries.found(out, plan)
+    runs += [_external(one) for one in external if one.joins]
+    evaluated += [_Evaluated.from_files(one) for one in external if one.joins and not one.why]
     return Results(
-        **told,
-        study=_facts(plan, store, others),
+        **planned,
+        study=_facts(plan, store, external),
         runs=_frame("runs", runs),
-        scores=_scores(there, _groups(plan, records)),
+        scores=_scores(evaluated, _groups(plan, records)),
         curves=_curves(plan.runs, records),
         stages=_frame("stages", _stages(plan, store)),
         trials=_trials(out),
-        pictures=_frame("pictures", [row for one in there for row in _pictures(one, "pictures")]),
-        worst=_frame("worst", [row for one in there for row in _pictures(one, "worst")]),
-        distances=_distances(there),
+        pictures=_frame("pictures", [row for one in evaluated for row in _pictures(one, "pictures")]),
+        worst=_frame("worst", [row for one in evaluated for row in _pictures(one, "worst")]),
+        distances=_distances(evaluated),
     )
 
 
 def _plan(out: Path) -> tuple[Plan, dict[str, pd.DataFrame]]:
-    """The plan, and the frames that stand in it whole. Raises BadInput."""
+    """The plan, and the frames that it alone decides. Raises BadInput."""
     plan = Plan.of(out)
     try:
         if not _whole(plan):
             raise ValueError("this is a part of a plan")
         plan.work()
-        told = {"factors": _factors(plan), "universes": _universes(plan), "readings": plan.study["readings"]}
-        return plan, {name: _frame(name, rows) for name, rows in told.items()}
+        frames = {"factors": _factors(plan), "universes": _universes(plan), "readings": plan.study["readings"]}
+        return plan, {name: _frame(name, rows) for name, rows in frames.items()}
     except (KeyError, TypeError, AttributeError, ValueError) as fault:
         raise damaged(out) from fault
 
@@ -116,16 +115,13 @@ def _whole(plan: Plan) -> bool:
 
 
 def _record(store: Store, key: str, kind: str) -> dict[str, Any]:
-    """What was recorded as a stage was made: of training ``step`` and ``terms``, of data its parts.
-
-    Empty where it is not what was published.
-    """
+    """What a stage recorded: ``step`` and ``terms`` of training, the parts of a data set; empty if it is damaged."""
     name = "series.json" if kind in TRAINED else "data.json"
     return read_facts(store.folder(key) / name) if store.intact(key, name) else {}
 
 
 def _made(store: Store, key: str) -> dict[str, Any]:
-    """Who made a stage in what time; empty where that is not recorded, or no longer what was."""
+    """The machine and the time that made a stage; empty if they are not recorded, or the record is damaged."""
     made = store.made(key)
     sound = all(isinstance(made.get(name), str) for name in TEXTS)
     sound = sound and all(isinstance(made.get(name), int | float) for name in NUMBERS)
@@ -142,7 +138,7 @@ def _of(run: Run) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Evaluated:
-    """What was scored, of a run or from files. ``lacks``: an output that is written but is none of the method's."""
+    """The scores of a run, or of files. ``lacks``: an output that is stored but is not the method's own."""
 
     whose: Mapping[str, Any]
     folder: Path
@@ -150,12 +146,12 @@ class _Evaluated:
 
     @classmethod
     def of(cls, run: Run, store: Store) -> _Evaluated:
-        """A completed run."""
+        """The scores of a completed run."""
         return cls(_of(run), store.folder(run.stages["evaluate"]))
 
     @classmethod
     def from_files(cls, one: External) -> _Evaluated:
-        """Files of another's method."""
+        """The scores of the files of an external method."""
         whose = {"run": one.run, "variant": one.name, "data": one.data, "seed": one.seed or 0}
         return cls(whose, one.folder, "raw" if one.pasted else "")
 
@@ -165,39 +161,38 @@ class _Evaluated:
 
 
 def _external(one: External) -> dict[str, Any]:
-    """The row of a run that was scored from files: of its training nothing is known here."""
+    """The row of a run that was scored from files. Its training is unknown."""
     return {
         **_Evaluated.from_files(one).whose,
         "method": entries.METHOD,
         "status": "missing" if one.why else "completed",
         "why": one.why or "; ".join(one.warnings),
-        "diverged_at": pd.NA,
-        "updates": 0,
-        "parameters": 0,
-        "critic_parameters": 0,
-        "seconds": 0.0,
         "start": one.start,
         "record": "",
+        "diverged_at": pd.NA,
+        **dict.fromkeys(("updates", "parameters", "critic_parameters"), 0),
+        "seconds": 0.0,
         "step_ms": np.nan,
         "memory_mib": np.nan,
     }
 
 
 def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a run."""
     state = RunState.of(store.out, run.name).read()
     state = state if state.get("status") in STATES else {}
     last = run.stages["evaluate"]
     status, why = RunState.word(state, store.has(last), alive=True), str(state.get("why", ""))
     if status == "missing" and state:
-        why = f"its stage {last} is not there"
+        why = f"its stage {last} is missing"
     elif status == "missing" and store.has(last):
-        why = "how it ended is not recorded; the study's command records it"
+        why = "its outcome is not recorded; run the study again to record it"
     elif status in ("completed", "diverged"):
         try:
             store.verified(last)
         except Damaged:
-            status, why = "missing", f"its stage {last} is damaged; the study's command makes it again"
-    if status == "completed":  # with what its stages warned of, and lack
+            status, why = "missing", f"its stage {last} is damaged; run the study again to remake it"
+    if status == "completed":  # add the warnings of its stages, and what is missing of them
         warned = [warning for key in run.stages.values() for warning in store.outcome(key).get("warnings", [])]
         why = "; ".join(dict.fromkeys(filter(None, [why, *warned, *_lacking(run, store, records)])))
     outcome = store.outcome(last)
@@ -223,20 +218,20 @@ def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lacking(run: Run, store: Store, records: Mapping[str, Any]) -> Iterator[str]:
-    """What a completed run's report has to do without."""
+    """What is missing of a completed run, in words."""
     for role, key in run.stages.items():
-        lost = "the counts of its images" if role == "data" else ""
+        lost = "its image counts" if role == "data" else ""
         lost = "its curves" if role.partition(".")[0] in TRAINED else lost
         if lost and not store.has(key):
-            yield f"its stage {key} is not there, and with it {lost}"
+            yield f"its stage {key} is missing, with {lost}"
         elif lost and not records.get(key):
-            yield f"its stage {key} is damaged, and {lost} are left out"
+            yield f"its stage {key} is damaged; {lost} are left out"
         if not _made(store, key):
-            yield f"who made its stage {key} in what time is not recorded"
+            yield f"the machine and time of its stage {key} are not recorded"
 
 
 class _Long:
-    """A long frame, built from parts: its text as categories, so that millions of rows are small and quick."""
+    """Builds a long frame from parts, with text as categories: millions of rows stay small and fast."""
 
     def __init__(self, name: str, *more: str) -> None:
         self.name = name
@@ -244,7 +239,7 @@ class _Long:
         self.parts: dict[str, list[Any]] = {column: [] for column in (*COLUMNS[name], *more)}
 
     def add(self, whose: Mapping[str, Any], rows: int, **columns: Any) -> None:
-        """``rows`` rows of a run. A column is one text for all of them, an array, or texts and their places."""
+        """Adds ``rows`` rows of a run. A column is one text for all rows, an array, or texts and their indices."""
         for column, value in {**whose, **columns}.items():
             if column in ("value", "step", "seed"):
                 self.parts[column].append(np.broadcast_to(np.asarray(value), rows))
@@ -255,7 +250,7 @@ class _Long:
             self.parts[column].append(codes[places])
 
     def frame(self) -> pd.DataFrame:
-        """All of it."""
+        """The whole frame."""
         if not self.known:
             return _frame(self.name, [])
         whole: dict[str, Any] = {column: np.concatenate(parts) for column, parts in self.parts.items()}
@@ -281,7 +276,7 @@ def _scores(evaluated: list[_Evaluated], groups: Mapping[str, Mapping[str, str]]
 
 
 def _groups(plan: Plan, records: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """What the test images of each data set belong to, by name, of the sets of which that is known."""
+    """The group of each test image, by data set and name, for the data sets that have groups."""
     found = {}
     for data, entry in plan.study["data"].items():
         packed = records.get(entry["stage"], {})
@@ -292,7 +287,7 @@ def _groups(plan: Plan, records: Mapping[str, Any]) -> dict[str, dict[str, str]]
 
 
 def _distances(evaluated: list[_Evaluated]) -> pd.DataFrame:
-    """The perceptual distances of whole sets of images, and what is lacking of those that were asked for."""
+    """The perceptual distances of whole sets of images, and why one that the study asks for is missing."""
     rows = [{**one.whose, **row} for one in evaluated for row in one.evaluation.distances or ()]
     return _frame("distances", rows).astype({"value": float, "spread": float})
 
@@ -309,29 +304,24 @@ def _curves(runs: list[Run], records: Mapping[str, Any]) -> pd.DataFrame:
     return found.frame().dropna(subset="value", ignore_index=True)
 
 
-def _asked(plan: Plan) -> dict[str, str]:
-    """The variants that were asked for, by each of their names, with the one under which they were run."""
-    return {name: run.variant for run in plan.runs for name in (run.variant, *run.aliases)}
-
-
 def _factors(plan: Plan) -> Iterator[dict[str, str]]:
-    """The ablations of which at least two cells were asked for, by those cells."""
-    asked = _asked(plan)
+    """A row for each factor of each cell that the plan runs, for ablations with at least two such cells."""
+    ran = plan.names()
     for name, ablation in plan.study["ablations"].items():
-        cells = [(levels, asked[variant]) for levels, variant in ablation["cells"] if variant in asked]
+        cells = [(levels, ran[variant]) for levels, variant in ablation["cells"] if variant in ran]
         for levels, variant in cells if len(cells) > 1 else ():
             for factor, level in zip(ablation["factors"], levels, strict=True):
                 yield {"ablation": name, "variant": variant, "factor": factor, "level": level}
 
 
 def _universes(plan: Plan) -> Iterator[dict[str, Any]]:
-    """The multiverses of which every base was asked for, by those universes that were asked for whole."""
-    asked = _asked(plan)
+    """A row for each setting of each universe of which the plan runs every variant."""
+    ran = plan.names()
     for name, multiverse in plan.study.get("multiverses", {}).items():
         for number, universe in enumerate(multiverse["universes"]):
-            if all(row["variant"] in asked for row in universe):
+            if all(row["variant"] in ran for row in universe):
                 for row in universe:
-                    yield {"multiverse": name, "universe": number, **row, "variant": asked[row["variant"]]}
+                    yield {"multiverse": name, "universe": number, **row, "variant": ran[row["variant"]]}
 
 
 def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
@@ -344,7 +334,7 @@ def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
 
 
 def _trials(out: Path) -> pd.DataFrame:
-    """The trials of all searches in an output, each search's in their order, settings in the order of its space."""
+    """The trials of all searches of an output, in order, with settings in the order of the search's space."""
     rows = []
     for state in states(out):
         keys = [entry["key"] for entry in state["space"]]
@@ -356,7 +346,7 @@ def _trials(out: Path) -> pd.DataFrame:
 
 
 def _pictures(one: _Evaluated, kind: str) -> Iterator[dict[str, Any]]:
-    """Of the ``kind`` 'pictures' or 'worst'."""
+    """The stored images of the ``kind`` 'pictures' or 'worst'."""
     names = one.evaluation.pictures if kind == "pictures" else one.evaluation.worst
     for output, stack in _mapped(one.folder / f"{kind}.safetensors").items() if names else ():
         for image, pixels in zip(names, stack, strict=True) if output != one.lacks else ():
@@ -364,7 +354,7 @@ def _pictures(one: _Evaluated, kind: str) -> Iterator[dict[str, Any]]:
 
 
 def _mapped(file: Path) -> dict[str, NDArray[np.uint8]]:
-    """The uint8 arrays of a safetensors file, mapped and not read: of hundreds of runs, few pictures are looked at."""
+    """The uint8 arrays of a safetensors file, memory-mapped: a report shows few of the images of hundreds of runs."""
     with file.open("rb") as stream:
         (size,) = struct.unpack("<Q", stream.read(8))
         header = json.loads(stream.read(size))
@@ -373,8 +363,8 @@ def _mapped(file: Path) -> dict[str, NDArray[np.uint8]]:
     return {name: data[slice(*entry["data_offsets"])].reshape(entry["shape"]) for name, entry in entries.items()}
 
 
-def _facts(plan: Plan, store: Store, others: Sequence[External]) -> dict[str, Any]:
-    """What the report says of the study as a whole."""
+def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, Any]:
+    """The facts of the study as a whole (``reports.analysis.frames.Frames.study``)."""
     study = plan.study
     made = [facts for key in plan.stages if store.has(key) and (facts := _made(store, key))]
     proposed = next((run for run in plan.runs if run.variant == "proposed"), None)
@@ -402,8 +392,8 @@ def _facts(plan: Plan, store: Store, others: Sequence[External]) -> dict[str, An
         "made": max((facts["made"] for facts in made), default=""),
         "numerics": study["numerics"],
         "protocol": study.get("protocol"),
-        "aliases": {alias: run.variant for run in plan.runs for alias in run.aliases},
-        "external": [_told_of(one) for one in others],
+        "aliases": {name: variant for name, variant in plan.names().items() if name != variant},
+        "external": [_external_facts(one) for one in external],
         "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
         "networks": study.get("networks"),
         "metrics": study.get("metrics") or {},
@@ -420,22 +410,22 @@ def _facts(plan: Plan, store: Store, others: Sequence[External]) -> dict[str, An
     }
 
 
-def _told_of(one: External) -> dict[str, Any]:
-    """What the report says of files that were scored."""
-    told = {name: one.facts.get(name) for name in ("kind", "images", "of", "scored", "digest", "notes")}
-    told["checksum"] = (one.facts.get("files") or {}).get("scores.safetensors")
-    return {"name": one.name, "data": one.data, "seed": one.seed, **told, "why": one.why, "joins": one.joins}
+def _external_facts(one: External) -> dict[str, Any]:
+    """The facts of files that were scored."""
+    names = ("name", "data", "seed", "checksum", "why", "joins")
+    stored = {name: one.facts.get(name) for name in ("kind", "images", "of", "scored", "digest", "notes")}
+    return {**stored, **{name: getattr(one, name) for name in names}}
 
 
 def _scope(study: Mapping[str, Any], run: Run | None) -> str:
-    """'paper': its data, size and schedule; 'reduced': data that stand beside its own; else 'other'."""
-    theirs, entries = paper(), study["data"].values()
+    """'paper': the paper's data, size and schedule; 'reduced': data in place of the paper's; otherwise 'other'."""
+    printed, entries = paper(), study["data"].values()
     own = run.config if run else {}
-    sets = {kind.lower(): kind for kind in theirs["data"]}  # its sets, by the kinds that read them
-    as_printed = {"batch": theirs["batch"], "steps": theirs["steps"], "width": 1.0}
-    same = study["image_size"] == theirs["image_size"] and all(own.get(key) == of for key, of in as_printed.items())
+    sets = {kind.lower(): kind for kind in printed["data"]}  # the paper's data sets, by the kinds that read them
+    schedule = {"batch": printed["batch"], "steps": printed["steps"], "width": 1.0}
+    same = study["image_size"] == printed["image_size"] and all(own.get(key) == of for key, of in schedule.items())
     whole = all(
-        entry["kind"] in sets and entry.get("train", 0) >= theirs["data"][sets[entry["kind"]]]["train"]
+        entry["kind"] in sets and entry.get("train", 0) >= printed["data"][sets[entry["kind"]]]["train"]
         for entry in entries
     )
     if same and whole:
@@ -444,6 +434,7 @@ def _scope(study: Mapping[str, Any], run: Run | None) -> str:
 
 
 def _data(name: str, entry: dict[str, Any], store: Store) -> dict[str, Any]:
+    """The facts of a data set; without counts and digest until it is packed."""
     facts: dict[str, Any] = {"name": name, "kind": entry["kind"], "like": entry.get("like")}
     if not (packed := _record(store, entry["stage"], "data")):
         return facts

@@ -120,7 +120,7 @@ class Repairer:
 
 def _names(run: Run) -> Iterator[str]:
     """All that a run can be called, under its own variant's name and its other ones."""
-    for variant in (run.variant, *run.aliases):
+    for variant in run.names:
         for more in ("", f"/{run.data}", f"/{run.seed}", f"/{run.data}/{run.seed}"):
             yield f"{variant}{more}"
 
@@ -138,7 +138,7 @@ def _choice(named: str, plan: Plan, store: Store) -> str:
     done = [run for run in plan.runs if _word(run, store) == "completed"]
     if not done:
         return "no run of this study is completed yet"
-    variants = list(dict.fromkeys(name for run in done for name in (run.variant, *run.aliases)))
+    variants = list(dict.fromkeys(name for run in done for name in run.names))
     names = [name for run in done for name in _names(run)]
     more = f" and {len(variants) - NAMED} more, which python -m study status {store.out} lists"
     listed = f"{', '.join(variants[:NAMED])}{more if len(variants) > NAMED else ''}"

@@ -1,4 +1,4 @@
-"""Frame in, table out: pure functions, full precision; the report's sections round."""
+"""Tables computed from frames: pure functions with full precision. The report's sections round."""
 
 from reports.analysis.tables.ablations import ablation_table, levels
 from reports.analysis.tables.networks import GEOMETRY, architecture_table
@@ -29,7 +29,6 @@ from reports.analysis.tables.search import (
     search_table,
     searched,
     trials_table,
-    tuned_name,
 )
 from reports.analysis.tables.study import (
     data_table,
@@ -92,7 +91,6 @@ __all__ = [
     "table_8",
     "trials_table",
     "trouble_table",
-    "tuned_name",
     "worst_table",
     "worst_words",
 ]

@@ -1,4 +1,4 @@
-"""The cells of an ablation, and what they come to."""
+"""The cells of an ablation, and their results."""
 
 from collections.abc import Hashable
 
@@ -10,9 +10,9 @@ from reports.analysis.statistics import compare, mean_interval, simultaneous
 
 
 def levels(frames: Frames, ablation: str) -> pd.DataFrame:
-    """An ablation's cells, in the order given. Columns: variant, then one a factor with its level.
+    """An ablation's cells, in the order given. Columns: variant, then one per factor with its level.
 
-    A variant that stands in several cells has a row for each. Raises NoDataError where there is no such ablation.
+    A variant in several cells has a row for each. Raises NoDataError if there is no such ablation.
     """
     own = frames.factors[frames.factors["ablation"] == ablation]
     if own.empty:
@@ -33,12 +33,12 @@ def ablation_table(
     output: str = "composite",
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """A row a variant of the ablation, with intervals that hold together at `level` (Bonferroni).
+    """A row per variant of the ablation, with intervals that hold jointly at ``level`` (Bonferroni).
 
-    Columns: variant, one a factor, mean, low, high, by_seed (tuple of each seed's mean), seeds, diverged;
+    Columns: variant, one per factor, mean, low, high, by_seed (tuple of each seed's mean), seeds, diverged;
     difference, difference_low, difference_high (from the study's reference; NaN for itself, or where it
-    is not among them), paired, difference_seeds (how many entered it: the fewer of the two sides'). Raises
-    NoDataError where there is no such ablation, or none of its variants ran on `data`.
+    was not run), paired, difference_seeds (the number of seeds in it: the smaller of the two sides'). Raises
+    NoDataError if there is no such ablation, or none of its variants ran on ``data``.
     """
     wide = levels(frames, ablation)
     runs = frames.runs[frames.runs["data"] == data]

@@ -1,4 +1,4 @@
-"""Tables 1 to 5 beside the networks as they are built."""
+"""Tables 1 to 5 compared with the networks as built."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,25 +9,25 @@ from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.published import paper
 
 GEOMETRY = ("layer", "kernel", "dilation", "stride", "outputs")
-"""What Tables 1 to 5 print of a layer; Table 1 alone has the dilation."""
+"""The columns of Tables 1 to 5; only Table 1 has the dilation."""
 
 
 def networks_of(frames: Frames, variant: str) -> list[Mapping[str, Any]]:
-    """What is recorded of a variant's networks as they are built; none where nothing is."""
+    """The recorded facts of a variant's networks as built; empty if there are none."""
     return list(((frames.study["networks"] or {}).get(variant) or {}).get("networks") or [])
 
 
 def architecture_table(frames: Frames, table: int) -> pd.DataFrame:
-    """One of Tables 1 to 5 beside the proposed model's network as it is built, a row a layer.
+    """One of Tables 1 to 5 compared with the proposed model's network as built, a row per layer.
 
     Columns: layer, kernel, dilation, stride, outputs (as printed: strides of 1/2 are 0.5; None where no row is printed,
     as of a pool or a critic's head); name, built_layer, built_kernel, built_dilation, built_stride, built_outputs,
     size (side of its maps, px), parameters, macs (an image), receptive_field (px, or 'whole image'); all None where no
-    layer is built; agrees (bool: every printed cell is as built), differs (which are not, in words), why (of a layer
-    that does not agree: what the network's options change).
+    layer is built; agrees (bool: every printed cell is as built), differs (the cells that are not, in words), why (the
+    network's options that cause a difference).
 
-    Raises NoDataError where the reference's networks are not recorded or it has no such network, and ValueError where
-    `table` is none of 1 to 5.
+    Raises NoDataError if the reference's networks are not recorded or it has no such network, and ValueError where
+    ``table`` is none of 1 to 5.
     """
     printed = {entry["table"]: entry for entry in paper()["architecture"]}
     if table not in printed:
@@ -48,7 +48,7 @@ def architecture_table(frames: Frames, table: int) -> pd.DataFrame:
 
 
 def _layer(row: Mapping[str, Any] | None, layer: Mapping[str, Any], why: str | None) -> dict[str, Any]:
-    """A printed row and the layer that is built for it; either may be lacking."""
+    """A printed row and the layer built for it; either may be missing."""
     built = {name: layer.get("kind" if name == "layer" else name) for name in GEOMETRY}
     if row is None:
         differs = "not printed"

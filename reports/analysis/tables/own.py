@@ -1,4 +1,4 @@
-"""Metrics that a study's plugins bring."""
+"""Metrics of a study's plugins."""
 
 import pandas as pd
 
@@ -13,17 +13,17 @@ def own_metrics(frames: Frames) -> list[str]:
 
 
 def own_metrics_table(frames: Frames, data: str, *, output: str = "composite", level: float = 0.95) -> pd.DataFrame:
-    """A row a metric, region and variant.
+    """A row per metric, region and variant.
 
     Columns: metric, title, unit, better ('higher', 'lower'), region, variant, label, group; mean with low and high,
     by_seed (tuple of each seed's mean), seeds, images.
 
-    Raises NoDataError where no plugin's metric was scored on `data`.
+    Raises NoDataError if no plugin's metric was scored on ``data``.
     """
     runs = frames.runs[(frames.runs["data"] == data) & (frames.runs["status"] == "completed")]
     rows = []
     for metric in own_metrics(frames):
-        told = frames.study["metrics"][metric]
+        facts = frames.study["metrics"][metric]
         scored = frames.scores[frames.scores["metric"] == metric]
         for region in dict.fromkeys(scored["region"].astype(str)):
             scores = frames.select(metric, region, output, data)
@@ -31,7 +31,13 @@ def own_metrics_table(frames: Frames, data: str, *, output: str = "composite", l
                 found = mean_interval(
                     runs, scores, variant, metric=metric, region=region, output=output, data=data, level=level
                 )
-                row = {"metric": metric, **told, "region": region, "variant": variant, "label": titled(frames, variant)}
+                row = {
+                    "metric": metric,
+                    **facts,
+                    "region": region,
+                    "variant": variant,
+                    "label": titled(frames, variant),
+                }
                 row |= {"group": group(frames, variant), "mean": found.mean, "low": found.low, "high": found.high}
                 row |= {"by_seed": tuple(found.by_seed.values()), "seeds": found.n_seeds, "images": found.n_images}
                 rows.append(row)

@@ -14,14 +14,14 @@ DISTANCES = ("lpips", *OF_SETS)
 
 
 def distances_asked(frames: Frames) -> tuple[str, ...]:
-    """The perceptual distances that the study asked for, measured or lacking, in the order of the table."""
+    """The perceptual distances that the study asks for, measured or missing, in the order of the table."""
     wanted = (frames.study["protocol"] or {}).get("perceptual") or {}
     known = {*wanted, *frames.distances["metric"].unique(), *frames.scores["metric"].unique()}
     return tuple(name for name in DISTANCES if name in known)
 
 
 def distances_lacking(frames: Frames) -> list[str]:
-    """Why distances that were asked for are not there: each reason once, with the variants where it is not of all."""
+    """Why requested distances are missing: each reason once, with its variants unless it applies to all."""
     lacking = frames.distances[frames.distances["value"].isna()].astype({"why": str, "variant": str})
     everyone = frames.distances["variant"].nunique()
     found = []
@@ -33,15 +33,15 @@ def distances_lacking(frames: Frames) -> list[str]:
 
 
 def perceptual_table(frames: Frames, data: str, *, output: str = "composite", level: float = 0.95) -> pd.DataFrame:
-    """A row a variant with the distances of its outputs from the truths; less is better.
+    """A row per variant with the distances of its outputs from the truths; lower is better.
 
     Columns: variant, label, group; lpips (mean over images and seeds) with lpips_low, lpips_high, lpips_seeds (tuple of
     each seed's mean), lpips_images; fid and kid (means over seeds) with fid_seeds, kid_seeds (tuples), fid_images,
-    kid_images (of how many images each is; a tuple where the seeds differ), kid_spread (mean over seeds of the standard
-    deviation over subsets); for each lpips_why, fid_why, kid_why (text: why there is none); seeds (most that entered).
-    Of sets there is no interval over images: a set has one distance. Values that are not there are NaN.
+    kid_images (number of images; a tuple where the seeds differ), kid_spread (mean over seeds of the standard
+    deviation over subsets); lpips_why, fid_why, kid_why (text: the reason for a missing value); seeds (the largest
+    number used). Distances of sets have no interval over images: a set has one distance. Missing values are NaN.
 
-    Raises NoDataError where the study asks for no distance, or has no run on `data`.
+    Raises NoDataError if the study asks for no distance, or has no run on ``data``.
     """
     if not distances_asked(frames):
         raise NoDataError("The study asks for no perceptual distance.")
@@ -69,7 +69,7 @@ def perceptual_table(frames: Frames, data: str, *, output: str = "composite", le
 
 
 def _of_sets(mine: pd.DataFrame, name: str) -> dict[Hashable, Any]:
-    """A distance of a variant's sets, one a seed."""
+    """A distance of a variant's sets, one per seed."""
     there = mine[(mine["metric"] == name) & mine["value"].notna()].sort_values("seed")
     counts = tuple(dict.fromkeys(int(count) for count in there["images"]))
     found: dict[Hashable, Any] = {

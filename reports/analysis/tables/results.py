@@ -1,4 +1,4 @@
-"""Tables 6 to 8, the contrasts drawn from them, blending, and the worst repairs."""
+"""Tables 6 to 8, contrasts between methods, blending, and the worst repairs."""
 
 from collections.abc import Hashable, Mapping
 from itertools import product
@@ -15,34 +15,33 @@ from reports.analysis.statistics import Comparison, compare, mean_interval, reso
 
 REGIONS = ("whole", "hole")
 BLENDED = {"psnr": "hole", "seam": "boundary", "sharpness": "hole"}
-"""What blending is judged by, and of which region."""
+"""The metrics that judge blending, with their region."""
 STATUSES = ("diverged", "failed", "interrupted", "missing")
 CONTRASTED = (("psnr", "hole"), ("ssim", "whole"), ("ssim", "hole"))
-"""Metric and region of the contrasts: what the paper has numbers of, and the SSIM that no surround lifts."""
+"""Metric and region of the contrasts: those of the paper, and SSIM of the hole, which known pixels do not raise."""
 WORST_SHOWN = 10
 
 
 def table_6(frames: Frames, data: str) -> pd.DataFrame:
-    """Table 6 with ours beside it: PSNR in dB. Columns as `results_table`."""
+    """Table 6 with our PSNR, dB. Columns as ``results_table``."""
     return results_table(frames, metric="psnr", data=data)
 
 
 def table_7(frames: Frames, data: str) -> pd.DataFrame:
-    """Table 7 with ours beside it: SSIM. Columns as `results_table`."""
+    """Table 7 with our SSIM. Columns as ``results_table``."""
     return results_table(frames, metric="ssim", data=data)
 
 
 def results_table(
     frames: Frames, *, metric: str, data: str, output: str = "composite", level: float = 0.95
 ) -> pd.DataFrame:
-    """A row a variant: the paper's first, then controls, fillers, what was scored from files, and others; the paper's
-    stay where we ran none.
+    """A row per variant: the paper's methods first, run or not, then controls, fillers, external methods, and others.
 
     Columns: variant, label, group, published (NaN where the paper has none); for each region r of whole
     and hole (reading R23: the paper does not say which it means) r, r_low, r_high and r_seeds (tuple of
-    each seed's mean); seeds and images that entered, notes; strong_whole, strong_hole (bool: of the trained methods
-    of the paper and the controls this is the best, and by `statistics.compare` better than the second best, its
-    interval beyond zero). Raises NoDataError where there is neither a run nor a published number.
+    each seed's mean); seeds and images (numbers used), notes; strong_whole, strong_hole (bool: of the trained methods
+    of the paper and the controls this is the best, and better than the second best by ``statistics.compare``, with an
+    interval beyond zero). Raises NoDataError if there is neither a run nor a published number.
     """
     values = published_values(frames, data, metric)
     runs = frames.runs[frames.runs["data"] == data]
@@ -92,12 +91,12 @@ def _best_two(table: pd.DataFrame, runs: pd.DataFrame, region: str, metric: str)
 
 
 def table_8(frames: Frames, *, level: float = 0.95) -> pd.DataFrame:
-    """Table 8 with ours beside it: the proposed model and the fillers on data like ImageNet and Places2.
+    """Table 8 with our results: the proposed model and the fillers on data like ImageNet and Places2.
 
-    A row for each of our data sets that stands beside one of the two, metric (PSNR in dB, SSIM) and variant. Columns:
+    A row per data set of ours that corresponds to one of the two, metric (PSNR in dB, SSIM) and variant. Columns:
     data, counterpart, variant, label, metric, published (NaN where the paper has none), whole, whole_low, whole_high,
-    whole_seeds, hole, hole_low, hole_high, hole_seeds, seeds, images, notes, as in `results_table`. Where the study
-    has no such data set, `data` is empty and the published number stands alone.
+    whole_seeds, hole, hole_low, hole_high, hole_seeds, seeds, images, notes, as in ``results_table``. Where the study
+    has no such data set, ``data`` is empty and only the published number is there.
     """
     reference = frames.study["reference"] or "proposed"
     fixed = (frames.runs["start"] == "") & (frames.runs["method"] != EXTERNAL)
@@ -105,8 +104,8 @@ def table_8(frames: Frames, *, level: float = 0.95) -> pd.DataFrame:
     printed = published()
     rows: list[Mapping[Any, Any]] = []
     for theirs in printed.loc[printed["table"] == 8, "data"].unique():
-        beside = [data for data in frames.data_sets() if counterpart(frames, data) == theirs]
-        for data, metric in product(beside or [""], ("psnr", "ssim")):
+        matching = [data for data in frames.data_sets() if counterpart(frames, data) == theirs]
+        for data, metric in product(matching or [""], ("psnr", "ssim")):
             of = {"data": data, "counterpart": theirs, "metric": metric}
             if not data:
                 found = printed[(printed["data"] == theirs) & (printed["metric"] == metric)]
@@ -124,7 +123,7 @@ def table_8(frames: Frames, *, level: float = 0.95) -> pd.DataFrame:
 
 
 def _notes(runs: pd.DataFrame, variant: str, seeds: int, images: int, most: int) -> str:
-    """What a reader must know about a row: seeds that are not in it, and why; a sample of the images; no training."""
+    """Notes on a row: missing seeds with the reason, a sample of the images, no training."""
     own = runs[runs["variant"] == variant]
     if own.empty:
         return "not in this study"
@@ -147,8 +146,7 @@ def _notes(runs: pd.DataFrame, variant: str, seeds: int, images: int, most: int)
 
 
 def contrasts(frames: Frames) -> list[tuple[str, str]]:
-    """What is put against what: the paper's two links, then the proposed model against the controls, and against what
-    was scored from files."""
+    """The contrasts: the paper's two, then the proposed model against the controls and the external methods."""
     reference, control = frames.study["reference"], frames.study["control"]
     pairs = [(reference, "glcic"), ("glcic", "ce"), (reference, control), (reference, "single")]
     pairs += [(reference, other) for other in frames.external()]
@@ -162,12 +160,12 @@ def contrast_table(
     of: tuple[tuple[str, str], ...] = CONTRASTED,
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """A row a contrast and (metric, region): the claim that a is better than b, beside the paper's difference.
+    """A row per contrast and (metric, region): the claim that a is better than b, with the paper's difference.
 
-    PSNR is of the hole alone: in a composite the whole image's differs from it by a constant, so that the
+    PSNR is of the hole only: for a composite the PSNR of the whole image differs from it by a constant, so the
     differences are equal. Columns: a, b, metric, region, published (NaN where the paper has none),
     difference, low, high, resolvable, seeds_a, seeds_b, images, groups, paired, diverged_a, diverged_b,
-    outcome, why. Raises NoDataError where no contrast has runs of both.
+    outcome, why. Raises NoDataError if no contrast has runs of both.
     """
     present = set(frames.runs.loc[frames.runs["data"] == data, "variant"])
     pairs = [(a, b) for a, b in contrasts(frames) if {a, b} <= present]
@@ -193,13 +191,13 @@ def contrast_table(
 
 
 def resolvable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
-    """Whether so many seeds and images could have told the paper's own gain from none.
+    """Whether this many seeds and images can tell the paper's own gain from zero.
 
     A row for the proposed model against GLCIC and against the control, each in PSNR of the hole (dB) and SSIM of the
     whole image. Columns: a, b, metric, region, published (the paper's gain over GLCIC on CelebA, 0.16 dB and 0.006,
-    for both contrasts: it has no control), resolvable (the smallest true difference that would be told from none, in
-    the metric's unit; NaN under two seeds), enough (bool: resolvable is no more than published), difference, low,
-    high, seeds_a, seeds_b, images, groups, paired. Raises NoDataError where neither contrast has runs of both.
+    for both contrasts: it has no control), resolvable (the smallest difference that can be told from zero, in the
+    metric's unit; NaN with fewer than two seeds), enough (bool: resolvable is no more than published), difference, low,
+    high, seeds_a, seeds_b, images, groups, paired. Raises NoDataError if neither contrast has runs of both.
     """
     reference, control = frames.study["reference"], frames.study["control"]
     ran = set(frames.runs.loc[frames.runs["data"] == data, "variant"])
@@ -212,7 +210,8 @@ def resolvable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.Da
     table = table.assign(published=table["metric"].map(gains["proposed"] - gains["glcic"]))
     table = table.assign(enough=table["resolvable"] <= table["published"])
     columns = ["a", "b", "metric", "region", "published", "resolvable", "enough", "difference", "low", "high"]
-    return table[[*columns, "seeds_a", "seeds_b", "images", "groups", "paired"]].reset_index(drop=True)
+    chosen: pd.DataFrame = table[[*columns, "seeds_a", "seeds_b", "images", "groups", "paired"]]
+    return chosen.reset_index(drop=True)
 
 
 def _row(found: Comparison) -> dict[str, object]:
@@ -238,11 +237,11 @@ def _row(found: Comparison) -> dict[str, object]:
 
 
 def blending_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
-    """A row a variant: means over seeds and images, before and after Poisson blending, and what it changed.
+    """A row per variant: means over seeds and images, before and after Poisson blending, and the change.
 
-    Columns: variant, label, group; for each metric of `BLENDED` (of the hole, the seam of its boundary) metric,
-    metric_blended, metric_change, metric_low, metric_high; seam_raw (of the output as the generator gives it; the
-    hole's PSNR and sharpness are the composite's); seeds, images. Raises NoDataError where no
+    Columns: variant, label, group; for each metric of ``BLENDED`` (of the hole, the seam of its boundary) metric,
+    metric_blended, metric_change, metric_low, metric_high; seam_raw (of the generator's raw output; PSNR and
+    sharpness of the hole are equal in the composite); seeds, images. Raises NoDataError if no
     blended output was scored.
     """
     chosen = {
@@ -288,14 +287,14 @@ def blending_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.Data
 
 
 def worst_table(frames: Frames, data: str) -> pd.DataFrame:
-    """The proposed model's worst repairs by a rule: where its PSNR of the hole falls furthest below the best filler's.
+    """The proposed model's worst repairs: the images whose PSNR of the hole is furthest below the best filler's.
 
-    The ten test images with the least difference, the worst first; of each the mean over completed seeds, in the
-    composite. Columns: image, reference and filler (their PSNR, dB), difference (dB), seeds, seeds_worse (in how many
-    of them it is worse than the filler); the same in every row: filler_variant, images (that both repaired), share (of
-    images and seeds that are worse than the filler, as claim C15 counts them).
+    The ten test images with the lowest difference, the worst first; means over completed seeds, in the composite.
+    Columns: image, reference and filler (their PSNR, dB), difference (dB), seeds, seeds_worse (in how many of them it
+    is worse than the filler); the same in every row: filler_variant, images (that both repaired), share (of images and
+    seeds that are worse than the filler, as claim C15 counts them).
 
-    Raises NoDataError where the proposed model or a filler was not scored on `data`.
+    Raises NoDataError if the proposed model or a filler was not scored on ``data``.
     """
     reference, filler = frames.study["reference"], best_filler(frames, data)
     scores = hole_psnr(frames, data)
@@ -333,7 +332,7 @@ def worst_table(frames: Frames, data: str) -> pd.DataFrame:
 
 
 def worst_words(table: pd.DataFrame) -> str:
-    """By what rule a `worst_table` was chosen, and how many of all repairs are worse than the filler's."""
+    """The rule that chose a ``worst_table``, and the share of all repairs that are worse than the filler's."""
     first = table.iloc[0]
     filler = label(first["filler_variant"]).lower()
     return (

@@ -1,4 +1,4 @@
-"""Searches: their trials, what they found, and what that was worth with fresh seeds."""
+"""Searches: their trials, the best settings, and the gain of these with new seeds."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from reports.analysis.frames import Frames, NoDataError
-from reports.analysis.naming import label, ordered
+from reports.analysis.naming import TUNED, label, ordered
 from reports.analysis.statistics import compare, mean_interval
 
 NO_SEARCH = "No method was tuned: the study's settings are those of its file."
@@ -17,16 +17,11 @@ def searched(frames: Frames) -> list[str]:
     return ordered(frames, frames.trials["variant"].tolist())
 
 
-def tuned_name(variant: str) -> str:
-    """The name under which a tuned variant is run."""
-    return f"{variant}_tuned"
-
-
 def trials_table(frames: Frames, variant: str) -> pd.DataFrame:
-    """A search's trials, the best first, then what was pruned, diverged and failed.
+    """A search's trials, the best first, then the pruned, diverged and failed ones.
 
-    Columns: those of `frames.trials`, an option each (NaN where a trial lacks it), and best (bool: the best completed
-    one). Raises NoDataError where the variant was not searched.
+    Columns: those of ``frames.trials``, one per option (NaN where a trial lacks it), and best (bool: the best completed
+    one). Raises NoDataError if the variant was not searched.
     """
     own = frames.trials[frames.trials["variant"] == variant].reset_index(drop=True)
     if own.empty:
@@ -43,7 +38,7 @@ def trials_table(frames: Frames, variant: str) -> pd.DataFrame:
 
 
 def options(frames: Frames, variant: str) -> list[str]:
-    """What was searched of a variant, in the order of its space."""
+    """The options searched for a variant, in the order of its space."""
     space = ((frames.study["searches"] or {}).get(variant) or {}).get("space") or []
     found = frames.trials.loc[frames.trials["variant"] == variant, "settings"]
     seen = [key for text in found for key in json.loads(text)]
@@ -55,8 +50,8 @@ def option_table(frames: Frames, variant: str) -> pd.DataFrame:
 
     Columns: option, low, high (of its range; NaN where it has choices), own (the study's value) and best (the best
     trial's; NA where there is none), correlation (Spearman's, of its value and the score over the completed trials;
-    NaN where either does not vary, under three trials, or without an order), trials (that entered). Raises NoDataError
-    where no trial was completed.
+    NaN where either does not vary, with fewer than three trials, or without an order), trials (the number used). Raises
+    NoDataError where no trial was completed.
     """
     table = trials_table(frames, variant)
     done = table[table["state"] == "completed"]
@@ -82,12 +77,12 @@ def option_table(frames: Frames, variant: str) -> pd.DataFrame:
 
 
 def search_table(frames: Frames) -> pd.DataFrame:
-    """A row a search.
+    """A row per search.
 
     Columns: variant, label, trials (that ended: completed, pruned or diverged), wanted (NaN where not recorded),
     completed, pruned, diverged, failed, seeds (of a trial), usual (the study file's own setting) and best, mean PSNR of
-    the hole over the validation images (dB), number (of the best), gain (best less usual), seconds (of all trials).
-    Raises NoDataError where there is no search.
+    the hole over the validation images (dB), number (of the best), gain (best - usual), seconds (of all trials).
+    Raises NoDataError if there is no search.
     """
     if frames.trials.empty:
         raise NoDataError(NO_SEARCH)
@@ -117,18 +112,18 @@ def search_table(frames: Frames) -> pd.DataFrame:
 
 
 def bought_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
-    """What tuning bought on the test images: each method as the study has it, and tuned, run with fresh seeds.
+    """The gain from tuning on the test images: each method with the study's settings, and tuned, run with new seeds.
 
     Columns: variant, label, untuned, untuned_low, untuned_high, tuned, tuned_low, tuned_high (PSNR of the hole, dB),
     difference, low, high, seeds_untuned, seeds_tuned, paired, images, diverged, outcome, why. Raises NoDataError where
-    no method ran both ways on `data`.
+    no method ran both ways on ``data``.
     """
     runs = frames.runs[frames.runs["data"] == data]
-    present, names = set(runs["variant"]), frames.study.get("aliases") or {}
+    present = set(runs["variant"])
     scores = frames.select("psnr", "hole", "composite", data)
     rows = []
     for variant in searched(frames):
-        tuned = tuned_name(variant)
+        tuned = variant + TUNED
         if variant not in present or tuned not in present:
             continue
         own = mean_interval(runs, scores, variant, data=data, level=level)
@@ -157,7 +152,7 @@ def bought_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFr
             }
         )
     if not rows:
-        same = [variant for variant in searched(frames) if names.get(tuned_name(variant)) == variant]
+        same = [variant for variant in searched(frames) if frames.variant(variant + TUNED) == variant]
         if same:
             raise NoDataError(
                 f"What tuning bought is nothing: the best setting of {', '.join(map(label, same))} is the study's own."

@@ -1,4 +1,4 @@
-"""What is known of the study: what failed, its readings, its data and its records."""
+"""Facts of the study: failures, readings, data, records and external scores."""
 
 import pandas as pd
 
@@ -8,13 +8,13 @@ from reports.analysis.published import counterpart
 
 
 def trouble_table(frames: Frames) -> pd.DataFrame:
-    """The runs that did not complete, or that warn. Columns: run, status, diverged_at (step or NA), why, record."""
+    """The runs that did not complete, or have warnings. Columns: run, status, diverged_at (step or NA), why, record."""
     lost = frames.runs[(frames.runs["status"] != "completed") | (frames.runs["why"].fillna("") != "")]
     return lost[["run", "status", "diverged_at", "why", "record"]].reset_index(drop=True)
 
 
 def departures_table(frames: Frames) -> pd.DataFrame:
-    """Where the paper's methods depart from the text, each from that of its own paper.
+    """Where the paper's methods depart from the text of their own papers.
 
     Columns: variant, label, reading, key, value, meaning. Empty where none departs; raises NoDataError where no
     reading is known.
@@ -31,7 +31,7 @@ def departures_table(frames: Frames) -> pd.DataFrame:
 
 
 def readings_table(frames: Frames) -> pd.DataFrame:
-    """The readings in force, those that depart from the paper's text first. Raises NoDataError where none is known.
+    """The study's readings, those that depart from the paper's text first. Raises NoDataError if none is known.
 
     Columns: reading, key, value, meaning, departs, variants ('all', 'all but' names, or names).
     """
@@ -64,7 +64,7 @@ def readings_table(frames: Frames) -> pd.DataFrame:
 
 
 def _among(names: list[str], every: list[str]) -> str:
-    """The shorter of naming those that are in and those that are not."""
+    """Names those that are in, or those that are not, whichever is shorter."""
     others = [name for name in every if name not in names]
     if not others:
         return "all"
@@ -72,9 +72,9 @@ def _among(names: list[str], every: list[str]) -> str:
 
 
 def provenance_table(frames: Frames) -> pd.DataFrame:
-    """A row a run. Columns: run, variant, data, seed, method, status, record (Sacred id), start.
+    """A row per run. Columns: run, variant, data, seed, method, status, record (Sacred id), start.
 
-    Raises NoDataError where there is none.
+    Raises NoDataError if there is none.
     """
     if frames.runs.empty:
         raise NoDataError("No run is recorded.")
@@ -82,11 +82,11 @@ def provenance_table(frames: Frames) -> pd.DataFrame:
 
 
 def external_table(frames: Frames) -> pd.DataFrame:
-    """What was scored from files, also what is not shown.
+    """The external scores, including those that are not shown.
 
     Columns: name, data, seed (text; empty where it has none), kind ('composite', 'raw'), images (scored), of (test
-    images), scored (ISO time), digest (of the files), notes (text, a line each), why (it is not shown; empty if it is).
-    Raises NoDataError where there is none.
+    images), scored (ISO time), digest (of the files), notes (text, one per line), why (the reason it is not shown;
+    empty if it is shown). Raises NoDataError if there is none.
     """
     if not frames.study["external"]:
         raise NoDataError("Nothing was scored from files.")

@@ -1,4 +1,4 @@
-"""The schedule as it ran, what the critics did, and what it cost."""
+"""The schedule as run, the critics' effect, and the cost."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,20 +14,20 @@ from reports.analysis.tables.networks import networks_of
 from reports.analysis.tables.results import BLENDED
 
 LAST = 0.2
-"""What share of the joint stage, its last, says what the critics have come to do."""
+"""The last share of the joint stage, over which the critics' series are averaged."""
 OF_ALL_CRITICS = ("ratio", "adversarial_gradient")
 OF_EACH_CRITIC = ("gap", "score_size", "at_bound", "gradient_norm")
-"""The series that say whether the critics do anything."""
+"""The series that show whether the critics have an effect."""
 
 
 def cost_table(frames: Frames) -> pd.DataFrame:
-    """A row a trained variant and data set. Raises NoDataError where none was trained.
+    """A row per trained variant and data set. Raises NoDataError if none was trained.
 
     Columns: variant, label, data, runs (completed), updates (of the generator), parameters, critic_parameters,
-    seconds (median of the completed runs' own, shared stages included as the harness counts them); macs, critic_macs
+    seconds (median of the completed runs' own, including shared stages); macs, critic_macs
     (multiply-accumulates of one image through the generator, through all critics), step_ms (median over the runs of
-    the milliseconds of a step of the joint stage), memory_mib (greatest of the runs'), device_hours (of all runs,
-    completed or not, had each made all of its stages itself). What is not recorded is NaN.
+    the milliseconds of a step of the joint stage), memory_mib (maximum over runs), device_hours (of all runs,
+    completed or not, without sharing). What is not recorded is NaN.
     """
     trained = frames.trained()
     completed = trained[trained["status"] == "completed"]
@@ -60,19 +60,19 @@ def cost_table(frames: Frames) -> pd.DataFrame:
 
 
 def _numbers(rows: pd.DataFrame, column: str) -> pd.Series:
-    """A column as numbers; NaN where a value is not there."""
+    """A column as numbers; NaN where a value is missing."""
     return pd.to_numeric(rows[column]).astype(float)
 
 
 def schedule_table(frames: Frames) -> pd.DataFrame:
-    """The schedule as it ran: a row a trained variant, the first row the paper's (variant '').
+    """The schedule as run: a row per trained variant, the first row the paper's (variant '').
 
     Columns: variant, label; pretrain and joint (updates of the generator in each stage), critic (steps of the critics
     while the generator is frozen), updates (of the generator, in all); batch (images); loss, form, clip (the bound),
     penalty (its weight), critic_steps (updates of the critics in a step), norm (of the critics), weights (of the
     critics in eq. 8, in words); optimizer, betas (text), rate_pretrain, rate_joint (learning rates at the stage's
-    beginning), drop (when they fall, in words); critic_optimizer, critic_betas, critic_rate; note. What a variant does
-    not have or the paper does not say is NaN, or as text empty. Raises NoDataError where no options are recorded.
+    start), drop (when they fall, in words); critic_optimizer, critic_betas, critic_rate; note. What a variant does not
+    have or the paper does not state is NaN, or empty text. Raises NoDataError if no options are recorded.
     """
     trained = frames.trained().drop_duplicates("variant").set_index("variant")
     options = {name: config["options"] for name, config in (frames.study["configs"] or {}).items()}
@@ -121,11 +121,11 @@ NOTES = {
     "joint": "joint from the start, for as many updates of the generator",
     "fit": "a training of its own, for as many updates of the generator",
 }
-"""What is to be said of a variant by the kind of stage in which it begins."""
+"""The note on a variant, by the kind of its first stage."""
 
 
 def _schedule(options: Mapping[str, Any], begins: str) -> dict[str, Any]:
-    """A variant's stages and settings. Updates of G in a stage that it lacks are made in the joint one."""
+    """A variant's stages and settings. Updates of G for a missing stage are part of the joint stage."""
     steps, loss = options["steps"], options.get("loss") or {}
     updates, pretrained = steps["pretrain"] + steps["joint"], begins == "pretrain"
     optimizer, rates = options.get("optimizer") or {}, options.get("rates") or {}
@@ -157,7 +157,7 @@ def _betas(optimizer: Mapping[str, Any]) -> str:
 
 
 def _drops(rates: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Which stages' rates fall, in words."""
+    """The stages whose learning rates fall, in words."""
     for stage, rate in rates.items():
         after, to = rate.get("drop_after", 1.0), rate.get("drop_to", 1.0)
         if after < 1 and to != 1:
@@ -177,18 +177,18 @@ def _weights(options: Mapping[str, Any]) -> str:
 
 
 def mechanism_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
-    """Did the critics do anything? A row a trained variant with critics, in the last fifth of its joint stage.
+    """Whether the critics have an effect: a row per trained variant with critics, in the last fifth of its joint stage.
 
     Columns: variant, label, group, critics (their names); seeds (completed), diverged (seeds); for each series s that
     training records, s (the mean over seeds, each of them the mean over critics and steps) with s_least and
     s_greatest of the seeds: ratio (the norm of the adversarial over that of the reconstruction loss's gradient, at the
-    generator's output), adversarial_gradient (the norm by itself), gap (the critics' mean score of real less that of
-    repaired images), score_size (mean absolute score), at_bound (share of the weights that stand at the clip's bound),
+    generator's output), adversarial_gradient (that norm), gap (the critics' mean score of real minus that of
+    repaired images), score_size (mean absolute score), at_bound (share of the weights at the clip's bound),
     gradient_norm (of the critics' weights); sharpness (of the hole, as a share of the truth's), sharpness_low,
     sharpness_high, seam (at the hole's boundary), seam_low, seam_high, both of the composite; sharpness_difference
     from the control with sharpness_difference_low and _high, paired. What was not recorded is NaN.
 
-    Raises NoDataError where no variant with critics was trained on `data`.
+    Raises NoDataError if no variant with critics was trained on ``data``.
     """
     runs = frames.runs[frames.runs["data"] == data]
     trained = runs[(runs["start"] != "") & (_numbers(runs, "critic_parameters") > 0)]
@@ -228,7 +228,7 @@ def mechanism_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.Dat
 
 
 def _last_of_joint(frames: Frames, runs: pd.Series) -> pd.DataFrame:
-    """What was recorded of these runs' critics in the last fifth of their joint stages. Columns as `frames.curves`."""
+    """The series of these runs' critics in the last fifth of their joint stages. Columns as ``frames.curves``."""
     curves = frames.curves
     own = curves[curves["run"].isin(runs) & (curves["stage"] == "joint")]
     each = own["term"].isin(OF_EACH_CRITIC) & (own["network"] != "generator")  # G has a gradient_norm, too
@@ -238,10 +238,10 @@ def _last_of_joint(frames: Frames, runs: pd.Series) -> pd.DataFrame:
 
 
 def stage_table(frames: Frames) -> pd.DataFrame:
-    """What sharing saved, by kind of stage. Raises NoDataError where no stage is known.
+    """The savings of shared stages, by kind of stage. Raises NoDataError if no stage is known.
 
-    Columns: kind, stages (made once each), uses (by runs), seconds (spent), seconds_unshared (had each
-    run made its own: uses times what the stage took).
+    Columns: kind, stages (each made once), uses (by runs), seconds (spent), seconds_unshared (uses times the seconds of
+    each stage: the time without sharing).
     """
     if frames.stages.empty:
         raise NoDataError("No stage is recorded.")

@@ -536,7 +536,7 @@ def test_the_command_prints_sentences_and_for_programs_json(agreeing: Frames, mo
     shown = CliRunner().invoke(app, ["claims", "somewhere"])
     assert shown.exit_code == 0, shown.output
     text = " ".join(shown.output.split())
-    assert f"proposed against {bad}: +" in text and "speaks of this study alone" in text
+    assert f"proposed against {bad}: +" in text and "holds for this study only" in text
     assert all(claim.claim in text for claim in claims()[:2])
     told = CliRunner().invoke(app, ["claims", "somewhere", "--json"])
     rows = json.loads(told.output)

@@ -193,7 +193,7 @@ def test_compare_and_its_seeds(out: Path) -> None:
 
 def test_without_a_seed_files_stand_for_themselves(out: Path) -> None:
     found = join(out, repaired(out), name="released", seed=None)
-    assert any("no seed is said" in note for note in found.found.notes)
+    assert any("no seed is given" in note for note in found.found.notes)
     results = study.load(out)
     run = results.runs.set_index("run").loc["released/faces/0"]
     assert run["start"] == ""
@@ -294,7 +294,7 @@ def planned(file: Path, out: Path) -> None:
 def test_other_images(stale: Path) -> None:
     file = tiny.write(stale.parent, VARIANTS, seeds=[0], data={"faces": {**FACES, "seed": 2}}, protocol={"pictures": 2})
     planned(file, stale)
-    assert "its images were other ones, or packed otherwise" in lost(stale)
+    assert "its images were different, or packed differently" in lost(stale)
 
 
 def test_other_holes(stale: Path) -> None:
@@ -304,13 +304,24 @@ def test_other_holes(stale: Path) -> None:
     assert "its holes were center and are random_box" in lost(stale)
 
 
-@pytest.mark.parametrize("name", ["scores.safetensors", "evaluation.json", "external.json", "pictures.safetensors"])
+@pytest.mark.parametrize("name", ["scores.safetensors", "evaluation.json", "manifest.json", "pictures.safetensors"])
 def test_damage(stale: Path, name: str) -> None:
     file = stale / "external" / "theirs" / "faces" / "0" / name
     file.write_bytes(file.read_bytes()[:-3] + b"xyz")
     assert "are damaged; score its files again" in lost(stale)
     file.unlink()
     assert "are damaged" in lost(stale)
+
+
+def test_scores_of_an_earlier_version(stale: Path) -> None:
+    folder = stale / "external" / "theirs" / "faces" / "0"
+    (folder / "manifest.json").rename(folder / "external.json")
+    told = lost(stale)
+    assert told.startswith(
+        "it was scored by an earlier version of this program; score its files again: python -m study"
+    )
+    assert join(stale, stale.parent / "repaired").about["replaced"]
+    assert study.load(stale).runs.set_index("run").loc["theirs/faces/0", "status"] == "completed"
 
 
 def test_a_data_set_that_left_the_study(stale: Path) -> None:
@@ -405,6 +416,23 @@ def test_an_interval_widens_where_images_of_a_group_are_alike(out: Path) -> None
         for scores in (alike.drop(columns="group"), alike)
     ]
     assert apart[1].high - apart[1].low > 1.3 * (apart[0].high - apart[0].low)
+
+
+def test_groups_widen_the_intervals_of_a_diff(out: Path, tmp_path: Path) -> None:
+    join(out, repaired(out), seed=None)
+    other = Path(shutil.copytree(out, tmp_path / "other"))
+    join(other, repaired(out, "better", seed=1), seed=None)
+
+    def effect() -> dict[str, float]:
+        rows = [row for row in diff(out, other)["effects"] if (row["variant"], row["metric"]) == ("theirs", "psnr")]
+        return rows[0]
+
+    alone = effect()
+    for folder in (out, other):
+        grouped(folder, ["ann", "ann", "ann", "bob", "bob", "bob"])
+    together = effect()
+    assert together["difference"] == pytest.approx(alone["difference"]) and together["n_images"] == 6
+    assert together["low"] != pytest.approx(alone["low"])
 
 
 # -- the command ----------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_an_output_is_the_same_as_itself(out: Path) -> None:
         "no difference in machine",
         "faces: the same (",
         "no difference in stages",
-        "so that the effect is nil: all variants",
+        "no effect, identical scores: all variants",
         "no difference in claims",
     ):
         assert sentence in told
@@ -150,7 +150,7 @@ def test_an_effect_of_runs_with_one_start_is_paired(out: Path, heavy: Path) -> N
     assert (row["low"], row["high"]) == pytest.approx((row["difference"] - half, row["difference"] + half), abs=1e-9)
     assert effect(found, "glcic")["same_bits"] and effect(found, "mean")["same_bits"]
     told = text(found)
-    assert "so that the effect is nil: glcic, mean" in told and "3 paired seeds, 4 images" in told
+    assert "no effect, identical scores: glcic, mean" in told and "3 paired seeds, 4 images" in told
 
 
 def test_the_means_are_of_the_seeds_that_entered(out: Path, copy: Path) -> None:
@@ -290,7 +290,7 @@ def test_masks_from_files_are_data_too(tmp_path: Path) -> None:
     found = diff(*outs)
     (_, masks) = found["data"]
     assert masks["kind"] == "masks" and masks["same"] is False and masks["a"] != masks["b"]
-    assert "masks of the test: not the same" in text(found) and "an effect is of that, too" in text(found)
+    assert "masks of the test: not the same" in text(found) and "effects include this difference" in text(found)
 
 
 # -- code and bits -------------------------------------------------------------------------------------------
@@ -313,7 +313,7 @@ def test_another_version_of_a_kind_of_stage(out: Path, tmp_path: Path, monkeypat
     _, store = tiny.planned(tmp_path, VARIANTS, seeds=SEEDS)
     found = diff(out, store.out)
     assert found["code"]["stages"] == ["critic"] and found["configuration"]["changed"] == []
-    assert "another version of what makes these kinds of stage: critic" in text(found)
+    assert "another version of the code for these kinds of stage: critic" in text(found)
 
 
 def test_other_bits_under_one_key_are_told(out: Path, copy: Path) -> None:
@@ -327,7 +327,9 @@ def test_other_bits_under_one_key_are_told(out: Path, copy: Path) -> None:
     assert found["stages"]["other"] == [key]
     assert {row["kind"]: row["other"] for row in found["stages"]["kinds"]}["pretrain"] == 1
     told = " ".join(text(found).split())
-    assert f"1 have the same key but other bits, which must not be; nothing that is recorded explains it: {key}" in told
+    assert (
+        f"1 have the same key but other files, which is an error; nothing that is recorded explains it: {key}" in told
+    )
 
     made_by = copy / "made" / f"{key}.json"
     write_json(made_by, {**read_json(made_by), "torch": "1.0"})
@@ -335,7 +337,7 @@ def test_other_bits_under_one_key_are_told(out: Path, copy: Path) -> None:
     assert found["code"]["machine"] == [{"name": "torch", "a": [torch.__version__], "b": ["1.0", torch.__version__]}]
     told = " ".join(text(found).split())
     assert f"torch: {torch.__version__} -> 1.0 and {torch.__version__}" in told
-    assert "what made them differs in torch" in told
+    assert "the machines differ in torch" in told
 
 
 def test_claims_are_each_outputs_own(out: Path, heavy: Path, copy: Path) -> None:

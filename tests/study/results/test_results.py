@@ -130,14 +130,14 @@ def test_factors_and_universes_name_the_run_that_has_several_names(results: Resu
 @pytest.mark.parametrize(
     ("place", "status", "why"),
     [
-        ("evaluate/scores.safetensors", "missing", "is damaged; the study's command makes it again"),
-        ("evaluate/pictures.safetensors", "missing", "is damaged; the study's command makes it again"),
-        ("evaluate/evaluation.json", "missing", "is damaged; the study's command makes it again"),
-        ("joint/series.json", "completed", "is damaged, and its curves are left out"),
-        ("data/data.json", "completed", "is damaged, and the counts of its images are left out"),
+        ("evaluate/scores.safetensors", "missing", "is damaged; run the study again to remake it"),
+        ("evaluate/pictures.safetensors", "missing", "is damaged; run the study again to remake it"),
+        ("evaluate/evaluation.json", "missing", "is damaged; run the study again to remake it"),
+        ("joint/series.json", "completed", "is damaged; its curves are left out"),
+        ("data/data.json", "completed", "is damaged; its image counts are left out"),
         ("joint/manifest.json", "completed", "joint-"),
-        ("made", "completed", "in what time is not recorded"),
-        ("state", "missing", "how it ended is not recorded; the study's command records it"),
+        ("made", "completed", "the machine and time of its stage"),
+        ("state", "missing", "its outcome is not recorded; run the study again to record it"),
     ],
 )
 def test_what_is_damaged_is_named_and_all_else_is_there(
@@ -180,11 +180,11 @@ def test_json_that_says_something_else_is_damaged(made: tuple[Plan, Store], tmp_
     run = tiny.run_of(plan, "glcic", 0)
     joint, last, data = (run.stages[role] for role in ("joint", "evaluate", "data"))
     damages = {
-        f"made/{joint}.json": f"who made its stage {joint} in what time is not recorded",
-        f"stages/{joint}/manifest.json": f"its stage {joint} is damaged, and its curves are left out",
-        f"stages/{last}/manifest.json": f"its stage {last} is damaged; the study's command makes it again",
-        f"stages/{data}/data.json": f"its stage {data} is damaged, and the counts of its images are left out",
-        RunState.of(Path(), run.name).file.as_posix(): "how it ended is not recorded; the study's command records it",
+        f"made/{joint}.json": f"the machine and time of its stage {joint} are not recorded",
+        f"stages/{joint}/manifest.json": f"its stage {joint} is damaged; its curves are left out",
+        f"stages/{last}/manifest.json": f"its stage {last} is damaged; run the study again to remake it",
+        f"stages/{data}/data.json": f"its stage {data} is damaged; its image counts are left out",
+        RunState.of(Path(), run.name).file.as_posix(): "its outcome is not recorded; run the study again to record it",
     }
     out = shutil.copytree(store.out, tmp_path / "out")
     for name, why in damages.items():
@@ -221,9 +221,7 @@ def test_a_diverged_run_whose_end_is_damaged_is_missing(made: tuple[Plan, Store]
     content["outcome"]["step"] += 1
     file.write_text(json.dumps(content))
     row = study.load(out).runs.set_index("run").loc["wild/faces/0"]
-    assert (
-        row["status"] == "missing" and row["why"] == f"its stage {key} is damaged; the study's command makes it again"
-    )
+    assert row["status"] == "missing" and row["why"] == f"its stage {key} is damaged; run the study again to remake it"
     assert pd.isna(row["diverged_at"])
 
 

@@ -1,0 +1,69 @@
+"""How far a study is: the facts that ``study status`` shows."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from study.external import entries
+from study.plan.graph import Plan
+from study.running import progress
+from study.running.locks import workers
+from study.search.trials import brief, states
+from study.store import RunState, Store
+
+
+@dataclass(frozen=True)
+class Status:
+    """The status of an output folder.
+
+    ``facts``: what ``study status --json`` prints. ``runs``: name, status, reason and Sacred id of each run; None where
+    there are searches but no study has run.
+    """
+
+    facts: dict[str, Any]
+    runs: list[tuple[str, str, str, str]] | None
+
+
+def status(out: Path) -> Status:
+    """Reads the status of an output folder. Raises BadInput where it holds neither a study nor a search."""
+    searches = {state["variant"]: brief(state) for state in states(out)}
+    search_facts = {"searching": len(workers(out)), "searches": searches}
+    if searches and not (out / "plan.json").is_file():
+        return Status({"running": False, **search_facts}, None)
+    plan, store, live = Plan.of(out), Store(out), progress.read(out)
+    running = bool(live) and not live["over"] and _alive(live["pid"])
+    records = {run.name: RunState.of(out, run.name).read() for run in plan.runs}
+    words = {
+        run.name: RunState.word(records[run.name], store.has(run.stages["evaluate"]), running) for run in plan.runs
+    }
+    external = entries.found(out, plan)
+    rows = [
+        (name, words[name], record.get("why", ""), record.get("record", "")) for name, record in records.items()
+    ] + [(one.run, "missing" if one.why else "completed", one.why or "scored from files", "") for one in external]
+    facts = {
+        "running": running,
+        "stages": [sum(store.has(key) for key in plan.stages), len(plan.stages)],
+        "runs": Counter(words.values()),
+        "done": live.get("done") if running else None,
+        "left_s": live.get("left_s") if running else None,
+        "now": live.get("running", []) if running else [],
+        **{
+            word: {name: record.get("why", "") for name, record in records.items() if record.get("status") == word}
+            for word in ("failed", "diverged")
+        },
+        "external": {one.run: one.why or "completed" for one in external},
+        **search_facts,
+    }
+    return Status(facts, rows)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
