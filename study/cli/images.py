@@ -43,9 +43,9 @@ def score_images(
     as_json: AsJson = False,
 ) -> None:
     """Score folders of images by every metric of the protocol, whoever made them; with --into beside a study's runs."""
-    from study.external.score import Asked, score
+    from study.external.score import Request, score
 
-    asked = Asked(output, truth, mask, center, hole, partial, perceptual)
+    asked = Request(output, truth, mask, center, hole, partial, perceptual)
     if into is None and any(value is not None for value in (named, seed, data)):
         raise BadInput("--as, --seed and --data: they say as what the rows join a study; name it with --into OUT")
     if into is not None and perceptual is not None:
@@ -97,7 +97,7 @@ def inpaint_images(
     finished = Finished.find(out, named)
     told(f"{finished.run.name}, {finished.image_size} px, on {kind}")
     repair_files(
-        finished, images, to, where(mask, box, hole), device=kind, told=told, blended=not no_blend, least=window
+        finished, images, to, where(mask, box, hole), device=kind, print_line=told, blended=not no_blend, least=window
     )
 
 

@@ -68,7 +68,8 @@ class Packed:
 
     @cached_property
     def _images(self) -> Pixels:
-        return np.load(self._folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        images: Pixels = np.load(self._folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        return images
 
     def part(self, name: str) -> Pixels:
         """The images of one of `PARTS`: a read-only view (n, H, W, 3) of the file."""
@@ -76,7 +77,7 @@ class Packed:
 
     def names(self, name: str) -> list[str]:
         """The names of the images of one of `PARTS`, in the order of `part`."""
-        return self._data["names"][slice(*self._data["parts"][name])]
+        return list(self._data["names"][slice(*self._data["parts"][name])])
 
     def groups(self, name: str) -> list[str] | None:
         """What the images of one of `PARTS` belong to, in the order of `part`; None where no groups are known.

@@ -153,9 +153,8 @@ def distance(a: Bits, b: Bits) -> NDArray[np.uint8]:
     """In how many bits numbers differ."""
     differ = a ^ b
     if hasattr(np, "bitwise_count"):
-        return np.bitwise_count(differ)
-    counts = np.array([number.bit_count() for number in range(256)], np.uint8)
-    return counts[differ[..., None].view(np.uint8)].sum(-1, dtype=np.uint8)
+        return np.asarray(np.bitwise_count(differ), np.uint8)
+    return np.unpackbits(differ[..., None].view(np.uint8), axis=-1).sum(-1, dtype=np.uint8)
 
 
 def _told(

@@ -25,15 +25,16 @@ from models.masking import erase
 from reports.analysis.naming import label
 from study.config.variants import NAME
 from study.data import Packed
-from study.data.files.pictures import Hole, Picture, picture
+from study.data.files.image import Raster, exact
+from study.data.files.masks import Hole
 from study.data.holes import as_mask, drawn_holes
 from study.errors import BadInput, shown, unknown
 from study.evaluation.evaluate import BATCH
 from study.evaluation.scoring import Scoring, holes_of
 from study.external import entries
 from study.external.entries import External
-from study.external.pairs import Found, Listed, Listener, Pair, checked, listed, silent, stems, together
-from study.external.score import COMPOSITES, Asked, Column, Scored, stacked
+from study.external.pairs import Findings, Listed, Listener, Pair, checked, listed, silent, stems, together
+from study.external.score import COMPOSITES, Column, Request, Scored, stacked
 from study.metrics.perceptual import Gathering
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Stage
@@ -97,9 +98,9 @@ class Test:
         drawn = drawn_holes(self.protocol["mask"], self.stage.needs, self.store, self.packed.image_size)
         return lambda indices: holes_of(drawn, self.protocol["seed"], indices)
 
-    def image(self, index: int) -> Picture:
+    def image(self, index: int) -> Raster:
         """A test image."""
-        return Picture(np.asarray(self.packed.part("test")[index]))
+        return Raster(np.asarray(self.packed.part("test")[index]))
 
     def pairs(self, output: Listed, names: Sequence[str]) -> Iterator[Pair]:
         """These images with what a method made of them."""
@@ -114,7 +115,7 @@ def _drawn(draw: Callable[..., NDArray[np.bool_]], place: int, size: tuple[int, 
     return draw(np.array([place]))[0], ""
 
 
-def score_into(asked: Asked, joining: Joining, *, device: str = "cpu", heard: Listener = silent) -> Scored:
+def score_into(asked: Request, joining: Joining, *, device: str = "cpu", heard: Listener = silent) -> Scored:
     """Scores outputs of a study's test images and puts them beside its runs, in the place of what was there.
 
     Raises BadInput with all that is wrong; then nothing is written.
@@ -124,7 +125,7 @@ def score_into(asked: Asked, joining: Joining, *, device: str = "cpu", heard: Li
     test = Test.of(joining.out, joining.data)
     one = _named(joining, test)
     output = listed("--output", asked.output)
-    found = Found(notes=[*output.notes])
+    found = Findings(notes=[*output.notes])
     names = together(test.names, output, found, whole=not asked.partial, theirs=f"the test part of {test.data}")
     if asked.truth:
         _same_truth(listed("--truth", asked.truth), test, names)
@@ -149,7 +150,7 @@ def _published(
     test: Test,
     output: Listed,
     names: Sequence[str],
-    found: Found,
+    found: Findings,
     one: External,
     device: torch.device,
     heard: Listener,
@@ -236,7 +237,7 @@ def _write(
         indices = scoring.chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
         mask = as_mask(draw(indices), device)
-        raw = stacked([picture(output.content(test.names[index])) for index in indices.tolist()], device)
+        raw = stacked([exact(output.content(test.names[index])) for index in indices.tolist()], device)
         scoring.add(indices, image, mask, erase(image, mask, 0.0), raw)
     scoring.write(folder)
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from models.masking import center_box
 from study.data.files import tree
-from study.data.files.pictures import OPAQUE, Hole, Picture, mask, picture
+from study.data.files.image import OPAQUE, Raster, exact
+from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim, read_hole
 from study.data.files.source import Source, is_image, printable, some
 from study.errors import BadInput
 from study.metrics.structure import WINDOW
@@ -53,13 +54,13 @@ class Pair:
     """
 
     name: str
-    truth: Callable[[], Picture]
+    truth: Callable[[], Raster]
     output: Callable[[], bytes]
     hole: Callable[[tuple[int, int]], tuple[Hole, str]] | None = None
 
 
 @dataclass
-class Found:
+class Findings:
     """What pairing and checking found.
 
     unpaired: names without a partner, by the side that has them. notes, warnings: what the user may want to know, and
@@ -107,10 +108,10 @@ class Listed:
         except OSError as error:
             raise ValueError(f"it cannot be read ({error.strerror})") from error
 
-    def picture(self, name: str) -> Picture:
+    def picture(self, name: str) -> Raster:
         """An image of it. Raises ValueError with a sentence that names the file."""
         try:
-            return picture(self.content(name))
+            return exact(self.content(name))
         except ValueError as fault:
             raise ValueError(f"{self.place(name)}: {fault}") from fault
 
@@ -126,9 +127,7 @@ class Listed:
 def mask_file(place: str, content: Callable[[], bytes], white: str, size: tuple[int, int]) -> tuple[Hole, str]:
     """The hole of a mask file for an image of (width, height). Raises ValueError with a sentence that names it."""
     try:
-        hole, note = mask(content(), white)
-        if hole.shape[::-1] != size:
-            raise ValueError(f"it is {_px(hole.shape[::-1])} and its image {_px(size)}; a mask has the image's size")
+        hole, note = read_hole(content(), white, size)
     except ValueError as fault:
         raise ValueError(f"{place}: {fault}") from fault
     return hole, f"{place}: {note}" if note else ""
@@ -168,7 +167,7 @@ def stems(names: Sequence[str]) -> list[str]:
     return [name if counts[short.lower()] > 1 else short for name, short in zip(names, found, strict=True)]
 
 
-def together(truth: Collection[str], output: Listed, found: Found, *, whole: bool, theirs: str) -> list[str]:
+def together(truth: Collection[str], output: Listed, found: Findings, *, whole: bool, theirs: str) -> list[str]:
     """The names that both have, in the order of ``truth``; the others are noted in ``found``.
 
     Args:
@@ -201,7 +200,7 @@ def together(truth: Collection[str], output: Listed, found: Found, *, whole: boo
 # -- whether they can be scored ------------------------------------------------------------------------------
 
 
-def checked(pairs: Sequence[Pair], found: Found, *, turned: str, heard: Listener = silent) -> Found:
+def checked(pairs: Sequence[Pair], found: Findings, *, turned: str, heard: Listener = silent) -> Findings:
     """Reads every pair once and says in ``found`` what the outputs are.
 
     Args:
@@ -219,9 +218,9 @@ def checked(pairs: Sequence[Pair], found: Found, *, turned: str, heard: Listener
             if fault := unlike(truth, output):
                 raise ValueError(f"{pair.name}: {fault}")
             hole, note = pair.hole(truth.size) if pair.hole else (None, "")
-            if hole is not None and not _windowed(hole):
+            if hole is not None and not fits_ssim(hole):
                 raise ValueError(
-                    f"{pair.name}: its hole lies within {WINDOW // 2} px of the border, where no SSIM fits"
+                    f"{pair.name}: its hole lies within {SSIM_EDGE} px of the border, where no window of SSIM fits"
                 )
         except ValueError as fault:
             faults.append(str(fault))
@@ -248,7 +247,7 @@ def checked(pairs: Sequence[Pair], found: Found, *, turned: str, heard: Listener
     return found
 
 
-def unlike(truth: Picture, output: Picture) -> str:
+def unlike(truth: Raster, output: Raster) -> str:
     """Why an output cannot be held against a truth; empty where it can."""
     if truth.size != output.size:
         return f"the truth is {_px(truth.size)}, the output {_px(output.size)}{_hint(truth.size, output.size)}"
@@ -317,7 +316,7 @@ class _Seen:
         return not self.kept and not self.reversed and self.hole < self.known
 
 
-def _seen(truth: Picture, output: Picture, hole: Hole | None) -> _Seen:
+def _seen(truth: Raster, output: Raster, hole: Hole | None) -> _Seen:
     a, b = (each.pixels if each.pixels.ndim == 3 else each.pixels[..., None] for each in (truth, output))
     apart = np.abs(a.astype(np.int32) - b.astype(np.int32)).mean(axis=2) * (255 / OPAQUE[truth.depth])
     equal = not apart.any()
@@ -337,15 +336,9 @@ def _kept(apart: NDArray[np.float64], lossy: bool) -> bool:
     return bool(apart.mean() <= KEPT_LOSSY) if lossy else bool((apart <= STEP).mean() >= KEPT)
 
 
-def _windowed(hole: Hole) -> bool:
-    """Whether one of SSIM's windows is centred in the hole."""
-    edge = WINDOW // 2
-    return bool(hole[edge:-edge, edge:-edge].any())
-
-
-def _read(name: str, content: bytes) -> Picture:
+def _read(name: str, content: bytes) -> Raster:
     try:
-        return picture(content)
+        return exact(content)
     except ValueError as fault:
         raise ValueError(f"{name}, the output: {fault}") from fault
 
@@ -359,7 +352,7 @@ def _reversed(found: Sequence[tuple[str, _Seen]], of: int, turned: str) -> str:
     )
 
 
-def _warnings(found: Found, turned: Sequence[tuple[str, _Seen]], *, holes: bool) -> Iterator[str]:
+def _warnings(found: Findings, turned: Sequence[tuple[str, _Seen]], *, holes: bool) -> Iterator[str]:
     """What the user has to know of the outputs."""
     of = f"of {found.images} outputs"
     if found.equal:
@@ -381,7 +374,7 @@ def _warnings(found: Found, turned: Sequence[tuple[str, _Seen]], *, holes: bool)
         yield f"{len(turned)} {of} are the truth inside the hole and not outside, the first {printable(turned[0][0])}"
 
 
-def _notes(found: Found, decided: Sequence[str], *, holes: bool) -> Iterator[str]:
+def _notes(found: Findings, decided: Sequence[str], *, holes: bool) -> Iterator[str]:
     """What the user may want to know of them."""
     if holes and not found.pasted:
         count = found.images - found.kept - found.nearly

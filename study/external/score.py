@@ -23,11 +23,12 @@ from study import metrics
 from study.config.messages import said
 from study.config.nodes import parse
 from study.config.schema import Protocol
-from study.data.files.pictures import Hole, Picture, picture
+from study.data.files.image import Raster, exact
+from study.data.files.masks import Hole
 from study.data.holes import as_mask
 from study.errors import BadInput
 from study.evaluation.evaluate import BATCH
-from study.external.pairs import Found, Listed, Listener, Pair, checked, listed, paired, silent, together
+from study.external.pairs import Findings, Listed, Listener, Pair, checked, listed, paired, silent, together
 from study.metrics.perceptual import Gathering, Perceptual, find
 from study.running.machine import prepare
 
@@ -43,7 +44,7 @@ COMPOSITES = "the outputs hold the known pixels of the truth: they are composite
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What the command asks for. ``hole``: which colour of the masks is the hole; ``center``: the paper's hole.
 
     ``perceptual``: the distances that are wanted beside the metrics, as a study file says it.
@@ -65,7 +66,7 @@ class Scored:
     names: Sequence[str]
     columns: Sequence[Column]
     values: NDArray[np.float64]
-    found: Found
+    found: Findings
     about: dict[str, Any] = field(default_factory=dict)
 
     def summary(self) -> Iterator[dict[str, Any]]:
@@ -127,7 +128,7 @@ class Scored:
             console.print("infinite: the output equals the truth there; means are over the others", style="dim")
 
 
-def score(asked: Asked, *, device: str = "cpu", heard: Listener = silent) -> Scored:
+def score(asked: Request, *, device: str = "cpu", heard: Listener = silent) -> Scored:
     """The scores of image folders. ``device``: 'cpu' or 'cuda'. Raises BadInput with all that is wrong."""
     if asked.truth is None:
         raise BadInput("--truth: name the folder of the true images, or a study with --into OUT --as NAME")
@@ -139,7 +140,7 @@ def score(asked: Asked, *, device: str = "cpu", heard: Listener = silent) -> Sco
         raise BadInput(f"--hole {asked.hole}: choose white or black")
     truth, output = listed("--truth", asked.truth), listed("--output", asked.output)
     white = asked.hole or "white"
-    found = Found(notes=[*truth.notes, *output.notes])
+    found = Findings(notes=[*truth.notes, *output.notes])
     names = together(truth.files, output, found, whole=not asked.partial, theirs=str(asked.truth))
     holes = _masks(asked, names, found)
     pairs = list(paired(truth, output, names, holes, white))
@@ -164,7 +165,7 @@ def _turned(white: str) -> str:
     return f"if the hole is {other} in the masks, say --hole {other}; else the method was given them reversed"
 
 
-def _masks(asked: Asked, names: Sequence[str], found: Found) -> Listed | Path | str | None:
+def _masks(asked: Request, names: Sequence[str], found: Findings) -> Listed | Path | str | None:
     """Where the holes are. Raises BadInput where an image has no mask."""
     if asked.mask is None:
         return "center" if asked.center else None
@@ -205,7 +206,7 @@ def _gathering(asked: str | None, pairs: Sequence[Pair], device: torch.device) -
 
 
 def _scores(
-    pairs: Sequence[Pair], found: Found, device: torch.device, heard: Listener, gathering: Gathering | None = None
+    pairs: Sequence[Pair], found: Findings, device: torch.device, heard: Listener, gathering: Gathering | None = None
 ) -> tuple[list[Column], NDArray[np.float64]]:
     """Columns and values (images, columns), from batches of images of one size."""
     columns: list[Column] = []
@@ -252,8 +253,8 @@ def _scored(outputs: Mapping[str, Tensor], image: Tensor, mask: Tensor | None) -
 class _Read(NamedTuple):
     """A pair with its images in memory."""
 
-    truth: Picture
-    output: Picture
+    truth: Raster
+    output: Raster
     hole: Hole | None
 
 
@@ -267,10 +268,10 @@ def _batches(pairs: Sequence[Pair]) -> Iterator[list[_Read]]:
 
 def _read(pair: Pair) -> _Read:
     truth = pair.truth()
-    return _Read(truth, picture(pair.output()), pair.hole(truth.size)[0] if pair.hole else None)
+    return _Read(truth, exact(pair.output()), pair.hole(truth.size)[0] if pair.hole else None)
 
 
-def stacked(pictures: Sequence[Picture], device: torch.device) -> Tensor:
+def stacked(pictures: Sequence[Raster], device: torch.device) -> Tensor:
     """(B, 3, H, W) in 0..1."""
     return torch.from_numpy(np.stack([each.unit() for each in pictures])).to(device)
 

@@ -110,7 +110,7 @@ def test_the_example_runs_with_the_networks_alone(out: Path, tmp_path: Path, var
     if variant != "noise_fill":
         finished, where = Finished.find(out, variant), inpaint.where(tmp_path / "m.png", None, None)
         to = tmp_path / "o.png"
-        inpaint.repair_files(finished, [tmp_path / "i.png"], to, where, device="cpu", told=lambda _: None)
+        inpaint.repair_files(finished, [tmp_path / "i.png"], to, where, device="cpu", print_line=lambda _: None)
         assert np.abs(found.astype(int) - np.array(Image.open(to))).max() <= 1
 
 
@@ -216,7 +216,9 @@ def test_a_plugins_network_is_exported_without_an_example(tmp_path: Path) -> Non
     assert f"not part of this export: ours.py (digest {digest})" in card_of(tmp_path / "model")[1]
     Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "i.png")
     where = inpaint.where(None, "4,4,10,10", None)
-    inpaint.repair_files(finished, [tmp_path / "i.png"], tmp_path / "o.png", where, device="cpu", told=lambda _: None)
+    inpaint.repair_files(
+        finished, [tmp_path / "i.png"], tmp_path / "o.png", where, device="cpu", print_line=lambda _: None
+    )
     assert (tmp_path / "o.png").is_file()
 
 
