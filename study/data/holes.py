@@ -1,6 +1,6 @@
-"""Holes for training and for the test: drawn by their kind, or taken from mask files that are packed beforehand.
+"""Holes for training and for the test: drawn at random by their kind, or read from mask files and packed.
 
-masks.npy    bool (N, side, side), true in the hole, in the order of the files' names
+masks.npy    bool (N, side, side), True in the hole, in the order of the files' names
 """
 
 from __future__ import annotations
@@ -21,13 +21,17 @@ from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim, read_hole
 from study.store import Store
 
 Draw = Callable[[np.random.Generator, int], Holes]
-"""So many holes, (count, side, side), of a random generator."""
+"""Draws ``count`` holes, (count, side, side), from a random generator."""
 
-SHOWN = 5  # of many faulty files
+SHOWN = 5  # faulty files in one message, at most
 
 
 def drawn_holes(options: Mapping[str, Any], needs: Mapping[str, str], store: Store, side: int) -> Draw:
-    """What draws the holes of a stage with these mask options; masks from files are those that it needs."""
+    """A function that draws the holes of a stage with these mask options.
+
+    Args:
+        needs: the stage's inputs; masks from files are the stage ``needs["masks"]``.
+    """
     if key := needs.get("masks"):
         pool = np.load(store.verified(key) / "masks.npy", mmap_mode="r", allow_pickle=False)
         return lambda rng, count: pool[rng.integers(len(pool), size=count)]
@@ -43,10 +47,12 @@ def as_mask(holes: Holes, device: torch.device) -> Tensor:
 
 
 def identity(files: Files, side: int) -> dict[str, Any]:
-    """What decides the packed masks: their polarity and a digest of them.
+    """What identifies the packed masks: their polarity and a digest of names and holes.
+
+    The digest is over the holes as they are read, so a change in how files are read changes the key by itself.
 
     Raises:
-        ValueError: there are none, or some are no masks of this size; each is named with what is wrong with it.
+        ValueError: there is no mask, or files cannot be used as masks of this size; names each with its fault.
     """
     digest = hashlib.sha256()
     for name, hole in _read(files, side):
@@ -55,7 +61,7 @@ def identity(files: Files, side: int) -> dict[str, Any]:
 
 
 def pack(files: Files, side: int, folder: Path) -> None:
-    """Writes masks.npy into `folder`. Raises ValueError as `identity` does."""
+    """Writes masks.npy into ``folder``. Raises ValueError as ``identity`` does."""
     np.save(folder / "masks.npy", np.stack([hole for _, hole in _read(files, side)]), allow_pickle=False)
 
 

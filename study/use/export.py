@@ -1,9 +1,9 @@
-"""``study export``: what a run trained, as a folder to hand on: weights, a model card, an example that loads them.
+"""``study export``: a run's generator as a folder to share: weights, a model card, an example that loads them.
 
 model.safetensors    the generator's weights and buffers
-config.json          the network's options, what stands in the hole, and where it all comes from
+config.json          the network's options, the fill, the run and its stages
 README.md            the model card: data, budget, scores, readings, limits, licences
-example.py           loads the model with torch, safetensors and the packages of the networks alone
+example.py           loads the model with only torch, safetensors and the packages of the networks
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from study.store import read_facts, write_atomically
 from study.use.finished import Finished
 
 FORMAT = "mo-zhou-study export 1"
-"""What marks a folder as an export, so that it may be replaced."""
+"""Marks a folder as an export, which may be replaced."""
 
 FILES = ("model.safetensors", "README.md", "example.py", "config.json")
 
 PAPER = Steps().generator * 32
-"""Images that the paper's generator is trained with: its updates, batch 32 (section 4)."""
+"""The number of images that the paper's generator sees: its updates times batch 32 (section 4)."""
 
 PACKAGES = {
     "models": "the folder `models/`",
     "baselines": "scikit-image, and the folders `models/` and `baselines/`",
 }
-"""What of the project, and for it, a network of either package takes."""
+"""What the networks of each package need, for the card."""
 
 METRICS = {"psnr": "PSNR, dB", "ssim": "SSIM"}
 HOLES = {
@@ -51,9 +51,9 @@ HOLES = {
 
 
 def export(finished: Finished, folder: Path) -> list[Path]:
-    """Writes a run's generator into ``folder``, and returns the files that it wrote.
+    """Writes a run's generator into ``folder``. Returns the files.
 
-    Raises BadInput where the run trained nothing, or the folder holds anything else than an export; Damaged.
+    Raises BadInput if the run trained nothing, or the folder holds anything except an export; Damaged.
     """
     if finished.filler:
         raise BadInput(f"{finished.run.name}: {finished.filler} is a filler, which trains nothing; nothing to export")
@@ -78,7 +78,7 @@ def export(finished: Finished, folder: Path) -> list[Path]:
 
 
 def _config(finished: Finished, digest: str) -> dict[str, Any]:
-    """What it takes to build the network and to feed it, and where it comes from."""
+    """What is needed to build the network and its input, and where the weights come from."""
     run, study, options = finished.run, finished.plan.study, finished.evaluation.options
     model, data = finished.evaluation.needs["model"], run.stages["data"]
     return {
@@ -101,7 +101,7 @@ def _config(finished: Finished, digest: str) -> dict[str, Any]:
 
 
 def _plugin(config: Mapping[str, Any]) -> bool:
-    """Whether the network's code is a plugin's."""
+    """True if the network's code belongs to a plugin."""
     return ("GENERATORS", config["generator"]["kind"]) in registries.SOURCES
 
 
@@ -183,7 +183,7 @@ def _budget(finished: Finished, results: Results, share: float) -> Iterator[tupl
 
 
 def _scores(own: pd.DataFrame, same: pd.DataFrame) -> Iterator[list[str]]:
-    """Rows of metric, region, and for each output the run's mean; in brackets the extremes of all seeds' means."""
+    """Rows of metric, region, and the run's mean for each output; in brackets the range of the seeds' means."""
     for metric, title in METRICS.items():
         digits = 2 if metric == "psnr" else 3
         for region in ("hole", "whole"):
@@ -209,7 +209,7 @@ def _hole(mask: Mapping[str, Any]) -> str:
 
 
 def _percent(share: float) -> str:
-    """``0.24%``: two digits that count."""
+    """``0.24%``: two significant digits."""
     return f"{100 * share:.2g}%" if share < 0.995 else f"{100 * share:.0f}%"
 
 
@@ -221,7 +221,7 @@ def _cell(text: object) -> str:
 def _rendered(template: str, **facts: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("study.use"),
-        autoescape=False,  # Markdown and Python, of names that a study has checked
+        autoescape=False,  # Markdown and Python; the study has checked the names
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

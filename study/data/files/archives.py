@@ -1,9 +1,12 @@
-"""Zips and tars, read where they lie: indexed once, never unpacked. A tar may hold tars, as ImageNet's does.
+"""Zips and tars, read in place: indexed once, never unpacked. A tar may hold tars, as ImageNet's does.
 
-What is unsafe or cannot be read in an archive is left out by name.
+Members that are unsafe or cannot be read are left out by name. A tar has no table of contents: every header has to be
+read, and those of ImageNet's training tar are spread over 138 GB. So the index of a large tar is cached
+(``study.data.files.cache``) under its path, size and modification time.
 """
 
 import io
+import os
 import posixpath
 import re
 import stat
@@ -16,28 +19,29 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from study.data.files import tar_index
+from study.data.files import cache
 from study.data.files.image import Unfit
 from study.data.files.source import Below, Facts, LeftOut, Source, is_hidden
 
 MOST_BYTES = 256 * 2**20
-"""A member of an archive that unpacks to more is left out, by what it declares; never more than this is unpacked."""
+"""The largest size of a member, unpacked. Members that declare more are left out, and no more is ever unpacked."""
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tar.lzma")
 FOREIGN = (".7z", ".rar")
 WITHIN = "it is an archive within an archive, of a kind or a depth that is not read"
-OPENED = 8  # archives whose index is kept
+OPENED = 8  # archives whose index stays in memory
+LEAST = 10_000  # members of a tar whose index is cached; smaller tars are indexed fast enough
 
 
 def archive(path: Path, place: str) -> Source:
-    """An archive, indexed. Raises ValueError where it cannot be read in place; the sentence says what to do."""
+    """Opens and indexes an archive. Raises ValueError if it cannot be read in place; the sentence says what to do."""
     facts = path.stat()
     return _indexed(path.absolute(), place, facts.st_size, facts.st_mtime_ns)
 
 
 @lru_cache(maxsize=OPENED)
 def _indexed(path: Path, place: str, size: int, changed: int) -> Source:
-    """The index of an archive as it is at this time."""
+    """``archive``, cached until the file's size or modification time changes."""
     name = path.name.lower()
     if name.endswith(COMPRESSED):
         raise ValueError(
@@ -62,12 +66,15 @@ def _indexed(path: Path, place: str, size: int, changed: int) -> Source:
 
 
 class _Member(NamedTuple):
-    """A file in an archive. `crc`: its checksum, in a zip. `start`: in a tar, in bytes. `given`: a zip's own record."""
+    """A file in an archive.
+
+    crc: its checksum, in a zip. start: where its content begins in a tar, in bytes. info: ``ZipInfo``, in a zip.
+    """
 
     size: int
     crc: int | None = None
     start: int = 0
-    given: Any = None
+    info: Any = None
 
 
 class _Archive(Source):
@@ -102,13 +109,13 @@ class _Archive(Source):
 
     @abstractmethod
     def _content(self, member: _Member) -> bytes:
-        """All that a member holds."""
+        """The bytes of a member."""
 
 
 class _Zip(_Archive):
     def __init__(self, path: Path, place: str) -> None:
         self._zip = zipfile.ZipFile(path)
-        self._lock = threading.Lock()  # one reads and unpacks at a time, which is little beside decoding
+        self._lock = threading.Lock()  # one thread unpacks at a time; decoding takes far longer
         collected = _Collected()
         for info in self._zip.infolist():
             name = info.filename.replace("\\", "/")
@@ -122,12 +129,12 @@ class _Zip(_Archive):
                 why = "it is encrypted"
             elif _is_archive(name):
                 why = WITHIN
-            collected.add(name, _Member(info.file_size, crc=info.CRC, given=info), why)
+            collected.add(name, _Member(info.file_size, crc=info.CRC, info=info), why)
         super().__init__(path, place, collected.members, collected.left_out)
 
     def _content(self, member: _Member) -> bytes:
         try:
-            with self._lock, self._zip.open(member.given) as stream:
+            with self._lock, self._zip.open(member.info) as stream:
                 return stream.read(MOST_BYTES)
         except NotImplementedError:
             raise Unfit("it is compressed in a way that is not read") from None
@@ -138,16 +145,17 @@ class _Zip(_Archive):
 class _Tar(_Archive):
     def __init__(self, path: Path, place: str) -> None:
         self._path = path
-        found = tar_index.read(path)
-        if found is None:
+        facts = path.stat()
+        about: list[str | int] = [os.fsdecode(path.absolute()), facts.st_size, facts.st_mtime_ns]
+        index = cache.read("tar", about)
+        if index is None:
             collected = _scanned(path, place)
-            found = tar_index.Index(
-                {name: (member.size, member.start) for name, member in collected.members.items()},
-                collected.left_out,
-            )
-            tar_index.keep(path, found)
-        members = {name: _Member(size, start=start) for name, (size, start) in found.members.items()}
-        super().__init__(path, place, members, list(found.left_out))
+            numbers = {name: (member.size, member.start) for name, member in collected.members.items()}
+            index = cache.Entry(numbers, collected.left_out)
+            if len(numbers) >= LEAST:
+                cache.write("tar", about, index)
+        members = {name: _Member(size, start=start) for name, (size, start) in index.numbers.items()}
+        super().__init__(path, place, members, [LeftOut(*entry) for entry in index.more])
 
     def _content(self, member: _Member) -> bytes:
         with self._path.open("rb") as file:
@@ -156,14 +164,14 @@ class _Tar(_Archive):
 
 
 class _Collected:
-    """The members of an archive as they are found, and those that are left out."""
+    """The members of an archive that can be read, and those that are left out."""
 
     def __init__(self) -> None:
         self.members: dict[str, _Member] = {}
         self.left_out: list[LeftOut] = []
 
     def add(self, name: str, member: _Member, why: str | None) -> None:
-        """Takes a member in, under a name that is safe, or leaves it out."""
+        """Adds a member under a safe name, or leaves it out."""
         if not is_safe(name):
             self.left_out.append(LeftOut(name, "its name leads out of the archive"))
             return
@@ -196,7 +204,7 @@ def _scanned(path: Path, place: str) -> _Collected:
 
 
 def is_safe(name: str) -> bool:
-    """Whether a name stays below the folder into which it would be unpacked."""
+    """True if unpacking a file of this name could not write outside the target folder."""
     return not (name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/") or "\0" in name)
 
 
@@ -222,9 +230,9 @@ def _collect(collected: _Collected, name: str, info: tarfile.TarInfo, start: int
 
 
 def _headers(file: BinaryIO, start: int, length: int, place: str) -> Iterator[tuple[tarfile.TarInfo, int]]:
-    """The members of the tar that begins at `start`, and where each one's content begins in the file.
+    """The members of the tar that begins at ``start``, each with the place in the file where its content begins.
 
-    Raises ValueError where it is cut off or damaged.
+    Raises ValueError if the tar is cut off or damaged.
     """
     window = _Window(file, start, length)
     try:
@@ -233,9 +241,9 @@ def _headers(file: BinaryIO, start: int, length: int, place: str) -> Iterator[tu
                 if info.isreg() and not info.issparse() and info.offset_data + info.size > length:
                     raise ValueError(_cut_off(place))
                 yield info, start + info.offset_data
-                vars(tar)["members"] = []  # which it would else keep, all of them
+                vars(tar)["members"] = []  # tarfile would keep all of them in memory
             window.seek(tar.offset)
-            if any(window.read(tarfile.BLOCKSIZE)):  # a listing that ends before the archive does
+            if any(window.read(tarfile.BLOCKSIZE)):  # the headers end before the archive does
                 raise ValueError(f"root: {place} is damaged at byte {tar.offset:,}; get it anew")
     except tarfile.ReadError as error:
         if "unexpected end" in str(error):
@@ -248,7 +256,7 @@ def _cut_off(place: str) -> str:
 
 
 class _Window(io.RawIOBase):
-    """So many bytes of a file, as a file."""
+    """``length`` bytes of a file from ``start``, as a file of its own."""
 
     def __init__(self, file: BinaryIO, start: int, length: int) -> None:
         self._file, self._start, self._length, self._place = file, start, length, 0

@@ -22,35 +22,35 @@ SEPARATOR = "\0"  # in no file name
 About = Sequence[str | int]
 
 
-class Kept(NamedTuple):
+class Entry(NamedTuple):
     """The same count of numbers for each name, and ``more``, anything fit for JSON."""
 
     numbers: Mapping[str, Sequence[int]]
     more: Any = None
 
 
-def read(kind: str, about: About) -> Kept | None:
+def read(kind: str, about: About) -> Entry | None:
     """The cached facts; None if there are none, or they cannot be read."""
     with suppress(*DAMAGED), np.load(_file(kind, about), allow_pickle=False) as found:
         names = found["names"].tobytes().decode(errors="surrogateescape").split(SEPARATOR)
         numbers = dict(zip(names, found["numbers"].tolist(), strict=True))
-        return Kept(numbers, json.loads(found["more"].tobytes()))
+        return Entry(numbers, json.loads(found["more"].tobytes()))
     return None
 
 
-def keep(kind: str, about: About, what: Kept) -> None:
+def write(kind: str, about: About, entry: Entry) -> None:
     """Caches facts. Does nothing if the disk is full or read-only."""
     file = _file(kind, about)
     aside = file.with_name(f".{file.name}.{os.getpid()}")
-    names = SEPARATOR.join(what.numbers).encode(errors="surrogateescape")
+    names = SEPARATOR.join(entry.numbers).encode(errors="surrogateescape")
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("wb") as stream:
             np.savez(
                 stream,
                 names=np.frombuffer(names, np.uint8),
-                numbers=np.array(list(what.numbers.values()), np.int64),
-                more=np.frombuffer(json.dumps(what.more).encode(), np.uint8),
+                numbers=np.array(list(entry.numbers.values()), np.int64),
+                more=np.frombuffer(json.dumps(entry.more).encode(), np.uint8),
             )
         aside.replace(file)
 

@@ -19,7 +19,7 @@ import layouts
 import pytest
 
 from study.data import Folder
-from study.data.files import archives, checksums, tar_index
+from study.data.files import archives, checksums
 from study.data.files.source import Source
 from study.data.files.tree import opened
 from study.errors import StudyError
@@ -259,7 +259,7 @@ def test_what_a_folder_holds_beside_files_is_told(tmp_path: Path) -> None:
 
 def test_the_index_of_a_large_tar_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(tar_index, "LEAST", 2)
+    monkeypatch.setattr(archives, "LEAST", 2)
     tree = {
         f"n{c}.tar": layouts.tar_bytes(layouts.images([f"n{c}_{i}.jpg" for i in range(3)], 9 * c)) for c in range(3)
     }
