@@ -123,14 +123,14 @@ class Repairer:
 
 
 def _names(run: Run) -> Iterator[str]:
-    """All that a run can be called, under its own variant's name and its other ones."""
+    """Every name of a run, under its variant's name and aliases."""
     for variant in (run.variant, *run.aliases):
         for more in ("", f"/{run.data}", f"/{run.seed}", f"/{run.data}/{run.seed}"):
             yield f"{variant}{more}"
 
 
 def _word(run: Run, store: Store) -> str:
-    """A run's status: 'completed', or what it is instead, and why where that is known."""
+    """A run's status, and the reason if it is not 'completed'."""
     state: dict[str, Any] = RunState.of(store.out, run.name).read()
     word = RunState.word(state, store.has(run.stages["evaluate"]), alive=True)
     why = str(state.get("why", ""))
@@ -138,7 +138,7 @@ def _word(run: Run, store: Store) -> str:
 
 
 def _choice(named: str, plan: Plan, store: Store) -> str:
-    """What can be named instead: the variants that have a completed run."""
+    """The variants with a completed run, for a message."""
     done = [run for run in plan.runs if _word(run, store) == "completed"]
     if not done:
         return "no run of this study is completed yet"

@@ -59,7 +59,7 @@ class HoleSource:
 
 @dataclass(frozen=True)
 class Job:
-    """One image, its mask if that is a file, and where the result goes."""
+    """One image, its mask file if it has one, and the file to write."""
 
     image: Path
     mask: Path | None
@@ -67,7 +67,7 @@ class Job:
 
 
 def where(mask: Path | None, box: str | None, hole: str | None) -> HoleSource:
-    """The options of the command as they were written. Raises BadInput."""
+    """Parses the command's options. Raises BadInput."""
     if mask is not None and box is not None:
         raise BadInput("--mask and --box: both say where the hole is; choose one")
     if hole is not None and hole not in ("white", "black"):
@@ -114,11 +114,11 @@ def repair_files(
             faults.append(str(fault))
     if faults:
         raise BadInput(faults)
-    place = prepare(device)  # numerics as in training: one thread, which is as quick where images are small
+    place = prepare(device)  # numerics as in training: one thread, which is as fast for small images
     for job in jobs:
         started = time.monotonic()
         picture, hole = _read(job, source, print_line)
-        repairer = Repairer(finished, place)  # anew: a result does not depend on the images before it
+        repairer = Repairer(finished, place)  # a new one: results do not depend on earlier images
         repaired, used = _repaired(picture, hole, repairer, blended, least)
         _write(repaired, job.to)
         print_line(f"{job.image}: {_counted(used)}; {job.to}, in {time.monotonic() - started:.1f} s")
@@ -152,11 +152,11 @@ def _counted(used: Sequence[windows.Window]) -> str:
     return f"{len(used)} {'window' if len(used) == 1 else 'windows'} of {extent}"
 
 
-# -- which files -------------------------------------------------------------------------------------------
+# -- paths -------------------------------------------------------------------------------------------------
 
 
 def _jobs(images: Sequence[Path], to: Path, source: HoleSource) -> tuple[list[Job], list[str]]:
-    """The jobs, and what is wrong with the paths. Raises BadInput where they make no sense."""
+    """The jobs, and the faults of single jobs. Raises BadInput if ``to`` does not fit the number of images."""
     folder = to.is_dir() or len(images) > 1
     if folder and to.exists() and not to.is_dir():
         raise BadInput(f"-o {to}: this is a file, and there are {len(images)} images; name a folder")
@@ -175,7 +175,7 @@ def _jobs(images: Sequence[Path], to: Path, source: HoleSource) -> tuple[list[Jo
 
 
 def _unwritable(to: Path) -> str:
-    """Why a file cannot be written, as far as that can be told beforehand."""
+    """Why a file cannot be written, as far as can be checked in advance; empty if it can."""
     if to.is_dir():
         return f"-o {to}: there is a folder of this name"
     there = next(place for place in to.absolute().parents if place.exists())
@@ -185,7 +185,7 @@ def _unwritable(to: Path) -> str:
 
 
 def _mask_of(image: Path, mask: Path | None) -> Path | None:
-    """The mask file of an image: the one that was named, or of a folder the one of the image's name."""
+    """The mask file of an image: ``mask`` itself, or the file of the image's name in that folder."""
     if mask is None or not mask.is_dir():
         return mask
     found = sorted(file for file in mask.glob("*") if file.stem == image.stem and file.suffix.lower() in SUFFIXES)
@@ -198,7 +198,7 @@ def _mask_of(image: Path, mask: Path | None) -> Path | None:
 
 
 def _clashes(jobs: Sequence[Job]) -> list[str]:
-    """Results that would replace each other, or what they are made from."""
+    """Faults for results that would replace each other or an input."""
     counts = Counter(job.to for job in jobs)
     doubled = {to: ", ".join(str(job.image) for job in jobs if job.to == to) for to, n in counts.items() if n > 1}
     faults = [f"{names}: all would be written to {to}; repair them one by one" for to, names in doubled.items()]
@@ -210,7 +210,7 @@ def _clashes(jobs: Sequence[Job]) -> list[str]:
     ]
 
 
-# -- what is in them ---------------------------------------------------------------------------------------
+# -- content -----------------------------------------------------------------------------------------------
 
 
 def _read(job: Job, source: HoleSource, print_line: Callable[[str], None] = lambda _: None) -> tuple[Raster, Hole]:
@@ -277,7 +277,7 @@ def _notes(picture: Raster) -> Iterator[str]:
 
 
 def _boxed(image: Path, box: tuple[int, int, int, int], size: tuple[int, int]) -> Hole:
-    """The hole that a box is, (H, W). Raises ValueError where it reaches beyond the image."""
+    """The hole of a box, (H, W). Raises ValueError if it reaches beyond the image."""
     x, y, width, height = box
     if x < 0 or y < 0 or width < 1 or height < 1 or x + width > size[0] or y + height > size[1]:
         raise ValueError(
