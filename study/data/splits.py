@@ -137,7 +137,7 @@ def listed(file: Path, shown: str, source: Source) -> list[str]:
         outside = name.startswith("/") or ".." in name.split("/")
         if outside or not is_image(name) or not source.has(name):
             hint = "" if outside else _other_case(name, source)
-            raise ValueError(f"{shown}: entry {number}, '{name}', is no image below {source.place}{hint}")
+            raise ValueError(f"{shown}: entry {number}, '{name}', is not an image below {source.place}{hint}")
     if len({posixpath.normpath(name) for name in names}) < len(names):
         raise ValueError(f"{shown}: an image is named twice")
     return names
@@ -169,12 +169,11 @@ def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
             raise ValueError(f"groups: {shown}:{number}: a line is an image and its group, got '{','.join(row)}'")
         name, group = posixpath.normpath(cells[0]), cells[1]
         if name in groups:
-            raise ValueError(f"groups: {shown}:{number}: the image {name} stands twice")
+            raise ValueError(f"groups: {shown}:{number}: the image {name} is listed twice")
         outside = cells[0].startswith("/") or ".." in name.split("/")
         if outside or not is_image(name) or not source.has(name):
-            raise ValueError(
-                f"groups: {shown}:{number}: '{cells[0]}' is no image below {source.place}{_other_case(name, source)}"
-            )
+            hint = _other_case(name, source)
+            raise ValueError(f"groups: {shown}:{number}: '{cells[0]}' is not an image below {source.place}{hint}")
         groups[name] = group
     for group in sorted(set(groups.values())):
         if group not in groups and is_image(group) and source.has(group):

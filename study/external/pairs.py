@@ -114,22 +114,18 @@ class Listed:
         except ValueError as fault:
             raise ValueError(f"{self.place(name)}: {fault}") from fault
 
-    def hole(self, name: str, white: str, size: tuple[int, int]) -> tuple[Hole, str]:
-        """The hole of the mask of this name. Raises ValueError as ``picture`` does."""
-        return mask_file(self.place(name), lambda: self.content(name), white, size)
-
     def place(self, name: str) -> str:
         """The file's path in messages."""
         return f"{self.source.place}/{self.files[name]}"
 
 
-def mask_file(place: str, content: Callable[[], bytes], white: str, size: tuple[int, int]) -> tuple[Hole, str]:
+def mask_file(place: str, content: Callable[[], bytes], hole: str, size: tuple[int, int]) -> tuple[Hole, str]:
     """The hole of a mask file for an image of (width, height). Raises ValueError that names the file as ``place``."""
     try:
-        hole, note = read_hole(content(), white, size)
+        found, note = read_hole(content(), hole, size)
     except ValueError as fault:
         raise ValueError(f"{place}: {fault}") from fault
-    return hole, f"{place}: {note}" if note else ""
+    return found, f"{place}: {note}" if note else ""
 
 
 def listed(option: str, folder: Path) -> Listed:
@@ -189,7 +185,7 @@ def together(truth: Collection[str], output: Listed, found: Findings, *, whole: 
         gaps.append(f"{len(alike)} of these differ in case alone: {printable(alike[0][0])}, {printable(alike[0][1])}")
     text = f"{output.option} {output.source.place}: {'; '.join(gaps)}"
     if not names:
-        raise BadInput(f"{text}; files belong together that have one path below their folders, suffix aside")
+        raise BadInput(f"{text}; a pair has the same path below both folders, except for the suffix")
     if gaps and whole:
         raise BadInput(f"{text}; --partial scores the {len(names)} that are there and says how many are not")
     found.notes += [text] if gaps else []
@@ -253,13 +249,13 @@ def unlike(truth: Raster, output: Raster) -> str:
     if truth.depth != output.depth:
         return (
             f"the truth has {truth.depth} bits a channel, the output {output.depth}; save both with the same, "
-            "for what was lost on the way from one to the other would be scored as the method's"
+            "or the conversion between them counts against the method"
         )
     if truth.pixels.ndim != output.pixels.ndim and not (truth.grey and output.grey):
         sides = ("grey", "in colour") if truth.pixels.ndim == 2 else ("in colour", "grey")
         return f"the truth is {sides[0]}, the output {sides[1]}; save both alike"
     if min(truth.size) < WINDOW:
-        return f"it is {_px(truth.size)}; SSIM looks through a window of {WINDOW} x {WINDOW} px, which has to fit"
+        return f"it is {_px(truth.size)}; SSIM needs at least {WINDOW} x {WINDOW} px"
     return ""
 
 
@@ -274,11 +270,6 @@ def central(name: str, size: tuple[int, int]) -> tuple[Hole, str]:
     return hole, ""
 
 
-def one_mask(file: Path, white: str, size: tuple[int, int]) -> tuple[Hole, str]:
-    """The hole of one file for all images. Raises ValueError."""
-    return mask_file(str(file), file.read_bytes, white, size)
-
-
 def paired(
     truth: Listed, output: Listed, names: Iterable[str], holes: Listed | Path | str | None, white: str
 ) -> Iterator[Pair]:
@@ -286,9 +277,9 @@ def paired(
     for name in names:
         hole: Callable[[tuple[int, int]], tuple[Hole, str]] | None = None
         if isinstance(holes, Listed):
-            hole = partial(holes.hole, name, white)
+            hole = partial(mask_file, holes.place(name), partial(holes.content, name), white)
         elif isinstance(holes, Path):
-            hole = partial(one_mask, holes, white)
+            hole = partial(mask_file, str(holes), holes.read_bytes, white)
         elif holes is not None:
             hole = partial(central, name)
         yield Pair(name, partial(truth.picture, name), partial(output.content, name), hole)
@@ -379,8 +370,8 @@ def _notes(found: Findings, decided: Sequence[str], *, holes: bool) -> Iterator[
     if holes and not found.pasted:
         count = found.images - found.kept - found.nearly
         yield (
-            f"{count} of {found.images} outputs change the known pixels, as raw predictions do: scored as they are "
-            "('raw'), and with the known pixels of the truth ('composite'), as the protocol has it"
+            f"{count} of {found.images} outputs change the known pixels, as raw predictions do: they are scored as they "
+            "are ('raw'), and with the known pixels of the truth ('composite'), as in the protocol"
         )
     if decided:
         yield f"{len(decided)} masks are not of two values; {decided[0]}"
@@ -393,7 +384,7 @@ def _px(size: tuple[int, int]) -> str:
 def _hint(truth: tuple[int, int], output: tuple[int, int]) -> str:
     """A likely reason for a different size."""
     if truth == output[::-1]:
-        return ", which is turned by a quarter"
+        return ", which is rotated by 90 degrees"
     ratios = output[0] / truth[0], output[1] / truth[1]
     if ratios[0] == ratios[1]:
         factor = f"{ratios[0]:g} times" if ratios[0] > 1 else f"1/{1 / ratios[0]:g} of"

@@ -40,7 +40,7 @@ Column = tuple[str, str, str]
 
 QUANTILES = (0.05, 0.5, 0.95)
 
-COMPOSITES = "the outputs hold the known pixels of the truth: they are composites, and there is no 'raw' apart"
+COMPOSITES = "the outputs hold the known pixels of the truth: they are composites, so there is no separate 'raw'"
 
 
 @dataclass(frozen=True)

@@ -236,7 +236,7 @@ def _read(job: Job, source: HoleSource, print_line: Callable[[str], None] = lamb
     if hole.mean() > MOST_HOLE:
         other = f"; if the hole is the other colour of {job.mask}, say so with --hole" if job.mask else ""
         share = f"{hole.mean():.0%} of it" if not hole.all() else "all of it"
-        raise ValueError(f"{job.image}: {share} is hole; a tenth at least has to be known to repair it from{other}")
+        raise ValueError(f"{job.image}: {share} is hole; at least a tenth must be known{other}")
     if picture.alpha is not None and jpeg and (picture.alpha[~hole] < 255).any():
         raise ValueError(f"-o {job.to}: JPEG has no transparency, and {job.image} has; choose .png")
     if jpeg:

@@ -56,10 +56,10 @@ def _indexed(path: Path, place: str, size: int, changed: int) -> Source:
         if name.endswith(".tar") or tarfile.is_tarfile(path):
             return _Tar(path, place)
     except zipfile.BadZipFile as error:
-        raise ValueError(f"root: {place} cannot be read as a zip ({error}); get it anew") from error
+        raise ValueError(f"root: {place} cannot be read as a zip ({error}); download it again") from error
     except OSError as error:
         raise ValueError(f"root: {place} cannot be read: {error.strerror or error}") from error
-    what = "is no zip, or its end is missing, as after a broken download; get it anew"
+    what = "is not a zip, or its end is missing, as after a broken download; download it again"
     if not name.endswith(".zip"):
         what = "is a file; name a folder that holds images, or a zip or tar of them"
     raise ValueError(f"root: {place} {what}")
@@ -244,15 +244,15 @@ def _headers(file: BinaryIO, start: int, length: int, place: str) -> Iterator[tu
                 vars(tar)["members"] = []  # tarfile would keep all of them in memory
             window.seek(tar.offset)
             if any(window.read(tarfile.BLOCKSIZE)):  # the headers end before the archive does
-                raise ValueError(f"root: {place} is damaged at byte {tar.offset:,}; get it anew")
+                raise ValueError(f"root: {place} is damaged at byte {tar.offset:,}; download it again")
     except tarfile.ReadError as error:
         if "unexpected end" in str(error):
             raise ValueError(_cut_off(place)) from error
-        raise ValueError(f"root: {place} cannot be read as a tar ({error}); get it anew") from error
+        raise ValueError(f"root: {place} cannot be read as a tar ({error}); download it again") from error
 
 
 def _cut_off(place: str) -> str:
-    return f"root: {place} ends in the middle of a file, as after a broken download; get it anew"
+    return f"root: {place} ends in the middle of a file, as after a broken download; download it again"
 
 
 class _Window(io.RawIOBase):

@@ -185,9 +185,9 @@ def exact(content: bytes) -> Raster:
     """
     image = read(content, full=True)
     if image.frames > 1:
-        raise Unfit(f"it holds {image.frames} pictures; save the one that is meant")
+        raise Unfit(f"it holds {image.frames} pictures; save only the one you mean")
     if image.reduced:
-        raise Unfit("it has 16 bits a channel, which are read from PNG alone, in grey or RGB; save it so")
+        raise Unfit("it has 16 bits a channel, which are read only from PNG in grey or RGB; save it as that")
     if image.converted:
         raise Unfit(f"its colours are {image.converted}; save it as RGB")
     if image.alpha is not None and (image.alpha < OPAQUE[image.depth]).any():

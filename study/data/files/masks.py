@@ -67,9 +67,9 @@ def read_hole(content: bytes, hole: str, size: tuple[int, int]) -> tuple[Hole, s
     found: Hole = white if hole == "white" else np.logical_not(white)
     if not found.any():
         other = "black" if hole == "white" else "white"
-        raise Unfit(f"it is empty: nothing of it is {hole}; if the hole is {other}, set the option 'hole' to {other}")
+        raise Unfit(f"it is empty: no pixel of it is {hole}; if the hole is {other}, set the option 'hole' to {other}")
     if found.all():
-        raise Unfit(f"it is full: all of it is {hole}, so that nothing is known to repair it from")
+        raise Unfit(f"it is full: all of it is {hole}, which leaves no known pixels")
     return found, note
 
 
@@ -77,7 +77,7 @@ def _grey(content: bytes, hole: str) -> NDArray[np.float64]:
     """The shades of a mask file, (H, W) in 0..255, on a ground that is not the hole. Raises Unfit."""
     image = read(content, full=True)
     if image.frames > 1:
-        raise Unfit(f"it holds {image.frames} pictures; save the one that is meant")
+        raise Unfit(f"it holds {image.frames} pictures; save only the one you mean")
     values = image.pixels * (255 / OPAQUE[image.depth])
     if image.alpha is not None:
         alpha = image.alpha / OPAQUE[image.depth]

@@ -107,7 +107,7 @@ class CelebA(Images):
         columns = found.columns
         for attribute in self.only or {}:
             if attribute not in columns:
-                raise ValueError(f"only: '{attribute}' is no attribute; {found.shown} has {', '.join(columns)}")
+                raise ValueError(f"only: '{attribute}' is not an attribute; {found.shown} has {', '.join(columns)}")
         wanted = {columns.index(attribute): has for attribute, has in (self.only or {}).items()}
         return [name for name in names if all(found.values[name][place] is has for place, has in wanted.items())]
 
@@ -163,7 +163,7 @@ class _Files:
                 continue
             read = value(row[1]) if len(row) == 2 else None
             if read is None or row[0] in values:
-                why = "the image stands twice" if row[0] in values else f"got '{' '.join(row)}'"
+                why = "the image is listed twice" if row[0] in values else f"got '{' '.join(row)}'"
                 raise ValueError(f"root: {shown}:{number}: a line is an image and {what}; {why}")
             values[row[0]] = read
         return _Table(shown=shown, values=values)
@@ -225,6 +225,6 @@ def _check(table: _Table[T], names: Sequence[str]) -> None:
     faults += [f"{len(unnamed):,} images that are there it does not name ({some(unnamed)})"] if unnamed else []
     if faults:
         raise ValueError(
-            f"root: {table.shown} does not match the images: {'; '.join(faults)}; get both anew, or cut the file to "
-            f"the images that there are"
+            f"root: {table.shown} does not match the images: {'; '.join(faults)}; download both again, or cut the file "
+            f"to the existing images"
         )

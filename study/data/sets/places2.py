@@ -80,7 +80,7 @@ def _listed(file: Path, source: Source) -> tuple[list[str], list[str]]:
     if gone := sorted(names - there):
         raise ValueError(
             f"root: {file.name} does not match the images: {len(gone):,} of {len(names):,} that it names are not at "
-            f"{source.place} ({some(gone)}); get both anew, or remove the list to choose from what is there"
+            f"{source.place} ({some(gone)}); download both again, or remove the list to choose from what is there"
         )
     others = sorted(there - names)
     note = f"{len(others):,} images that {file.name} does not name are not chosen from ({some(others)})"

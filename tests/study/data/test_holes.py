@@ -74,7 +74,7 @@ def red() -> np.ndarray[Any, Any]:
         ),
         (grey, "it has 32 shades between its darkest and its lightest; a mask has two values"),
         (red, "it is drawn in colour; a mask is black and white"),
-        (lambda: np.zeros((SIDE, SIDE), np.uint8), "it is empty: nothing of it is white"),
+        (lambda: np.zeros((SIDE, SIDE), np.uint8), "it is empty: no pixel of it is white"),
         (rim, "its hole lies within 5 px of the border, where no window of SSIM fits"),
         (lambda: np.full((SIDE, SIDE), 255, np.uint8), "it is full: all of it is white"),
     ],

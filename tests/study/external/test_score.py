@@ -236,7 +236,7 @@ def test_other_files_are_told(write: Write) -> None:
 @pytest.mark.parametrize(
     ("size", "hint"),
     [
-        ((48, 64), "the truth is 64 x 48 px, the output 48 x 64 px, which is turned by a quarter"),
+        ((48, 64), "the truth is 64 x 48 px, the output 48 x 64 px, which is rotated by 90 degrees"),
         ((128, 96), "the truth is 64 x 48 px, the output 128 x 96 px, which is 2 times the size"),
         ((32, 24), "the truth is 64 x 48 px, the output 32 x 24 px, which is 1/2 of the size"),
         ((64, 50), "a: the truth is 64 x 48 px, the output 64 x 50 px"),
@@ -258,7 +258,7 @@ def test_every_fault_is_told_at_once_the_first_by_name(write: Write) -> None:
 def test_too_small_for_ssim(write: Write) -> None:
     truth = write("truth", {"a.png": grey(1, side=10)})
     told = refused(Request(write("output", {"a.png": grey(2, side=10)}), truth))
-    assert told == "a: it is 10 x 10 px; SSIM looks through a window of 11 x 11 px, which has to fit"
+    assert told == "a: it is 10 x 10 px; SSIM needs at least 11 x 11 px"
 
 
 def test_bit_depths(write: Write) -> None:
@@ -317,7 +317,7 @@ def test_several_pictures_in_a_file(write: Write) -> None:
     truth = write("truth", {"a.gif": Image.new("L", (SIDE, SIDE))})
     frames = [Image.new("L", (SIDE, SIDE), value) for value in (0, 9)]
     output = write("output", {"a.gif": frames[0]}, save_all=True, append_images=frames[1:])
-    assert "it holds 2 pictures; save the one that is meant" in refused(Request(output, truth))
+    assert "it holds 2 pictures; save only the one you mean" in refused(Request(output, truth))
 
 
 # -- masks ----------------------------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_the_square_is_of_square_images(write: Write) -> None:
     [
         (
             np.zeros((64, 64), np.uint8),
-            "it is empty: nothing of it is white; if the hole is black, set the option 'hole'",
+            "it is empty: no pixel of it is white; if the hole is black, set the option 'hole'",
         ),
         (np.full((64, 64), 255, np.uint8), "it is full: all of it is white"),
         (np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1)), "shades between its darkest and its lightest"),

@@ -410,7 +410,7 @@ def test_a_mask_that_cannot_be_meant_is_refused(out: Path, tmp_path: Path) -> No
     wanted = f"{mask}: it is 40 x 50 px, its image 50 x 40 px; a mask has its image's size"
     assert refusal(out, "proposed", image, to, mask) == wanted
     masked(mask, 40, 50)
-    wanted = f"{mask}: it is empty: nothing of it is white; if the hole is black, set the option 'hole' to black"
+    wanted = f"{mask}: it is empty: no pixel of it is white; if the hole is black, set the option 'hole' to black"
     assert refusal(out, "proposed", image, to, mask) == wanted
     masked(mask, 40, 50, (0, 0, 50, 40))
     assert refusal(out, "proposed", image, to, mask).startswith(f"{mask}: it is full: all of it is white")

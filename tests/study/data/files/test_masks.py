@@ -17,7 +17,7 @@ from models.masks import Files
 from study.data import holes
 from study.data.files.masks import SSIM_EDGE, read_hole
 from study.errors import BadInput
-from study.external.pairs import listed, one_mask
+from study.external.pairs import Listed, listed, paired
 from study.metrics.structure import WINDOW
 from study.use import inpaint
 
@@ -134,7 +134,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: saved(np.random.default_rng(0).integers(100, 140, (SIDE, SIDE)).astype(np.uint8)),
         "it has 40 shades between its darkest and its lightest; a mask has two values",
     ),
-    "several pictures": (several, "it holds 2 pictures; save the one that is meant"),
+    "several pictures": (several, "it holds 2 pictures; save only the one you mean"),
     "floating point": (
         lambda: saved(hole().astype(np.float32), "TIFF"),
         "its pixels are floating-point numbers, whose range is not known; save it with 8 bits a channel",
@@ -149,15 +149,15 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "empty": (
         lambda: saved(Image.new("L", (SIDE, SIDE))),
-        "it is empty: nothing of it is white; if the hole is black, set the option 'hole' to black",
+        "it is empty: no pixel of it is white; if the hole is black, set the option 'hole' to black",
     ),
     "nothing painted": (
         lambda: saved(Image.new("RGBA", (SIDE, SIDE), (255, 255, 255, 0))),
-        "it is empty: nothing of it is white; if the hole is black, set the option 'hole' to black",
+        "it is empty: no pixel of it is white; if the hole is black, set the option 'hole' to black",
     ),
     "full": (
         lambda: saved(Image.new("L", (SIDE, SIDE), 255)),
-        "it is full: all of it is white, so that nothing is known to repair it from",
+        "it is full: all of it is white, which leaves no known pixels",
     ),
     "no image": (lambda: b"no image", "it is no image, or of a format that is not read"),
 }
@@ -173,11 +173,19 @@ def of_a_study(file: Path, colour: str) -> Hole:
 
 
 def of_a_folder_in_score(file: Path, colour: str) -> Hole:
-    return listed("--mask", file.parent).hole("mask", colour, (SIDE, SIDE))[0]
+    masks = listed("--mask", file.parent)
+    return _of_score(file, masks, colour)
 
 
 def of_a_file_in_score(file: Path, colour: str) -> Hole:
-    return one_mask(file, colour, (SIDE, SIDE))[0]
+    return _of_score(file, file, colour)
+
+
+def _of_score(file: Path, masks: Listed | Path, colour: str) -> Hole:
+    images = listed("--truth", file.parent)
+    (pair,) = paired(images, images, ["mask"], masks, colour)
+    assert pair.hole is not None
+    return pair.hole((SIDE, SIDE))[0]
 
 
 def of_inpaint(file: Path, colour: str) -> Hole:
