@@ -370,8 +370,8 @@ def _notes(found: Findings, decided: Sequence[str], *, holes: bool) -> Iterator[
     if holes and not found.pasted:
         count = found.images - found.kept - found.nearly
         yield (
-            f"{count} of {found.images} outputs change the known pixels, as raw predictions do: they are scored as they "
-            "are ('raw'), and with the known pixels of the truth ('composite'), as in the protocol"
+            f"{count} of {found.images} outputs change the known pixels, as raw predictions do: they are scored as "
+            "they are ('raw'), and with the known pixels of the truth ('composite'), as in the protocol"
         )
     if decided:
         yield f"{len(decided)} masks are not of two values; {decided[0]}"

@@ -90,7 +90,7 @@ def test_what_is_no_mask_is_refused_by_name(make: Callable[[], Any], said: str, 
 def test_a_damaged_file_and_an_empty_folder_are_named(tmp_path: Path) -> None:
     root = written(tmp_path / "masks")
     (root / "m1.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"1 of 3 masks cannot be used: m1\.png: it is no image, or of a"):
+    with pytest.raises(ValueError, match=r"1 of 3 masks cannot be used: m1\.png: it is no image, or of a format"):
         holes.identity(Files(root=str(root), hole="white"), SIDE)
     with pytest.raises(ValueError, match="there is no folder"):
         holes.identity(Files(root=str(tmp_path / "nowhere"), hole="white"), SIDE)

@@ -207,7 +207,7 @@ def test_archives_within_a_zip_are_told(tmp_path: Path) -> None:
         (
             "a.zip",
             b"PK\3\4 no end",
-            "is not a zip, or its end is missing, as after a broken download; download",
+            "is not a zip, or its end is missing, as after a broken download; download it again",
         ),
         (
             "a.tar",

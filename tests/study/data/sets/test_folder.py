@@ -448,7 +448,8 @@ def test_names_that_differ_only_in_case_are_both_there_and_told(root: Path, tmp_
 
 def test_a_split_file_of_another_case_says_so(root: Path) -> None:
     train, test = listed(root, "train.txt", ["A/00.png"]), listed(root, "test.txt", ["a/02.png"])
-    with pytest.raises(ValueError, match=r"'A/00.png', is not an image below .*; there is 'a/00.png', whose case diff"):
+    hint = "there is 'a/00.png', whose case differs"
+    with pytest.raises(ValueError, match=rf"'A/00.png', is not an image below .*; {hint}"):
         Folder(root=str(root), train=train, test=test).split()
 
 
