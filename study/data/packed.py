@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import posixpath
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -33,6 +33,7 @@ NOTE_EVERY_S = 5.0
 """Seconds between notes of the progress: the most work that a crash can lose."""
 
 NOTE = ".packing.json"
+ASIDE = f"{NOTE}.new"
 AHEAD = 4  # images that each thread may read ahead
 CHUNK = 2**22  # bytes read at a time
 Pixels = NDArray[np.uint8]
@@ -117,27 +118,28 @@ def write(
         ValueError: a part has no image, or pixels are not uint8 of that size.
     """
     names = [name for part in PARTS for name in parts[part]]
-    state = _State(folder, image_size, parts)
-    packed = state.facts().packed
-    with (folder / "images.npy").open("r+b" if packed else "wb") as file:
+    plan = hashlib.sha256(json.dumps([image_size, [list(parts[part]) for part in PARTS]]).encode()).hexdigest()
+    facts, noted = _resumed(folder, plan, 3 * image_size**2), monotonic()
+    with (folder / "images.npy").open("r+b" if facts.packed else "wb") as file:
         start = _write_header(file, (0, image_size, image_size, 3))
-        digest = _read_again(file, packed * 3 * image_size**2)
-        with closing(_in_order(read, names[state.done :], threads)) as items:
+        digest = _read_again(file, facts.packed * 3 * image_size**2)
+        with closing(_in_order(read, names[facts.done :], threads)) as items:
             try:
                 for item in items:
-                    if state.done % REPORT_EVERY == 0:
-                        report(state.done, len(names))
+                    if facts.done % REPORT_EVERY == 0:
+                        report(facts.done, len(names))
                     if isinstance(item, Picture):
                         content = _content(item, image_size)
                         file.write(content)
                         digest.update(content)
-                    state.add(item, training=state.done < len(parts["train"]))
-                    if monotonic() - state.noted > NOTE_EVERY_S:
-                        state.note(file)
+                    # An interrupt may come anywhere: this one assignment counts the image.
+                    facts = facts.plus(item, training=facts.done < len(parts["train"]))
+                    if monotonic() - noted > NOTE_EVERY_S:
+                        _note(folder, plan, facts, file)
+                        noted = monotonic()
             except BaseException:
-                state.note(file)
+                _note(folder, plan, facts, file)
                 raise
-        facts = state.facts()
         file.seek(0)
         # NumPy pads its headers so that the first axis can grow in place.
         assert _write_header(file, (facts.packed, image_size, image_size, 3)) == start
@@ -145,9 +147,9 @@ def write(
     try:
         _write_facts(folder, image_size, facts, parts, digest.hexdigest(), groups, left_out, notes)
     except ValueError:
-        (folder / NOTE).unlink(missing_ok=True)  # start again: the user may repair the files
+        _forget(folder)  # start again: the user may repair the files
         raise
-    (folder / NOTE).unlink(missing_ok=True)
+    _forget(folder)
 
 
 def _in_order(read: Read, names: Sequence[str], threads: int) -> Generator[Picture | LeftOut, None, None]:
@@ -177,76 +179,6 @@ def _content(item: Picture, image_size: int) -> bytes:
     return pixels.tobytes()
 
 
-class _Read(NamedTuple):
-    """An image that was read: why it is left out, or its original short side and the sums of its colours."""
-
-    left_out: LeftOut | None
-    short_side: int | None = None
-    sums: tuple[int, ...] = (0, 0, 0)  # over the pixels; only in the training part
-
-
-class _State:
-    """The progress of a packing: what an earlier one noted, and each image read since.
-
-    An interrupt may come between any two steps, so one append counts an image, and all facts derive from the list.
-    """
-
-    def __init__(self, folder: Path, image_size: int, parts: Mapping[str, Sequence[str]]) -> None:
-        named = json.dumps([image_size, [list(parts[part]) for part in PARTS]])
-        self.noted = monotonic()
-        self._folder, self._plan = folder, hashlib.sha256(named.encode()).hexdigest()
-        self._read: list[_Read] = []
-        self._before = _Facts(0, {}, [0, 0, 0], {})
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-            left_out = {place: LeftOut(name, why) for place, name, why in note["left_out"]}
-            sides = {int(side): count for side, count in note["short_sides"].items()}
-            before = _Facts(note["done"], left_out, note["sums"], sides)
-            there = (folder / "images.npy").stat().st_size
-            if note["plan"] == self._plan and there >= before.packed * 3 * image_size**2:
-                self._before = before
-
-    @property
-    def done(self) -> int:
-        """The number of images read."""
-        return self._before.done + len(self._read)
-
-    def add(self, item: Picture | LeftOut, *, training: bool) -> None:
-        """Counts the next image."""
-        if isinstance(item, LeftOut):
-            self._read.append(_Read(item))
-            return
-        side = None if item.size is None else min(item.size)
-        sums = item.pixels.sum(axis=(0, 1), dtype=np.uint64).tolist() if training else (0, 0, 0)
-        self._read.append(_Read(None, side, tuple(sums)))
-
-    def facts(self) -> "_Facts":
-        """The facts of all images so far."""
-        before, first = self._before, self._before.done
-        left_out = {first + place: read.left_out for place, read in enumerate(self._read) if read.left_out is not None}
-        sides = Counter(before.short_sides)
-        sides.update(read.short_side for read in self._read if read.short_side is not None)
-        sums = [before.sums[channel] + sum(read.sums[channel] for read in self._read) for channel in range(3)]
-        return _Facts(first + len(self._read), {**before.left_out, **left_out}, sums, sides)
-
-    def note(self, file: BinaryIO) -> None:
-        """Writes the progress to the note, once the pixels are on disk."""
-        facts = self.facts()
-        file.flush()
-        os.fsync(file.fileno())
-        note = {
-            "plan": self._plan,
-            "done": facts.done,
-            "left_out": [[place, *entry] for place, entry in facts.left_out.items()],
-            "sums": facts.sums,
-            "short_sides": facts.short_sides,
-        }
-        aside = self._folder / f"{NOTE}.new"
-        aside.write_text(json.dumps(note), encoding="utf-8")
-        aside.replace(self._folder / NOTE)
-        self.noted = monotonic()
-
-
 class _Facts(NamedTuple):
     """The facts of the first ``done`` images.
 
@@ -263,6 +195,52 @@ class _Facts(NamedTuple):
     def packed(self) -> int:
         """The number of images in the file."""
         return self.done - len(self.left_out)
+
+    def plus(self, item: Picture | LeftOut, *, training: bool) -> "_Facts":
+        """The facts with one more image."""
+        if isinstance(item, LeftOut):
+            return self._replace(done=self.done + 1, left_out={**self.left_out, self.done: item})
+        sums, sides = self.sums, self.short_sides
+        if training:
+            own = item.pixels.sum(axis=(0, 1), dtype=np.uint64).tolist()
+            sums = [total + value for total, value in zip(sums, own, strict=True)]
+        if item.size is not None:
+            sides = {**sides, min(item.size): sides.get(min(item.size), 0) + 1}
+        return _Facts(self.done + 1, self.left_out, sums, sides)
+
+
+def _resumed(folder: Path, plan: str, image_bytes: int) -> _Facts:
+    """What an earlier packing of the same plan noted, if its images are still there; otherwise no images."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        left_out = {place: LeftOut(name, why) for place, name, why in note["left_out"]}
+        sides = {int(side): count for side, count in note["short_sides"].items()}
+        facts = _Facts(note["done"], left_out, note["sums"], sides)
+        if note["plan"] == plan and (folder / "images.npy").stat().st_size >= facts.packed * image_bytes:
+            return facts
+    return _Facts(0, {}, [0, 0, 0], {})
+
+
+def _note(folder: Path, plan: str, facts: _Facts, file: BinaryIO) -> None:
+    """Writes the progress to the note, once the pixels are on disk."""
+    file.flush()
+    os.fsync(file.fileno())
+    note = {
+        "plan": plan,
+        "done": facts.done,
+        "left_out": [[place, *entry] for place, entry in facts.left_out.items()],
+        "sums": facts.sums,
+        "short_sides": facts.short_sides,
+    }
+    aside = folder / ASIDE
+    aside.write_text(json.dumps(note), encoding="utf-8")
+    aside.replace(folder / NOTE)
+
+
+def _forget(folder: Path) -> None:
+    """Removes the note, also one that a kill left half written."""
+    for name in (ASIDE, NOTE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _write_facts(
