@@ -163,7 +163,7 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
 
 def _turned(white: str) -> str:
     other = "black" if white == "white" else "white"
-    return f"if the hole is {other} in the masks, say --hole {other}; else the method was given them reversed"
+    return f"if the hole is {other} in the masks, say --hole {other}; otherwise the method got reversed masks"
 
 
 def _masks(request: Request, names: Sequence[str], found: Findings) -> Listed | Path | str | None:

@@ -61,13 +61,14 @@ def export(finished: Finished, folder: Path) -> list[Path]:
         raise BadInput(f"{folder}: this is a file; name a folder")
     earlier = read_facts(folder / "config.json").get("format") == FORMAT
     if folder.exists() and any(folder.iterdir()) and not earlier:
-        raise BadInput(f"{folder}: it is not empty, and no export; name a folder that is empty or not there")
+        raise BadInput(f"{folder}: it is not empty and not an export; name an empty or new folder")
     weights = save(finished.weights())
     config = _config(finished, hashlib.sha256(weights).hexdigest())
     text = json.dumps(config, indent=1) + "\n"
     texts = {"README.md": _card(finished, config, load(finished.store.out)), "config.json": text}
-    if not _plugin(config):
-        texts["example.py"] = _example(config)
+    if package := _package(config):
+        facts = {"side": finished.image_size, "central_only": finished.central_only, "noise": finished.fill == "noise"}
+        texts["example.py"] = _rendered("example.py.jinja", package=package, **facts)
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
     contents: dict[str, bytes | str] = {"model.safetensors": weights, **texts}
@@ -100,18 +101,12 @@ def _config(finished: Finished, digest: str) -> dict[str, Any]:
     }
 
 
-def _plugin(config: Mapping[str, Any]) -> bool:
-    """True if the network's code belongs to a plugin."""
-    return ("GENERATORS", config["generator"]["kind"]) in registries.SOURCES
-
-
-def _package(config: Mapping[str, Any]) -> str:
-    return "models" if config["generator"]["kind"] in models.GENERATORS else "baselines"
-
-
-def _example(config: Mapping[str, Any]) -> str:
-    facts = {"side": config["image_size"], "central_only": config["central_only"], "noise": config["fill"] == "noise"}
-    return _rendered("example.py.jinja", package=_package(config), **facts)
+def _package(config: Mapping[str, Any]) -> str | None:
+    """The package with the network's code; None for a plugin's."""
+    kind = config["generator"]["kind"]
+    if ("GENERATORS", kind) in registries.SOURCES:
+        return None
+    return "models" if kind in models.GENERATORS else "baselines"
 
 
 # -- the card ----------------------------------------------------------------------------------------------
@@ -123,6 +118,7 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
     same = results.scores[(results.scores["variant"] == run.variant) & (results.scores["data"] == run.data)]
     own = same[same["run"] == run.name]
     share = run.updates * run.config["batch"] / PAPER
+    package = _package(config)
     departs = results.readings[(results.readings["variant"] == run.variant) & results.readings["departs"].astype(bool)]
     return _rendered(
         "card.md.jinja",
@@ -137,8 +133,8 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
         central_only=finished.central_only,
         scope=results.study["scope"],
         share=_percent(share),
-        example=not _plugin(config),
-        packages=PACKAGES[_package(config)],
+        example=package is not None,
+        packages=PACKAGES.get(package or "", ""),
         plugins=", ".join(f"{one['file']} (digest {one['digest']})" for one in config["plugins"]),
         data=list(_data(finished, results)),
         budget=list(_budget(finished, results, share)),
@@ -158,10 +154,10 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
 def _data(finished: Finished, results: Results) -> Iterator[tuple[str, str]]:
     name = finished.run.data
     facts = next(entry for entry in results.study["data"] if entry["name"] == name)
-    like = f", of the kind of {facts['like']}" if facts.get("like") else ""
+    like = f", similar to {facts['like']}" if facts.get("like") else ""
     yield "Data set", f"`{name}`, kind `{facts['kind']}`{like}, at {finished.image_size} x {finished.image_size} pixels"
     if "digest" not in facts:
-        yield "Images", "their counts are not there any more"
+        yield "Images", "their counts are no longer available"
         return
     counts = [f"{facts[part]:,} {what}" for part, what in (("train", "for training"), ("validation", "for validation"))]
     left_out = f"; {facts['left_out']:,} left out" if facts["left_out"] else ""
@@ -176,7 +172,7 @@ def _budget(finished: Finished, results: Results, share: float) -> Iterator[tupl
     yield "Updates of the generator", f"{run.updates:,}, batch {batch}"
     yield "Images seen", f"{run.updates * batch:,}, {_percent(share)} of the paper's {PAPER:,}"
     seconds = results.runs.loc[results.runs["run"] == run.name, "seconds"].item()
-    yield "Time", f"{seconds:,.0f} s, of all stages, those that it shares with other runs included"
+    yield "Time", f"{seconds:,.0f} s for all stages, including those shared with other runs"
     yield "Device", f"{made.get('device') or 'not recorded'}, torch {made.get('torch') or 'not recorded'}"
     numerics = finished.evaluation.options["numerics"]
     yield "Precision", str(numerics["precision"])
@@ -191,17 +187,13 @@ def _scores(own: pd.DataFrame, same: pd.DataFrame) -> Iterator[list[str]]:
 
 
 def _score(own: pd.DataFrame, same: pd.DataFrame, column: tuple[str, str, str], digits: int) -> str:
-    def values(frame: pd.DataFrame) -> pd.DataFrame:
-        metric, region, output = column
-        chosen = (frame["metric"] == metric) & (frame["region"] == region) & (frame["output"] == output)
-        return frame[chosen]
-
-    found = values(own)
-    if found.empty:
-        return "not there"
-    means = values(same).groupby("seed")["value"].mean()
+    query = "metric == @column[0] and region == @column[1] and output == @column[2]"
+    values = own.query(query)["value"]
+    if values.empty:
+        return "not available"
+    means = same.query(query).groupby("seed")["value"].mean()
     spread = f" ({means.min():.{digits}f} to {means.max():.{digits}f})" if len(means) > 1 else ""
-    return f"{found['value'].mean():.{digits}f}{spread}"
+    return f"{values.mean():.{digits}f}{spread}"
 
 
 def _hole(mask: Mapping[str, Any]) -> str:

@@ -184,7 +184,7 @@ def test_a_card_of_one_seed_has_no_spread(tmp_path: Path) -> None:
 def test_a_folder_of_other_things_is_left_alone(out: Path, tmp_path: Path) -> None:
     finished = Finished.find(out, "proposed")
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(BadInput, match="it is not empty, and no export; name a folder that is empty or not there"):
+    with pytest.raises(BadInput, match="it is not empty and not an export; name an empty or new folder"):
         export(finished, tmp_path)
     with pytest.raises(BadInput, match="this is a file; name a folder"):
         export(finished, tmp_path / "notes.txt")
