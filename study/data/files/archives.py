@@ -17,7 +17,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from study.data.files import cache
 from study.data.files.image import Unfit
@@ -193,11 +193,13 @@ def _scanned(path: Path, place: str) -> _Collected:
     """The members of a tar, from their headers."""
     collected = _Collected()
     with path.open("rb") as file:
-        for info, start in _headers(file, 0, path.stat().st_size, place):
-            name = _plain(info.name)
-            if info.isreg() and name.lower().endswith(".tar"):
-                for within, inner_start in _headers(file, start, info.size, f"{place}: {name}"):
-                    _collect(collected, f"{name[:-4]}/{_plain(within.name)}", within, inner_start)
+        for tar, info in _headers(file, path.stat().st_size, place):
+            name, start = _plain(info.name), info.offset_data
+            if info.isreg() and not info.issparse() and name.lower().endswith(".tar"):
+                content = tar.extractfile(info)
+                assert content is not None, "it is a regular file"
+                for _, inner in _headers(content, info.size, f"{place}: {name}"):
+                    _collect(collected, f"{name[:-4]}/{_plain(inner.name)}", inner, start + inner.offset_data)
             else:
                 _collect(collected, name, info, start)
     return collected
@@ -229,55 +231,20 @@ def _collect(collected: _Collected, name: str, info: tarfile.TarInfo, start: int
     collected.add(name, _Member(info.size, start=start), why)
 
 
-def _headers(file: BinaryIO, start: int, length: int, place: str) -> Iterator[tuple[tarfile.TarInfo, int]]:
-    """The members of the tar that begins at ``start``, each with the place in the file where its content begins.
-
-    Raises ValueError if the tar is cut off or damaged.
-    """
-    window = _Window(file, start, length)
+def _headers(file: IO[bytes], length: int, place: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """The members of a tar of ``length`` bytes. Raises ValueError if the tar is cut off or damaged."""
+    cut_off = f"root: {place} ends in the middle of a file, as after a broken download; download it again"
     try:
-        with tarfile.TarFile(fileobj=window, mode="r") as tar:
+        with tarfile.TarFile(fileobj=file, mode="r") as tar:
             while (info := tar.next()) is not None:
                 if info.isreg() and not info.issparse() and info.offset_data + info.size > length:
-                    raise ValueError(_cut_off(place))
-                yield info, start + info.offset_data
+                    raise ValueError(cut_off)
+                yield tar, info
                 vars(tar)["members"] = []  # tarfile would keep all of them in memory
-            window.seek(tar.offset)
-            if any(window.read(tarfile.BLOCKSIZE)):  # the headers end before the archive does
+            file.seek(tar.offset)
+            if any(file.read(tarfile.BLOCKSIZE)):  # the headers end before the archive does
                 raise ValueError(f"root: {place} is damaged at byte {tar.offset:,}; download it again")
     except tarfile.ReadError as error:
         if "unexpected end" in str(error):
-            raise ValueError(_cut_off(place)) from error
+            raise ValueError(cut_off) from error
         raise ValueError(f"root: {place} cannot be read as a tar ({error}); download it again") from error
-
-
-def _cut_off(place: str) -> str:
-    return f"root: {place} ends in the middle of a file, as after a broken download; download it again"
-
-
-class _Window(io.RawIOBase):
-    """``length`` bytes of a file from ``start``, as a file of its own."""
-
-    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
-        self._file, self._start, self._length, self._place = file, start, length, 0
-
-    def seekable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._length}[whence]
-        self._place = base + offset
-        return self._place
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(self._length - self._place, 0)
-        self._file.seek(self._start + self._place)
-        content = self._file.read(left if size < 0 else min(size, left))
-        self._place += len(content)
-        return content
