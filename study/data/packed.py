@@ -22,9 +22,9 @@ from time import monotonic
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from study.data.base import Report
+from study.data.files.image import Pixels
 from study.data.files.source import LeftOut
 
 PARTS = ("train", "validation", "test")
@@ -36,7 +36,6 @@ NOTE = ".packing.json"
 ASIDE = f"{NOTE}.new"
 AHEAD = 4  # images that each thread may read ahead
 CHUNK = 2**22  # bytes read at a time
-Pixels = NDArray[np.uint8]
 
 
 class Picture(NamedTuple):

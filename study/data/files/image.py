@@ -59,6 +59,10 @@ class Unfit(ValueError):
     """An image that cannot be used; the sentence says why."""
 
 
+class UnknownRange(Unfit):
+    """An image whose pixels have 32 bits, so that nothing says which value is white."""
+
+
 # -- for data sets -------------------------------------------------------------------------------------------
 
 
@@ -163,6 +167,8 @@ def read(content: bytes, *, full: bool = False) -> Raster:
                 pixels, alpha = _sixteen_bits(image, content)
                 return Raster(pixels, alpha, profile, frames, lossy=lossy)
             shown = _eight_bits(image)
+    except UnknownRange as fault:
+        raise Unfit(f"{fault}; save it with 8 or 16 bits a channel") from fault
     except Unfit:
         raise
     except Exception as error:  # a damaged file can make the decoder raise anything
@@ -211,7 +217,7 @@ def _opened(file: Path | BinaryIO) -> ImageFile.ImageFile:
 def _eight_bits(image: Image.Image) -> Image.Image:
     """The image as L, LA, RGB or RGBA. 16 bits a pixel are scaled to 8; Pillow would clip them at 255. Raises Unfit."""
     if image.mode == "F":
-        raise Unfit("its pixels are floating-point numbers, whose range is not known; save it with 8 bits a channel")
+        raise UnknownRange("its pixels are floating-point numbers, whose range is not known")
     if image.mode.startswith("I"):
         values, clear = _in_range(image), image.info.get("transparency")
         image = Image.fromarray((values / 257).round().astype(np.uint8))
@@ -227,7 +233,7 @@ def _in_range(image: Image.Image) -> NDArray[np.uint16]:
     """The values of a grey image with more than 8 bits a pixel. Raises Unfit where they do not fit in 16."""
     values = np.asarray(image, np.int64)
     if values.min() < 0 or values.max() > OPAQUE[16]:
-        raise Unfit("its pixels have 32 bits, whose range is not known; save it with 8 or 16 bits a channel")
+        raise UnknownRange("its pixels have 32 bits, whose range is not known")
     return values.astype(np.uint16)
 
 

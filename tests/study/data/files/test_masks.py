@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "several pictures": (several, "it holds 2 pictures; save only the one you mean"),
     "floating point": (
         lambda: saved(hole().astype(np.float32), "TIFF"),
-        "its pixels are floating-point numbers, whose range is not known; save it with 8 bits a channel",
+        "its pixels are floating-point numbers, whose range is not known; save it with 8 or 16 bits a channel",
     ),
     "32 bits": (
         lambda: saved(shades().astype(np.int32) * 2**16, "TIFF"),
