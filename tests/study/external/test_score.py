@@ -198,7 +198,7 @@ def test_unpaired_names_are_told_and_counted(write: Write) -> None:
 def test_names_that_never_meet_are_a_fault_even_in_part(write: Write) -> None:
     truth, output = write("truth", {"a.png": grey(1)}), write("output", {"a_out.png": grey(2)})
     told = refused(Request(output, truth, partial=True))
-    assert "have no output: a" in told and "files belong together that have one path below their folders" in told
+    assert "have no output: a" in told and "a pair has the same path below both folders" in told
 
 
 def test_two_files_of_one_name(write: Write) -> None:

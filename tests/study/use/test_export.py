@@ -98,13 +98,13 @@ def test_the_example_runs_with_the_networks_alone(out: Path, tmp_path: Path, var
         assert done.returncode == 0, done.stderr
     if variant == "ce":
         refused = example("i.png", "example.png", "m.png")  # it knows the central square alone
-        assert refused.returncode == 1 and "python example.py image.png repaired.png," in refused.stderr
+        assert refused.returncode == 1 and "python example.py image.png repaired.png. " in refused.stderr
     if variant == "proposed":
         Image.fromarray(np.where(drawn, 1, 0).astype(np.uint8)).save(tmp_path / "m.png")
         assert example("i.png", "again.png", "m.png").returncode == 0
         assert (tmp_path / "again.png").read_bytes() == (tmp_path / "example.png").read_bytes()
         Image.fromarray(np.zeros_like(drawn)).save(tmp_path / "none.png")
-        assert "none.png: there is no hole in it" in example("i.png", "again.png", "none.png").stderr
+        assert "none.png: it has no hole; draw the hole white" in example("i.png", "again.png", "none.png").stderr
     found = np.array(Image.open(tmp_path / "example.png"))
     assert (found[drawn == 0] == image[drawn == 0]).all()
     if variant != "noise_fill":
