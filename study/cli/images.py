@@ -44,9 +44,9 @@ def score_images(
     as_json: AsJson = False,
 ) -> None:
     """Score a folder of repaired images from any method, and optionally add the scores to a study."""
-    from study.external.score import Asked, score
+    from study.external.score import Request, score
 
-    asked = Asked(output, truth, mask, center, hole, partial, perceptual)
+    asked = Request(output, truth, mask, center, hole, partial, perceptual)
     if into is None and any(value is not None for value in (named, seed, data)):
         raise BadInput("--as, --seed and --data are for scores that join a study; name its output with --into OUT")
     if into is not None and perceptual is not None:
@@ -101,7 +101,7 @@ def inpaint_images(
     finished = Finished.find(out, named)
     told(f"{finished.run.name}, {finished.image_size} px, on {kind}")
     repair_files(
-        finished, images, to, where(mask, box, hole), device=kind, told=told, blended=not no_blend, least=window
+        finished, images, to, where(mask, box, hole), device=kind, print_line=told, blended=not no_blend, least=window
     )
 
 

@@ -1,4 +1,4 @@
-"""Data sets. A new kind is a `DataSet` in a file of its own and a line in `DATASETS`."""
+"""Data sets. A new kind is a ``DataSet`` in a file of its own and a line in ``DATASETS``."""
 
 from study.data.base import DataSet
 from study.data.packed import Packed

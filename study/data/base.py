@@ -1,4 +1,4 @@
-"""What a data set is: options that can be named in a key, and a way to pack its images into one file."""
+"""``DataSet``: options that identify a set of images, and a method that packs the images into one file."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -8,21 +8,21 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Report = Callable[[int, int], None]
-"""Called as `report(done, total)` now and then, in images. It may raise, to stop the packing."""
+"""Called now and then as ``report(done, total)``, in images. It may raise, which stops the packing."""
 
 Like = Literal["CelebA", "ImageNet", "Places2"]
 
 
 class DataSet(BaseModel, ABC):
-    """The options of a data set. A kind is a subclass with a `kind` of its own and a line in `DATASETS`.
+    """The options of a data set. A kind is a subclass with a ``kind`` of its own and a line in ``DATASETS``.
 
-    Three options decide no pixel: `like`, which of the paper's data sets the images are of the kind of, for the report;
-    `licence`, under which terms they may be used, for whoever is handed a model; `variants`, names or patterns of the
-    study's variants that are run on this set, where not all are.
+    Three options have no effect on pixels: ``like``, the paper's data set that the images resemble, for the report;
+    ``licence``, the terms of use, for the card of an exported model; ``variants``, names or patterns of the variants
+    to run on this set, by default all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-    version: ClassVar[int]  # raised whenever the same options come to mean other bytes
+    version: ClassVar[int]  # raised whenever the same options give other bytes
     ABOUT: ClassVar[frozenset[str]] = frozenset({"like", "licence", "variants"})  # what `deciding` leaves out
 
     like: Like | None = None
@@ -30,23 +30,23 @@ class DataSet(BaseModel, ABC):
     variants: Annotated[list[str], Field(min_length=1)] | None = None
 
     def deciding(self) -> dict[str, Any]:
-        """The options that decide what is packed: all but `ABOUT`."""
+        """The options that decide the packed bytes: all but ``ABOUT``."""
         return self.model_dump(exclude=set(self.ABOUT))
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:
-        """Everything beside the image size that decides the packed bytes, fit for JSON.
+        """Everything except the image size that decides the packed bytes, fit for JSON.
 
         Raises:
-            ValueError: the images cannot be had as asked; the sentence says what is wrong and what to do.
+            ValueError: the options do not fit the images; the sentence says what is wrong and what to do.
         """
 
     @abstractmethod
     def pack(self, image_size: int, folder: Path, report: Report) -> None:
-        """Writes the images, `image_size` px square, into `folder` as `packed.write` does.
+        """Writes the images, ``image_size`` px square, into ``folder`` with ``packed.write``.
 
-        What an interrupted packing left in `folder` is gone on from, and the bytes are the same as without.
+        Resumes an interrupted packing in the same folder; the bytes are the same as without the interruption.
 
         Raises:
-            ValueError: as `identity` does, or if a part is left without an image.
+            ValueError: as ``identity`` does, or a part has no image.
         """

@@ -1,7 +1,7 @@
 """Mini-batches: images, flips and holes, each a function of (seed, stream, step) alone.
 
-So every variant of a seed sees the same images under the same holes in the same order, and a resumed run goes on
-exactly where it was.
+So all variants of a seed see the same images with the same holes in the same order, and a resumed run continues
+exactly.
 """
 
 from collections.abc import Sequence
@@ -19,18 +19,19 @@ from models.method import Fill
 from study.data.holes import Draw, as_mask
 from study.seeds import numpy_rng
 
-DEVICE_SHARE = 0.5  # of a GPU's free memory may hold the images; a larger set stays in the file
+DEVICE_SHARE = 0.5  # of a GPU's free memory; a larger set of images stays in its file
 
 
 class Batch(NamedTuple):
-    """Images with their holes. `windows` and `elsewhere`: of the local critic, at the hole and at another place.
+    """Images with their holes.
 
-    `mix`: how far each image that a gradient penalty looks at lies from the repaired one to the real one.
+    windows, elsewhere: what the local critic looks at, around the hole and at a random place.
+    mix: where a gradient penalty evaluates the critic, from 0, the repaired image, to 1, the real one.
     """
 
     image: Tensor  # (B, 3, H, W), 0..1
     mask: Tensor  # (B, 1, H, W), 1 = hole
-    fill: Tensor | float  # what stands in the hole of the generator's input
+    fill: Tensor | float  # the hole's content in the generator's input
     windows: Sequence[Box]
     elsewhere: Sequence[Box]
     mix: Tensor  # (B,), 0..1
@@ -41,9 +42,9 @@ class Batches:
 
     Args:
         images: uint8 (N, H, W, 3).
-        holes: draws holes from a random generator (`holes.drawn_holes`).
-        mean: the colour that `fill: mean` puts into the hole, 0..1.
-        kept: the same images on the device, if they are kept there (`on_device`).
+        holes: draws holes from a random generator (``holes.drawn_holes``).
+        mean: the colour of ``fill: mean``, 0..1.
+        kept: the same images on the device, if they fit (``on_device``).
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Batches:
         self._last: tuple[Holes, Tensor, list[Box]] | None = None
 
     def at(self, number: int) -> Batch:
-        """Batch `number` of the stream, from 0; images come in a new random order in each epoch."""
+        """Batch ``number`` of the stream, from 0. Each epoch has its own random order."""
         image = self._pixels(self._indices(number))
         if self._flips:
             flip = self._rng("flips", number).random(self._batch) < 0.5
@@ -81,7 +82,7 @@ class Batches:
         return Batch(image, mask, self._filling(number), windows, self._elsewhere(number), mix)
 
     def _masked(self, holes: Holes) -> tuple[Tensor, list[Box]]:
-        """The mask and the windows of holes; of the same array as before, those of before."""
+        """The mask and the windows of holes. Holes that are the same array every time are converted once."""
         if self._last is None or self._last[0] is not holes:
             windows = [window_of(bounding_box(hole), self._side) for hole in holes]
             self._last = holes, as_mask(holes, self._device), windows
@@ -98,7 +99,7 @@ class Batches:
         return np.array([self._order(place // self._count)[place % self._count] for place in places.tolist()])
 
     def _pixels(self, indices: NDArray[np.int64]) -> Tensor:
-        """(B, 3, H, W) in 0..1; channels_last in memory, as the file is."""
+        """(B, 3, H, W) in 0..1, in channels_last memory format like the file."""
         if self._kept is not None:
             pixels = self._kept[torch.from_numpy(indices).to(self._device)]
         else:
@@ -121,14 +122,14 @@ class Batches:
 
 
 def on_device(images: NDArray[np.uint8], device: torch.device) -> Tensor | None:
-    """The images on the GPU, if they fit there with room to spare; None on a CPU, where the mapped file serves."""
+    """The images on the GPU if they fit in ``DEVICE_SHARE`` of its memory; otherwise, and on a CPU, None."""
     if device.type == "cpu" or images.nbytes > DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
         return None
     return torch.from_numpy(np.array(images)).to(device)
 
 
 def colour(fill: Fill, mean: Sequence[float], device: torch.device) -> Tensor | float:
-    """A fill that is one colour, (3, 1, 1) in 0..1: black, the training set's mean, or a given one."""
+    """A fill of one colour, (3, 1, 1) in 0..1: black, the training set's mean, or a given colour."""
     if fill == "zero":
         return 0.0
     values = mean if isinstance(fill, str) else fill

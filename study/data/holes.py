@@ -1,6 +1,6 @@
-"""Holes for training and for the test: drawn by their kind, or taken from mask files that are packed beforehand.
+"""Holes for training and for the test: drawn at random by their kind, or read from mask files and packed.
 
-masks.npy    bool (N, side, side), true in the hole, in the order of the files' names
+masks.npy    bool (N, side, side), True in the hole, in the order of the files' names
 """
 
 from __future__ import annotations
@@ -12,24 +12,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import TypeAdapter
 from torch import Tensor
 
 from models.masks import Files, Holes, Mask
-from study.data.sets.folder import SUFFIXES
+from study.data.files.image import SUFFIXES
+from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim, read_hole
 from study.store import Store
 
 Draw = Callable[[np.random.Generator, int], Holes]
-"""So many holes, (count, side, side), of a random generator."""
+"""Draws ``count`` holes, (count, side, side), from a random generator."""
 
-SHOWN = 5  # of many faulty files
-SSIM_EDGE = 5  # px that half a window of SSIM reaches beyond its centre
+SHOWN = 5  # faulty files in one message, at most
 
 
 def drawn_holes(options: Mapping[str, Any], needs: Mapping[str, str], store: Store, side: int) -> Draw:
-    """What draws the holes of a stage with these mask options; masks from files are those that it needs."""
+    """A function that draws the holes of a stage with these mask options.
+
+    Args:
+        needs: the stage's inputs; masks from files are the stage ``needs["masks"]``.
+    """
     if key := needs.get("masks"):
         pool = np.load(store.verified(key) / "masks.npy", mmap_mode="r", allow_pickle=False)
         return lambda rng, count: pool[rng.integers(len(pool), size=count)]
@@ -45,10 +47,12 @@ def as_mask(holes: Holes, device: torch.device) -> Tensor:
 
 
 def identity(files: Files, side: int) -> dict[str, Any]:
-    """What decides the packed masks: their polarity and a digest of them.
+    """What identifies the packed masks: their polarity and a digest of names and holes.
+
+    The digest is over the holes as they are read, so a change in how files are read changes the key by itself.
 
     Raises:
-        ValueError: there are none, or some are no masks of this size; each is named with what is wrong with it.
+        ValueError: there is no mask, or files cannot be used as masks of this size; names each with its fault.
     """
     digest = hashlib.sha256()
     for name, hole in _read(files, side):
@@ -57,11 +61,11 @@ def identity(files: Files, side: int) -> dict[str, Any]:
 
 
 def pack(files: Files, side: int, folder: Path) -> None:
-    """Writes masks.npy into `folder`. Raises ValueError as `identity` does."""
+    """Writes masks.npy into ``folder``. Raises ValueError as ``identity`` does."""
     np.save(folder / "masks.npy", np.stack([hole for _, hole in _read(files, side)]), allow_pickle=False)
 
 
-def _read(files: Files, side: int) -> list[tuple[str, NDArray[np.bool_]]]:
+def _read(files: Files, side: int) -> list[tuple[str, Hole]]:
     root = Path(files.root).expanduser()
     if not root.is_dir():
         raise ValueError(f"root: there is no folder {files.root}; name one that holds masks")
@@ -71,42 +75,13 @@ def _read(files: Files, side: int) -> list[tuple[str, NDArray[np.bool_]]]:
     found, faults = [], []
     for name in names:
         try:
-            found.append((name, hole_of(root / name, side, files.hole)))
-        except ValueError as fault:
+            hole, _ = read_hole((root / name).read_bytes(), files.hole, (side, side))
+            if not fits_ssim(hole):
+                raise ValueError(f"its hole lies within {SSIM_EDGE} px of the border, where no window of SSIM fits")
+            found.append((name, hole))
+        except (OSError, ValueError) as fault:
             faults.append(f"{name}: {fault}")
     if faults:
         more = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
         raise ValueError(f"root: {len(faults)} of {len(names)} masks cannot be used: {'; '.join(faults[:SHOWN])}{more}")
     return found
-
-
-def hole_of(file: Path, side: int, hole: str) -> NDArray[np.bool_]:
-    """The hole that a mask file shows, (side, side).
-
-    Raises:
-        ValueError: it cannot be read, has another size or more than two values, or no hole or known pixel that could be
-            scored; says which.
-    """
-    try:
-        with Image.open(file) as opened:
-            picture = opened.convert("RGB") if opened.mode in ("P", "RGBA", "LA", "PA", "CMYK") else opened
-            values = np.asarray(picture)
-    except Exception as error:  # whatever a damaged file makes the decoder raise
-        raise ValueError(f"it cannot be read ({' '.join(str(error).split())})") from error
-    if values.ndim == 3:
-        if (values != values[..., :1]).any():
-            raise ValueError("it has colours; a mask is black and white")
-        values = values[..., 0]
-    if values.shape != (side, side):
-        raise ValueError(f"it is {values.shape[1]} x {values.shape[0]} px, the images are {side} x {side}")
-    if (count := len(np.unique(values))) > 2:
-        raise ValueError(f"it has {count} values; a mask has two (was it saved as JPEG?)")
-    white = values > (values.min() if count == 2 else 0)
-    found = white if hole == "white" else np.logical_not(white)
-    if not found.any():
-        raise ValueError(f"it is empty: nothing of it is {hole}; if its hole has the other colour, say so in 'hole'")
-    if not found[SSIM_EDGE:-SSIM_EDGE, SSIM_EDGE:-SSIM_EDGE].any():
-        raise ValueError(f"its hole lies within {SSIM_EDGE} px of the border, where no window of SSIM fits")
-    if found.all():
-        raise ValueError(f"it is full: all of it is {hole}, so that nothing is known to repair it from")
-    return np.asarray(found, dtype=bool)

@@ -1,18 +1,18 @@
-"""A packed data set: one array file that can be memory-mapped, and a JSON file about it.
+"""A packed data set: one array file that can be memory-mapped, and a JSON file with its facts.
 
     images.npy   uint8 (N, H, W, 3): the training part, then validation, then test
-    data.json    parts (first and last + 1), names, images left out, mean colour, digest, image size; where they are
-                 known groups, the sizes that the images had, how many were enlarged, and notes
-    train.txt, validation.txt, test.txt    the names of each part, one a line, as split files have them
+    data.json    parts (first and last + 1), names, images left out, mean colour, digest, image size; if known also
+                 groups, the images' original sizes, how many were enlarged, and notes
+    train.txt, validation.txt, test.txt    the names of each part, one a line, usable as split files
 
-The same images give the same bytes: there are no times and no absolute paths in them.
+The same images give the same bytes: the files hold no times and no absolute paths.
 """
 
 import hashlib
 import json
 import os
 import posixpath
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -22,24 +22,24 @@ from time import monotonic
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from study.data.base import Report
+from study.data.files.image import Pixels
 from study.data.files.source import LeftOut
 
 PARTS = ("train", "validation", "test")
 REPORT_EVERY = 32  # images
 NOTE_EVERY_S = 5.0
-"""How much of a packing a crash can cost."""
+"""Seconds between notes of the progress: the most work that a crash can lose."""
 
 NOTE = ".packing.json"
-AHEAD = 4  # images that each thread may be ahead of what is written
+ASIDE = f"{NOTE}.new"
+AHEAD = 4  # images that each thread may read ahead
 CHUNK = 2**22  # bytes read at a time
-Pixels = NDArray[np.uint8]
 
 
 class Picture(NamedTuple):
-    """One image to pack: its name, its pixels (H, W, 3), and the width and height that it had, where it had others."""
+    """One image to pack: name, pixels (H, W, 3), and the file's own width and height, if there is a file."""
 
     name: str
     pixels: Pixels
@@ -47,11 +47,11 @@ class Picture(NamedTuple):
 
 
 Read = Callable[[str], Picture | LeftOut]
-"""Reads the image of a name; from several threads at once where `write` is given several."""
+"""Reads the image of a name. ``write`` may call it from several threads at once."""
 
 
 class Packed:
-    """A packed data set, opened from its folder; the pixels stay on disk until they are read."""
+    """A packed data set, opened from its folder. The pixels stay on disk until they are used."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -62,26 +62,29 @@ class Packed:
         self.mean: tuple[float, float, float] = (red, green, blue)  # of the training part, 0..1
         self.left_out = [LeftOut(**entry) for entry in self._data["left_out"]]
         self.notes: list[str] = self._data.get("notes", [])
-        self.enlarged: int | None = self._data.get("enlarged")  # images; None where sizes are not known
+        self.enlarged: int | None = self._data.get("enlarged")  # images; None if sizes are unknown
         sides = self._data.get("short_sides") or {}
-        self.short_sides: dict[int, int] = {int(side): count for side, count in sides.items()}  # px, before: images
+        self.short_sides: dict[int, int] = {
+            int(side): count for side, count in sides.items()
+        }  # number of images by original short side, px
 
     @cached_property
     def _images(self) -> Pixels:
-        return np.load(self._folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        images: Pixels = np.load(self._folder / "images.npy", mmap_mode="r", allow_pickle=False)
+        return images
 
     def part(self, name: str) -> Pixels:
-        """The images of one of `PARTS`: a read-only view (n, H, W, 3) of the file."""
+        """The images of one of ``PARTS``: a read-only view (n, H, W, 3) of the file."""
         return self._images[slice(*self._data["parts"][name])]
 
     def names(self, name: str) -> list[str]:
-        """The names of the images of one of `PARTS`, in the order of `part`."""
-        return self._data["names"][slice(*self._data["parts"][name])]
+        """The names of the images of one of ``PARTS``, in the order of ``part``."""
+        return list(self._data["names"][slice(*self._data["parts"][name])])
 
     def groups(self, name: str) -> list[str] | None:
-        """What the images of one of `PARTS` belong to, in the order of `part`; None where no groups are known.
+        """The group of each image of one of ``PARTS``, in the order of ``part``; None if no groups are known.
 
-        An image that belongs to nothing is a group of its own, of its own name.
+        An image without a group is a group of its own, under its own name.
         """
         groups = self._data.get("groups")
         return None if groups is None else groups[slice(*self._data["parts"][name])]
@@ -99,41 +102,43 @@ def write(
     left_out: Sequence[LeftOut] = (),
     notes: Sequence[str] = (),
 ) -> None:
-    """Packs the images that `parts` names, of each of `PARTS`, into `folder`, in one pass and with few in memory.
+    """Packs images into ``folder``, in one pass and with few of them in memory.
 
-    An interrupted packing leaves a note in `folder`, from which the next one goes on; neither that nor the number of
+    An interrupted packing leaves a note in ``folder``, and the next one resumes from it. Neither that nor the number of
     threads changes a byte.
 
     Args:
-        image_size: side of every picture, px.
-        groups: what images belong to, by name, where that is known of any.
-        left_out: what is there but was not chosen from, told beside what `read` leaves out.
+        image_size: side of every image, px.
+        parts: the names of the images of each of ``PARTS``.
+        groups: the group of each image, by name, where known.
+        left_out: files that could not be chosen; listed together with those that ``read`` leaves out.
 
     Raises:
-        ValueError: a part is left without an image, or pixels are not uint8 of that size.
+        ValueError: a part has no image, or pixels are not uint8 of that size.
     """
     names = [name for part in PARTS for name in parts[part]]
-    state = _State(folder, image_size, parts)
-    packed = state.facts().packed
-    with (folder / "images.npy").open("r+b" if packed else "wb") as file:
+    plan = hashlib.sha256(json.dumps([image_size, [list(parts[part]) for part in PARTS]]).encode()).hexdigest()
+    facts, noted = _resumed(folder, plan, 3 * image_size**2), monotonic()
+    with (folder / "images.npy").open("r+b" if facts.packed else "wb") as file:
         start = _write_header(file, (0, image_size, image_size, 3))
-        digest = _read_again(file, packed * 3 * image_size**2)
-        with closing(_in_order(read, names[state.done :], threads)) as items:
+        digest = _read_again(file, facts.packed * 3 * image_size**2)
+        with closing(_in_order(read, names[facts.done :], threads)) as items:
             try:
                 for item in items:
-                    if state.done % REPORT_EVERY == 0:
-                        report(state.done, len(names))
+                    if facts.done % REPORT_EVERY == 0:
+                        report(facts.done, len(names))
                     if isinstance(item, Picture):
                         content = _content(item, image_size)
                         file.write(content)
                         digest.update(content)
-                    state.add(item, training=state.done < len(parts["train"]))
-                    if monotonic() - state.noted > NOTE_EVERY_S:
-                        state.note(file)
+                    # An interrupt may come anywhere: this one assignment counts the image.
+                    facts = facts.plus(item, training=facts.done < len(parts["train"]))
+                    if monotonic() - noted > NOTE_EVERY_S:
+                        _note(folder, plan, facts, file)
+                        noted = monotonic()
             except BaseException:
-                state.note(file)
+                _note(folder, plan, facts, file)
                 raise
-        facts = state.facts()
         file.seek(0)
         # NumPy pads its headers so that the first axis can grow in place.
         assert _write_header(file, (facts.packed, image_size, image_size, 3)) == start
@@ -141,13 +146,13 @@ def write(
     try:
         _write_facts(folder, image_size, facts, parts, digest.hexdigest(), groups, left_out, notes)
     except ValueError:
-        (folder / NOTE).unlink(missing_ok=True)  # what could not be read may be mended
+        _forget(folder)  # start again: the user may repair the files
         raise
-    (folder / NOTE).unlink(missing_ok=True)
+    _forget(folder)
 
 
 def _in_order(read: Read, names: Sequence[str], threads: int) -> Generator[Picture | LeftOut, None, None]:
-    """The images of these names, in order; so many threads read, and not far ahead."""
+    """The images of these names, in order, read by several threads."""
     if threads == 1:
         yield from map(read, names)
         return
@@ -173,79 +178,12 @@ def _content(item: Picture, image_size: int) -> bytes:
     return pixels.tobytes()
 
 
-class _Read(NamedTuple):
-    """What is kept of an image that was read: why it is left out, or its short side and its colours, if they count."""
-
-    left_out: LeftOut | None
-    short_side: int | None = None
-    sums: tuple[int, ...] = (0, 0, 0)  # over the pixels, of the training part
-
-
-class _State:
-    """How far a packing is: what an earlier one noted, and each image read since.
-
-    An interrupt may come between any two steps of this program: an image counts from the one moment that adds it.
-    """
-
-    def __init__(self, folder: Path, image_size: int, parts: Mapping[str, Sequence[str]]) -> None:
-        named = json.dumps([image_size, [list(parts[part]) for part in PARTS]])
-        self.noted = monotonic()
-        self._folder, self._plan = folder, hashlib.sha256(named.encode()).hexdigest()
-        self._read: list[_Read] = []
-        self._before = _Facts(0, {}, [0, 0, 0], {})
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-            left_out = {place: LeftOut(name, why) for place, name, why in note["left_out"]}
-            sides = {int(side): count for side, count in note["short_sides"].items()}
-            before = _Facts(note["done"], left_out, note["sums"], sides)
-            there = (folder / "images.npy").stat().st_size
-            if note["plan"] == self._plan and there >= before.packed * 3 * image_size**2:
-                self._before = before
-
-    @property
-    def done(self) -> int:
-        """How many images were read."""
-        return self._before.done + len(self._read)
-
-    def add(self, item: Picture | LeftOut, *, training: bool) -> None:
-        """Counts the next image."""
-        if isinstance(item, LeftOut):
-            self._read.append(_Read(item))
-            return
-        side = None if item.size is None else min(item.size)
-        sums = item.pixels.sum(axis=(0, 1), dtype=np.uint64).tolist() if training else (0, 0, 0)
-        self._read.append(_Read(None, side, tuple(sums)))
-
-    def facts(self) -> "_Facts":
-        """What is known of all images so far."""
-        before, first = self._before, self._before.done
-        left_out = {first + place: read.left_out for place, read in enumerate(self._read) if read.left_out is not None}
-        sides = Counter(before.short_sides)
-        sides.update(read.short_side for read in self._read if read.short_side is not None)
-        sums = [before.sums[channel] + sum(read.sums[channel] for read in self._read) for channel in range(3)]
-        return _Facts(first + len(self._read), {**before.left_out, **left_out}, sums, sides)
-
-    def note(self, file: BinaryIO) -> None:
-        """Writes down how far it is, once the pixels are on the disk."""
-        facts = self.facts()
-        file.flush()
-        os.fsync(file.fileno())
-        note = {
-            "plan": self._plan,
-            "done": facts.done,
-            "left_out": [[place, *entry] for place, entry in facts.left_out.items()],
-            "sums": facts.sums,
-            "short_sides": facts.short_sides,
-        }
-        aside = self._folder / f"{NOTE}.new"
-        aside.write_text(json.dumps(note), encoding="utf-8")
-        aside.replace(self._folder / NOTE)
-        self.noted = monotonic()
-
-
 class _Facts(NamedTuple):
-    """Of so many images read: those that cannot be used by their place, the sums of the training part's pixels in each
-    channel, exact as the mean is to be, and how many images had each short side, px."""
+    """The facts of the first ``done`` images.
+
+    left_out: images that cannot be used, by index. sums: of the training part's pixels in each channel, as exact
+    integers. short_sides: the number of images by original short side, px.
+    """
 
     done: int
     left_out: Mapping[int, LeftOut]
@@ -254,8 +192,54 @@ class _Facts(NamedTuple):
 
     @property
     def packed(self) -> int:
-        """How many images are in the file."""
+        """The number of images in the file."""
         return self.done - len(self.left_out)
+
+    def plus(self, item: Picture | LeftOut, *, training: bool) -> "_Facts":
+        """The facts with one more image."""
+        if isinstance(item, LeftOut):
+            return self._replace(done=self.done + 1, left_out={**self.left_out, self.done: item})
+        sums, sides = self.sums, self.short_sides
+        if training:
+            own = item.pixels.sum(axis=(0, 1), dtype=np.uint64).tolist()
+            sums = [total + value for total, value in zip(sums, own, strict=True)]
+        if item.size is not None:
+            sides = {**sides, min(item.size): sides.get(min(item.size), 0) + 1}
+        return _Facts(self.done + 1, self.left_out, sums, sides)
+
+
+def _resumed(folder: Path, plan: str, image_bytes: int) -> _Facts:
+    """What an earlier packing of the same plan noted, if its images are still there; otherwise no images."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        left_out = {place: LeftOut(name, why) for place, name, why in note["left_out"]}
+        sides = {int(side): count for side, count in note["short_sides"].items()}
+        facts = _Facts(note["done"], left_out, note["sums"], sides)
+        if note["plan"] == plan and (folder / "images.npy").stat().st_size >= facts.packed * image_bytes:
+            return facts
+    return _Facts(0, {}, [0, 0, 0], {})
+
+
+def _note(folder: Path, plan: str, facts: _Facts, file: BinaryIO) -> None:
+    """Writes the progress to the note, once the pixels are on disk."""
+    file.flush()
+    os.fsync(file.fileno())
+    note = {
+        "plan": plan,
+        "done": facts.done,
+        "left_out": [[place, *entry] for place, entry in facts.left_out.items()],
+        "sums": facts.sums,
+        "short_sides": facts.short_sides,
+    }
+    aside = folder / ASIDE
+    aside.write_text(json.dumps(note), encoding="utf-8")
+    aside.replace(folder / NOTE)
+
+
+def _forget(folder: Path) -> None:
+    """Removes the note, also one that a kill left half written."""
+    for name in (ASIDE, NOTE):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _write_facts(
@@ -268,7 +252,7 @@ def _write_facts(
     left_out: Sequence[LeftOut],
     notes: Sequence[str],
 ) -> None:
-    """Writes data.json and the split files. Raises ValueError where a part is empty."""
+    """Writes data.json and the split files. Raises ValueError if a part is empty."""
     bounds: dict[str, list[int]] = {}
     names: list[str] = []
     first = 0
@@ -302,25 +286,25 @@ def _write_facts(
 
 
 def _entry(name: str) -> str:
-    """A name as a line of a split file, where '#' and a space at the beginning would mean something else."""
+    """A name as a line of a split file, escaped if it begins with '#' or a space."""
     return f"./{name}" if name[0] == "#" or name[0].isspace() else name
 
 
 def _read_again(file: BinaryIO, length: int) -> "hashlib._Hash":
-    """The SHA-256 of so many bytes from here on, which are kept; what follows them in the file is cut off."""
+    """The SHA-256 of the next ``length`` bytes. Truncates the file after them."""
     digest = hashlib.sha256()
     while length:
         content = file.read(min(length, CHUNK))
         assert content, "the packed images are shorter than their note says"
         digest.update(content)
         length -= len(content)
-    file.seek(file.tell())  # between reading and writing
+    file.seek(file.tell())  # required between reading and writing
     file.truncate()
     return digest
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
-    """Writes the header of a uint8 array file; returns where its data begin, in bytes."""
+    """Writes the header of a uint8 array file. Returns where the data begin, in bytes."""
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
     return file.tell()

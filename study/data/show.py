@@ -1,4 +1,4 @@
-"""What there is to know of a packed data set: counts, sizes, what was left out, duplicates, and a sheet to look at."""
+"""``study data show``: a packed data set's counts, sizes, left-out files, duplicates, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from study.data.packed import PARTS, Packed
 from study.data.sets.images import processors
 
 NEAR = 4
-"""Two images are nearly the same where their difference hashes differ in so many of 64 bits at most."""
+"""Two images are near duplicates if their difference hashes differ in at most this many of 64 bits."""
 
 COMPARED = (("train", "test"), ("validation", "test"))
 PAIRS_SHOWN = 5
 LEFT_OUT_SHOWN = 10
 OF_ONE = re.compile(r"(?<!than )(?<!than the )(?<!has )(?<![\w,.-])\d[\d,.]*")
-"""Numbers of one image in why it is left out; not the limits that are named there."""
+"""The numbers in a reason that belong to one image, as opposed to limits; reasons are counted without them."""
 
 CHUNK = 128  # images compared with all others at once
 SHEET = 8  # images a side
@@ -47,14 +47,14 @@ Bits = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Marks:
-    """What images are compared by: the SHA-256 of each one's pixels, and its difference hash, (n,)."""
+    """What images are compared by: the SHA-256 of each image's pixels, and the difference hashes, (n,)."""
 
     exact: Sequence[bytes]
     near: Bits
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    """All that `show` tells of a packed data set, fit for JSON."""
+    """Everything that ``show`` prints, fit for JSON."""
     packed = Packed(folder)
     marks = {part: _marks(packed.part(part)) for part in PARTS}
     names = {part: packed.names(part) for part in PARTS}
@@ -77,7 +77,7 @@ def facts(folder: Path) -> dict[str, Any]:
 
 
 def _groups(packed: Packed) -> dict[str, Any] | None:
-    """How many groups each part has, and how many have images in two parts; None where none are known."""
+    """The number of groups in each part, and of groups in two parts; None if no groups are known."""
     found = {part: set(groups) for part in PARTS if (groups := packed.groups(part)) is not None}
     if not found:
         return None
@@ -89,7 +89,7 @@ def _groups(packed: Packed) -> dict[str, Any] | None:
 
 
 def _sides(sides: Mapping[int, int]) -> dict[str, int] | None:
-    """The least, the middle and the greatest short side of the images as they came, px; None where none is known."""
+    """The least, median and greatest original short side of the images, px; None if unknown."""
     if not sides:
         return None
     values = sorted(sides)
@@ -111,29 +111,29 @@ def _mark(pixels: NDArray[np.uint8]) -> tuple[bytes, int]:
 
 
 def difference_hash(pixels: NDArray[np.uint8]) -> int:
-    """64 bits of an image (H, W, 3): whether a pixel of a 9 x 8 grey thumbnail is brighter than its left neighbour."""
+    """64 bits of an image (H, W, 3): is a pixel of its 9 x 8 grey thumbnail brighter than its left neighbour?"""
     grey = Image.fromarray(pixels).convert("L").resize((9, 8), Image.Resampling.BOX)
     values = np.asarray(grey, np.int16)
     return int.from_bytes(np.packbits(values[:, 1:] > values[:, :-1]).tobytes(), "big")
 
 
 def duplicates(a: Marks, b: Marks, names_a: Sequence[str], names_b: Sequence[str]) -> dict[str, Any]:
-    """Pairs of an image of `a` and one of `b` that are equal, and others that are nearly so; the first of them by name.
+    """Exact and near duplicates between two parts: the number of pairs, and the names of the first.
 
-    `images`: how many images of `b` are in such a pair.
+    ``images`` in the result is the number of images of ``b`` in such pairs.
     """
     places: dict[bytes, list[int]] = defaultdict(list)
     for place, mark in enumerate(a.exact):
         places[mark].append(place)
     same = [(place, other) for other, mark in enumerate(b.exact) for place in places.get(mark, ())]
     return {
-        "exact": _told(len(same), {other for _, other in same}, same, names_a, names_b),
-        "near": _told(*_near(a, b), names_a, names_b),
+        "exact": _counted(len(same), {other for _, other in same}, same, names_a, names_b),
+        "near": _counted(*_near(a, b), names_a, names_b),
     }
 
 
 def _near(a: Marks, b: Marks) -> tuple[int, set[int], list[tuple[int, int]]]:
-    """Pairs that are near and not equal: how many, which of `b` they hold, and the first of them."""
+    """Near duplicates that are not equal: the number of pairs, the images of ``b`` in them, and the first pairs."""
     count, images, first = 0, set[int](), list[tuple[int, int]]()
     for start in range(0, len(b.near), CHUNK):
         apart = distance(b.near[start : start + CHUNK, None], a.near[None])
@@ -150,15 +150,15 @@ def _near(a: Marks, b: Marks) -> tuple[int, set[int], list[tuple[int, int]]]:
 
 
 def distance(a: Bits, b: Bits) -> NDArray[np.uint8]:
-    """In how many bits numbers differ."""
+    """The number of bits in which numbers differ."""
     differ = a ^ b
     if hasattr(np, "bitwise_count"):
-        return np.bitwise_count(differ)
-    counts = np.array([number.bit_count() for number in range(256)], np.uint8)
-    return counts[differ[..., None].view(np.uint8)].sum(-1, dtype=np.uint8)
+        return np.asarray(np.bitwise_count(differ), np.uint8)
+    bits = np.unpackbits(differ[..., None].view(np.uint8), axis=-1)
+    return np.asarray(bits.sum(-1, dtype=np.uint8))
 
 
-def _told(
+def _counted(
     count: int, images: set[int], pairs: Sequence[tuple[int, int]], names_a: Sequence[str], names_b: Sequence[str]
 ) -> dict[str, Any]:
     first = [[names_a[place], names_b[other]] for place, other in islice(pairs, PAIRS_SHOWN)]
@@ -169,7 +169,7 @@ def _told(
 
 
 def sheet(folder: Path, file: Path) -> Path:
-    """Writes 8 x 8 test images, evenly spread over the part, as a PNG, and gives its place."""
+    """Writes 8 x 8 test images, evenly spread over the part, as a PNG. Returns its path."""
     images = Packed(folder).part("test")
     places = np.unique(np.linspace(0, len(images) - 1, SHEET**2).round().astype(int)).tolist()
     side = min(images.shape[1], THUMB)

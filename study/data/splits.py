@@ -1,6 +1,6 @@
-"""Which images are for training, for validation and for the test; and which of them belong together.
+"""Which images are for training, validation and test, and which of them belong together (groups).
 
-A draw is seeded, and a function of the seed, the stream's name and the images' names alone.
+A random draw is a function of the seed, the stream's name and the images' names alone.
 """
 
 import csv
@@ -20,10 +20,10 @@ HEADER = ["image", "group"]
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """The names of each part's images, in the order in which they are packed, and where they are read.
+    """The names of each part's images, in packing order, and the source that they are read from.
 
-    `groups`: what images belong to, by name; those that it lacks are each a group of their own. `left_out`: what is
-    there but cannot be used. `notes`: what else is to be told of the choice, in sentences.
+    groups: the group of each image, by name; an image without one is a group of its own. left_out: files that cannot
+    be used. notes: sentences for the user.
     """
 
     parts: Mapping[str, Sequence[str]]
@@ -42,20 +42,20 @@ class Split:
             if not names and sum(map(len, self.parts.values())) < len(self.parts):
                 raise ValueError(f"{self.source.place}: too few images for the {part} part; at least three are needed")
             if not names:
-                told = f"no image is left for the {part} part; ask for fewer in the others"
-                raise ValueError(f"{self.source.place}: {told}")
+                why = f"no image is left for the {part} part; ask for fewer in the others"
+                raise ValueError(f"{self.source.place}: {why}")
 
 
 def shuffled(names: Sequence[str], *stream: str | int) -> list[str]:
-    """The names in the random order of a stream."""
+    """The names in a random order, a function of the stream."""
     return [names[place] for place in numpy_rng(*stream).permutation(len(names))]
 
 
 def cut(names: Sequence[str], count: int, groups: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """The first `count` of the names, and the rest; both in order.
+    """The first ``count`` names, and the rest, both in order.
 
-    Where images belong together, whole groups are taken in the order of their first images as long as they fit: so many
-    images at most. Where not one group fits, the smallest is taken.
+    With groups, takes whole groups in the order of their first images as long as they fit in ``count``; if no group
+    fits, the smallest one.
     """
     if count <= 0 or not groups:
         return list(names[:count]), list(names[count:])
@@ -79,13 +79,13 @@ def cut(names: Sequence[str], count: int, groups: Mapping[str, str]) -> tuple[li
 def counted(
     names: Sequence[str], counts: Mapping[str, int], groups: Mapping[str, str], place: str
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """So many images for each part, from names in a random order; and notes on it.
+    """Splits names, given in random order, into parts of ``counts`` images; returns the parts and notes.
 
-    Parts are drawn in the order of `counts`, so that what is drawn first does not depend on the counts that follow.
-    Where images belong together, whole groups are in one part, which may then hold a few images fewer.
+    Parts are drawn in the order of ``counts``, so a part does not depend on the counts after it. Each group stays in
+    one part, so a part may hold a few images fewer.
 
     Raises:
-        ValueError: there are fewer images; says how many, and what to set.
+        ValueError: there are too few images; says how many, and what to set.
     """
     if sum(counts.values()) > len(names):
         asked = ", ".join(f"{count:,} for {part}" for part, count in counts.items())
@@ -104,7 +104,7 @@ def counted(
 
 
 def alike_but_for_case(names: Iterable[str]) -> list[str]:
-    """A note on names that differ only in case, if there are any."""
+    """A note on names that differ only in case; empty if there are none."""
     spellings: dict[str, list[str]] = defaultdict(list)
     for name in sorted(set(names)):
         spellings[name.lower()].append(name)
@@ -121,10 +121,10 @@ def alike_but_for_case(names: Iterable[str]) -> list[str]:
 
 
 def listed(file: Path, shown: str, source: Source) -> list[str]:
-    """The images that a split file names, a relative path a line; '#' begins a comment.
+    """The images that a split file names: one relative path per line, '#' begins a comment.
 
     Raises:
-        ValueError: the file cannot be read or names none, or an entry is no image of the source or stands twice.
+        ValueError: the file cannot be read or is empty, or an entry is a duplicate or not an image of the source.
     """
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
@@ -137,7 +137,7 @@ def listed(file: Path, shown: str, source: Source) -> list[str]:
         outside = name.startswith("/") or ".." in name.split("/")
         if outside or not is_image(name) or not source.has(name):
             hint = "" if outside else _other_case(name, source)
-            raise ValueError(f"{shown}: entry {number}, '{name}', is no image below {source.place}{hint}")
+            raise ValueError(f"{shown}: entry {number}, '{name}', is not an image below {source.place}{hint}")
     if len({posixpath.normpath(name) for name in names}) < len(names):
         raise ValueError(f"{shown}: an image is named twice")
     return names
@@ -149,10 +149,10 @@ def _other_case(name: str, source: Source) -> str:
 
 
 def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
-    """The groups that a file of the columns image and group names, by image.
+    """The group of each image in a CSV file with the columns image and group.
 
     Raises:
-        ValueError: it cannot be read, or a line is not as it has to be; says which line and why.
+        ValueError: the file cannot be read, or a line is wrong; says which line and why.
     """
     try:
         rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
@@ -169,12 +169,11 @@ def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
             raise ValueError(f"groups: {shown}:{number}: a line is an image and its group, got '{','.join(row)}'")
         name, group = posixpath.normpath(cells[0]), cells[1]
         if name in groups:
-            raise ValueError(f"groups: {shown}:{number}: the image {name} stands twice")
+            raise ValueError(f"groups: {shown}:{number}: the image {name} is listed twice")
         outside = cells[0].startswith("/") or ".." in name.split("/")
         if outside or not is_image(name) or not source.has(name):
-            raise ValueError(
-                f"groups: {shown}:{number}: '{cells[0]}' is no image below {source.place}{_other_case(name, source)}"
-            )
+            hint = _other_case(name, source)
+            raise ValueError(f"groups: {shown}:{number}: '{cells[0]}' is not an image below {source.place}{hint}")
         groups[name] = group
     for group in sorted(set(groups.values())):
         if group not in groups and is_image(group) and source.has(group):
@@ -186,7 +185,7 @@ def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
 
 
 def parted_groups(parts: Mapping[str, Sequence[str]], groups: Mapping[str, str]) -> tuple[str, str, str] | None:
-    """A group that has images in two parts, with one image of each; None where there is none."""
+    """A group with images in two parts, and one image of each part; None if there is none."""
     first: dict[str, tuple[str, str]] = {}
     for part, names in parts.items():
         for name in names:

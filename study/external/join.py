@@ -23,7 +23,8 @@ from models.masking import erase
 from reports.analysis.naming import label
 from study.config.variants import NAME
 from study.data import Packed
-from study.data.files.pictures import Hole, Picture, picture
+from study.data.files.image import Raster, exact
+from study.data.files.masks import Hole
 from study.data.holes import as_mask, drawn_holes
 from study.errors import BadInput, shown, unknown
 from study.evaluation.evaluate import BATCH, perceptual
@@ -31,8 +32,8 @@ from study.evaluation.evaluation import Evaluation
 from study.evaluation.scoring import Scoring, holes_of
 from study.external import entries
 from study.external.entries import External
-from study.external.pairs import Found, Listed, Listener, Pair, checked, listed, silent, stems, together
-from study.external.score import COMPOSITES, Asked, Scored, stacked
+from study.external.pairs import Findings, Listed, Listener, Pair, checked, listed, silent, stems, together
+from study.external.score import COMPOSITES, Request, Scored, stacked
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Stage
 from study.running.machine import prepare
@@ -94,9 +95,9 @@ class Test:
         drawn = drawn_holes(self.protocol["mask"], self.stage.needs, self.store, self.packed.image_size)
         return lambda indices: holes_of(drawn, self.protocol["seed"], indices)
 
-    def image(self, index: int) -> Picture:
+    def image(self, index: int) -> Raster:
         """The test image with this index."""
-        return Picture(np.asarray(self.packed.part("test")[index]))
+        return Raster(np.asarray(self.packed.part("test")[index]))
 
     def pairs(self, output: Listed, names: Sequence[str]) -> Iterator[Pair]:
         """These images, each with the method's output and the hole."""
@@ -111,7 +112,7 @@ def _drawn(draw: Callable[..., NDArray[np.bool_]], place: int, size: tuple[int, 
     return draw(np.array([place]))[0], ""
 
 
-def score_into(asked: Asked, joining: Joining, *, device: str = "cpu", heard: Listener = silent) -> Scored:
+def score_into(asked: Request, joining: Joining, *, device: str = "cpu", heard: Listener = silent) -> Scored:
     """Scores outputs for a study's test images and adds them to its runs.
 
     Earlier scores of this name and seed are replaced. Raises BadInput with all faults; then nothing is written.
@@ -121,7 +122,7 @@ def score_into(asked: Asked, joining: Joining, *, device: str = "cpu", heard: Li
     test = Test.of(joining.out, joining.data)
     one = _named(joining, test)
     output = listed("--output", asked.output)
-    found = Found(notes=[*output.notes])
+    found = Findings(notes=[*output.notes])
     names = together(test.names, output, found, whole=not asked.partial, theirs=f"the test part of {test.data}")
     if asked.truth:
         _same_truth(listed("--truth", asked.truth), test, names)
@@ -146,7 +147,7 @@ def _published(
     test: Test,
     output: Listed,
     names: Sequence[str],
-    found: Found,
+    found: Findings,
     one: External,
     device: torch.device,
     heard: Listener,
@@ -233,6 +234,6 @@ def _write(
         indices = scoring.chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
         mask = as_mask(draw(indices), device)
-        raw = stacked([picture(output.content(test.names[index])) for index in indices.tolist()], device)
+        raw = stacked([exact(output.content(test.names[index])) for index in indices.tolist()], device)
         scoring.add(indices, image, mask, erase(image, mask, 0.0), raw)
     scoring.write(folder)

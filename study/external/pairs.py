@@ -1,7 +1,7 @@
-"""Image folders of anybody's method, paired by name and checked before a number is computed from them.
+"""Image folders of any method, paired by name and checked before anything is scored.
 
-Every image is read once for the check, so that all that is wrong is told at once: sizes, bit depths, colours,
-transparency, masks, and whether the holes' polarity is what the outputs were made with.
+The check reads every image once and reports all faults together: sizes, bit depths, colours, transparency, masks, and
+masks whose polarity is not the one that the outputs were made with.
 """
 
 from __future__ import annotations
@@ -19,54 +19,54 @@ from numpy.typing import NDArray
 
 from models.masking import center_box
 from study.data.files import tree
-from study.data.files.pictures import OPAQUE, Hole, Picture, mask, picture
+from study.data.files.image import OPAQUE, Raster, exact
+from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim, read_hole
 from study.data.files.source import Source, is_image, printable, some
 from study.errors import BadInput
 from study.metrics.structure import WINDOW
 
-SHOWN = 5  # of many faults
-STEP = 1  # of 255: by how much an output that was rounded otherwise is still the truth
+SHOWN = 5  # faults in one message, at most
+STEP = 1  # of 255: an output that differs from the truth by this much was only rounded differently
 KEPT = 0.5
-"""The share of a region's pixels that are as in the truth, from which on an output is taken to have kept it. It is less
-than all because some methods smooth the edge of the hole."""
+"""An output kept a region if at least this share of its pixels equals the truth. Not all of them, because some methods
+smooth the edge of the hole."""
 
 PASTED = 0.95
-"""The share of the known pixels from which on an output is a composite, in which what was predicted there is lost."""
+"""An output is a composite if at least this share of the known pixels equals the truth."""
 
-KEPT_LOSSY = 6.0  # of 255: the mean difference that JPEG makes in a region that was kept
-APART = 3.0  # times as much, where it was not
+KEPT_LOSSY = 6.0  # of 255: the largest mean difference that JPEG makes in a region that a method kept
+APART = 3.0  # a region that changed differs this many times as much as one that did not
 
 Listener = Callable[[str, int, int], None]
-"""Hears what is done ('checked', 'scored', 'written') with how many of how many images."""
+"""Called as ``listener(what, done, total)`` with 'checked', 'scored' or 'written', in images."""
 
 
 def silent(what: str, done: int, of: int) -> None:
-    """Hears nothing."""
+    """A listener that does nothing."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and what a method made of it. ``name``: the files' relative path without suffix.
+    """An image and a method's output. ``name``: the files' relative path without suffix.
 
-    truth, hole: read when they are asked for, and raise ValueError; a hole is (H, W) with what had to be decided, and
-    is asked for by the size of its image, (width, height). output: the file's content.
+    truth: reads the true image. output: reads the output file's bytes. hole: reads the hole, (H, W), for an image of
+    (width, height), with a note on what had to be decided. All raise ValueError.
     """
 
     name: str
-    truth: Callable[[], Picture]
+    truth: Callable[[], Raster]
     output: Callable[[], bytes]
     hole: Callable[[tuple[int, int]], tuple[Hole, str]] | None = None
 
 
 @dataclass
-class Found:
-    """What pairing and checking found.
+class Findings:
+    """The result of pairing and checking.
 
-    unpaired: names without a partner, by the side that has them. notes, warnings: what the user may want to know, and
-    what has to be known. kept: of how many outputs the known pixels are the truth's; ``nearly``: of how many they are
-    but for what JPEG does. equal: how many outputs are the truth itself; ``doubtful``: how many are closer to it in the
-    hole than outside, though they change both; ``idle``: of how many most of the hole is the truth. digest: of all
-    output files.
+    unpaired: names without a partner, by the side that has them. notes, warnings: sentences for the user.
+    images: number of pairs. The other counts are of outputs: kept, the known pixels equal the truth; nearly, they do
+    except for JPEG artefacts; equal, the whole output equals the truth; doubtful, it changes both regions, the hole
+    less; idle, most of the hole equals the truth; lossy, it is a JPEG. digest: of all output files.
     """
 
     unpaired: dict[str, list[str]] = field(default_factory=dict)
@@ -83,7 +83,7 @@ class Found:
 
     @property
     def pasted(self) -> bool:
-        """Whether every output keeps the known pixels: these are composites, and what was predicted there is lost."""
+        """True if every output keeps the known pixels: composites, whose prediction outside the hole is lost."""
         return self.kept + self.nearly == self.images
 
 
@@ -107,35 +107,29 @@ class Listed:
         except OSError as error:
             raise ValueError(f"it cannot be read ({error.strerror})") from error
 
-    def picture(self, name: str) -> Picture:
-        """An image of it. Raises ValueError with a sentence that names the file."""
+    def picture(self, name: str) -> Raster:
+        """The image of this name. Raises ValueError with a sentence that names the file."""
         try:
-            return picture(self.content(name))
+            return exact(self.content(name))
         except ValueError as fault:
             raise ValueError(f"{self.place(name)}: {fault}") from fault
 
-    def hole(self, name: str, white: str, size: tuple[int, int]) -> tuple[Hole, str]:
-        """A mask of it. Raises ValueError as ``picture`` does."""
-        return mask_file(self.place(name), lambda: self.content(name), white, size)
-
     def place(self, name: str) -> str:
-        """How sentences call a file."""
+        """The file's path in messages."""
         return f"{self.source.place}/{self.files[name]}"
 
 
-def mask_file(place: str, content: Callable[[], bytes], white: str, size: tuple[int, int]) -> tuple[Hole, str]:
-    """The hole of a mask file for an image of (width, height). Raises ValueError with a sentence that names it."""
+def mask_file(place: str, content: Callable[[], bytes], hole: str, size: tuple[int, int]) -> tuple[Hole, str]:
+    """The hole of a mask file for an image of (width, height). Raises ValueError that names the file as ``place``."""
     try:
-        hole, note = mask(content(), white)
-        if hole.shape[::-1] != size:
-            raise ValueError(f"it is {_px(hole.shape[::-1])} and its image {_px(size)}; a mask has the image's size")
+        found, note = read_hole(content(), hole, size)
     except ValueError as fault:
         raise ValueError(f"{place}: {fault}") from fault
-    return hole, f"{place}: {note}" if note else ""
+    return found, f"{place}: {note}" if note else ""
 
 
 def listed(option: str, folder: Path) -> Listed:
-    """The images below a folder, or in a zip or tar. Raises BadInput where there are none, or two of one name."""
+    """The images below a folder, or in a zip or tar. Raises BadInput if there are none, or two with one name."""
     try:
         source = tree.opened(str(folder))
     except ValueError as fault:
@@ -157,57 +151,57 @@ def listed(option: str, folder: Path) -> Listed:
 
 
 def stem(name: str) -> str:
-    """A file's name less the suffix of an image; whatever else has a dot in it stays."""
+    """A file name without an image's suffix; any other suffix stays."""
     return posixpath.splitext(name)[0] if is_image(name) else name
 
 
 def stems(names: Sequence[str]) -> list[str]:
-    """The same of images that are known by these names: one that would be another's keeps its suffix."""
+    """Names without suffix for a study's images; where two would clash, both keep their suffix."""
     found = [stem(name) for name in names]
-    counts = Counter(each.lower() for each in found)  # some disks do not tell case
+    counts = Counter(each.lower() for each in found)  # some file systems ignore case
     return [name if counts[short.lower()] > 1 else short for name, short in zip(names, found, strict=True)]
 
 
-def together(truth: Collection[str], output: Listed, found: Found, *, whole: bool, theirs: str) -> list[str]:
-    """The names that both have, in the order of ``truth``; the others are noted in ``found``.
+def together(truth: Collection[str], output: Listed, found: Findings, *, whole: bool, theirs: str) -> list[str]:
+    """The names in both folders, in the order of ``truth``. Records the others in ``found``.
 
     Args:
-        whole: whether every image has to have a partner.
-        theirs: how sentences call the truth.
+        whole: every image must have a partner.
+        theirs: how messages call the truth.
 
-    Raises BadInput where a name has no partner that has to have one, or none has.
+    Raises BadInput if no name has a partner, or if ``whole`` and one has none.
     """
     names = [name for name in truth if name in output.files]
     lacking = [name for name in truth if name not in output.files]
     spare = sorted(set(output.files) - set(truth))
     found.unpaired = {"truth": lacking, "output": spare}
-    told = []
+    gaps = []
     if lacking:
-        told.append(f"{len(lacking)} of {len(truth)} images of {theirs} have no output: {some(lacking)}")
+        gaps.append(f"{len(lacking)} of {len(truth)} images of {theirs} have no output: {some(lacking)}")
     if spare:
-        told.append(f"{len(spare)} outputs have no image in {theirs}: {some(spare)}")
+        gaps.append(f"{len(spare)} outputs have no image in {theirs}: {some(spare)}")
     lower = {name.lower(): name for name in spare}
     if alike := [(name, lower[name.lower()]) for name in lacking if name.lower() in lower]:
-        told.append(f"{len(alike)} of these differ in case alone: {printable(alike[0][0])}, {printable(alike[0][1])}")
-    text = f"{output.option} {output.source.place}: {'; '.join(told)}"
+        gaps.append(f"{len(alike)} of these differ in case alone: {printable(alike[0][0])}, {printable(alike[0][1])}")
+    text = f"{output.option} {output.source.place}: {'; '.join(gaps)}"
     if not names:
-        raise BadInput(f"{text}; files belong together that have one path below their folders, suffix aside")
-    if told and whole:
+        raise BadInput(f"{text}; a pair has the same path below both folders, except for the suffix")
+    if gaps and whole:
         raise BadInput(f"{text}; --partial scores the {len(names)} that are there and says how many are not")
-    found.notes += [text] if told else []
+    found.notes += [text] if gaps else []
     return names
 
 
 # -- whether they can be scored ------------------------------------------------------------------------------
 
 
-def checked(pairs: Sequence[Pair], found: Found, *, turned: str, heard: Listener = silent) -> Found:
-    """Reads every pair once and says in ``found`` what the outputs are.
+def checked(pairs: Sequence[Pair], found: Findings, *, turned: str, heard: Listener = silent) -> Findings:
+    """Reads every pair once and records in ``found`` what the outputs are.
 
     Args:
-        turned: what to do where the masks' polarity is the other one.
+        turned: advice for masks with the opposite polarity.
 
-    Raises BadInput where a pair cannot be scored, or the polarity is not the one with which the outputs were made.
+    Raises BadInput if a pair cannot be scored, or the outputs were made with the opposite polarity.
     """
     faults, reversed_, digest, decided = [], [], hashlib.sha256(), []
     for done, pair in enumerate(pairs):
@@ -219,9 +213,9 @@ def checked(pairs: Sequence[Pair], found: Found, *, turned: str, heard: Listener
             if fault := unlike(truth, output):
                 raise ValueError(f"{pair.name}: {fault}")
             hole, note = pair.hole(truth.size) if pair.hole else (None, "")
-            if hole is not None and not _windowed(hole):
+            if hole is not None and not fits_ssim(hole):
                 raise ValueError(
-                    f"{pair.name}: its hole lies within {WINDOW // 2} px of the border, where no SSIM fits"
+                    f"{pair.name}: its hole lies within {SSIM_EDGE} px of the border, where no window of SSIM fits"
                 )
         except ValueError as fault:
             faults.append(str(fault))
@@ -248,25 +242,25 @@ def checked(pairs: Sequence[Pair], found: Found, *, turned: str, heard: Listener
     return found
 
 
-def unlike(truth: Picture, output: Picture) -> str:
-    """Why an output cannot be held against a truth; empty where it can."""
+def unlike(truth: Raster, output: Raster) -> str:
+    """Why an output cannot be compared with its truth; empty if it can."""
     if truth.size != output.size:
         return f"the truth is {_px(truth.size)}, the output {_px(output.size)}{_hint(truth.size, output.size)}"
     if truth.depth != output.depth:
         return (
             f"the truth has {truth.depth} bits a channel, the output {output.depth}; save both with the same, "
-            "for what was lost on the way from one to the other would be scored as the method's"
+            "or the conversion between them counts against the method"
         )
     if truth.pixels.ndim != output.pixels.ndim and not (truth.grey and output.grey):
         sides = ("grey", "in colour") if truth.pixels.ndim == 2 else ("in colour", "grey")
         return f"the truth is {sides[0]}, the output {sides[1]}; save both alike"
     if min(truth.size) < WINDOW:
-        return f"it is {_px(truth.size)}; SSIM looks through a window of {WINDOW} x {WINDOW} px, which has to fit"
+        return f"it is {_px(truth.size)}; SSIM needs at least {WINDOW} x {WINDOW} px"
     return ""
 
 
 def central(name: str, size: tuple[int, int]) -> tuple[Hole, str]:
-    """The paper's hole, the central square of half the side. Raises ValueError where the image is no square."""
+    """The paper's hole, the central square of half the side. Raises ValueError if the image is not square."""
     if size[0] != size[1]:
         raise ValueError(
             f"{name}: --center is the central square of square images, and it is {_px(size)}; give a --mask"
@@ -276,21 +270,16 @@ def central(name: str, size: tuple[int, int]) -> tuple[Hole, str]:
     return hole, ""
 
 
-def one_mask(file: Path, white: str, size: tuple[int, int]) -> tuple[Hole, str]:
-    """The hole of one file for all images. Raises ValueError."""
-    return mask_file(str(file), file.read_bytes, white, size)
-
-
 def paired(
     truth: Listed, output: Listed, names: Iterable[str], holes: Listed | Path | str | None, white: str
 ) -> Iterator[Pair]:
-    """The pairs of these names. ``holes``: masks by name, one file for all, 'center', or none."""
+    """The pairs of these names. ``holes``: masks by name, one file for all, 'center', or None."""
     for name in names:
         hole: Callable[[tuple[int, int]], tuple[Hole, str]] | None = None
         if isinstance(holes, Listed):
-            hole = partial(holes.hole, name, white)
+            hole = partial(mask_file, holes.place(name), partial(holes.content, name), white)
         elif isinstance(holes, Path):
-            hole = partial(one_mask, holes, white)
+            hole = partial(mask_file, str(holes), holes.read_bytes, white)
         elif holes is not None:
             hole = partial(central, name)
         yield Pair(name, partial(truth.picture, name), partial(output.content, name), hole)
@@ -298,9 +287,10 @@ def paired(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What an output does with its regions: mean difference from the truth in the hole and outside, of 255.
+    """How an output differs from the truth: mean difference in the hole and in the known region, of 255.
 
-    kept: most of the known pixels are the truth's; pasted: practically all are; idle: so is most of the hole.
+    kept: most known pixels equal the truth. pasted: nearly all do. idle: most of the hole equals the truth.
+    reversed: the hole equals the truth and the known region does not. equal: the whole output does.
     """
 
     hole: float
@@ -313,11 +303,11 @@ class _Seen:
 
     @property
     def doubtful(self) -> bool:
-        """Whether it changes both regions, and the hole the less."""
+        """True if the output changes both regions, the hole less than the rest."""
         return not self.kept and not self.reversed and self.hole < self.known
 
 
-def _seen(truth: Picture, output: Picture, hole: Hole | None) -> _Seen:
+def _seen(truth: Raster, output: Raster, hole: Hole | None) -> _Seen:
     a, b = (each.pixels if each.pixels.ndim == 3 else each.pixels[..., None] for each in (truth, output))
     apart = np.abs(a.astype(np.int32) - b.astype(np.int32)).mean(axis=2) * (255 / OPAQUE[truth.depth])
     equal = not apart.any()
@@ -333,19 +323,13 @@ def _seen(truth: Picture, output: Picture, hole: Hole | None) -> _Seen:
 
 
 def _kept(apart: NDArray[np.float64], lossy: bool) -> bool:
-    """Whether a region was left alone, by how far its pixels are from the truth's."""
+    """True if a method kept a region, from its pixels' differences to the truth."""
     return bool(apart.mean() <= KEPT_LOSSY) if lossy else bool((apart <= STEP).mean() >= KEPT)
 
 
-def _windowed(hole: Hole) -> bool:
-    """Whether one of SSIM's windows is centred in the hole."""
-    edge = WINDOW // 2
-    return bool(hole[edge:-edge, edge:-edge].any())
-
-
-def _read(name: str, content: bytes) -> Picture:
+def _read(name: str, content: bytes) -> Raster:
     try:
-        return picture(content)
+        return exact(content)
     except ValueError as fault:
         raise ValueError(f"{name}, the output: {fault}") from fault
 
@@ -359,8 +343,8 @@ def _reversed(found: Sequence[tuple[str, _Seen]], of: int, turned: str) -> str:
     )
 
 
-def _warnings(found: Found, turned: Sequence[tuple[str, _Seen]], *, holes: bool) -> Iterator[str]:
-    """What the user has to know of the outputs."""
+def _warnings(found: Findings, turned: Sequence[tuple[str, _Seen]], *, holes: bool) -> Iterator[str]:
+    """What the user must know about the outputs."""
     of = f"of {found.images} outputs"
     if found.equal:
         yield f"{found.equal} {of} are the truth itself, to the last bit; are these the files?"
@@ -381,13 +365,13 @@ def _warnings(found: Found, turned: Sequence[tuple[str, _Seen]], *, holes: bool)
         yield f"{len(turned)} {of} are the truth inside the hole and not outside, the first {printable(turned[0][0])}"
 
 
-def _notes(found: Found, decided: Sequence[str], *, holes: bool) -> Iterator[str]:
-    """What the user may want to know of them."""
+def _notes(found: Findings, decided: Sequence[str], *, holes: bool) -> Iterator[str]:
+    """What the user may want to know about the outputs."""
     if holes and not found.pasted:
         count = found.images - found.kept - found.nearly
         yield (
-            f"{count} of {found.images} outputs change the known pixels, as raw predictions do: scored as they are "
-            "('raw'), and with the known pixels of the truth ('composite'), as the protocol has it"
+            f"{count} of {found.images} outputs change the known pixels, as raw predictions do: they are scored as "
+            "they are ('raw'), and with the known pixels of the truth ('composite'), as in the protocol"
         )
     if decided:
         yield f"{len(decided)} masks are not of two values; {decided[0]}"
@@ -398,9 +382,9 @@ def _px(size: tuple[int, int]) -> str:
 
 
 def _hint(truth: tuple[int, int], output: tuple[int, int]) -> str:
-    """What may have happened to an output of another size."""
+    """A likely reason for a different size."""
     if truth == output[::-1]:
-        return ", which is turned by a quarter"
+        return ", which is rotated by 90 degrees"
     ratios = output[0] / truth[0], output[1] / truth[1]
     if ratios[0] == ratios[1]:
         factor = f"{ratios[0]:g} times" if ratios[0] > 1 else f"1/{1 / ratios[0]:g} of"

@@ -1,4 +1,4 @@
-"""``study score``: every metric of the protocol on folders of images, whoever made them."""
+"""``study score``: every metric of the protocol, on folders of images from any method."""
 
 from __future__ import annotations
 
@@ -23,29 +23,31 @@ from study import metrics
 from study.config.messages import explain
 from study.config.nodes import parse
 from study.config.schema import Protocol
-from study.data.files.pictures import Hole, Picture, picture
+from study.data.files.image import Raster, exact
+from study.data.files.masks import Hole
 from study.data.holes import as_mask
 from study.errors import BadInput
 from study.evaluation.evaluate import BATCH
 from study.evaluation.evaluation import Column
 from study.evaluation.scoring import scores_of
-from study.external.pairs import Found, Listed, Listener, Pair, checked, listed, paired, silent, together
+from study.external.pairs import Findings, Listed, Listener, Pair, checked, listed, paired, silent, together
 from study.metrics.perceptual import Gathering, Perceptual, find
 from study.running.machine import prepare
 
 BATCH_PIXELS = 2**18
-"""Images of so many pixels together are scored at once: four of 256 px, which is quicker than more, and half a GiB."""
+"""The most pixels in one batch: four images of 256 px. More is slower; this needs half a GiB."""
 
 QUANTILES = (0.05, 0.5, 0.95)
 
-COMPOSITES = "the outputs hold the known pixels of the truth: they are composites, and there is no 'raw' apart"
+COMPOSITES = "the outputs hold the known pixels of the truth: they are composites, so there is no separate 'raw'"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the command asks for. ``hole``: which colour of the masks is the hole; ``center``: the paper's hole.
+class Request:
+    """The options of the command.
 
-    ``perceptual``: the distances that are wanted beside the metrics, as a study file says it.
+    hole: which colour of the masks is the hole. center: the hole is the paper's. partial: score even if images have no
+    partner. perceptual: perceptual distances to compute as well, in the notation of a study file.
     """
 
     output: Path
@@ -59,18 +61,18 @@ class Asked:
 
 @dataclass(frozen=True)
 class Scored:
-    """The scores of images. values: (images, columns), float64. ``about``: what else is told of them, fit for JSON."""
+    """The scores of images. values: (images, columns), float64. about: further facts, fit for JSON."""
 
     names: Sequence[str]
     columns: Sequence[Column]
     values: NDArray[np.float64]
-    found: Found
+    found: Findings
     about: dict[str, Any] = field(default_factory=dict)
 
     def summary(self) -> Iterator[dict[str, Any]]:
-        """A row a column: what it is, and its mean, standard deviation and quantiles over the finite values.
+        """A row for each column: metric, region, output; mean, standard deviation and quantiles of the finite values.
 
-        ``infinite``: of how many images the value is not finite, as the PSNR of an image that equals the truth.
+        ``infinite`` counts the images without a finite value, such as the PSNR of an image that equals the truth.
         """
         for (output, region, name), values in zip(self.columns, self.values.T, strict=True):
             finite = values[np.isfinite(values)]
@@ -88,7 +90,7 @@ class Scored:
             }
 
     def as_json(self) -> dict[str, Any]:
-        """All of it, with each image's values in the order of ``columns``; 'inf' where one is infinite."""
+        """Everything, with each image's values in the order of ``columns``; infinite values are 'inf'."""
         return {
             **self.about,
             "images": len(self.names),
@@ -120,38 +122,38 @@ class Scored:
         console.print(table)
         for row in self.about.get("distances") or []:
             what = f"{row['metric'].upper()} (↓), {row['output']}, n = {row['images']}"
-            told = f"{what}: {row['value']:.4f}" if row["value"] is not None else row["why"]
-            console.print(Text(told), soft_wrap=True)
+            line = f"{what}: {row['value']:.4f}" if row["value"] is not None else row["why"]
+            console.print(Text(line), soft_wrap=True)
         if any(row["infinite"] for row in self.summary()):
             console.print("infinite: the output equals the truth there; means are over the others", style="dim")
 
 
-def score(asked: Asked, *, device: str = "cpu", heard: Listener = silent) -> Scored:
-    """The scores of image folders. ``device``: 'cpu' or 'cuda'. Raises BadInput with all that is wrong."""
-    if asked.truth is None:
+def score(request: Request, *, device: str = "cpu", heard: Listener = silent) -> Scored:
+    """The scores of image folders. ``device``: 'cpu' or 'cuda'. Raises BadInput with all faults."""
+    if request.truth is None:
         raise BadInput("--truth: name the folder of the true images, or a study with --into OUT --as NAME")
-    if asked.mask and asked.center:
+    if request.mask and request.center:
         raise BadInput("--mask and --center: both say where the hole is; choose one")
-    if asked.hole and not asked.mask:
+    if request.hole and not request.mask:
         raise BadInput("--hole: it says which colour of a --mask is the hole; there is no --mask")
-    if asked.hole not in (None, "white", "black"):
-        raise BadInput(f"--hole {asked.hole}: choose white or black")
-    truth, output = listed("--truth", asked.truth), listed("--output", asked.output)
-    white = asked.hole or "white"
-    found = Found(notes=[*truth.notes, *output.notes])
-    names = together(truth.files, output, found, whole=not asked.partial, theirs=str(asked.truth))
-    holes = _masks(asked, names, found)
+    if request.hole not in (None, "white", "black"):
+        raise BadInput(f"--hole {request.hole}: choose white or black")
+    truth, output = listed("--truth", request.truth), listed("--output", request.output)
+    white = request.hole or "white"
+    found = Findings(notes=[*truth.notes, *output.notes])
+    names = together(truth.files, output, found, whole=not request.partial, theirs=str(request.truth))
+    holes = _masks(request, names, found)
     pairs = list(paired(truth, output, names, holes, white))
     found = checked(pairs, found, turned=_turned(white), heard=heard)
     found.notes += _other_suffixes(truth, output, names)
     about: dict[str, Any] = {
-        "truth": str(asked.truth),
-        "output": str(asked.output),
-        "mask": str(asked.mask) if asked.mask else "center" if asked.center else None,
-        "hole": white if asked.mask else None,
+        "truth": str(request.truth),
+        "output": str(request.output),
+        "mask": str(request.mask) if request.mask else "center" if request.center else None,
+        "hole": white if request.mask else None,
     }
     place = prepare(device)
-    gathering = _gathering(asked.perceptual, pairs, place)
+    gathering = _gathering(request.perceptual, pairs, place)
     columns, values = _scores(pairs, found, place, heard, gathering)
     if gathering is not None:
         about["distances"] = gathering.distances()
@@ -160,25 +162,25 @@ def score(asked: Asked, *, device: str = "cpu", heard: Listener = silent) -> Sco
 
 def _turned(white: str) -> str:
     other = "black" if white == "white" else "white"
-    return f"if the hole is {other} in the masks, say --hole {other}; else the method was given them reversed"
+    return f"if the hole is {other} in the masks, say --hole {other}; otherwise the method got reversed masks"
 
 
-def _masks(asked: Asked, names: Sequence[str], found: Found) -> Listed | Path | str | None:
-    """Where the holes are. Raises BadInput where an image has no mask."""
-    if asked.mask is None:
-        return "center" if asked.center else None
-    if asked.mask.is_file() and asked.mask.suffix.lower() not in (".zip", ".tar"):
-        return asked.mask
-    masks = listed("--mask", asked.mask)
+def _masks(request: Request, names: Sequence[str], found: Findings) -> Listed | Path | str | None:
+    """Where the holes are. Raises BadInput if an image has no mask."""
+    if request.mask is None:
+        return "center" if request.center else None
+    if request.mask.is_file() and request.mask.suffix.lower() not in (".zip", ".tar"):
+        return request.mask
+    masks = listed("--mask", request.mask)
     if lacking := [name for name in names if name not in masks.files]:
         count = f"{len(lacking)} of {len(names)} images have no mask of their name"
-        raise BadInput(f"--mask {asked.mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")
+        raise BadInput(f"--mask {request.mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")
     found.notes += masks.notes
     return masks
 
 
 def _other_suffixes(truth: Listed, output: Listed, names: Sequence[str]) -> list[str]:
-    """A note where files belong together whose suffixes differ."""
+    """A note on pairs whose suffixes differ."""
     apart = [name for name in names if truth.files[name] != output.files[name]]
     if not apart:
         return []
@@ -186,13 +188,13 @@ def _other_suffixes(truth: Listed, output: Listed, names: Sequence[str]) -> list
     return [f"{len(apart)} of {len(names)} pairs have names that differ in the suffix, the first {first}"]
 
 
-def _gathering(asked: str | None, pairs: Sequence[Pair], device: torch.device) -> Gathering | None:
-    """What gathers the perceptual distances that are asked for. Raises BadInput where they or a file do not fit."""
-    if asked is None:
+def _gathering(perceptual: str | None, pairs: Sequence[Pair], device: torch.device) -> Gathering | None:
+    """Computes the requested perceptual distances, if any. Raises BadInput for bad options or missing weights."""
+    if perceptual is None:
         return None
     faults: list[str] = []
     try:
-        wanted = Perceptual.model_validate(parse(asked, "--perceptual", faults, lines=False).plain())
+        wanted = Perceptual.model_validate(parse(perceptual, "--perceptual", faults, lines=False).plain())
     except ValidationError as error:
         faults += [f"--perceptual: {explain(fault, Perceptual)}" for fault in error.errors()]
         raise BadInput(faults) from error
@@ -204,7 +206,7 @@ def _gathering(asked: str | None, pairs: Sequence[Pair], device: torch.device) -
 
 
 def _scores(
-    pairs: Sequence[Pair], found: Found, device: torch.device, heard: Listener, gathering: Gathering | None = None
+    pairs: Sequence[Pair], found: Findings, device: torch.device, heard: Listener, gathering: Gathering | None = None
 ) -> tuple[list[Column], NDArray[np.float64]]:
     """Columns and values (images, columns), from batches of images of one size."""
     columns: list[Column] = []
@@ -230,14 +232,14 @@ def _scores(
 
 
 def _outputs(output: Tensor, image: Tensor, mask: Tensor | None, *, pasted: bool) -> dict[str, Tensor]:
-    """What is scored of a batch, by its kind."""
+    """The outputs of a batch that are scored, by kind."""
     if mask is None:
         return {"raw": output}
     return {"composite": composite(output, image, mask), **({} if pasted else {"raw": output})}
 
 
 def _scored(outputs: Mapping[str, Tensor], image: Tensor, mask: Tensor | None) -> dict[Column, Tensor]:
-    """Each column of a batch, (B,). Without holes: of the whole image, which no metric of it needs a mask for."""
+    """The columns of a batch, each (B,). Without holes, only those of the whole image."""
     if mask is None:
         every = metrics.score(outputs["raw"], image, torch.ones_like(image[:, :1]))
         return {("raw", region, name): values for (region, name), values in every.items() if region == "whole"}
@@ -247,13 +249,13 @@ def _scored(outputs: Mapping[str, Tensor], image: Tensor, mask: Tensor | None) -
 class _Read(NamedTuple):
     """A pair with its images in memory."""
 
-    truth: Picture
-    output: Picture
+    truth: Raster
+    output: Raster
     hole: Hole | None
 
 
 def _batches(pairs: Sequence[Pair]) -> Iterator[list[_Read]]:
-    """The images in order, so many of one size at once that they fit."""
+    """Batches of consecutive images of one size."""
     for (width, height), alike in groupby(map(_read, pairs), key=lambda each: each.truth.size):
         most = max(1, min(BATCH, BATCH_PIXELS // (width * height)))
         while batch := list(islice(alike, most)):
@@ -262,16 +264,16 @@ def _batches(pairs: Sequence[Pair]) -> Iterator[list[_Read]]:
 
 def _read(pair: Pair) -> _Read:
     truth = pair.truth()
-    return _Read(truth, picture(pair.output()), pair.hole(truth.size)[0] if pair.hole else None)
+    return _Read(truth, exact(pair.output()), pair.hole(truth.size)[0] if pair.hole else None)
 
 
-def stacked(pictures: Sequence[Picture], device: torch.device) -> Tensor:
+def stacked(pictures: Sequence[Raster], device: torch.device) -> Tensor:
     """(B, 3, H, W) in 0..1."""
     return torch.from_numpy(np.stack([each.unit() for each in pictures])).to(device)
 
 
 def _described(name: str) -> dict[str, str]:
-    """A metric's title, unit and direction; of a perceptual distance its name."""
+    """A metric's title, unit and direction."""
     metric = metrics.METRICS.get(name)
     if metric is None:
         return {"title": name.upper(), "unit": "", "better": "lower"}

@@ -1,1 +1,1 @@
-"""A finished run at work: pictures of any size repaired, the model handed on."""
+"""Using a finished run: repair images of any size, export the model."""

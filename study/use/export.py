@@ -1,9 +1,9 @@
-"""``study export``: what a run trained, as a folder to hand on: weights, a model card, an example that loads them.
+"""``study export``: a run's generator as a folder to share: weights, a model card, an example that loads them.
 
 model.safetensors    the generator's weights and buffers
-config.json          the network's options, what stands in the hole, and where it all comes from
+config.json          the network's options, the fill, the run and its stages
 README.md            the model card: data, budget, scores, readings, limits, licences
-example.py           loads the model with torch, safetensors and the packages of the networks alone
+example.py           loads the model with only torch, safetensors and the packages of the networks
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from study.store import read_facts, write_atomically
 from study.use.finished import Finished
 
 FORMAT = "mo-zhou-study export 1"
-"""What marks a folder as an export, so that it may be replaced."""
+"""Marks a folder as an export, which may be replaced."""
 
 FILES = ("model.safetensors", "README.md", "example.py", "config.json")
 
 PAPER = Steps().generator * 32
-"""Images that the paper's generator is trained with: its updates, batch 32 (section 4)."""
+"""The number of images that the paper's generator sees: its updates times batch 32 (section 4)."""
 
 PACKAGES = {
     "models": "the folder `models/`",
     "baselines": "scikit-image, and the folders `models/` and `baselines/`",
 }
-"""What of the project, and for it, a network of either package takes."""
+"""What the networks of each package need, for the card."""
 
 METRICS = {"psnr": "PSNR, dB", "ssim": "SSIM"}
 HOLES = {
@@ -51,9 +51,9 @@ HOLES = {
 
 
 def export(finished: Finished, folder: Path) -> list[Path]:
-    """Writes a run's generator into ``folder``, and returns the files that it wrote.
+    """Writes a run's generator into ``folder``. Returns the files.
 
-    Raises BadInput where the run trained nothing, or the folder holds anything else than an export; Damaged.
+    Raises BadInput if the run trained nothing, or the folder holds anything except an export; Damaged.
     """
     if finished.filler:
         raise BadInput(f"{finished.run.name}: {finished.filler} is a filler, which trains nothing; nothing to export")
@@ -61,13 +61,14 @@ def export(finished: Finished, folder: Path) -> list[Path]:
         raise BadInput(f"{folder}: this is a file; name a folder")
     earlier = read_facts(folder / "config.json").get("format") == FORMAT
     if folder.exists() and any(folder.iterdir()) and not earlier:
-        raise BadInput(f"{folder}: it is not empty, and no export; name a folder that is empty or not there")
+        raise BadInput(f"{folder}: it is not empty and not an export; name an empty or new folder")
     weights = save(finished.weights())
     config = _config(finished, hashlib.sha256(weights).hexdigest())
     text = json.dumps(config, indent=1) + "\n"
     texts = {"README.md": _card(finished, config, load(finished.store.out)), "config.json": text}
-    if not _plugin(config):
-        texts["example.py"] = _example(config)
+    if package := _package(config):
+        facts = {"side": finished.image_size, "central_only": finished.central_only, "noise": finished.fill == "noise"}
+        texts["example.py"] = _rendered("example.py.jinja", package=package, **facts)
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
     contents: dict[str, bytes | str] = {"model.safetensors": weights, **texts}
@@ -78,7 +79,7 @@ def export(finished: Finished, folder: Path) -> list[Path]:
 
 
 def _config(finished: Finished, digest: str) -> dict[str, Any]:
-    """What it takes to build the network and to feed it, and where it comes from."""
+    """What is needed to build the network and its input, and where the weights come from."""
     run, study, options = finished.run, finished.plan.study, finished.evaluation.options
     model, data = finished.evaluation.needs["model"], run.stages["data"]
     return {
@@ -100,18 +101,12 @@ def _config(finished: Finished, digest: str) -> dict[str, Any]:
     }
 
 
-def _plugin(config: Mapping[str, Any]) -> bool:
-    """Whether the network's code is a plugin's."""
-    return ("GENERATORS", config["generator"]["kind"]) in registries.SOURCES
-
-
-def _package(config: Mapping[str, Any]) -> str:
-    return "models" if config["generator"]["kind"] in models.GENERATORS else "baselines"
-
-
-def _example(config: Mapping[str, Any]) -> str:
-    facts = {"side": config["image_size"], "central_only": config["central_only"], "noise": config["fill"] == "noise"}
-    return _rendered("example.py.jinja", package=_package(config), **facts)
+def _package(config: Mapping[str, Any]) -> str | None:
+    """The package with the network's code; None for a plugin's."""
+    kind = config["generator"]["kind"]
+    if ("GENERATORS", kind) in registries.SOURCES:
+        return None
+    return "models" if kind in models.GENERATORS else "baselines"
 
 
 # -- the card ----------------------------------------------------------------------------------------------
@@ -123,6 +118,7 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
     same = results.scores[(results.scores["variant"] == run.variant) & (results.scores["data"] == run.data)]
     own = same[same["run"] == run.name]
     share = run.updates * run.config["batch"] / PAPER
+    package = _package(config)
     departs = results.readings[(results.readings["variant"] == run.variant) & results.readings["departs"].astype(bool)]
     return _rendered(
         "card.md.jinja",
@@ -137,8 +133,8 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
         central_only=finished.central_only,
         scope=results.study["scope"],
         share=_percent(share),
-        example=not _plugin(config),
-        packages=PACKAGES[_package(config)],
+        example=package is not None,
+        packages=PACKAGES.get(package or "", ""),
         plugins=", ".join(f"{one['file']} (digest {one['digest']})" for one in config["plugins"]),
         data=list(_data(finished, results)),
         budget=list(_budget(finished, results, share)),
@@ -158,10 +154,10 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
 def _data(finished: Finished, results: Results) -> Iterator[tuple[str, str]]:
     name = finished.run.data
     facts = next(entry for entry in results.study["data"] if entry["name"] == name)
-    like = f", of the kind of {facts['like']}" if facts.get("like") else ""
+    like = f", similar to {facts['like']}" if facts.get("like") else ""
     yield "Data set", f"`{name}`, kind `{facts['kind']}`{like}, at {finished.image_size} x {finished.image_size} pixels"
     if "digest" not in facts:
-        yield "Images", "their counts are not there any more"
+        yield "Images", "their counts are no longer available"
         return
     counts = [f"{facts[part]:,} {what}" for part, what in (("train", "for training"), ("validation", "for validation"))]
     left_out = f"; {facts['left_out']:,} left out" if facts["left_out"] else ""
@@ -176,14 +172,14 @@ def _budget(finished: Finished, results: Results, share: float) -> Iterator[tupl
     yield "Updates of the generator", f"{run.updates:,}, batch {batch}"
     yield "Images seen", f"{run.updates * batch:,}, {_percent(share)} of the paper's {PAPER:,}"
     seconds = results.runs.loc[results.runs["run"] == run.name, "seconds"].item()
-    yield "Time", f"{seconds:,.0f} s, of all stages, those that it shares with other runs included"
+    yield "Time", f"{seconds:,.0f} s for all stages, including those shared with other runs"
     yield "Device", f"{made.get('device') or 'not recorded'}, torch {made.get('torch') or 'not recorded'}"
     numerics = finished.evaluation.options["numerics"]
     yield "Precision", str(numerics["precision"])
 
 
 def _scores(own: pd.DataFrame, same: pd.DataFrame) -> Iterator[list[str]]:
-    """Rows of metric, region, and for each output the run's mean; in brackets the extremes of all seeds' means."""
+    """Rows of metric, region, and the run's mean for each output; in brackets the range of the seeds' means."""
     for metric, title in METRICS.items():
         digits = 2 if metric == "psnr" else 3
         for region in ("hole", "whole"):
@@ -191,17 +187,13 @@ def _scores(own: pd.DataFrame, same: pd.DataFrame) -> Iterator[list[str]]:
 
 
 def _score(own: pd.DataFrame, same: pd.DataFrame, column: tuple[str, str, str], digits: int) -> str:
-    def values(frame: pd.DataFrame) -> pd.DataFrame:
-        metric, region, output = column
-        chosen = (frame["metric"] == metric) & (frame["region"] == region) & (frame["output"] == output)
-        return frame[chosen]
-
-    found = values(own)
-    if found.empty:
-        return "not there"
-    means = values(same).groupby("seed")["value"].mean()
+    query = "metric == @column[0] and region == @column[1] and output == @column[2]"
+    values = own.query(query)["value"]
+    if values.empty:
+        return "not available"
+    means = same.query(query).groupby("seed")["value"].mean()
     spread = f" ({means.min():.{digits}f} to {means.max():.{digits}f})" if len(means) > 1 else ""
-    return f"{found['value'].mean():.{digits}f}{spread}"
+    return f"{values.mean():.{digits}f}{spread}"
 
 
 def _hole(mask: Mapping[str, Any]) -> str:
@@ -209,7 +201,7 @@ def _hole(mask: Mapping[str, Any]) -> str:
 
 
 def _percent(share: float) -> str:
-    """``0.24%``: two digits that count."""
+    """``0.24%``: two significant digits."""
     return f"{100 * share:.2g}%" if share < 0.995 else f"{100 * share:.0f}%"
 
 
@@ -221,7 +213,7 @@ def _cell(text: object) -> str:
 def _rendered(template: str, **facts: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("study.use"),
-        autoescape=False,  # Markdown and Python, of names that a study has checked
+        autoescape=False,  # Markdown and Python; the study has checked the names
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

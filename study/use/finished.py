@@ -1,4 +1,4 @@
-"""Finished runs, opened for use: which run is meant, and the model that it made."""
+"""Opens finished runs for use: finds the run and loads its model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from study.store import RunState, Store
 from study.training.checkpoint import read_learner
 
 NAMED = 12
-"""Runs that a message names at most."""
+"""The most runs that a message names."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Finished:
 
     @classmethod
     def find(cls, out: Path, named: str) -> Finished:
-        """The run that ``named`` means: VARIANT, VARIANT/DATA, VARIANT/SEED or VARIANT/DATA/SEED.
+        """The run called ``named``: VARIANT, VARIANT/DATA, VARIANT/SEED or VARIANT/DATA/SEED.
 
-        What it leaves open: the study's first data set, and the lowest seed whose run is completed. The parts that the
-        study's plugins bring are listed then.
+        The defaults are the study's first data set and the lowest seed with a completed run. Also loads the study's
+        plugins.
 
-        Raises BadInput where there is no study, no such run, or none that is completed.
+        Raises BadInput if there is no study, no such run, or no completed one.
         """
         store, plan = Store(out), Plan.of(out)
         order = list(plan.study["data"])
@@ -56,34 +56,33 @@ class Finished:
 
     @property
     def evaluation(self) -> Stage:
-        """The run's last stage, which says what was evaluated."""
+        """The run's last stage."""
         return self.plan.stages[self.run.stages["evaluate"]]
 
     @property
     def image_size(self) -> int:
-        """The side of the images that it was trained with, px."""
+        """The side of the training images, px."""
         return int(self.plan.study["image_size"])
 
     @property
     def filler(self) -> str | None:
-        """The filler that the run evaluated, if it is a run of one: nothing was trained."""
+        """The filler that the run evaluated without training; None for a trained run."""
         return self.evaluation.options.get("filler")
 
     @property
     def central_only(self) -> bool:
-        """Whether it repairs the central square alone."""
+        """True if the method can repair only the central square."""
         return bool(getattr(registries.METHODS[self.run.method], "central_only", False))
 
     @property
     def fill(self) -> Fill:
-        """What stands in the holes that the generator is given."""
+        """The content of the holes in the generator's input."""
         fill: Fill = self.evaluation.options.get("fill", "zero")
         return fill
 
     @property
     def colour(self) -> list[float] | None:
-        """The colour that stands there, 0..1; None where it is noise. Raises Damaged where it is the mean of packed
-        images that are gone."""
+        """The fill's colour, 0..1; None for noise. Raises Damaged if the fill is the mean of lost packed images."""
         fill = self.fill
         if fill == "mean":
             return list(Packed(self.store.verified(self.run.stages["data"])).mean)
@@ -95,10 +94,10 @@ class Finished:
 
 
 class Repairer:
-    """What a run made, as a function of images ``(B, 3, side, side)`` in 0..1 and masks ``(B, 1, side, side)``.
+    """A run's model, as a function of images ``(B, 3, side, side)`` in 0..1 and masks ``(B, 1, side, side)``.
 
-    It takes CPU tensors, and returns a prediction of the images' shape, in 0..1, on the CPU. Noise, where the run fills
-    holes with it, is a function of ``seed`` and of how many images went before.
+    Takes CPU tensors and returns predictions of the same shape, in 0..1, on the CPU. Noise, for a run that fills holes
+    with it, is a function of ``seed`` and the number of earlier images.
     """
 
     def __init__(self, finished: Finished, device: torch.device, *, seed: int = 0) -> None:
@@ -119,14 +118,14 @@ class Repairer:
 
 
 def _names(run: Run) -> Iterator[str]:
-    """All that a run can be called, under its own variant's name and its other ones."""
+    """Every name of a run, under its variant's name and aliases."""
     for variant in run.names:
         for more in ("", f"/{run.data}", f"/{run.seed}", f"/{run.data}/{run.seed}"):
             yield f"{variant}{more}"
 
 
 def _word(run: Run, store: Store) -> str:
-    """A run's status: 'completed', or what it is instead, and why where that is known."""
+    """A run's status, and the reason if it is not 'completed'."""
     state: dict[str, Any] = RunState.of(store.out, run.name).read()
     word = RunState.word(state, store.has(run.stages["evaluate"]), alive=True)
     why = str(state.get("why", ""))
@@ -134,7 +133,7 @@ def _word(run: Run, store: Store) -> str:
 
 
 def _choice(named: str, plan: Plan, store: Store) -> str:
-    """What can be named instead: the variants that have a completed run."""
+    """The variants with a completed run, for a message."""
     done = [run for run in plan.runs if _word(run, store) == "completed"]
     if not done:
         return "no run of this study is completed yet"

@@ -1,8 +1,7 @@
-"""Repairing images of any size with what was trained at one: through square windows about their holes.
+"""Repairs images of any size with a model of one size, through square windows around the holes.
 
-A window is two to three times as wide as its hole, which in training is half of it. It is scaled to the trained side,
-repaired and scaled back; where windows of one hole overlap, their predictions pass into each other. What is pasted is
-the hole alone.
+A window is two to three times as wide as its hole; in training, twice. It is scaled to the trained side, repaired and
+scaled back. Where windows of one hole overlap, their predictions are blended. Only the hole is pasted.
 """
 
 from __future__ import annotations
@@ -23,28 +22,29 @@ from models.blending import blend
 from models.masking import Box, bounding_box, center_box, composite, mask_of
 
 LEAST, MOST = 2, 3
-"""How wide a window is, in lengths of its hole. Twice is as in training; thrice, where the image has room, repairs
-better: portraits of 256 px with holes of 48 px, by models of the demo, the proposed one by 1.5 dB and GLCIC by 3.6."""
+"""The width of a window, in lengths of its hole: 2 as in training, 3 if the image has room. 3 repairs better: on
+portraits of 256 px with holes of 48 px, the demo's models gain 1.5 dB (proposed) and 3.6 dB (GLCIC)."""
 
 SLENDER = 3
-"""A hole longer than so many times its thickness is repaired in pieces: one window of all would shrink it away."""
+"""A hole longer than this many times its thickness is repaired in pieces. One window for all of it would shrink the
+stroke to nothing."""
 
 MULTIPLE = 4
-"""Sides of windows are multiples of it, so that a window's central half lies on whole pixels."""
+"""Sides of windows are multiples of this, so that a window's central half lies on whole pixels."""
 
 BATCH = 8
-"""Windows that are repaired at a time."""
+"""Windows per batch."""
 
 TOUCHING = np.ones((3, 3), bool)
-"""Pixels of one hole touch at sides or corners."""
+"""Pixels that touch at sides or corners belong to one hole."""
 
 Repair = Callable[[Tensor, Tensor], Tensor]
-"""Predicts what is in the holes of images ``(B, 3, side, side)`` in 0..1 under masks ``(B, 1, side, side)``."""
+"""Predicts images ``(B, 3, side, side)`` in 0..1 from images and masks ``(B, 1, side, side)``."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A square of an image, ``box``, which may reach beyond it, and the numbers of the holes that it repairs."""
+    """A square of an image and the numbers of the holes that it repairs. ``box`` may reach beyond the image."""
 
     box: Box
     holes: frozenset[int]
@@ -52,7 +52,7 @@ class Window:
 
 @dataclass(frozen=True)
 class _Part:
-    """A hole, or a piece of one, and the side of the window that it wants."""
+    """A hole or a piece of one, and the side of its window."""
 
     box: Box
     side: int
@@ -73,15 +73,15 @@ def inpaint(
     """The image with its holes repaired, ``(3, H, W)`` in 0..1, and the windows that were used.
 
     Args:
-        image: (3, H, W) in 0..1, on the CPU; where it is known, it comes back to the bit.
+        image: (3, H, W) in 0..1, on the CPU; known pixels come back to the bit.
         mask: (1, H, W), 1 = hole.
-        repair, side: what was trained, and at which side; it takes and returns tensors on the CPU.
-        central_only: it repairs the central square of what it gets, whatever the mask is; so that square is its mask.
-        blended: without a seam (``models.blending``), else as it was predicted.
-        least: px, the side of the smallest windows, ``side`` where nothing is said; in a smaller image, the image's.
-        device: where it is blended.
+        repair, side: the model and its trained side; the model takes and returns tensors on the CPU.
+        central_only: the model always repairs the central square of its input, so that square is its mask.
+        blended: remove the seam (``models.blending``) instead of pasting the prediction.
+        least: side of the smallest windows, px; by default ``side``. An image's own side limits it.
+        device: where blending runs.
 
-    Raises ValueError where there is no hole, or nothing else.
+    Raises ValueError if the mask is empty or full.
     """
     hole = mask[0].cpu().numpy() > 0.5
     if hole.all() or not hole.any():
@@ -94,7 +94,7 @@ def inpaint(
         rows, columns = (slice(max(axis.start - 1, 0), axis.stop + 1) for axis in place)
         own = torch.from_numpy(labels[rows, columns] == number)[None, None].to(image)
         put = prediction[None, :, rows, columns]
-        if blended:  # a hole by itself: what lies beyond the pixels next to it has no part in it
+        if blended:  # each hole with the pixels next to it; others have no influence
             crop = image[None, :, rows, columns]
             put = blend(put.to(device), crop.to(device), own.to(device)).to(image.device)
         repaired[:, rows, columns] = composite(put, repaired[None, :, rows, columns], own)[0]
@@ -105,7 +105,7 @@ def inpaint(
 
 
 def _holes(hole: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[tuple[slice, slice]]]:
-    """Each pixel's hole, (H, W), counted from 1, 0 where it is known; and the rows and columns of each hole."""
+    """The number of each pixel's hole, (H, W), from 1, or 0 if known; and the rows and columns of each hole."""
     labels: NDArray[np.int32] = ndimage.label(hole, TOUCHING)[0].astype(np.int32)
     return labels, [(rows, columns) for rows, columns in ndimage.find_objects(labels)]
 
@@ -113,7 +113,7 @@ def _holes(hole: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[tuple[slice
 def _windows(
     labels: NDArray[np.int32], slices: list[tuple[slice, slice]], least: int, central_only: bool
 ) -> list[Window]:
-    """Windows that together repair every hole; small holes that lie close together share one."""
+    """Windows that together repair every hole. Small holes close together share one."""
     room = min(labels.shape)
     parts = [
         part
@@ -136,10 +136,10 @@ def _windows(
 def _parts(
     own: NDArray[np.bool_], place: tuple[slice, slice], number: int, least: int, room: int, central_only: bool
 ) -> Iterator[_Part]:
-    """A hole as what its windows are to hold, each: all of it or, of a slender one, pieces.
+    """The parts of a hole, each for one window: the whole hole, or pieces of a slender one.
 
-    own: (h, w), of the hole's bounding box, which ``place`` is. least: px, no window is smaller, unless the image is.
-    room: px, the image's shorter side; a window is larger only where the hole needs it.
+    own: (h, w), the hole in its bounding box ``place``. least: the smallest window, px, in an image that large.
+    room: the image's shorter side, px; a window is larger only if the hole needs it.
     """
     height, width = own.shape
     thickness = 2 * float(ndimage.distance_transform_edt(np.pad(own, 1)).max())
@@ -149,7 +149,7 @@ def _parts(
     if max(height, width) <= side // 2:
         yield _Part(Box(place[0].start, place[1].start, height, width), side, frozenset([number]))
         return
-    piece = max(side // (4 if central_only else 2), 1)  # half as far as a window predicts, so that windows overlap
+    piece = max(side // (4 if central_only else 2), 1)  # half of what a window predicts, so windows overlap
     for rows in _cut(height, piece):
         for columns in _cut(width, piece):
             if own[rows, columns].any():
@@ -166,20 +166,20 @@ def _cut(length: int, piece: int) -> Iterator[slice]:
 
 
 def _around(a: Box, b: Box) -> Box:
-    """The least box that holds both."""
+    """The smallest box that contains both."""
     top, left = min(a.top, b.top), min(a.left, b.left)
     return Box(top, left, max(a.bottom, b.bottom) - top, max(a.right, b.right) - left)
 
 
 def _placed(part: _Part, height: int, width: int, central_only: bool) -> Box:
-    """The window of a part in an image: about its middle, then moved inside the image as far as may be."""
+    """The window of a part: centred on it, then moved inside the image as far as possible."""
     top = _start(part.box.top, part.box.bottom, part.side, height, central_only)
     left = _start(part.box.left, part.box.right, part.side, width, central_only)
     return Box(top, left, part.side, part.side)
 
 
 def _start(first: int, stop: int, side: int, length: int, central_only: bool) -> int:
-    """Where along an axis a window of a part from ``first`` to ``stop`` begins."""
+    """Where the window of a part from ``first`` to ``stop`` begins, along one axis."""
     start = (first + stop - side) // 2
     start = min(max(start, min(0, length - side)), max(0, length - side))
     if central_only:  # the part lies in the central half, even if the window has to reach beyond the image
@@ -193,7 +193,7 @@ def _start(first: int, stop: int, side: int, length: int, central_only: bool) ->
 def _predicted(
     image: Tensor, labels: NDArray[np.int32], windows: list[Window], repair: Repair, side: int, central_only: bool
 ) -> Tensor:
-    """What the windows predict of their holes, at the image's own size: (3, H, W) in 0..1, meaningless elsewhere."""
+    """The windows' predictions at the image's own size: (3, H, W) in 0..1; undefined outside the holes."""
     filled = _with_nearest(image, labels > 0)
     total, weight = torch.zeros_like(image), torch.zeros_like(image[:1])
     for start in range(0, len(windows), BATCH):
@@ -207,19 +207,19 @@ def _predicted(
 
 
 def _with_nearest(image: Tensor, unfit: NDArray[np.bool_]) -> Tensor:
-    """The image, (3, H, W), with the nearest other pixel's colour wherever it is ``unfit``, (H, W).
+    """The image, (3, H, W), where each ``unfit`` pixel, (H, W), has the colour of the nearest other pixel.
 
-    Scaling mixes pixels across the rim of a hole: so nothing of the hole gets into what is known, nor, on the way back,
-    of what is known into the prediction, where it would be a step that blending keeps.
+    Scaling mixes pixels across the edge of a hole. This keeps the hole out of the known pixels and, on the way back,
+    known pixels out of the prediction, where they would be a step that blending preserves.
     """
     rows, columns = ndimage.distance_transform_edt(unfit, return_distances=False, return_indices=True)
     return image[:, torch.from_numpy(rows), torch.from_numpy(columns)]
 
 
 def _seen(filled: Tensor, labels: NDArray[np.int32], box: Box, side: int, central_only: bool) -> tuple[Tensor, Tensor]:
-    """A window as what was trained gets it: (1, 3, side, side) and its mask, (1, 1, side, side).
+    """The model's input for a window: (1, 3, side, side) and its mask, (1, 1, side, side).
 
-    Beyond its border the image is mirrored. A pixel of which any part is hole is hole.
+    The image is mirrored beyond its border. A scaled pixel is hole if any part of it is.
     """
     rows, columns = _mirrored(box.top, box.height, labels.shape[0]), _mirrored(box.left, box.width, labels.shape[1])
     image = _scaled(filled[:, rows[:, None], columns][None], side)
@@ -230,7 +230,7 @@ def _seen(filled: Tensor, labels: NDArray[np.int32], box: Box, side: int, centra
 
 
 def _mirrored(start: int, count: int, length: int) -> NDArray[np.int64]:
-    """The places of ``count`` pixels from ``start`` on along an axis of ``length``, mirrored at both ends."""
+    """The indices of ``count`` pixels from ``start``, on an axis of ``length`` that is mirrored at both ends."""
     places = np.arange(start, start + count) % (2 * length)
     return np.minimum(places, 2 * length - 1 - places)
 
@@ -245,7 +245,7 @@ def _scaled(image: Tensor, side: int) -> Tensor:
 def _add(
     total: Tensor, weight: Tensor, labels: NDArray[np.int32], window: Window, prediction: Tensor, central_only: bool
 ) -> None:
-    """Adds a window's prediction, (3, side, side), to the holes that it repairs; it weighs most in its middle."""
+    """Adds a window's prediction, (3, side, side), to the holes that it repairs, with most weight in its middle."""
     box = window.box
     inside = [slice(max(box.top, 0), min(box.bottom, labels.shape[0]))]
     inside += [slice(max(box.left, 0), min(box.right, labels.shape[1]))]
@@ -259,6 +259,6 @@ def _add(
 
 
 def _tent(side: int, reach: int) -> Tensor:
-    """1 in the middle of ``side`` pixels, falling to 0 at the ends of the central ``reach``: (side,)."""
+    """Weights (side,): 1 in the middle, falling to 0 at the ends of the central ``reach`` pixels."""
     distance = (torch.arange(side) + 0.5 - side / 2).abs()
     return (1 - distance / (reach / 2)).clamp(min=0)

@@ -1,4 +1,4 @@
-"""Made-up copies of data sets as they are handed out: their folders, archives and lists, with tiny images."""
+"""Small fake copies of data sets as they are distributed: folders, archives and lists, with tiny images."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def celeba_names(count: int = 40) -> list[str]:
 
 
 def celeba(root: Path, form: str = "zip", count: int = 40, files: Iterable[str] = ("identity", "eval", "attr")) -> Path:
-    """CelebA: as its authors hand it out ('zip', 'folder', 'img') or as Kaggle has it ('kaggle').
+    """CelebA as its authors distribute it ('zip', 'folder', 'img') or as Kaggle has it ('kaggle').
 
     Four images a person; partitions of six tenths, two and two, people in one each.
     """
@@ -102,7 +102,7 @@ def celeba(root: Path, form: str = "zip", count: int = 40, files: Iterable[str] 
 
 
 def imagenet(root: Path, form: str = "folder", classes: int = 4, each: int = 8, val: int = 10) -> Path:
-    """ILSVRC 2012: 'folder' as Kaggle's archive unpacks, 'plain' with train/ and val/, 'tar' as it is handed out."""
+    """ILSVRC 2012: 'folder' as Kaggle's archive unpacks, 'plain' with train/ and val/, 'tar' as it is distributed."""
     train = {f"n{c:08d}": images([f"n{c:08d}_{i}.JPEG" for i in range(each)], 100 * c) for c in range(classes)}
     test = images([f"ILSVRC2012_val_{i:08d}.JPEG" for i in range(1, val + 1)], 5000)
     if form == "tar":
@@ -117,7 +117,7 @@ def imagenet(root: Path, form: str = "folder", classes: int = 4, each: int = 8, 
 
 
 def places2(root: Path, form: str = "tar", lists: bool = True, each: int = 10) -> Path:
-    """Places365's small images: 'tar' as they are handed out, 'folder' unpacked."""
+    """Places365's small images: 'tar' as they are distributed, 'folder' unpacked."""
     classes = ("a/airfield", "a/alley", "f/field/wild")
     train = images([f"{name}/{i:08d}.jpg" for name in classes for i in range(1, each + 1)])
     val = images([f"Places365_val_{i:08d}.jpg" for i in range(1, 13)], 7000)
@@ -136,7 +136,7 @@ def places2(root: Path, form: str = "tar", lists: bool = True, each: int = 10) -
 
 
 def silent(done: int, total: int) -> None:
-    """Nobody listens."""
+    """A report that does nothing."""
 
 
 def packed(data: DataSet, place: Path, size: int = 16) -> Packed:

@@ -1,1 +1,1 @@
-"""Files and archives as they are handed over: opened, decoded, checked, remembered."""
+"""Image files, mask files, folders and archives: listing, reading, decoding, checksums."""

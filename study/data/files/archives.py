@@ -1,9 +1,12 @@
-"""Zips and tars, read where they lie: indexed once, never unpacked. A tar may hold tars, as ImageNet's does.
+"""Zips and tars, read in place: indexed once, never unpacked. A tar may hold tars, as ImageNet's does.
 
-What is unsafe or cannot be read in an archive is left out by name.
+Members that are unsafe or cannot be read are left out by name. A tar has no table of contents: every header has to be
+read, and those of ImageNet's training tar are spread over 138 GB. So the index of a large tar is cached
+(``study.data.files.cache``) under its path, size and modification time.
 """
 
 import io
+import os
 import posixpath
 import re
 import stat
@@ -14,30 +17,31 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
-from study.data.files import tar_index
+from study.data.files import cache
 from study.data.files.image import Unfit
 from study.data.files.source import Below, Facts, LeftOut, Source, is_hidden
 
 MOST_BYTES = 256 * 2**20
-"""A member of an archive that unpacks to more is left out, by what it declares; never more than this is unpacked."""
+"""The largest size of a member, unpacked. Members that declare more are left out, and no more is ever unpacked."""
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tar.lzma")
 FOREIGN = (".7z", ".rar")
 WITHIN = "it is an archive within an archive, of a kind or a depth that is not read"
-OPENED = 8  # archives whose index is kept
+OPENED = 8  # archives whose index stays in memory
+LEAST = 10_000  # members of a tar whose index is cached; smaller tars are indexed fast enough
 
 
 def archive(path: Path, place: str) -> Source:
-    """An archive, indexed. Raises ValueError where it cannot be read in place; the sentence says what to do."""
+    """Opens and indexes an archive. Raises ValueError if it cannot be read in place; the sentence says what to do."""
     facts = path.stat()
     return _indexed(path.absolute(), place, facts.st_size, facts.st_mtime_ns)
 
 
 @lru_cache(maxsize=OPENED)
 def _indexed(path: Path, place: str, size: int, changed: int) -> Source:
-    """The index of an archive as it is at this time."""
+    """``archive``, cached until the file's size or modification time changes."""
     name = path.name.lower()
     if name.endswith(COMPRESSED):
         raise ValueError(
@@ -52,22 +56,25 @@ def _indexed(path: Path, place: str, size: int, changed: int) -> Source:
         if name.endswith(".tar") or tarfile.is_tarfile(path):
             return _Tar(path, place)
     except zipfile.BadZipFile as error:
-        raise ValueError(f"root: {place} cannot be read as a zip ({error}); get it anew") from error
+        raise ValueError(f"root: {place} cannot be read as a zip ({error}); download it again") from error
     except OSError as error:
         raise ValueError(f"root: {place} cannot be read: {error.strerror or error}") from error
-    what = "is no zip, or its end is missing, as after a broken download; get it anew"
+    what = "is not a zip, or its end is missing, as after a broken download; download it again"
     if not name.endswith(".zip"):
         what = "is a file; name a folder that holds images, or a zip or tar of them"
     raise ValueError(f"root: {place} {what}")
 
 
 class _Member(NamedTuple):
-    """A file in an archive. `crc`: its checksum, in a zip. `start`: in a tar, in bytes. `given`: a zip's own record."""
+    """A file in an archive.
+
+    crc: its checksum, in a zip. start: where its content begins in a tar, in bytes. info: ``ZipInfo``, in a zip.
+    """
 
     size: int
     crc: int | None = None
     start: int = 0
-    given: Any = None
+    info: Any = None
 
 
 class _Archive(Source):
@@ -102,13 +109,13 @@ class _Archive(Source):
 
     @abstractmethod
     def _content(self, member: _Member) -> bytes:
-        """All that a member holds."""
+        """The bytes of a member."""
 
 
 class _Zip(_Archive):
     def __init__(self, path: Path, place: str) -> None:
         self._zip = zipfile.ZipFile(path)
-        self._lock = threading.Lock()  # one reads and unpacks at a time, which is little beside decoding
+        self._lock = threading.Lock()  # one thread unpacks at a time; decoding takes far longer
         collected = _Collected()
         for info in self._zip.infolist():
             name = info.filename.replace("\\", "/")
@@ -122,12 +129,12 @@ class _Zip(_Archive):
                 why = "it is encrypted"
             elif _is_archive(name):
                 why = WITHIN
-            collected.add(name, _Member(info.file_size, crc=info.CRC, given=info), why)
+            collected.add(name, _Member(info.file_size, crc=info.CRC, info=info), why)
         super().__init__(path, place, collected.members, collected.left_out)
 
     def _content(self, member: _Member) -> bytes:
         try:
-            with self._lock, self._zip.open(member.given) as stream:
+            with self._lock, self._zip.open(member.info) as stream:
                 return stream.read(MOST_BYTES)
         except NotImplementedError:
             raise Unfit("it is compressed in a way that is not read") from None
@@ -138,16 +145,17 @@ class _Zip(_Archive):
 class _Tar(_Archive):
     def __init__(self, path: Path, place: str) -> None:
         self._path = path
-        found = tar_index.read(path)
-        if found is None:
+        facts = path.stat()
+        about: list[str | int] = [os.fsdecode(path.absolute()), facts.st_size, facts.st_mtime_ns]
+        index = cache.read("tar", about)
+        if index is None:
             collected = _scanned(path, place)
-            found = tar_index.Index(
-                {name: (member.size, member.start) for name, member in collected.members.items()},
-                collected.left_out,
-            )
-            tar_index.keep(path, found)
-        members = {name: _Member(size, start=start) for name, (size, start) in found.members.items()}
-        super().__init__(path, place, members, list(found.left_out))
+            numbers = {name: (member.size, member.start) for name, member in collected.members.items()}
+            index = cache.Entry(numbers, collected.left_out)
+            if len(numbers) >= LEAST:
+                cache.write("tar", about, index)
+        members = {name: _Member(size, start=start) for name, (size, start) in index.numbers.items()}
+        super().__init__(path, place, members, [LeftOut(*entry) for entry in index.more])
 
     def _content(self, member: _Member) -> bytes:
         with self._path.open("rb") as file:
@@ -156,14 +164,14 @@ class _Tar(_Archive):
 
 
 class _Collected:
-    """The members of an archive as they are found, and those that are left out."""
+    """The members of an archive that can be read, and those that are left out."""
 
     def __init__(self) -> None:
         self.members: dict[str, _Member] = {}
         self.left_out: list[LeftOut] = []
 
     def add(self, name: str, member: _Member, why: str | None) -> None:
-        """Takes a member in, under a name that is safe, or leaves it out."""
+        """Adds a member under a safe name, or leaves it out."""
         if not is_safe(name):
             self.left_out.append(LeftOut(name, "its name leads out of the archive"))
             return
@@ -185,18 +193,20 @@ def _scanned(path: Path, place: str) -> _Collected:
     """The members of a tar, from their headers."""
     collected = _Collected()
     with path.open("rb") as file:
-        for info, start in _headers(file, 0, path.stat().st_size, place):
-            name = _plain(info.name)
-            if info.isreg() and name.lower().endswith(".tar"):
-                for within, inner_start in _headers(file, start, info.size, f"{place}: {name}"):
-                    _collect(collected, f"{name[:-4]}/{_plain(within.name)}", within, inner_start)
+        for tar, info in _headers(file, path.stat().st_size, place):
+            name, start = _plain(info.name), info.offset_data
+            if info.isreg() and not info.issparse() and name.lower().endswith(".tar"):
+                content = tar.extractfile(info)
+                assert content is not None, "it is a regular file"
+                for _, inner in _headers(content, info.size, f"{place}: {name}"):
+                    _collect(collected, f"{name[:-4]}/{_plain(inner.name)}", inner, start + inner.offset_data)
             else:
                 _collect(collected, name, info, start)
     return collected
 
 
 def is_safe(name: str) -> bool:
-    """Whether a name stays below the folder into which it would be unpacked."""
+    """True if unpacking a file of this name could not write outside the target folder."""
     return not (name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/") or "\0" in name)
 
 
@@ -221,55 +231,20 @@ def _collect(collected: _Collected, name: str, info: tarfile.TarInfo, start: int
     collected.add(name, _Member(info.size, start=start), why)
 
 
-def _headers(file: BinaryIO, start: int, length: int, place: str) -> Iterator[tuple[tarfile.TarInfo, int]]:
-    """The members of the tar that begins at `start`, and where each one's content begins in the file.
-
-    Raises ValueError where it is cut off or damaged.
-    """
-    window = _Window(file, start, length)
+def _headers(file: IO[bytes], length: int, place: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
+    """The members of a tar of ``length`` bytes. Raises ValueError if the tar is cut off or damaged."""
+    cut_off = f"root: {place} ends in the middle of a file, as after a broken download; download it again"
     try:
-        with tarfile.TarFile(fileobj=window, mode="r") as tar:
+        with tarfile.TarFile(fileobj=file, mode="r") as tar:
             while (info := tar.next()) is not None:
                 if info.isreg() and not info.issparse() and info.offset_data + info.size > length:
-                    raise ValueError(_cut_off(place))
-                yield info, start + info.offset_data
-                vars(tar)["members"] = []  # which it would else keep, all of them
-            window.seek(tar.offset)
-            if any(window.read(tarfile.BLOCKSIZE)):  # a listing that ends before the archive does
-                raise ValueError(f"root: {place} is damaged at byte {tar.offset:,}; get it anew")
+                    raise ValueError(cut_off)
+                yield tar, info
+                vars(tar)["members"] = []  # tarfile would keep all of them in memory
+            file.seek(tar.offset)
+            if any(file.read(tarfile.BLOCKSIZE)):  # the headers end before the archive does
+                raise ValueError(f"root: {place} is damaged at byte {tar.offset:,}; download it again")
     except tarfile.ReadError as error:
         if "unexpected end" in str(error):
-            raise ValueError(_cut_off(place)) from error
-        raise ValueError(f"root: {place} cannot be read as a tar ({error}); get it anew") from error
-
-
-def _cut_off(place: str) -> str:
-    return f"root: {place} ends in the middle of a file, as after a broken download; get it anew"
-
-
-class _Window(io.RawIOBase):
-    """So many bytes of a file, as a file."""
-
-    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
-        self._file, self._start, self._length, self._place = file, start, length, 0
-
-    def seekable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._length}[whence]
-        self._place = base + offset
-        return self._place
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(self._length - self._place, 0)
-        self._file.seek(self._start + self._place)
-        content = self._file.read(left if size < 0 else min(size, left))
-        self._place += len(content)
-        return content
+            raise ValueError(cut_off) from error
+        raise ValueError(f"root: {place} cannot be read as a tar ({error}); download it again") from error

@@ -1,7 +1,7 @@
-"""What was found out about files of the disk at some cost, kept between commands: numbers by name, and more.
+"""Facts about files that are slow to compute, cached between commands: checksums, and the indexes of tars.
 
-It lies in the user's folder for such things (XDG_CACHE_HOME, or .cache in the home folder), under what it was found out
-about. It may be deleted at any time.
+The files lie in the user's cache folder (``$XDG_CACHE_HOME`` where it is set; ``~/.cache`` on Linux). They may be
+deleted at any time.
 """
 
 import hashlib
@@ -14,46 +14,47 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from platformdirs import user_cache_path
 
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
-SEPARATOR = "\0"  # which no name holds
+SEPARATOR = "\0"  # in no file name
 
 About = Sequence[str | int]
 
 
-class Kept(NamedTuple):
-    """Equally many numbers of each name, and what else is known, fit for JSON."""
+class Entry(NamedTuple):
+    """The same count of numbers for each name, and ``more``, anything fit for JSON."""
 
     numbers: Mapping[str, Sequence[int]]
     more: Any = None
 
 
-def read(kind: str, about: About) -> Kept | None:
-    """What was kept; None where nothing was, or it cannot be read."""
+def read(kind: str, about: About) -> Entry | None:
+    """The cached facts; None if there are none, or they cannot be read."""
     with suppress(*DAMAGED), np.load(_file(kind, about), allow_pickle=False) as found:
         names = found["names"].tobytes().decode(errors="surrogateescape").split(SEPARATOR)
         numbers = dict(zip(names, found["numbers"].tolist(), strict=True))
-        return Kept(numbers, json.loads(found["more"].tobytes()))
+        return Entry(numbers, json.loads(found["more"].tobytes()))
     return None
 
 
-def keep(kind: str, about: About, what: Kept) -> None:
-    """Keeps it, where there is room for it."""
+def write(kind: str, about: About, entry: Entry) -> None:
+    """Caches facts. Does nothing if the disk is full or read-only."""
     file = _file(kind, about)
     aside = file.with_name(f".{file.name}.{os.getpid()}")
-    names = SEPARATOR.join(what.numbers).encode(errors="surrogateescape")
+    names = SEPARATOR.join(entry.numbers).encode(errors="surrogateescape")
     with suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("wb") as stream:
             np.savez(
                 stream,
                 names=np.frombuffer(names, np.uint8),
-                numbers=np.array(list(what.numbers.values()), np.int64),
-                more=np.frombuffer(json.dumps(what.more).encode(), np.uint8),
+                numbers=np.array(list(entry.numbers.values()), np.int64),
+                more=np.frombuffer(json.dumps(entry.more).encode(), np.uint8),
             )
         aside.replace(file)
 
 
 def _file(kind: str, about: About) -> Path:
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or user_cache_path())
     return folder / "mo-zhou-study" / f"{kind}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}.npz"

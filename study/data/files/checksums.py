@@ -1,4 +1,4 @@
-"""What images are, to the byte: sizes and checksums, which a zip lists and of which other files are read once.
+"""Sizes and checksums, which identify images to the byte. A zip lists them; other files are read once.
 
 Checksums are cached (``study.data.files.cache``) by name under the root's path. A file with the same name, size and
 modification time (its tar's, if it is in one) is taken to be the same.
@@ -14,26 +14,26 @@ from study.data.files import cache
 from study.data.files.source import Facts, Source
 from study.errors import StudyError
 
-LEAST = 1_000  # files; fewer are read as fast again
+LEAST = 1_000  # files that are worth a cache entry; fewer are read again fast enough
 CHUNK = 2**20  # bytes read at a time
 UNREADABLE = -1
 
 
 def checksums(root: str, source: Source, names: Sequence[str], *, threads: int) -> list[tuple[int, int]]:
-    """Size and CRC-32 of each file; in place of that ``UNREADABLE``, where one may not be read.
+    """Size and CRC-32 of each file; ``UNREADABLE`` as the CRC of a file without permission to read it.
 
-    Raises StudyError where the disk fails.
+    Raises StudyError if the disk fails.
     """
     facts = {name: source.facts(name) for name in names}
     about = [os.fsdecode(Path(root).expanduser().absolute())]
-    found = cache.read("crc", about)
-    known = {} if found is None else dict(found.numbers)
+    cached = cache.read("crc", about)
+    known = dict(cached.numbers) if cached else {}
     unread = [name for name, one in facts.items() if one.crc is None and not _is_known(one, known.get(name))]
     with ThreadPoolExecutor(threads, thread_name_prefix="checksums") as pool:
         read = dict(zip(unread, pool.map(lambda name: _read(source, name), unread), strict=True))
     known |= {name: (facts[name].size, facts[name].changed, crc) for name, crc in read.items()}
     if len(unread) >= LEAST:
-        cache.keep("crc", about, cache.Kept({name: row for name, row in known.items() if row[-1] != UNREADABLE}))
+        cache.write("crc", about, cache.Entry({name: row for name, row in known.items() if row[-1] != UNREADABLE}))
     return [(one.size, known[name][-1] if one.crc is None else one.crc) for name, one in facts.items()]
 
 

@@ -1,14 +1,24 @@
-"""One image file into one square of pixels, whatever kind of file it is; or a sentence that says why not."""
+"""Image files: the one place that decides how a file becomes pixels, or says in a sentence why it cannot.
+
+The format is taken from the content, not from the name, and an image is turned upright by its EXIF orientation.
+The rest depends on what the pixels are for:
+
+- ``square``, for data sets, gives one square of RGB: 8 bits, CMYK converted, transparency over black, the first frame.
+- ``read``, for ``study inpaint``, keeps grey, transparency and colour profile, and records what it converted.
+- ``exact``, for ``study score``, keeps 16 bits a channel, and refuses each file whose pixels it would have to change.
+"""
 
 import threading
 import warnings
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 Pixels = NDArray[np.uint8]
 
@@ -16,28 +26,44 @@ SUFFIXES = {
     *(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"),
     *(".jp2", ".tga", ".avif", ".heic", ".heif"),
 }
-"""The names that are taken for images. What a file holds is found from its content, so a JPEG named .png is read."""
+"""File names that count as images. The content decides how a file is read, so a JPEG named .png works."""
 
 Image.init()
 _READ = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "AVIF", "TGA", "PCX", "ICO")
 FORMATS = tuple(name for name in _READ if name in Image.OPEN)
-"""What is decoded, in Pillow's names, as far as it has them. Not EPS and the like, which it hands to other programs."""
+"""Formats that are decoded, in Pillow's names. EPS and the like are not: Pillow hands them to other programs."""
+
+LOSSY = ("JPEG", "JPEG2000")
+"""Formats, in Pillow's names, that change pixels which a method left alone."""
 
 MOST_PIXELS = 178_956_970
-"""Larger images are left out, by what their headers say and before a pixel is decoded: Pillow's bound, 2 GiB / 12."""
+"""Larger images are refused by their header, before they are decoded: Pillow's own limit, 2 GiB / 12."""
 
 LEAST_SIDE = 8
-"""An image whose short side is of fewer pixels is no photograph but a speck or a line, and left out."""
+"""px. An image with a shorter side is not a photograph, and a data set leaves it out."""
 
 LARGE = 25_000_000
-"""Images of more pixels are decoded one at a time, so that several threads need little more memory than one."""
+"""Images with more pixels are decoded one at a time, so that several threads need little more memory than one."""
+
+OPAQUE = {8: 255, 16: 65535}
+"""The largest value, by bits a channel."""
+
+PLAIN = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+"""Pillow's modes that become grey or RGB without a change of colours."""
 
 _one_large = threading.Lock()
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # of half of MOST_PIXELS; those are read
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # Pillow warns from half of MOST_PIXELS
 
 
 class Unfit(ValueError):
     """An image that cannot be used; the sentence says why."""
+
+
+class UnknownRange(Unfit):
+    """An image whose pixels have 32 bits, so that nothing says which value is white."""
+
+
+# -- for data sets -------------------------------------------------------------------------------------------
 
 
 class Decoded(NamedTuple):
@@ -48,54 +74,187 @@ class Decoded(NamedTuple):
 
 
 def square(file: Path | BinaryIO, side: int) -> Pixels:
-    """An image's central square, (side, side, 3): upright by its EXIF entry, transparency over black.
-
-    Raises:
-        Unfit: it is too large or too small, of no known format, or of pixels without a known range.
-        OSError and others: whatever Pillow raises of an image that it cannot read.
-    """
+    """The central square of an image, (side, side, 3). Raises as ``decoded`` does."""
     return decoded(file, side).pixels
 
 
 def decoded(file: Path | BinaryIO, side: int) -> Decoded:
-    """The same with the image's own size. Raises as `square` does."""
-    try:
-        opened = Image.open(file, formats=FORMATS)
-    except UnidentifiedImageError:
-        raise Unfit("it is no image, or of a format that is not read") from None
-    except Image.DecompressionBombError:
-        raise Unfit(f"it has more than {MOST_PIXELS:,} pixels, the most that are decoded") from None
-    with opened:
+    """The central square of an image, and the image's own size.
+
+    Raises:
+        Unfit: the image is too large or too small, its format is not known, or the range of its pixels is not known.
+        OSError and others: whatever Pillow raises for a file that it cannot decode.
+    """
+    with _opened(file) as opened:
         size = opened.size
         if min(size) < LEAST_SIDE:
             raise Unfit(f"it is {size[0]} x {size[1]} px; the short side of an image has {LEAST_SIDE} px at least")
-        opened.draft("RGB", (2 * side, 2 * side))  # a JPEG is decoded at a reduced size, never under twice the side
+        opened.draft("RGB", (2 * side, 2 * side))  # decodes a JPEG at a reduced size, at least twice the side
         with _one_large if opened.width * opened.height > LARGE else nullcontext():
             return Decoded(_square(opened, side), size)
 
 
 def _square(opened: Image.Image, side: int) -> Pixels:
-    image = eight_bits(ImageOps.exif_transpose(opened))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
+    image = _eight_bits(ImageOps.exif_transpose(opened))
+    if image.mode in ("LA", "RGBA"):
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
     image = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
     return np.asarray(image, dtype=np.uint8)
 
 
-def eight_bits(image: Image.Image) -> Image.Image:
-    """An image of 16 bits a pixel, which Pillow would cut off at 255, scaled to 8; any other as it is.
+# -- at the image's own size ---------------------------------------------------------------------------------
 
-    Raises Unfit where its pixels have 32 bits.
+
+@dataclass(frozen=True)
+class Raster:
+    """A decoded image, upright, and what reading it changed.
+
+    pixels: (H, W) for grey, (H, W, 3) for RGB; uint8, or uint16 for 16 bits a channel.
+    alpha: (H, W), of the same type; None where the file has no transparency.
+    profile: the ICC colour profile. frames: how many pictures the file holds; this is the first.
+    converted: the colour mode, in Pillow's names, that became RGB; empty where none did.
+    reduced: True if 16 bits a channel became 8. lossy: True if the format changes pixels.
     """
+
+    pixels: NDArray[Any]
+    alpha: NDArray[Any] | None = None
+    profile: bytes | None = None
+    frames: int = 1
+    converted: str = ""
+    reduced: bool = False
+    lossy: bool = False
+
+    @property
+    def depth(self) -> int:
+        """Bits a channel."""
+        return 8 * self.pixels.dtype.itemsize
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, px."""
+        return self.pixels.shape[1], self.pixels.shape[0]
+
+    @property
+    def grey(self) -> bool:
+        """True if no pixel has a colour, however the image is stored."""
+        return self.pixels.ndim == 2 or bool((self.pixels == self.pixels[..., :1]).all())
+
+    def unit(self) -> NDArray[np.float32]:
+        """(3, H, W) in 0..1."""
+        colours = self.pixels if self.pixels.ndim == 3 else np.repeat(self.pixels[..., None], 3, axis=2)
+        return np.ascontiguousarray((colours / np.float32(OPAQUE[self.depth])).transpose(2, 0, 1), dtype=np.float32)
+
+
+def read(content: bytes, *, full: bool = False) -> Raster:
+    """The image in a file.
+
+    Args:
+        content: the file's bytes.
+        full: keep 16 bits a channel where possible: in grey images, and in PNG. Otherwise they become 8.
+
+    Raises:
+        Unfit: the file is damaged, its format is not known, or the range of its pixels is not known.
+    """
+    try:
+        with _opened(BytesIO(content)) as opened:
+            frames = getattr(opened, "n_frames", 1)
+            deep = opened.mode.startswith("I") or any(";16" in str(tile[3]) for tile in opened.tile)
+            lossy = opened.format in LOSSY
+            colour_png = opened.format == "PNG" and opened.mode in ("RGB", "RGBA")
+            image = ImageOps.exif_transpose(opened)
+            profile = image.info.get("icc_profile")
+            if full and deep and (colour_png or image.mode.startswith("I")):
+                pixels, alpha = _sixteen_bits(image, content)
+                return Raster(pixels, alpha, profile, frames, lossy=lossy)
+            shown = _eight_bits(image)
+    except UnknownRange as fault:
+        raise Unfit(f"{fault}; save it with 8 or 16 bits a channel") from fault
+    except Unfit:
+        raise
+    except Exception as error:  # a damaged file can make the decoder raise anything
+        raise Unfit(f"it cannot be read ({' '.join(str(error).split()) or type(error).__name__})") from error
+    converted = "" if image.mode in PLAIN or image.mode.startswith("I") else image.mode
+    values, alpha = np.array(shown), None
+    if shown.mode in ("LA", "RGBA"):
+        values, alpha = np.ascontiguousarray(values[..., :-1]), np.ascontiguousarray(values[..., -1])
+        values = values[..., 0] if shown.mode == "LA" else values
+    # a profile describes the colours before the conversion
+    return Raster(values, alpha, None if converted else profile, frames, converted, reduced=deep, lossy=lossy)
+
+
+def exact(content: bytes) -> Raster:
+    """The image in a file, with every pixel as it is stored, and no transparency.
+
+    Raises:
+        Unfit: as ``read`` does, or the image has transparency, several frames, colours other than grey or RGB, or 16
+            bits a channel in a format that cannot be read in full.
+    """
+    image = read(content, full=True)
+    if image.frames > 1:
+        raise Unfit(f"it holds {image.frames} pictures; save only the one you mean")
+    if image.reduced:
+        raise Unfit("it has 16 bits a channel, which are read only from PNG in grey or RGB; save it as that")
+    if image.converted:
+        raise Unfit(f"its colours are {image.converted}; save it as RGB")
+    if image.alpha is not None and (image.alpha < OPAQUE[image.depth]).any():
+        raise Unfit("it is transparent in part; save it without an alpha channel")
+    return replace(image, alpha=None)
+
+
+# -- with Pillow ---------------------------------------------------------------------------------------------
+
+
+def _opened(file: Path | BinaryIO) -> ImageFile.ImageFile:
+    """An image whose header is read. Raises Unfit."""
+    try:
+        return Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        raise Unfit("it is no image, or of a format that is not read") from None
+    except Image.DecompressionBombError:
+        raise Unfit(f"it has more than {MOST_PIXELS:,} pixels, the most that are decoded") from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The image as L, LA, RGB or RGBA. 16 bits a pixel are scaled to 8; Pillow would clip them at 255. Raises Unfit."""
     if image.mode == "F":
-        raise Unfit("its pixels are floating-point numbers, whose range is not known")
-    if not image.mode.startswith("I"):
-        return image
+        raise UnknownRange("its pixels are floating-point numbers, whose range is not known")
+    if image.mode.startswith("I"):
+        values, clear = _in_range(image), image.info.get("transparency")
+        image = Image.fromarray((values / 257).round().astype(np.uint8))
+        if clear is not None:  # one shade that is transparent
+            image.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+    mode = "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        mode += "A"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _in_range(image: Image.Image) -> NDArray[np.uint16]:
+    """The values of a grey image with more than 8 bits a pixel. Raises Unfit where they do not fit in 16."""
     values = np.asarray(image, np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise Unfit("its pixels have 32 bits, whose range is not known")
-    grey = Image.fromarray((values / 257).round().astype(np.uint8))
-    if (clear := image.info.get("transparency")) is not None:  # a shade that is transparent
-        grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
-    return grey
+    if values.min() < 0 or values.max() > OPAQUE[16]:
+        raise UnknownRange("its pixels have 32 bits, whose range is not known")
+    return values.astype(np.uint16)
+
+
+def _sixteen_bits(image: Image.Image, content: bytes) -> tuple[NDArray[np.uint16], NDArray[np.uint16] | None]:
+    """Pixels and alpha of a grey image, or of a PNG in colour, with 16 bits a channel.
+
+    Pillow keeps the high byte of each colour only. (imageio and scikit-image read through Pillow.) A PNG holds the high
+    byte first; told the opposite order, Pillow keeps the low byte.
+    """
+    if image.mode.startswith("I"):
+        values = _in_range(image)
+    else:
+        with Image.open(BytesIO(content), formats=("PNG",)) as opened:
+            codec, extents, offset, order = opened.tile[0]
+            opened.tile = [(codec, extents, offset, str(order).replace(";16B", ";16L"))]  # type: ignore[list-item]
+            low = np.asarray(ImageOps.exif_transpose(opened), np.uint16)
+        values = np.asarray(image, np.uint16) * np.uint16(256) + low
+    clear = image.info.get("transparency")
+    if values.ndim == 3 and values.shape[2] == 4:
+        return np.ascontiguousarray(values[..., :3]), np.ascontiguousarray(values[..., 3])
+    if clear is None:
+        return values, None
+    same = values == np.asarray(clear)
+    return values, np.where(same.all(axis=2) if same.ndim == 3 else same, 0, OPAQUE[16]).astype(np.uint16)

@@ -1,6 +1,6 @@
-"""A tree of named files, wherever it lies: what is common to folders and archives.
+"""``Source``, a tree of named files: what folders and archives have in common.
 
-Names are relative, with '/' between their parts. Reading is safe from several threads.
+Names are relative paths with '/'. Several threads may read at once.
 """
 
 import posixpath
@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from study.data.files.image import SUFFIXES
 
-SHOWN = 3  # of many names in one sentence
+SHOWN = 3  # names in one sentence, at most
 
 
 class LeftOut(NamedTuple):
@@ -22,7 +22,7 @@ class LeftOut(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of a file without reading it: bytes, its CRC-32 where a list has it, and when it changed, ns."""
+    """A file without its content: bytes, CRC-32 if the archive lists it, and modification time in ns."""
 
     size: int
     crc: int | None
@@ -30,7 +30,7 @@ class Facts(NamedTuple):
 
 
 class Source(ABC):
-    """Named files. `place`: what they are called in sentences, all together."""
+    """Named files. ``place`` names the whole tree in messages."""
 
     def __init__(self, place: str) -> None:
         self.place = place
@@ -38,42 +38,42 @@ class Source(ABC):
     @cached_property
     @abstractmethod
     def names(self) -> Sequence[str]:
-        """Every regular file, sorted; not those whose name, or a folder's on the way, begins with a dot."""
+        """Every regular file, sorted, without hidden files and folders."""
 
     @cached_property
     @abstractmethod
     def left_out(self) -> Sequence[LeftOut]:
-        """What is there but cannot be used as a file, and why."""
+        """What cannot be read as a file, and why."""
 
     @abstractmethod
     def has(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """True if there is a file of this name."""
 
     @abstractmethod
     def facts(self, name: str) -> Facts:
-        """What is known of a file without reading it."""
+        """Size, checksum and modification time of a file, without reading it."""
 
     @abstractmethod
     def open(self, name: str) -> BinaryIO:
-        """A file's content. Raises Unfit, OSError, and what a damaged archive makes its reader raise."""
+        """Opens a file. Raises Unfit, OSError, or anything that a damaged archive makes its reader raise."""
 
     @abstractmethod
     def at(self, path: str) -> "Source | None":
-        """What lies at a relative path, if it is a folder or an archive."""
+        """The folder or archive at a relative path; None if there is none."""
 
     @cached_property
     def images(self) -> Sequence[str]:
-        """The files that are named as images are, sorted."""
+        """The files whose suffix is that of an image, sorted."""
         return [name for name in self.names if is_image(name)]
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name is that of an image."""
+    """True if a file name has an image's suffix."""
     return posixpath.splitext(name)[1].lower() in SUFFIXES
 
 
 def first_of(source: Source, *paths: str) -> Source | None:
-    """What lies at the first of several paths that holds images; None where none does."""
+    """The first of several paths that holds images; None if none does."""
     for path in paths:
         found = source.at(path)
         if found is not None and found.images:
@@ -82,28 +82,28 @@ def first_of(source: Source, *paths: str) -> Source | None:
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file's name is that of an archive which can be read in place."""
+    """True if a file name is that of an archive that can be read in place."""
     return name.lower().endswith((".zip", ".tar"))
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name, or that of a folder on its way, begins with a dot; or lies among what macOS adds to a zip."""
+    """True if a file or one of its folders begins with a dot, or macOS added it to a zip."""
     return name.startswith((".", "__MACOSX/")) or "/." in name
 
 
 def some(names: Sequence[str]) -> str:
-    """The first few of many names, for a sentence."""
+    """The first names of a list, for a sentence."""
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return ", ".join(printable(name) for name in names[:SHOWN]) + more
 
 
 def printable(name: str) -> str:
-    """A file's name as text that can be written anywhere: what is no UTF-8 or cannot be seen in it is spelled out."""
+    """A file name with everything that is not printable or not UTF-8 escaped."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)
 
 
 class Below(Source):
-    """The files of a source below one of its folders."""
+    """One folder of a source."""
 
     def __init__(self, whole: Source, below: str) -> None:
         super().__init__(f"{whole.place}/{below.rstrip('/')}")
@@ -135,7 +135,7 @@ class Below(Source):
 
 
 class Together(Source):
-    """Several sources as the folders of one, by their names there."""
+    """Several sources as folders of one source, by folder name."""
 
     def __init__(self, sources: dict[str, Source]) -> None:
         super().__init__(" and ".join(source.place for source in sources.values()))

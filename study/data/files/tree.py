@@ -1,4 +1,4 @@
-"""The folder or archive at a path of the disk."""
+"""Opens the folder or archive at a path on disk."""
 
 import os
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from study.data.files.source import Facts, LeftOut, Source, is_archive, is_hidde
 
 
 def opened(place: str) -> Source:
-    """The folder or archive at a path, which may go on inside an archive ('photos.zip/2019').
+    """Opens a folder or archive. The path may continue inside an archive ('photos.zip/2019').
 
     Raises:
-        ValueError: there is none, or it cannot be read; the sentence begins with 'root: '.
+        ValueError: there is nothing there, or it cannot be read; the sentence begins with 'root: '.
     """
     path = Path(place).expanduser()
     for there in (path, *path.parents):
@@ -57,7 +57,7 @@ class _Folder(Source):
         return (self._path / name).open("rb")
 
     def at(self, path: str) -> Source | None:
-        if path not in self._inner:  # so that it is listed once
+        if path not in self._inner:  # list each folder once
             there, place = self._path / path, f"{self.place}/{path}"
             inner = archive(there, place) if there.is_file() and is_archive(path) else None
             self._inner[path] = _Folder(place, there) if there.is_dir() else inner
@@ -88,7 +88,7 @@ class _Folder(Source):
 
 
 def _why_not(entry: "os.DirEntry[str]") -> str | None:
-    """Why an entry of a folder is not read, if it is not."""
+    """Why an entry of a folder is not read; None if it is a regular file."""
     if entry.is_file():
         return None
     if entry.is_dir():

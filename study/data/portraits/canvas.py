@@ -1,8 +1,7 @@
-"""Flat shapes with smooth edges, painted onto a pixel grid of any size.
+"""Flat shapes with antialiased edges, painted onto a pixel grid of any size.
 
-A shape is a signed distance: negative inside, in the units of its frame. An edge is one pixel wide, so the same
-scene is drawn at every size. Per pixel only + - * / sqrt min max are used: they are rounded alike everywhere, so the
-bytes are the same on every machine.
+A shape is a signed distance: negative inside, in the units of its frame. Edges are one pixel wide at every size. The
+pixels use + - * / sqrt min max alone, which IEEE 754 rounds exactly, so the bytes are the same on every machine.
 """
 
 import math
@@ -43,48 +42,51 @@ class Shape(NamedTuple):
 
 
 def ellipse(x: float, y: float, rx: float, ry: float) -> Shape:
-    """An ellipse about (x, y); the distance is to first order at the edge."""
+    """An ellipse around (x, y). Its distance is a first-order approximation at the edge."""
 
     def distance(u: Plane, v: Plane) -> Plane:
         p, q = (u - x) / rx, (v - y) / ry
         gradient = 2 * np.sqrt((p / rx) ** 2 + (q / ry) ** 2)
-        return (p**2 + q**2 - 1) / np.maximum(gradient, np.float32(1e-6))
+        signed: Plane = (p**2 + q**2 - 1) / np.maximum(gradient, np.float32(1e-6))
+        return signed
 
     return Shape(distance, (x - rx, y - ry, x + rx, y + ry))
 
 
 def box(x: float, y: float, rx: float, ry: float, round_: float = 0.0) -> Shape:
-    """A rectangle about (x, y) of half-sides rx and ry, with corners of radius `round_`."""
+    """A rectangle around (x, y) with half-sides rx and ry, and corners of radius ``round_``."""
 
     def distance(u: Plane, v: Plane) -> Plane:
         p, q = np.abs(u - x) - (rx - round_), np.abs(v - y) - (ry - round_)
         outside = np.sqrt(np.maximum(p, 0) ** 2 + np.maximum(q, 0) ** 2)
-        return outside + np.minimum(np.maximum(p, q), 0) - round_
+        signed: Plane = outside + np.minimum(np.maximum(p, q), 0) - round_
+        return signed
 
     return Shape(distance, (x - rx, y - ry, x + rx, y + ry))
 
 
 def arc(x: float, y: float, half: float, width: float, bend: float) -> Shape:
-    """A stroke about (x, y), `half` long to either side, whose ends lie lower by `bend`."""
+    """A stroke around (x, y), ``half`` long to either side, whose ends are lower by ``bend``."""
 
     def distance(u: Plane, v: Plane) -> Plane:
         along = np.abs(u - x)
         p = np.maximum(along - half, 0)
         q = v - y - bend * (np.minimum(along, half) / half) ** 2
-        return np.sqrt(p**2 + q**2) - width / 2
+        signed: Plane = np.sqrt(p**2 + q**2) - width / 2
+        return signed
 
     top, bottom = min(0.0, bend) - width / 2, max(0.0, bend) + width / 2
     return Shape(distance, (x - half - width / 2, y + top, x + half + width / 2, y + bottom))
 
 
 def half_plane(x: float, y: float, angle: float) -> Shape:
-    """What lies behind (x, y) as seen in direction `angle` (0 is right, a quarter turn is down)."""
+    """The half plane behind (x, y), seen in direction ``angle`` (0 is right, a quarter turn is down)."""
     c, s = math.cos(angle), math.sin(angle)
     return Shape(lambda u, v: (u - x) * c + (v - y) * s)
 
 
 class Frame(NamedTuple):
-    """Where local coordinates lie: origin, turn in radians, scale. The image is -1..1 both ways, y downwards."""
+    """Local coordinates: origin, angle in radians, scale. The image spans -1..1 on both axes, y points down."""
 
     x: float = 0.0
     y: float = 0.0
@@ -93,7 +95,7 @@ class Frame(NamedTuple):
 
 
 class Canvas:
-    """An image being painted: `pixels` is float32 (size, size, 3), 0..1."""
+    """An image being painted: ``pixels`` is float32 (size, size, 3), 0..1."""
 
     def __init__(self, size: int, colour: Colour) -> None:
         self.pixels = np.empty((size, size, 3), np.float32)
@@ -102,7 +104,7 @@ class Canvas:
         self._axis = ((np.arange(size) + 0.5) * 2 / size - 1).astype(np.float32)
 
     def paint(self, frame: Frame, shape: Shape, colour: Colour, opacity: float = 1.0, soft: float = 0.0) -> None:
-        """Paints `shape`, given in `frame`, over what is there; `soft` widens its edge by so many units of `frame`."""
+        """Paints ``shape``, in the coordinates of ``frame``. ``soft`` widens its edge, in units of ``frame``."""
         edge = 2 / (self._size * frame.scale) + soft
         rows, columns = self._window(frame, shape, edge)
         target = self.pixels[rows, columns]
@@ -117,7 +119,7 @@ class Canvas:
         target += cover[..., None] * (colour - target)
 
     def _window(self, frame: Frame, shape: Shape, edge: float) -> tuple[slice, slice]:
-        """The rows and columns that `shape` can touch."""
+        """The rows and columns that ``shape`` can touch."""
         left, top, right, bottom = shape.box
         if not all(map(math.isfinite, shape.box)):
             return slice(None), slice(None)

@@ -1,8 +1,8 @@
 """Portraits drawn from a seed, for studies that need no download.
 
-A network learns something from them in seconds: the middle of a face has contrast, and its right completion can be
-told from what surrounds it. Skin shows at chin and neck, the tilt in chin, hair and hat, the light in the background
-and on the neck, the fringe in the style of the hair, the glasses in their cord, eyes and lips in the clothes.
+A network learns from them in seconds: the middle of a face has contrast, and its surroundings determine it. The skin
+is visible at chin and neck; the tilt, in chin, hair and hat; the light, in the background and on the neck. The
+hairstyle determines the fringe, the cord the glasses, and the clothes the eyes and lips.
 """
 
 import math
@@ -23,9 +23,9 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class Faces(DataSet):
-    """Portraits; image i of a part depends on (seed, part, i) alone, so a longer set begins with the shorter one."""
+    """Portraits. Image i of a part depends on (seed, part, i) alone, so a longer set begins with the shorter one."""
 
-    version: ClassVar[int] = 2  # 1 drew every part as the test part: the test images were trained on
+    version: ClassVar[int] = 2  # 1 drew the training images like the test images
     kind: Literal["faces"] = "faces"
     seed: int = 2020
     train: Count = 3000  # images
@@ -91,7 +91,7 @@ BEARDED = ("short", "afro", "bald", "hat")
 
 @dataclass(frozen=True, kw_only=True)
 class _Person:
-    """Everything that is drawn by lot. Lengths are in units of half the image, or of the head's frame."""
+    """Everything that is random. Lengths are in units of half the image, or of the head's frame."""
 
     head: Frame
     body: Frame

@@ -1,1 +1,1 @@
-"""Data sets of image files, each as it is distributed."""
+"""Data sets of image files, in the layouts in which they are distributed."""

@@ -1,4 +1,4 @@
-"""CelebA as its authors hand it out: the aligned images, and the files of partitions, identities and attributes.
+"""CelebA as its authors distribute it: the aligned images, and the files of partitions, identities and attributes.
 
 Liu et al. 2015, "Deep Learning Face Attributes in the Wild".
 """
@@ -29,14 +29,15 @@ T = TypeVar("T")
 
 
 class CelebA(Images):
-    """CelebA's aligned images, 178 x 218 px, of which the central square is taken.
+    """CelebA's aligned images, 178 x 218 px, cut to the central square.
 
-    `split`: 'random', a seeded choice of images, as the paper's; 'identity', a seeded choice of people, none of whom is
-    in two parts; 'official', the partition that the authors made. `train`, `validation` and `test`: how many images;
-    by default the paper's 80,000 and 20,000, with 1,000 others for validation, and of the official partition all.
-    `only`: attributes that an image has to have, or has to lack: `{Eyeglasses: true, Male: false}`.
+    split: 'random', a seeded choice of images, as in the paper; 'identity', a seeded choice of people, each in one part
+        only; 'official', the partition by the authors.
+    train, validation, test: the number of images; by default the paper's 80,000 and 20,000, and 1,000 others for
+        validation, or the whole official partition.
+    only: attributes that an image must have or must not have: ``{Eyeglasses: true, Male: false}``.
 
-    Where identities are known they are the images' groups, in a random choice too, whose parts share people.
+    If identities are known they are the images' groups, also in a random split, whose parts share people.
     """
 
     version: ClassVar[int] = 1
@@ -77,7 +78,7 @@ class CelebA(Images):
         )
 
     def _partition(self, files: "_Files", names: Sequence[str]) -> Mapping[str, str] | None:
-        """The part of each image by the official partition, where that is asked for."""
+        """The part of each image in the official partition; None for other splits."""
         if self.split != "official":
             return None
         found = files.labels("list_eval_partition", "its part, 0, 1 or 2", PARTITION.get)
@@ -98,7 +99,7 @@ class CelebA(Images):
         return splits.shuffled(own, self.split_seed, "celeba", part)[:count]
 
     def _having(self, files: "_Files", names: Sequence[str]) -> list[str]:
-        """The images with the attributes that are asked for."""
+        """The images with the attributes in ``only``."""
         found = files.attributes()
         if found is None:
             raise ValueError(f"only: it needs list_attr_celeba.txt (or .csv), which is not at {self.root} or its Anno/")
@@ -106,14 +107,14 @@ class CelebA(Images):
         columns = found.columns
         for attribute in self.only or {}:
             if attribute not in columns:
-                raise ValueError(f"only: '{attribute}' is no attribute; {found.shown} has {', '.join(columns)}")
+                raise ValueError(f"only: '{attribute}' is not an attribute; {found.shown} has {', '.join(columns)}")
         wanted = {columns.index(attribute): has for attribute, has in (self.only or {}).items()}
         return [name for name in names if all(found.values[name][place] is has for place, has in wanted.items())]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Table(Generic[T]):
-    """What a file says of each image, by its name. `columns`: of several values, their names."""
+    """A label file: values by image. ``shown`` names the file; ``columns`` names several values."""
 
     shown: str
     values: dict[str, T]
@@ -122,7 +123,7 @@ class _Table(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class _Files:
-    """Where CelebA's files lie: the images, the folders of the label files, and an archive that may hold those too."""
+    """Where CelebA's files are: the images, the folders of the label files, and the root, which may hold both."""
 
     images: Source
     folders: Sequence[Path]
@@ -130,7 +131,7 @@ class _Files:
 
     @classmethod
     def found(cls, root: str) -> "_Files":
-        """Finds the images at the places where they are had. Raises ValueError where they are at none."""
+        """Looks for the images in the known layouts. Raises ValueError if they are in none."""
         whole, path = opened(root), Path(root).expanduser()
         for below in SETS if path.is_dir() else ("",):
             images = first_of(whole, *(f"{below}{place}" for place in IMAGES))
@@ -138,7 +139,7 @@ class _Files:
                 break
         else:
             images, below = whole, ""
-        while (inner := images.at(ALIGNED)) is not None:  # as img_align_celeba.zip holds them, and copies of it twice
+        while (inner := images.at(ALIGNED)) is not None:  # img_align_celeba.zip holds a folder; some copies nest two
             images = inner
         if not images.images:
             raise ValueError(f"root: there are no images of CelebA at {root}; looked for {', '.join(IMAGES)}")
@@ -151,7 +152,7 @@ class _Files:
         return cls(images=images, folders=[base / folder for base in bases for folder in LABELS], whole=whole)
 
     def labels(self, name: str, what: str, value: Callable[[str], T | None]) -> _Table[T] | None:
-        """A file of an image and a value a line; None where there is none. Raises ValueError for what is not one."""
+        """Reads a file with an image and a value per line; None without a file. Raises ValueError for bad lines."""
         found = self._rows(name)
         if found is None:
             return None
@@ -162,18 +163,18 @@ class _Files:
                 continue
             read = value(row[1]) if len(row) == 2 else None
             if read is None or row[0] in values:
-                why = "the image stands twice" if row[0] in values else f"got '{' '.join(row)}'"
+                why = "the image is listed twice" if row[0] in values else f"got '{' '.join(row)}'"
                 raise ValueError(f"root: {shown}:{number}: a line is an image and {what}; {why}")
             values[row[0]] = read
         return _Table(shown=shown, values=values)
 
     def attributes(self) -> _Table[list[bool]] | None:
-        """The attributes of each image; None where there is no such file. Raises ValueError for what is not one."""
+        """The attributes of each image; None if there is no such file. Raises ValueError for bad lines."""
         found = self._rows("list_attr_celeba")
         if found is None:
             return None
         shown, rows = found
-        if rows and len(rows[0][1]) == 1:  # how many images there are
+        if rows and len(rows[0][1]) == 1:  # the number of images
             rows = rows[1:]
         columns = [name for name in rows[0][1] if name != "image_id"] if rows else []
         values: dict[str, list[bool]] = {}
@@ -187,7 +188,7 @@ class _Files:
         return _Table(shown=shown, values=values, columns=columns)
 
     def _rows(self, name: str) -> tuple[str, list[tuple[int, list[str]]]] | None:
-        """The lines of a file, numbered and cut into their cells, and what to call it: NAME.txt or NAME.csv."""
+        """The name of NAME.txt or NAME.csv, whichever exists, and its lines: number and cells."""
         for file in (f"{name}.txt", f"{name}.csv"):
             content = self._content(file)
             if content is None:
@@ -216,7 +217,7 @@ def _person(text: str) -> str | None:
 
 
 def _check(table: _Table[T], names: Sequence[str]) -> None:
-    """Raises ValueError where a file does not name exactly the images that are there."""
+    """Raises ValueError if a file does not name exactly the existing images."""
     there = set(names)
     gone = sorted(set(table.values) - there)
     unnamed = sorted(there - set(table.values))
@@ -224,6 +225,6 @@ def _check(table: _Table[T], names: Sequence[str]) -> None:
     faults += [f"{len(unnamed):,} images that are there it does not name ({some(unnamed)})"] if unnamed else []
     if faults:
         raise ValueError(
-            f"root: {table.shown} does not match the images: {'; '.join(faults)}; get both anew, or cut the file to "
-            f"the images that there are"
+            f"root: {table.shown} does not match the images: {'; '.join(faults)}; download both again, or cut the file "
+            f"to the existing images"
         )

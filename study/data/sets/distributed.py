@@ -1,4 +1,4 @@
-"""Sets that are handed out as a training and a validation set, of which the paper took some: ImageNet and Places2."""
+"""Data sets that come as a training and a validation set, from which the paper draws: ImageNet and Places2."""
 
 import posixpath
 from abc import abstractmethod
@@ -13,10 +13,10 @@ from study.data.sets.images import Count, Grouped
 
 
 class Distributed(Grouped):
-    """A seeded choice of images: the paper's 50,000 of the training set to train, and others for the rest.
+    """A seeded choice of images: the paper's 50,000 training images, and others for validation and test.
 
-    `test_from`: whether the test images too are of the training set, or of the validation set as it is handed out.
-    Names begin with 'train/' or 'val/', after the set that they are of.
+    test_from: draw the test images from the distributed training set or validation set. Names begin with 'train/' or
+    'val/' accordingly.
     """
 
     train: Count = 50_000
@@ -26,10 +26,10 @@ class Distributed(Grouped):
 
     @abstractmethod
     def distributed(self, root: Source, which: str) -> tuple[Source, Sequence[str], list[str]]:
-        """The set 'train' or 'val': where its images are read, the names to choose from, and notes.
+        """The distributed set 'train' or 'val': its source, the names to choose from, and notes.
 
         Raises:
-            ValueError: there is no such set, or its own list of files does not match what is there.
+            ValueError: there is no such set, or its own list of files does not match the images.
         """
 
     def chosen(self) -> splits.Split:
@@ -38,9 +38,9 @@ class Distributed(Grouped):
         names: dict[str, list[str]] = {}
         notes: list[str] = []
         for which in sorted({"train", self.test_from}):
-            sets[which], found, told = self.distributed(root, which)
+            sets[which], found, more = self.distributed(root, which)
             names[which] = [f"{which}/{name}" for name in found]
-            notes += told
+            notes += more
         source = Together(sets)
         groups = self.grouped(source)
         counts = {part: int(getattr(self, part)) for part in ("test", "train", "validation")}
@@ -48,8 +48,8 @@ class Distributed(Grouped):
         for name, own in names.items():
             wanted = [part for part in counts if (self.test_from if part == "test" else "train") == name]
             asked = {part: counts[part] for part in wanted}
-            drawn, told = splits.counted(self._order(own, name), asked, groups, sets[name].place)
-            parts, notes = {**parts, **drawn}, [*notes, *told]
+            drawn, more = splits.counted(self._order(own, name), asked, groups, sets[name].place)
+            parts, notes = {**parts, **drawn}, [*notes, *more]
         _whole_groups(parts, groups)
         return splits.Split(
             parts={part: sorted(parts[part]) for part in PARTS},
@@ -60,7 +60,7 @@ class Distributed(Grouped):
         )
 
     def _order(self, names: Sequence[str], which: str) -> list[str]:
-        """In a random order that is the same whether images lie in a folder for each class or in one for all."""
+        """The names in a random order that does not depend on the folders they are in."""
         in_order = sorted(names, key=lambda name: (posixpath.basename(name), name))
         return splits.shuffled(in_order, self.split_seed, type(self).model_fields["kind"].default, which)
 

@@ -1,4 +1,4 @@
-"""Any tree of images, packed: with a seeded split, or with split files that name a relative path a line."""
+"""Any tree of images, with a seeded split or with split files that name one relative path per line."""
 
 import posixpath
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,17 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Folder(Grouped):
-    """Images below `root`, a folder, a zip or a tar. Each is cut to its central square and resized with antialiasing.
+    """Images below ``root``: a folder, a zip or a tar. Each is cut to its central square and resized with antialiasing.
 
-    `train` and `test` are split files, relative to `root` (to the archive's folder, where it is one); without them a
-    seeded share is the test set. A share of the training images is kept for validation, or those that the split file
-    `validation` names. `train_limit` and `test_limit` keep the first so many, in a seeded order. `groups` names a file
-    of what belongs together, where it is not `groups.csv` in `root`; whole groups are in one part.
+    train, test, validation: split files, relative to ``root`` (or to the folder of an archive).
+    test_share, validation_share: without split files, the share of all images for the test, then of the rest for
+        validation, in a seeded order.
+    train_limit, test_limit: keep only this many images, in a seeded order.
+    groups: the file of groups, by default ``groups.csv`` in ``root``; a group is in one part as a whole.
     """
 
     version: ClassVar[int] = 1
-    NEW: ClassVar[frozenset[str]] = frozenset({"validation", "groups"})  # named in a key where they are set
+    NEW: ClassVar[frozenset[str]] = frozenset({"validation", "groups"})  # in a key only if they are set
 
     kind: Literal["folder"] = "folder"
     train: str | None = None
@@ -54,7 +55,7 @@ class Folder(Grouped):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """The options but the root and `ABOUT`, and a digest of each image's relative path and bytes."""
+        """The options except the root and ``ABOUT``, and a digest of each image's relative path and bytes."""
         chosen = self.chosen()
         files = [self.beside(file).read_bytes() for file in (self.train, self.validation, self.test) if file]
         unset = {name for name in self.NEW if getattr(self, name) is None}
@@ -86,17 +87,17 @@ class Folder(Grouped):
         return splits.Split(parts=parts, source=source, groups=groups, left_out=source.left_out, notes=notes)
 
     def split(self) -> dict[str, list[str]]:
-        """The names of each part's images, in the order in which they are packed. Raises as `chosen` does."""
+        """The names of each part's images, in packing order. Raises as ``chosen`` does."""
         return {part: list(names) for part, names in self.chosen().parts.items()}
 
     def _named(self, source: Source) -> tuple[list[str], list[str] | None, list[str]]:
-        """The images that the split files name; None where there is none for the validation images."""
+        """The images that the split files name; None for validation without a split file."""
         files = {"train": self.train, "validation": self.validation, "test": self.test}
         found: dict[str, list[str]] = {}
         for part, file in files.items():
             if file is not None:
                 found[part] = splits.listed(self.beside(file), f"{self.root}/{file}", source)
-        _told_apart({files[part] or "": names for part, names in found.items()})
+        _check_disjoint({files[part] or "": names for part, names in found.items()})
         train = self._shuffled(found["train"], "train")
         return train, found.get("validation"), found["test"]
 
@@ -113,8 +114,8 @@ class Folder(Grouped):
         return splits.shuffled(names, self.split_seed, "folder", what)
 
 
-def _told_apart(files: Mapping[str, Sequence[str]]) -> None:
-    """Raises ValueError where two split files name the same image."""
+def _check_disjoint(files: Mapping[str, Sequence[str]]) -> None:
+    """Raises ValueError if two split files name the same image."""
     first: dict[str, str] = {}
     clashes: dict[tuple[str, str], list[str]] = {}
     for file, names in files.items():

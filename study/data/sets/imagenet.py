@@ -1,4 +1,4 @@
-"""ImageNet's ILSVRC 2012: folders of classes, or the tars as they are handed out, read where they lie.
+"""ImageNet's ILSVRC 2012: folders of classes, or the distributed tars, read in place.
 
 Russakovsky et al. 2015, "ImageNet Large Scale Visual Recognition Challenge".
 """
@@ -15,7 +15,7 @@ FOLDERS = ("ILSVRC/Data/CLS-LOC/", "Data/CLS-LOC/", "CLS-LOC/", "")
 
 
 class ImageNet(Distributed):
-    """Images of ILSVRC 2012; see `Distributed`. Its training tar holds a tar for each class."""
+    """Images of ILSVRC 2012; see ``Distributed``. Its training tar holds a tar for each class."""
 
     version: ClassVar[int] = 1
     kind: Literal["imagenet"] = "imagenet"

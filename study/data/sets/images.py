@@ -1,4 +1,4 @@
-"""Data sets of image files: what is common to all of them, wherever the files lie and however they are split."""
+"""What all data sets of image files have in common, wherever the files are and however they are split."""
 
 import hashlib
 import json
@@ -23,9 +23,9 @@ MOST_THREADS = 16
 
 
 class Images(DataSet):
-    """Image files below `root`: a folder, a zip or a tar. Each is cut to its central square and resized.
+    """Image files below ``root``: a folder, a zip or a tar. Each is cut to its central square and resized.
 
-    A kind says in `split` which images are in which part.
+    A kind implements ``chosen``, which splits the images.
     """
 
     root: str
@@ -33,14 +33,14 @@ class Images(DataSet):
 
     @abstractmethod
     def chosen(self) -> splits.Split:
-        """Which images are in which part.
+        """The images of each part.
 
         Raises:
-            ValueError: a folder or file is missing or not as it has to be, or there are too few images.
+            ValueError: a folder or file is missing or malformed, or there are too few images.
         """
 
     def identity(self) -> dict[str, Any]:
-        """The options that decide pixels but the root, and digests of the split and of the images' names and bytes."""
+        """The options that decide pixels, except the root; and digests of the split and of the images."""
         chosen = self.chosen()
         options = {name: value for name, value in self.deciding().items() if name not in {"root", "groups"}}
         options |= {part: len(names) for part, names in chosen.parts.items()}
@@ -49,7 +49,7 @@ class Images(DataSet):
         return options | {"version": self.version, "content": self.content(chosen, [_as_json(chosen.parts)])}
 
     def content(self, chosen: splits.Split, files: Sequence[bytes] = ()) -> str:
-        """A digest of the name and the bytes of every image chosen, and of what files held."""
+        """A digest of the name and bytes of every chosen image, and of ``files``, the content of other files."""
         names = sorted({name for part in chosen.parts.values() for name in part})
         digest = hashlib.sha256()
         for name, facts in zip(names, checksums(self.root, chosen.source, names, threads=processors()), strict=True):
@@ -78,12 +78,12 @@ class Images(DataSet):
 
 
 class Grouped(Images):
-    """The same, where a file may name what belongs together: `groups`, or `groups.csv` in or beside `root`."""
+    """Images with an optional file of groups: ``groups``, or ``groups.csv`` in ``root`` or next to an archive."""
 
     groups: str | None = None
 
     def grouped(self, source: Source) -> dict[str, str]:
-        """The groups by image; none where there is no such file. Raises ValueError as `splits.grouped` does."""
+        """The group of each image; empty without a file. Raises ValueError as ``splits.grouped`` does."""
         root = opened(self.root)
         if self.groups is None and root.has(splits.GROUPS):
             with root.open(splits.GROUPS) as stream:
@@ -98,21 +98,21 @@ class Grouped(Images):
         return splits.grouped(content, self.groups or str(file), source)
 
     def beside(self, file: str) -> Path:
-        """The place of a file that is named relative to the root, or to the folder of an archive.
+        """The path of a file that is named relative to the root, or to the folder of an archive.
 
-        What is not there, but where the command runs, is taken from there: a root may be read-only.
+        Falls back to the current directory, because a root may be read-only.
         """
         here = Path(file).expanduser()
         return here if here.is_file() and not (self._folder() / file).is_file() else self._folder() / file
 
     def _folder(self) -> Path:
-        """The root, or the folder in which its archive lies."""
+        """The root, or the folder of its archive."""
         root = Path(self.root).expanduser()
         return next((place for place in (root, *root.parents) if place.is_dir()), root)
 
 
 def groups_digest(chosen: splits.Split) -> str:
-    """A digest of what belongs together."""
+    """A digest of the groups."""
     return hashlib.sha256(_as_json(chosen.groups)).hexdigest()
 
 
@@ -121,7 +121,7 @@ def _as_json(value: Any) -> bytes:
 
 
 def picture(source: Source, name: str, side: int) -> packed.Picture | LeftOut:
-    """One image of a source, packed; or why it cannot be. Raises StudyError where the disk fails, not the image."""
+    """One image of a source to pack, or why it is left out. Raises StudyError if the disk fails, not the image."""
     if any(character in name for character in "\n\r"):
         return LeftOut(printable(name), "its name has a line break")
     if any("\udc80" <= character <= "\udcff" for character in name):
@@ -144,6 +144,6 @@ def picture(source: Source, name: str, side: int) -> packed.Picture | LeftOut:
 
 
 def processors() -> int:
-    """How many threads read images: one a processor that this process may use."""
+    """The number of threads that read images: the processors that this process may use."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(count, MOST_THREADS)

@@ -1,4 +1,4 @@
-"""Places2 as Places365 hands it out: the images of 256 x 256 px, in folders or tars, and the lists of files.
+"""Places2 as Places365 distributes it: the images of 256 x 256 px, in folders or tars, and the lists of files.
 
 Zhou et al. 2018, "Places: A 10 Million Image Database for Scene Recognition".
 """
@@ -26,7 +26,7 @@ LISTS_AT = ("", "filelist_places365-standard/", "filelist_places365-challenge/")
 
 
 class Places2(Distributed):
-    """Images of Places365; see `Distributed`. Where its list of files is there, it says what is chosen from."""
+    """Images of Places365; see ``Distributed``. If its list of files exists, only the images in it are chosen from."""
 
     version: ClassVar[int] = 1
     kind: Literal["places2"] = "places2"
@@ -54,15 +54,15 @@ class Places2(Distributed):
 
 
 def _of_the_other(name: str, place: str) -> bool:
-    """Whether a list is of the standard set and the images of the challenge's, or the other way round."""
+    """True if the list and the images belong to different sets, standard and challenge."""
     pairs = (("standard", "challenge"), ("challenge", "standard"))
     return any(here in place and there in name for here, there in pairs)
 
 
 def _listed(file: Path, source: Source) -> tuple[list[str], list[str]]:
-    """The images that a list names, '/a/airfield/00000001.jpg 0' a line; and a note on others that are there.
+    """The images in a list with lines like '/a/airfield/00000001.jpg 0', and a note on images that are not in it.
 
-    Raises ValueError where a line is none, or images are not there.
+    Raises ValueError for a bad line, or if images are missing.
     """
     names: set[str] = set()
     try:
@@ -80,7 +80,7 @@ def _listed(file: Path, source: Source) -> tuple[list[str], list[str]]:
     if gone := sorted(names - there):
         raise ValueError(
             f"root: {file.name} does not match the images: {len(gone):,} of {len(names):,} that it names are not at "
-            f"{source.place} ({some(gone)}); get both anew, or remove the list to choose from what is there"
+            f"{source.place} ({some(gone)}); download both again, or remove the list to choose from what is there"
         )
     others = sorted(there - names)
     note = f"{len(others):,} images that {file.name} does not name are not chosen from ({some(others)})"

@@ -15,6 +15,7 @@ from PIL import Image
 from models.masks import Files
 from study.config import load
 from study.data import holes
+from study.data.files.masks import read_hole
 from study.errors import BadInput
 from study.plan.planner import make_plan
 from study.training import loop as training
@@ -43,13 +44,18 @@ def test_a_mask_is_read_however_it_is_stored(save: str, tmp_path: Path) -> None:
     picture = Image.fromarray(mask // 255 if save == "0..1" else mask)
     file = tmp_path / "mask.png"
     (picture if save == "0..1" else picture.convert(save)).save(file)
-    assert np.array_equal(holes.hole_of(file, SIDE, "white"), mask > 0)
-    assert np.array_equal(holes.hole_of(file, SIDE, "black"), mask == 0)
+    content = file.read_bytes()
+    assert np.array_equal(read_hole(content, "white", (SIDE, SIDE))[0], mask > 0)
+    assert np.array_equal(read_hole(content, "black", (SIDE, SIDE))[0], mask == 0)
 
 
 def grey() -> np.ndarray[Any, Any]:
-    mask = bands(1)[0]
-    mask[0, 0] = 7
+    return np.tile(np.arange(SIDE, dtype=np.uint8) * 8, (SIDE, 1))
+
+
+def rim() -> np.ndarray[Any, Any]:
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[:4] = 255
     return mask
 
 
@@ -62,10 +68,14 @@ def red() -> np.ndarray[Any, Any]:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: np.zeros((SIDE, 2 * SIDE), np.uint8), "it is 64 x 32 px, the images are 32 x 32"),
-        (grey, "it has 3 values; a mask has two (was it saved as JPEG?)"),
-        (red, "it has colours; a mask is black and white"),
-        (lambda: np.zeros((SIDE, SIDE), np.uint8), "it is empty: nothing of it is white"),
+        (
+            lambda: np.zeros((SIDE, 2 * SIDE), np.uint8),
+            "it is 64 x 32 px, its image 32 x 32 px; a mask has its image's size",
+        ),
+        (grey, "it has 32 shades between its darkest and its lightest; a mask has two values"),
+        (red, "it is drawn in colour; a mask is black and white"),
+        (lambda: np.zeros((SIDE, SIDE), np.uint8), "it is empty: no pixel of it is white"),
+        (rim, "its hole lies within 5 px of the border, where no window of SSIM fits"),
         (lambda: np.full((SIDE, SIDE), 255, np.uint8), "it is full: all of it is white"),
     ],
 )
@@ -80,7 +90,7 @@ def test_what_is_no_mask_is_refused_by_name(make: Callable[[], Any], said: str, 
 def test_a_damaged_file_and_an_empty_folder_are_named(tmp_path: Path) -> None:
     root = written(tmp_path / "masks")
     (root / "m1.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"1 of 3 masks cannot be used: m1\.png: it cannot be read"):
+    with pytest.raises(ValueError, match=r"1 of 3 masks cannot be used: m1\.png: it is no image, or of a format"):
         holes.identity(Files(root=str(root), hole="white"), SIDE)
     with pytest.raises(ValueError, match="there is no folder"):
         holes.identity(Files(root=str(tmp_path / "nowhere"), hole="white"), SIDE)

@@ -192,6 +192,12 @@ def test_a_killed_packing_goes_on_and_ends_with_the_same_bytes(after: int, tmp_p
     assert {file.name for file in place.iterdir()} == {file.name for file in (tmp_path / "whole").iterdir()}
 
 
+def test_a_note_that_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".packing.json.new").write_text('{"plan": ')
+    packed.write(tmp_path, 4, NAMES, read, layouts.silent)
+    assert not list(tmp_path.glob(".packing*"))
+
+
 def test_an_interrupt_at_any_line_changes_no_byte(tmp_path: Path) -> None:
     """Ctrl-C comes anywhere: at each line of the packing in turn, and the next one goes on."""
     (tmp_path / "whole").mkdir()

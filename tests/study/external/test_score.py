@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data, metrics
 
-from study.data.files.pictures import deep_png, mask, picture
+from study.data.files.image import exact
+from study.data.files.masks import read_hole
 from study.errors import BadInput
 from study.external.pairs import stems
-from study.external.score import Asked, Scored, score
+from study.external.score import Request, Scored, score
 
 SIDE = 32
 ROOT = Path(__file__).parents[3]
@@ -71,7 +72,7 @@ def mean(found: Scored, metric: str, region: str, output: str = "raw") -> Any:
     return rows[0]["mean"]
 
 
-def refused(asked: Asked) -> str:
+def refused(asked: Request) -> str:
     with pytest.raises(BadInput) as caught:
         score(asked)
     return str(caught.value)
@@ -91,7 +92,7 @@ def three(write: Write) -> tuple[Path, Path, Path]:
 def test_a_known_offset(write: Write) -> None:
     truth = write("truth", {"a.png": grey(100)})
     output = write("output", {"a.png": grey(126)})
-    found = score(Asked(output, truth))
+    found = score(Request(output, truth))
     assert mean(found, "psnr", "whole") == pytest.approx(-20 * np.log10(26 / 255), abs=1e-5)
     assert mean(found, "l1", "whole") == pytest.approx(26 / 255, abs=1e-6)
     assert {column[:2] for column in found.columns} == {("raw", "whole")}  # no hole is known
@@ -100,13 +101,13 @@ def test_a_known_offset(write: Write) -> None:
 def test_an_offset_of_a_tenth_is_20_db_in_16_bits(write: Write) -> None:
     truth = write("truth", {"a.png": np.full((SIDE, SIDE), 20000, np.uint16)})
     output = write("output", {"a.png": np.full((SIDE, SIDE), 20000 + 6554, np.uint16)})  # 0.1 of 65535, rounded
-    found = score(Asked(output, truth))
+    found = score(Request(output, truth))
     assert mean(found, "psnr", "whole") == pytest.approx(20, abs=1e-3)
 
 
 def test_values_are_those_of_scikit_image(write: Write) -> None:
     truth, output, masks = three(write)
-    found = score(Asked(output, truth, masks))
+    found = score(Request(output, truth, masks))
     for place, image in enumerate(photographs()):
         repaired = np.asarray(Image.open(output / f"{place}.png"))
         values = dict(zip(found.columns, found.values[place], strict=True))
@@ -129,14 +130,14 @@ def test_values_are_those_of_scikit_image(write: Write) -> None:
 
 def test_values_without_holes_are_those_of_the_whole_image_with_them(write: Write) -> None:
     truth, output, masks = three(write)
-    with_holes, without = score(Asked(output, truth, masks)), score(Asked(output, truth))
+    with_holes, without = score(Request(output, truth, masks)), score(Request(output, truth))
     for metric in ("psnr", "ssim", "ssim_global", "l1"):
         assert mean(without, metric, "whole") == pytest.approx(mean(with_holes, metric, "whole", "composite"))
 
 
 def test_it_worsens_with_noise(write: Write) -> None:
     truth = write("truth", {"a.png": photographs()[0]})
-    found = [score(Asked(write(f"by{by}", {"a.png": noisy(photographs()[0], by)}), truth)) for by in (5, 20, 60)]
+    found = [score(Request(write(f"by{by}", {"a.png": noisy(photographs()[0], by)}), truth)) for by in (5, 20, 60)]
     psnr = [mean(each, "psnr", "whole") for each in found]
     assert psnr[0] > psnr[1] > psnr[2]
 
@@ -144,7 +145,7 @@ def test_it_worsens_with_noise(write: Write) -> None:
 def test_raw_predictions_are_scored_as_they_are_and_pasted(write: Write) -> None:
     truth = write("truth", {"a.png": photographs()[0]})
     output = write("output", {"a.png": noisy(photographs()[0])})
-    found = score(Asked(output, truth, center=True))
+    found = score(Request(output, truth, center=True))
     assert mean(found, "psnr", "hole") == mean(found, "psnr", "hole", "composite")
     assert mean(found, "psnr", "whole", "composite") > mean(found, "psnr", "whole") + 5
     assert "1 of 1 outputs change the known pixels" in " ".join(found.found.notes)
@@ -153,7 +154,7 @@ def test_raw_predictions_are_scored_as_they_are_and_pasted(write: Write) -> None
 def test_equal_images_are_counted_apart(write: Write) -> None:
     truth = write("truth", {"a.png": photographs()[0], "b.png": photographs()[1]})
     output = write("output", {"a.png": photographs()[0], "b.png": noisy(photographs()[1])})
-    found = score(Asked(output, truth))
+    found = score(Request(output, truth))
     row = next(row for row in found.summary() if row["metric"] == "psnr")
     assert (row["images"], row["infinite"]) == (1, 1) and np.isfinite(row["mean"])
     assert found.as_json()["values"]["a"][found.columns.index(("raw", "whole", "psnr"))] == "inf"
@@ -164,9 +165,9 @@ def test_images_of_several_sizes_are_scored_as_each_alone(write: Write) -> None:
     images = {"a.png": photographs()[0], "b.png": photographs()[1][:40, :52], "c.png": photographs()[2]}
     truth = write("truth", images)
     output = write("output", {name: noisy(image) for name, image in images.items()})
-    found = score(Asked(output, truth))
+    found = score(Request(output, truth))
     for name, image in images.items():
-        alone = score(Asked(write(f"o {name}", {name: noisy(image)}), write(f"t {name}", {name: image})))
+        alone = score(Request(write(f"o {name}", {name: noisy(image)}), write(f"t {name}", {name: image})))
         assert found.values[list(found.names).index(name[0])].tolist() == alone.values[0].tolist()
 
 
@@ -176,7 +177,7 @@ def test_images_of_several_sizes_are_scored_as_each_alone(write: Write) -> None:
 def test_pairs_are_by_relative_path_whatever_the_suffix(write: Write) -> None:
     truth = write("truth", {"x/a.png": photographs()[0], "y/a.png": photographs()[1]})
     output = write("output", {"x/a.bmp": noisy(photographs()[0]), "y/a.png": noisy(photographs()[1])})
-    found = score(Asked(output, truth))
+    found = score(Request(output, truth))
     assert found.names == ["x/a", "y/a"]
     assert "1 of 2 pairs have names that differ in the suffix, the first x/a.png with x/a.bmp" in found.found.notes
 
@@ -184,25 +185,25 @@ def test_pairs_are_by_relative_path_whatever_the_suffix(write: Write) -> None:
 def test_unpaired_names_are_told_and_counted(write: Write) -> None:
     truth = write("truth", {"a.png": grey(1), "b.png": grey(1), "C.png": grey(1)})
     output = write("output", {"a.png": grey(2), "c.png": grey(2), "d.png": grey(2)})
-    told = refused(Asked(output, truth))
+    told = refused(Request(output, truth))
     assert "2 of 3 images of" in told and "have no output: C, b" in told
     assert "2 outputs have no image in" in told and "c, d" in told
     assert "1 of these differ in case alone: C, c" in told and "--partial scores the 1 that are there" in told
-    found = score(Asked(output, truth, partial=True))
+    found = score(Request(output, truth, partial=True))
     assert found.names == ["a"] and sorted(found.found.unpaired["truth"]) == ["C", "b"]
     assert found.as_json()["unpaired"]["output"] == ["c", "d"]
 
 
 def test_names_that_never_meet_are_a_fault_even_in_part(write: Write) -> None:
     truth, output = write("truth", {"a.png": grey(1)}), write("output", {"a_out.png": grey(2)})
-    told = refused(Asked(output, truth, partial=True))
-    assert "have no output: a" in told and "files belong together that have one path below their folders" in told
+    told = refused(Request(output, truth, partial=True))
+    assert "have no output: a" in told and "a pair has the same path below both folders" in told
 
 
 def test_two_files_of_one_name(write: Write) -> None:
     truth = write("truth", {"a.png": grey(1)})
     output = write("output", {"a.png": grey(2), "a.bmp": grey(2)})
-    assert "a.bmp and a.png have one name but for the suffix; leave one of them" in refused(Asked(output, truth))
+    assert "a.bmp and a.png have one name but for the suffix; leave one of them" in refused(Request(output, truth))
 
 
 def test_images_of_a_study_have_a_name_each() -> None:
@@ -212,19 +213,19 @@ def test_images_of_a_study_have_a_name_each() -> None:
 
 def test_folders_that_are_not_there_or_hold_no_image(write: Write, tmp_path: Path) -> None:
     truth = write("truth", {"a.png": grey(1)})
-    told = refused(Asked(tmp_path / "none", truth))
+    told = refused(Request(tmp_path / "none", truth))
     assert told.startswith(f"--output {tmp_path / 'none'}: there is no folder")
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert refused(Asked(empty, truth)) == f"--output {empty}: there is no image in it"
+    assert refused(Request(empty, truth)) == f"--output {empty}: there is no image in it"
     (empty / "notes.txt").write_text("hello")
-    assert refused(Asked(empty, truth)).endswith("there is no image in it; it has notes.txt")
+    assert refused(Request(empty, truth)).endswith("there is no image in it; it has notes.txt")
 
 
 def test_other_files_are_told(write: Write) -> None:
     truth, output = write("truth", {"a.png": grey(1)}), write("output", {"a.png": grey(2)})
     (output / "log.txt").write_text("hello")
-    found = score(Asked(output, truth))
+    found = score(Request(output, truth))
     assert found.found.notes == [f"{output}: 1 files are no images by their names and not read: log.txt"]
 
 
@@ -234,7 +235,7 @@ def test_other_files_are_told(write: Write) -> None:
 @pytest.mark.parametrize(
     ("size", "hint"),
     [
-        ((48, 64), "the truth is 64 x 48 px, the output 48 x 64 px, which is turned by a quarter"),
+        ((48, 64), "the truth is 64 x 48 px, the output 48 x 64 px, which is rotated by 90 degrees"),
         ((128, 96), "the truth is 64 x 48 px, the output 128 x 96 px, which is 2 times the size"),
         ((32, 24), "the truth is 64 x 48 px, the output 32 x 24 px, which is 1/2 of the size"),
         ((64, 50), "a: the truth is 64 x 48 px, the output 64 x 50 px"),
@@ -242,37 +243,37 @@ def test_other_files_are_told(write: Write) -> None:
 )
 def test_sizes(write: Write, size: tuple[int, int], hint: str) -> None:
     truth = write("truth", {"a.png": Image.new("RGB", (64, 48))})
-    assert hint in refused(Asked(write("output", {"a.png": Image.new("RGB", size)}), truth))
+    assert hint in refused(Request(write("output", {"a.png": Image.new("RGB", size)}), truth))
 
 
 def test_every_fault_is_told_at_once_the_first_by_name(write: Write) -> None:
     names = [f"{place}.png" for place in range(8)]
     truth = write("truth", dict.fromkeys(names, grey(1)))
     output = write("output", dict.fromkeys(names, grey(1, side=16)))
-    told = refused(Asked(output, truth)).splitlines()
+    told = refused(Request(output, truth)).splitlines()
     assert told[0] == "8 of 8 images cannot be scored:" and len(told) == 7 and told[-1] == "and 3 more"
 
 
 def test_too_small_for_ssim(write: Write) -> None:
     truth = write("truth", {"a.png": grey(1, side=10)})
-    told = refused(Asked(write("output", {"a.png": grey(2, side=10)}), truth))
-    assert told == "a: it is 10 x 10 px; SSIM looks through a window of 11 x 11 px, which has to fit"
+    told = refused(Request(write("output", {"a.png": grey(2, side=10)}), truth))
+    assert told == "a: it is 10 x 10 px; SSIM needs at least 11 x 11 px"
 
 
 def test_bit_depths(write: Write) -> None:
     truth = write("truth", {"a.png": grey(1)[..., 0]})
     output = write("output", {"a.png": np.full((SIDE, SIDE), 300, np.uint16)})
-    assert "the truth has 8 bits a channel, the output 16; save both with the same" in refused(Asked(output, truth))
+    assert "the truth has 8 bits a channel, the output 16; save both with the same" in refused(Request(output, truth))
 
 
 def test_grey_against_colour(write: Write) -> None:
     photograph = photographs()[0]
     truth = write("truth", {"a.png": photograph})
     output = write("output", {"a.png": photograph[..., 0]})
-    assert "a: the truth is in colour, the output grey; save both alike" in refused(Asked(output, truth))
+    assert "a: the truth is in colour, the output grey; save both alike" in refused(Request(output, truth))
     as_colours = write("stacked", {"a.png": np.repeat(photograph[..., :1], 3, axis=2)})
     assert (
-        score(Asked(as_colours, write("plain", {"a.png": photograph[..., 0]}))).found.equal == 1
+        score(Request(as_colours, write("plain", {"a.png": photograph[..., 0]}))).found.equal == 1
     )  # no colour in either
 
 
@@ -280,15 +281,15 @@ def test_a_palette_is_its_colours(write: Write) -> None:
     few = (photographs()[0] // 64 * 64).astype(np.uint8)
     image = Image.fromarray(few).convert("P", palette=Image.Palette.ADAPTIVE)
     truth = write("truth", {"a.png": np.asarray(image.convert("RGB"))})
-    assert score(Asked(write("output", {"a.png": image}), truth)).found.equal == 1
+    assert score(Request(write("output", {"a.png": image}), truth)).found.equal == 1
 
 
 def test_alpha(write: Write) -> None:
     truth = write("truth", {"a.png": grey(1)})
     opaque = np.dstack([grey(2), np.full((SIDE, SIDE), 255, np.uint8)])
-    assert len(score(Asked(write("opaque", {"a.png": opaque}), truth)).names) == 1
+    assert len(score(Request(write("opaque", {"a.png": opaque}), truth)).names) == 1
     opaque[0, 0, 3] = 254
-    told = refused(Asked(write("clear", {"a.png": opaque}), truth))
+    told = refused(Request(write("clear", {"a.png": opaque}), truth))
     assert told == "a, the output: it is transparent in part; save it without an alpha channel"
 
 
@@ -296,7 +297,7 @@ def test_jpeg_is_told(write: Write) -> None:
     truth, output, masks = three(write)
     images = {f"{file.stem}.jpg": Image.open(file) for file in output.iterdir()}
     jpeg = write("jpeg", images, quality=95, subsampling=0)
-    found = score(Asked(jpeg, truth, masks))
+    found = score(Request(jpeg, truth, masks))
     assert "3 of 3 outputs are JPEG, which changes what the method left alone" in found.found.warnings[0]
     assert found.found.pasted and {output for output, *_ in found.columns} == {"composite"}
 
@@ -305,19 +306,17 @@ def test_what_is_no_image(write: Write, tmp_path: Path) -> None:
     truth = write("truth", {"a.png": grey(1), "b.png": grey(1)})
     output = write("output", {"b.png": grey(1)})
     (output / "a.png").write_text("hello")
-    assert refused(Asked(output, truth)) == (
-        "a, the output: it is no image, whatever its name says, or of a format that is not read"
-    )
+    assert refused(Request(output, truth)) == ("a, the output: it is no image, or of a format that is not read")
     whole = (output / "b.png").read_bytes()
     (output / "a.png").write_bytes(whole[: len(whole) // 2])
-    assert refused(Asked(output, truth)).startswith("a, the output: it cannot be read (")
+    assert refused(Request(output, truth)).startswith("a, the output: it cannot be read (")
 
 
 def test_several_pictures_in_a_file(write: Write) -> None:
     truth = write("truth", {"a.gif": Image.new("L", (SIDE, SIDE))})
     frames = [Image.new("L", (SIDE, SIDE), value) for value in (0, 9)]
     output = write("output", {"a.gif": frames[0]}, save_all=True, append_images=frames[1:])
-    assert "it holds 2 pictures; save the one that is meant" in refused(Asked(output, truth))
+    assert "it holds 2 pictures; save only the one you mean" in refused(Request(output, truth))
 
 
 # -- masks ----------------------------------------------------------------------------------------------------
@@ -325,19 +324,19 @@ def test_several_pictures_in_a_file(write: Write) -> None:
 
 def test_reversed_masks_are_told_with_the_numbers(write: Write) -> None:
     truth, output, masks = three(write)
-    told = refused(Asked(output, truth, masks, hole="black"))
+    told = refused(Request(output, truth, masks, hole="black"))
     assert told.startswith("the masks are the other way round: 3 of 3 outputs are the truth inside the hole and not")
     assert "(0 differs by 0.0 of 255 in the hole and by " in told and "say --hole white" in told
     turned = write("turned", dict.fromkeys(("0.png", "1.png", "2.png"), 255 - square(64).astype(np.uint8) * 255))
-    assert "if the hole is black in the masks, say --hole black" in refused(Asked(output, truth, turned))
-    values = score(Asked(output, truth, turned, hole="black")).values
-    assert np.array_equal(values, score(Asked(output, truth, masks)).values)
+    assert "if the hole is black in the masks, say --hole black" in refused(Request(output, truth, turned))
+    values = score(Request(output, truth, turned, hole="black")).values
+    assert np.array_equal(values, score(Request(output, truth, masks)).values)
 
 
 def test_raw_predictions_that_are_closer_in_the_hole_are_doubted(write: Write) -> None:
     image, hole = photographs()[0], square(64)
     worse = np.where(hole[..., None], noisy(image, 5), noisy(image, 60))
-    found = score(Asked(write("output", {"a.png": worse}), write("truth", {"a.png": image}), center=True))
+    found = score(Request(write("output", {"a.png": worse}), write("truth", {"a.png": image}), center=True))
     assert "closer to the truth in the hole than in what is known; are the masks the other" in found.found.warnings[0]
 
 
@@ -346,9 +345,9 @@ def test_one_mask_for_all_and_the_paper_s_square(write: Write) -> None:
     every = [
         score(asked).values
         for asked in (
-            Asked(output, truth, masks),
-            Asked(output, truth, masks / "1.png"),
-            Asked(output, truth, center=True),
+            Request(output, truth, masks),
+            Request(output, truth, masks / "1.png"),
+            Request(output, truth, center=True),
         )
     ]
     assert np.array_equal(every[0], every[1]) and np.array_equal(every[0], every[2])
@@ -356,24 +355,27 @@ def test_one_mask_for_all_and_the_paper_s_square(write: Write) -> None:
 
 def test_the_square_is_of_square_images(write: Write) -> None:
     truth = write("truth", {"a.png": Image.new("RGB", (64, 48))})
-    told = refused(Asked(truth, truth, center=True))
+    told = refused(Request(truth, truth, center=True))
     assert told == "a: --center is the central square of square images, and it is 64 x 48 px; give a --mask"
 
 
 @pytest.mark.parametrize(
     ("drawn", "told"),
     [
-        (np.zeros((64, 64), np.uint8), "it is empty: nothing of it is white; if the hole is black, say --hole black"),
+        (
+            np.zeros((64, 64), np.uint8),
+            "it is empty: no pixel of it is white; if the hole is black, set the option 'hole'",
+        ),
         (np.full((64, 64), 255, np.uint8), "it is full: all of it is white"),
         (np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1)), "shades between its darkest and its lightest"),
         (np.dstack([square(64) * 255, square(64) * 0, square(64) * 0]).astype(np.uint8), "it is drawn in colour"),
-        (square(48).astype(np.uint8) * 255, "it is 48 x 48 px and its image 64 x 64 px; a mask has the image's size"),
+        (square(48).astype(np.uint8) * 255, "it is 48 x 48 px, its image 64 x 64 px; a mask has its image's size"),
     ],
 )
 def test_masks_that_are_none(write: Write, drawn: NDArray[np.uint8], told: str) -> None:
     truth, output, _ = three(write)
     masks = write("masks", dict.fromkeys(("0.png", "1.png", "2.png"), drawn))
-    found = refused(Asked(output, truth, masks))
+    found = refused(Request(output, truth, masks))
     assert f"{masks}/0.png: " in found and told in found
 
 
@@ -382,7 +384,7 @@ def test_a_hole_at_the_border_has_no_ssim(write: Write) -> None:
     rim = np.zeros((64, 64), np.uint8)
     rim[:4] = 255
     assert "its hole lies within 5 px of the border" in refused(
-        Asked(output, truth, write("rim", {"0.png": rim}) / "0.png")
+        Request(output, truth, write("rim", {"0.png": rim}) / "0.png")
     )
 
 
@@ -391,7 +393,7 @@ def test_masks_that_are_nearly_black_and_white_are_read_and_told(write: Write) -
     hole = np.zeros((64, 64), np.uint8)
     hole[17:47, 17:47] = 255  # beside JPEG's blocks
     masks = [write(suffix, {f"a.{suffix}": hole}, quality=90) / f"a.{suffix}" for suffix in ("jpg", "png")]
-    jpeg, plain = (score(Asked(output, truth, each)) for each in masks)
+    jpeg, plain = (score(Request(output, truth, each)) for each in masks)
     assert np.array_equal(jpeg.values, plain.values)
     assert "3 masks are not of two values; " in " ".join(jpeg.found.notes)
 
@@ -399,15 +401,15 @@ def test_masks_that_are_nearly_black_and_white_are_read_and_told(write: Write) -
 def test_an_image_without_a_mask(write: Write) -> None:
     truth, output, masks = three(write)
     (masks / "1.png").unlink()
-    assert "1 of 3 images have no mask of their name, the first 1" in refused(Asked(output, truth, masks))
+    assert "1 of 3 images have no mask of their name, the first 1" in refused(Request(output, truth, masks))
 
 
 def test_options_that_do_not_go_together(write: Write) -> None:
     truth, output, masks = three(write)
-    assert "choose one" in refused(Asked(output, truth, masks, center=True))
-    assert "there is no --mask" in refused(Asked(output, truth, hole="black"))
-    assert "choose white or black" in refused(Asked(output, truth, masks, hole="red"))
-    assert "--truth" in refused(Asked(output))
+    assert "choose one" in refused(Request(output, truth, masks, center=True))
+    assert "there is no --mask" in refused(Request(output, truth, hole="black"))
+    assert "choose white or black" in refused(Request(output, truth, masks, hole="red"))
+    assert "--truth" in refused(Request(output))
 
 
 # -- PNG of 16 bits in colour ---------------------------------------------------------------------------------
@@ -442,8 +444,7 @@ def test_16_bits_a_channel_are_read_in_full(kind: int, channels: int) -> None:
     pixels = np.random.default_rng(kind).integers(0, 65536, (20, 24, channels)).astype(np.uint16)
     pixels[..., 3:] = 65535
     content = png(pixels, kind)
-    assert np.array_equal(deep_png(content), pixels)
-    read = picture(content)
+    read = exact(content)
     assert read.depth == 16 and np.array_equal(read.pixels, pixels[..., :3])
     by_pillow = np.asarray(Image.open(io.BytesIO(content)).convert("RGB"))
     assert np.array_equal(by_pillow, read.pixels >> 8)  # which is why it is not asked
@@ -452,13 +453,13 @@ def test_16_bits_a_channel_are_read_in_full(kind: int, channels: int) -> None:
 def test_a_damaged_png_of_16_bits() -> None:
     content = png(np.zeros((20, 24, 3), np.uint16), 0)
     with pytest.raises(ValueError, match="it cannot be read"):
-        picture(content[:60] + content[70:])
+        exact(content[:60] + content[70:])
 
 
 def test_a_mask_of_16_bits() -> None:
     buffer = io.BytesIO()
     Image.fromarray(square(32).astype(np.uint16) * 65535).save(buffer, "PNG")
-    assert np.array_equal(mask(buffer.getvalue(), "white")[0], square(32))
+    assert np.array_equal(read_hole(buffer.getvalue(), "white", (32, 32))[0], square(32))
 
 
 # -- the command ----------------------------------------------------------------------------------------------
@@ -483,7 +484,7 @@ def test_the_command(write: Write) -> None:
 def test_a_side_with_a_16_in_it_is_no_depth_of_16_bits(side: int, write: Write) -> None:
     image = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
     truth, output = write("truth", {"a.png": image}), write("output", {"a.png": noisy(image)})
-    assert 10 < mean(score(Asked(output, truth)), "psnr", "whole") < 40
+    assert 10 < mean(score(Request(output, truth)), "psnr", "whole") < 40
 
 
 def test_outputs_that_change_many_known_pixels_are_no_composites(write: Write) -> None:
@@ -494,7 +495,7 @@ def test_outputs_that_change_many_known_pixels_are_no_composites(write: Write) -
     masks = write("mask", {"a.png": Image.fromarray(mask)})
     for changed, kinds in ((np.arange(64) < 20, {"composite", "raw"}), (np.arange(64) < 1, {"composite"})):
         output = write("output", {"a.png": noisy(image, 60, mask | changed[:, None])})
-        found = score(Asked(output, truth, masks))
+        found = score(Request(output, truth, masks))
         assert {kind for kind, *_ in found.columns} == kinds
 
 
@@ -506,7 +507,7 @@ def test_a_hole_that_is_mostly_the_truth_is_asked_about(write: Write) -> None:
     smaller[24:40, 24:40] = True
     truth, masks = write("truth", {"a.png": image}), write("mask", {"a.png": Image.fromarray(mask)})
     for hole, told in ((smaller, True), (mask, False)):
-        found = score(Asked(write("output", {"a.png": noisy(image, 60, hole)}), truth, masks)).found
+        found = score(Request(write("output", {"a.png": noisy(image, 60, hole)}), truth, masks)).found
         sentence = (
             "in 1 of 1 outputs most of the hole is the truth to the last bit; are these the holes that were repaired?"
         )

@@ -94,11 +94,11 @@ def test_the_example_runs_with_the_networks_alone(out: Path, tmp_path: Path, var
     Image.fromarray(np.where(drawn, 1, 0).astype(np.uint8)).save(tmp_path / "ones.png")
     Image.fromarray(np.zeros_like(drawn)).save(tmp_path / "none.png")
     lines, refusal = ["i.png square.png", "i.png example.png m.png"], ""
-    if variant == "ce":  # it knows the central square alone
-        lines, refusal = ["i.png example.png", "i.png refused.png m.png"], "python example.py image.png repaired.png,"
+    if variant == "ce":  # it knows only the central square
+        lines, refusal = ["i.png example.png", "i.png refused.png m.png"], "python example.py image.png repaired.png. "
     elif variant == "proposed":
         lines += ["i.png again.png ones.png", "i.png refused.png none.png"]
-        refusal = "none.png: there is no hole in it"
+        refusal = "none.png: it has no hole; draw the hole white"
     line = [sys.executable, "-c", code, str(tmp_path / "model" / "example.py"), *lines]
     done = subprocess.run(line, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == (1 if refusal else 0) and refusal in done.stderr, done.stderr
@@ -110,7 +110,7 @@ def test_the_example_runs_with_the_networks_alone(out: Path, tmp_path: Path, var
     if variant != "noise_fill":
         finished, where = Finished.find(out, variant), inpaint.where(tmp_path / "m.png", None, None)
         to = tmp_path / "o.png"
-        inpaint.repair_files(finished, [tmp_path / "i.png"], to, where, device="cpu", told=lambda _: None)
+        inpaint.repair_files(finished, [tmp_path / "i.png"], to, where, device="cpu", print_line=lambda _: None)
         assert np.abs(found.astype(int) - np.array(Image.open(to))).max() <= 1
 
 
@@ -184,7 +184,7 @@ def test_a_card_of_one_seed_has_no_spread(tmp_path: Path) -> None:
 def test_a_folder_of_other_things_is_left_alone(out: Path, tmp_path: Path) -> None:
     finished = Finished.find(out, "proposed")
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(BadInput, match="it is not empty, and no export; name a folder that is empty or not there"):
+    with pytest.raises(BadInput, match="it is not empty and not an export; name an empty or new folder"):
         export(finished, tmp_path)
     with pytest.raises(BadInput, match="this is a file; name a folder"):
         export(finished, tmp_path / "notes.txt")
@@ -216,7 +216,9 @@ def test_a_plugins_network_is_exported_without_an_example(tmp_path: Path) -> Non
     assert f"not part of this export: ours.py (digest {digest})" in card_of(tmp_path / "model")[1]
     Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "i.png")
     where = inpaint.where(None, "4,4,10,10", None)
-    inpaint.repair_files(finished, [tmp_path / "i.png"], tmp_path / "o.png", where, device="cpu", told=lambda _: None)
+    inpaint.repair_files(
+        finished, [tmp_path / "i.png"], tmp_path / "o.png", where, device="cpu", print_line=lambda _: None
+    )
     assert (tmp_path / "o.png").is_file()
 
 

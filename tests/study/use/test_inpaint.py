@@ -75,7 +75,7 @@ def repair(
     said: list[str] = []
     where = inpaint.where(mask, more.pop("box", None), more.pop("hole", None))
     files = [images] if isinstance(images, Path) else images
-    inpaint.repair_files(Finished.find(out, named), files, to, where, device="cpu", told=said.append, **more)
+    inpaint.repair_files(Finished.find(out, named), files, to, where, device="cpu", print_line=said.append, **more)
     return said
 
 
@@ -369,7 +369,7 @@ def test_a_smooth_mask_is_cut_at_the_middle_and_it_is_said(out: Path, tmp_path: 
     smooth = np.zeros((40, 50), np.uint8)
     smooth[4:14, 4:14], smooth[14:16, 4:14], smooth[3, 4:14] = 255, 140, 100
     said = repair(out, "proposed", image, tmp_path / "o.png", saved(tmp_path / "m.png", smooth))
-    assert said[0] == f"{tmp_path / 'm.png'}: it has 4 values; what is above 127.5 is taken for white"
+    assert said[0] == f"{tmp_path / 'm.png'}: it has 4 values; what is above 127.5 of 255 is taken for white"
     found, truth = read(tmp_path / "o.png"), read(image)
     assert (found[smooth <= 100] == truth[smooth <= 100]).all() and (found[14:16, 4:14] != truth[14:16, 4:14]).any()
     saved(tmp_path / "m.jpg", np.repeat(smooth[..., None], 3, axis=2))
@@ -392,7 +392,7 @@ def test_every_fault_of_every_input_is_told_and_nothing_written(out: Path, tmp_p
         f"{small}: the box 10,10,8,8 is not inside its 12 x 12 px; write x,y,w,h from the upper left corner"
     )
     assert faults[1].startswith(f"{broken}: it cannot be read (")
-    assert faults[2] == f"{text}: it is no image, or of a format that is not read; save it as PNG"
+    assert faults[2] == f"{text}: it is no image, or of a format that is not read"
     assert faults[3] == f"{folder}: this is a folder; name images, such as {folder}/*.png"
     assert faults[4] == f"{missing}: there is no such file"
     assert len(faults) == 5 and not (tmp_path / "o").exists()
@@ -401,13 +401,13 @@ def test_every_fault_of_every_input_is_told_and_nothing_written(out: Path, tmp_p
 def test_a_mask_that_cannot_be_meant_is_refused(out: Path, tmp_path: Path) -> None:
     image, to, mask = saved(tmp_path / "i.png", pixels(40, 50)), tmp_path / "o.png", tmp_path / "m.png"
     masked(mask, 50, 40, (1, 1, 2, 2))
-    wanted = f"{mask}: it is 40 x 50 px, its image 50 x 40; a mask has the size of its image"
+    wanted = f"{mask}: it is 40 x 50 px, its image 50 x 40 px; a mask has its image's size"
     assert refusal(out, "proposed", image, to, mask) == wanted
     masked(mask, 40, 50)
-    wanted = f"{mask}: there is no hole in it; if the hole is black, say --hole black"
+    wanted = f"{mask}: it is empty: no pixel of it is white; if the hole is black, set the option 'hole' to black"
     assert refusal(out, "proposed", image, to, mask) == wanted
     masked(mask, 40, 50, (0, 0, 50, 40))
-    assert refusal(out, "proposed", image, to, mask).startswith(f"{image}: all of it is hole; a tenth at least has to")
+    assert refusal(out, "proposed", image, to, mask).startswith(f"{mask}: it is full: all of it is white")
     masked(mask, 40, 50, (0, 0, 50, 38))
     text = refusal(out, "proposed", image, to, mask)
     assert text.startswith(f"{image}: 95% of it is hole") and text.endswith("say so with --hole")

@@ -19,7 +19,7 @@ import layouts
 import pytest
 
 from study.data import Folder
-from study.data.files import archives, checksums, tar_index
+from study.data.files import archives, checksums
 from study.data.files.source import Source
 from study.data.files.tree import opened
 from study.errors import StudyError
@@ -204,11 +204,15 @@ def test_archives_within_a_zip_are_told(tmp_path: Path) -> None:
             "is a compressed tar, which cannot be read in place; decompress",
         ),
         ("a.7z", b"7z", "is an archive of a kind that is not read; unpack it and name the folder"),
-        ("a.zip", b"PK\3\4 no end", "is no zip, or its end is missing, as after a broken download; get it anew"),
+        (
+            "a.zip",
+            b"PK\3\4 no end",
+            "is not a zip, or its end is missing, as after a broken download; download it again",
+        ),
         (
             "a.tar",
             layouts.tar_bytes(TREE)[:900],
-            "ends in the middle of a file, as after a broken download; get it anew",
+            "ends in the middle of a file, as after a broken download; download it again",
         ),
         ("a.tar", b"no tar" * 200, "cannot be read as a tar"),
         ("a.jpg", layouts.image(0), "is a file; name a folder that holds images, or a zip or tar of them"),
@@ -231,7 +235,7 @@ def test_a_tar_whose_listing_breaks_off_is_refused_not_shortened(nested: bool, t
     content[third : third + 8] = b"\xff" * 8
     tree = {"n1.tar": bytes(content)} if nested else {}
     (tmp_path / "a.tar").write_bytes(layouts.tar_bytes(tree) if nested else bytes(content))
-    with pytest.raises(ValueError, match=rf"root: .*is damaged at byte {third:,}; get it anew"):
+    with pytest.raises(ValueError, match=rf"root: .*is damaged at byte {third:,}; download it again"):
         opened(str(tmp_path / "a.tar"))
 
 
@@ -259,7 +263,7 @@ def test_what_a_folder_holds_beside_files_is_told(tmp_path: Path) -> None:
 
 def test_the_index_of_a_large_tar_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(tar_index, "LEAST", 2)
+    monkeypatch.setattr(archives, "LEAST", 2)
     tree = {
         f"n{c}.tar": layouts.tar_bytes(layouts.images([f"n{c}_{i}.jpg" for i in range(3)], 9 * c)) for c in range(3)
     }

@@ -109,7 +109,8 @@ def test_only_images_with_an_attribute(tmp_path: Path) -> None:
     chosen = CelebA(root=root, only={"Eyeglasses": True, "Smiling": False}, train=4, validation=1, test=2).chosen()
     for names in chosen.parts.values():
         assert all((int(name[:6]) - 1) % 8 in (1, 3) for name in names)
-    with pytest.raises(ValueError, match=r"only: 'Glasses' is no attribute; list_attr_celeba.txt has Eyeglasses, Male"):
+    has = "list_attr_celeba.txt has Eyeglasses, Male"
+    with pytest.raises(ValueError, match=rf"only: 'Glasses' is not an attribute; {has}"):
         CelebA(root=root, only={"Glasses": True}, **FEW).identity()
     with pytest.raises(ValueError, match=r"and .* has 20 to choose from; set test, train, validation to fewer"):
         CelebA(root=root, only={"Male": True}, **FEW).identity()
@@ -152,8 +153,8 @@ def test_a_file_that_does_not_match_is_refused_with_counts_and_names(file: str, 
         CelebA(root=str(root), split=split, **FEW).identity()
     assert str(error.value) == (
         f"root: {file} does not match the images: 2 images that it names are not there (000900.jpg, 000901.jpg); 5 "
-        "images that are there it does not name (000001.jpg, 000002.jpg, 000003.jpg and 2 more); get both anew, or cut "
-        "the file to the images that there are"
+        "images that are there it does not name (000001.jpg, 000002.jpg, 000003.jpg and 2 more); download both again, "
+        "or cut the file to the existing images"
     )
 
 
@@ -161,7 +162,7 @@ def test_a_file_that_does_not_match_is_refused_with_counts_and_names(file: str, 
     ("file", "line", "options", "sentence"),
     [
         ("list_eval_partition.txt", "000007.jpg 3", {"split": "official"}, "its part, 0, 1 or 2; got '000007.jpg 3'"),
-        ("list_eval_partition.txt", "000006.jpg 1", {"split": "official"}, "the image stands twice"),
+        ("list_eval_partition.txt", "000006.jpg 1", {"split": "official"}, "the image is listed twice"),
         ("identity_CelebA.txt", "000007.jpg", {}, "a line is an image and the number of a person; got '000007.jpg'"),
         ("identity_CelebA.txt", "000007.jpg x", {}, "the number of a person; got '000007.jpg x'"),
         ("list_attr_celeba.txt", "000005.jpg 1 0 1", {"only": {"Male": True}}, "1 or -1 for each of 3 attributes"),

@@ -99,8 +99,8 @@ def test_a_list_that_names_what_is_not_there_is_refused(tmp_path: Path) -> None:
         Places2(root=str(root), **FEW).identity()
     assert str(error.value) == (
         "root: places365_train_standard.txt does not match the images: 2 of 32 that it names are not at "
-        f"{root}/train_256_places365standard.tar/data_256 (z/zoo/00000001.jpg, z/zoo/00000002.jpg); get both anew, or "
-        "remove the list to choose from what is there"
+        f"{root}/train_256_places365standard.tar/data_256 (z/zoo/00000001.jpg, z/zoo/00000002.jpg); download both "
+        "again, or remove the list to choose from what is there"
     )
 
 

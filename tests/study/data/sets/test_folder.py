@@ -93,8 +93,8 @@ def test_hidden_files_and_others_are_no_images(root: Path) -> None:
 @pytest.mark.parametrize(
     ("train", "test", "sentence"),
     [
-        (["a/00.png", "gone.png"], ["b/01.png"], "train.txt: entry 2, 'gone.png', is no image below"),
-        (["../photos/a/00.png", "a/02.png"], ["b/01.png"], "entry 1, '../photos/a/00.png', is no image below"),
+        (["a/00.png", "gone.png"], ["b/01.png"], "train.txt: entry 2, 'gone.png', is not an image below"),
+        (["../photos/a/00.png", "a/02.png"], ["b/01.png"], "entry 1, '../photos/a/00.png', is not an image below"),
         (["a/00.png", "a/00.png", "a/02.png"], ["b/01.png"], "an image is named twice"),
         (["a/00.png", "a/02.png", "b/01.png"], ["b/01.png"], "both name b/01.png (1 in all)"),
         (["a/00.png", "a/02.png"], [], "test.txt: it names no image"),
@@ -383,11 +383,11 @@ def test_groups_are_part_of_the_identity_and_no_groups_leave_it_as_it_was(root: 
         ("", ":1: the first line has to be 'image,group'"),
         ("image,group\na/00.png\n", ":2: a line is an image and its group, got 'a/00.png'"),
         ("image,group\na/00.png,\n", ":2: a line is an image and its group, got 'a/00.png,'"),
-        ("image,group\na/00.png,1\na/00.png,2\n", ":3: the image a/00.png stands twice"),
-        ("image,group\n\na/00.png,1\n./a/00.png,2\n", ":4: the image a/00.png stands twice"),
-        ("image,group\na/99.png,1\n", ":2: 'a/99.png' is no image below"),
+        ("image,group\na/00.png,1\na/00.png,2\n", ":3: the image a/00.png is listed twice"),
+        ("image,group\n\na/00.png,1\n./a/00.png,2\n", ":4: the image a/00.png is listed twice"),
+        ("image,group\na/99.png,1\n", ":2: 'a/99.png' is not an image below"),
         ("image,group\nA/00.png,1\n", "there is 'a/00.png', whose case differs"),
-        ("image,group\n../photos/a/00.png,1\n", ":2: '../photos/a/00.png' is no image below"),
+        ("image,group\n../photos/a/00.png,1\n", ":2: '../photos/a/00.png' is not an image below"),
     ],
 )
 def test_a_file_of_groups_that_cannot_be_meant(root: Path, text: str, sentence: str) -> None:
@@ -448,7 +448,8 @@ def test_names_that_differ_only_in_case_are_both_there_and_told(root: Path, tmp_
 
 def test_a_split_file_of_another_case_says_so(root: Path) -> None:
     train, test = listed(root, "train.txt", ["A/00.png"]), listed(root, "test.txt", ["a/02.png"])
-    with pytest.raises(ValueError, match=r"'A/00.png', is no image below .*; there is 'a/00.png', whose case differs"):
+    hint = "there is 'a/00.png', whose case differs"
+    with pytest.raises(ValueError, match=rf"'A/00.png', is not an image below .*; {hint}"):
         Folder(root=str(root), train=train, test=test).split()
 
 
@@ -488,13 +489,13 @@ def test_a_fault_of_groups_beside_an_archive_names_the_file(root: Path, tmp_path
     groups_of(tmp_path, ["a/99.png,x"])
     with pytest.raises(ValueError) as told:
         Folder(root=archive).chosen()
-    assert str(told.value).startswith(f"groups: {tmp_path}/groups.csv:2: 'a/99.png' is no image below {archive}")
+    assert str(told.value).startswith(f"groups: {tmp_path}/groups.csv:2: 'a/99.png' is not an image below {archive}")
 
 
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        (["notes.txt,ann"], ":2: 'notes.txt' is no image below"),
+        (["notes.txt,ann"], ":2: 'notes.txt' is not an image below"),
         (["a/00.png,b/01.png"], "the group 'b/01.png' is called as an image that the file does not name"),
     ],
 )
