@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,7 +71,7 @@ def run(
         for damage in driver.check(plan, store):
             console.print(f"[yellow]damaged[/] {damage}; it is set aside in {out / 'damaged'} and made again")
         driver.settle_stale(out)
-        plan.study["command"] = command()
+        plan = replace(plan, study=plan.study.model_copy(update={"command": command()}))
         saved = plan.save(out)
         waiting = driver.tasks(plan, store)
         known = len(plan.stages) - len({key for task in waiting for key in task.keys})
@@ -86,7 +87,7 @@ def run(
             summary = driver.Summary()
         if summary.interrupted:
             console.print(
-                f"interrupted; nothing is lost. Go on with:  {plan.study['command']}", highlight=False, soft_wrap=True
+                f"interrupted; nothing is lost. Go on with:  {plan.study.command}", highlight=False, soft_wrap=True
             )
             raise typer.Exit(130)
         page = _report(out)
@@ -216,8 +217,8 @@ def _summarise(console: Console, plan: Plan, store: Store, failed: dict[str, str
         console.print(f"diverged: {name}: {why}", highlight=False, soft_wrap=True)
     for name, why in failed.items():
         console.print(f"[red]failed[/]: {name}: {why} (see {store.out / 'failures'})", highlight=False, soft_wrap=True)
-    for name, entry in plan.study["data"].items():
-        file = store.folder(entry["stage"]) / "data.json"
+    for name, entry in plan.study.data.items():
+        file = store.folder(entry.stage) / "data.json"
         left_out = (read_json(file) or {}).get("left_out", [])
         for one in left_out[:LEFT_OUT_SHOWN]:
             console.print(f"left out of {name}: {one['name']}: {one['why']}", highlight=False, soft_wrap=True)

@@ -120,7 +120,7 @@ def _external(folder: Path, out: Path, plan: Plan) -> External:
     facts = read_facts(folder / FACTS)
     one = External(folder, name, data, _seed(folder), facts)
     own = {each for run in plan.runs for each in (run.variant, *run.aliases)}
-    if data not in plan.study["data"] or (stage := evaluation(plan, data)) is None:
+    if data not in plan.study.data or (stage := evaluation(plan, data)) is None:
         return _but(one, f"the study has no run on {data} now", joins=False)
     if name in own:
         why = f"a variant of the study is called {name} now; score its files again under another name"

@@ -63,18 +63,18 @@ def used() -> list[Plugin]:
     return list(_used)
 
 
-def use_planned(plan: Mapping[str, Any]) -> None:
-    """Those of a plan's study: in a worker, or to use what was trained.
+def use_planned(digests: Mapping[str, str], command: str | None = None) -> None:
+    """Uses the plugins of a planned study, by file: in a worker, or to use what was trained.
 
     Raises StudyError where a file is not what it was when the study was planned.
     """
-    planned = {Path(entry["file"]): entry["digest"] for entry in plan.get("plugins", [])}
+    planned = {Path(file): digest for file, digest in digests.items()}
     if {plugin.file: plugin.digest for plugin in _used} == planned:
         return
     for plugin in use(list(planned)):
         if plugin.digest != planned[plugin.file]:
             _forget()
-            again = plan.get("command") or "python -m study run STUDY"
+            again = command or "python -m study run STUDY"
             raise StudyError(
                 f"{plugin.file}: it has changed since the study was planned; plan and make it anew: {again}"
             )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import BadInput
+from study.plan.facts import StudyFacts
 from study.store import read_json, write_atomically
 
 KINDS = ("data", "pretrain", "critic", "joint", "fit", "evaluate")
@@ -73,9 +74,9 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Runs and the stages that they need. ``study``: what reports say of the study as a whole."""
+    """Runs and the stages that they need. ``stages``: by key."""
 
-    study: dict[str, Any]
+    study: StudyFacts
     runs: list[Run]
     stages: dict[str, Stage]
 
@@ -120,7 +121,7 @@ class Plan:
         ``asked`` false: for workers alone, as a trial of a search is planned, which no report shows.
         """
         value = {
-            "study": self.study,
+            "study": self.study.plain(),
             "runs": [asdict(run) for run in self.runs],
             "stages": [asdict(stage) for stage in self.stages.values()],
         }
@@ -133,40 +134,33 @@ class Plan:
 
     @staticmethod
     def of(out: Path) -> Plan:
-        """The plan of an output folder. Raises BadInput where there is none, or it is damaged."""
+        """The plan of an output folder. Raises BadInput if there is none, or it is damaged or incomplete."""
         file = out / "plan.json"
+        again = f"python -m study run runs.yaml --out {out}"
         if not file.is_file():
-            raise BadInput(f"{out}: there is no study here; name its folder, or make one with: {_again(out)}")
+            raise BadInput(f"{out}: there is no study here; name its folder, or make one with: {again}")
         try:
             plan = Plan.read(file)
+            if plan is None or not all("evaluate" in run.stages for run in plan.runs):
+                raise ValueError("incomplete")
+            plan.work()  # reads every stage of every run
         except (KeyError, TypeError, AttributeError, ValueError) as fault:
-            raise damaged(out) from fault
-        if plan is None:
-            raise damaged(out)
+            raise BadInput(
+                f"{file}: this file is damaged; write it anew, with all that is made kept, with: {again}"
+            ) from fault
         return plan
 
     @staticmethod
     def read(file: Path) -> Plan | None:
-        """Reads a saved plan; None where there is none."""
+        """Reads a saved plan; None if there is no such file."""
         value = read_json(file)
         if not value:
             return None
-        stages = [Stage(**stage) for stage in value["stages"]]
         return Plan(
-            study=value["study"],
+            study=StudyFacts.model_validate(value["study"]),
             runs=[Run(**run) for run in value["runs"]],
-            stages={stage.key: stage for stage in stages},
+            stages={stage["key"]: Stage(**stage) for stage in value["stages"]},
         )
-
-
-def damaged(out: Path) -> BadInput:
-    """The word that an output folder's plan cannot be read."""
-    told = "this file is damaged; write it anew, with all that is made kept, with"
-    return BadInput(f"{out / 'plan.json'}: {told}: {_again(out)}")
-
-
-def _again(out: Path) -> str:
-    return f"python -m study run runs.yaml --out {out}"
 
 
 def pass_of(stage: Stage) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from models import blending
@@ -22,6 +22,16 @@ from study.inspection import cost
 from study.inspection.describe import describe
 from study.metrics import perceptual
 from study.parts import plugins, registries
+from study.plan.facts import (
+    AblationFacts,
+    DataFacts,
+    MetricFacts,
+    MultiverseFacts,
+    PluginFacts,
+    ReadingFacts,
+    StudyFacts,
+    UniverseFacts,
+)
 from study.plan.graph import Plan, Run, Stage, digest_of
 
 VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
@@ -78,65 +88,62 @@ def _size(variant: Variant, image_size: int) -> dict[str, int]:
 
 def _facts(
     study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], distances: perceptual.Found, share: bool
-) -> dict[str, Any]:
-    return {
-        "name": study.name,
-        "file": study.file.name,
-        "plugins": [{"file": str(plugin.file), "digest": plugin.digest} for plugin in plugins.used()],
-        "metrics": {
-            name: {"title": metric.title, "unit": metric.unit, "better": metric.better}
+) -> StudyFacts:
+    ours = [variant for variant in study.variants.values() if ("METHODS", variant.method) not in registries.SOURCES]
+    return StudyFacts(
+        name=study.name,
+        file=study.file.name,
+        plugins=[PluginFacts(file=str(plugin.file), digest=plugin.digest) for plugin in plugins.used()],
+        metrics={
+            name: MetricFacts(title=metric.title, unit=metric.unit, better=metric.better)
             for name, metric in registries.METRICS.items()
             if ("METRICS", name) in registries.SOURCES
         },
-        "methods": [name for registry, name in registries.SOURCES if registry == "METHODS"],
-        "profile": study.profile,
-        "seeds": study.seeds,
-        "image_size": study.image_size,
-        "data": {
-            name: {
+        methods=[name for registry, name in registries.SOURCES if registry == "METHODS"],
+        profile=study.profile,
+        seeds=study.seeds,
+        image_size=study.image_size,
+        data={
+            name: DataFacts(
                 **stage.options["dataset"],
-                "stage": stage.key,
-                **{about: stage.hints["options"].get(about) for about in ("like", "licence")},
-            }
+                stage=stage.key,
+                like=stage.hints["options"].get("like"),
+                licence=stage.hints["options"].get("licence"),
+            )
             for name, stage in packed.items()
         },
-        "protocol": study.protocol.plain() | ({"perceptual": distances.options} if distances.options else {}),
-        "numerics": numerics,
-        "shared": share,
-        "observers": [observer.model_dump(mode="json") for observer in study.observers],
-        "ablations": {
-            name: {
-                "reference": ablation.reference,
-                "factors": ablation.factors,
-                "cells": [[list(levels), variant] for levels, variant in ablation.cells.items()],
-            }
+        protocol=study.protocol.plain() | ({"perceptual": distances.options} if distances.options else {}),
+        numerics=numerics,
+        shared=share,
+        observers=[observer.model_dump(mode="json") for observer in study.observers],
+        ablations={
+            name: AblationFacts(
+                reference=ablation.reference,
+                factors=ablation.factors,
+                cells=[(list(levels), variant) for levels, variant in ablation.cells.items()],
+            )
             for name, ablation in study.ablations.items()
         },
-        "multiverses": {
-            name: {
-                "base": multiverse.bases,
-                "contrasts": multiverse.contrasts,
-                "design": multiverse.design,
-                "universes": [[asdict(setting) for setting in universe] for universe in multiverse.universes],
-            }
+        multiverses={
+            name: MultiverseFacts(
+                base=multiverse.bases,
+                contrasts=multiverse.contrasts,
+                design=multiverse.design,
+                universes=[[UniverseFacts(**vars(row)) for row in universe] for universe in multiverse.universes],
+            )
             for name, multiverse in study.multiverses.items()
         },
-        "networks": {
+        networks={
             variant.name: describe(variant.options, study.image_size)
             for variant in study.variants.values()
             if isinstance(variant.options, Trained)
         },
-        "readings": [
-            row
-            for variant in study.variants.values()
-            if ("METHODS", variant.method) not in registries.SOURCES  # a stranger's reads no paper of ours
-            for row in readings(variant)
-        ],
-        "resolved": study.resolved,
-    }
+        readings=[row for variant in ours for row in readings(variant)],  # a plugin's method reads no paper of ours
+        resolved=dict(study.resolved),
+    )
 
 
-def readings(variant: Variant) -> Iterator[dict[str, Any]]:
+def readings(variant: Variant) -> Iterator[ReadingFacts]:
     """The readings in force in a variant: key, value, number, meaning, and whether it departs from the text.
 
     Of a baseline, the text is its own paper's, whose values are the options' defaults.
@@ -148,7 +155,7 @@ def readings(variant: Variant) -> Iterator[dict[str, Any]]:
     yield from _readings(variant.name, "", options, published)
 
 
-def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterator[dict[str, Any]]:
+def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterator[ReadingFacts]:
     dumped = options.model_dump(mode="json", by_alias=True)
     for name, info in type(options).model_fields.items():
         key = info.alias or name
@@ -159,14 +166,14 @@ def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterat
             if plain is None:  # an option of another loss
                 continue
             text = extra["paper"]
-            yield {
-                "variant": variant,
-                "key": prefix + key,
-                "value": plain if isinstance(plain, str) else json.dumps(plain),
-                "reading": extra["reading"],
-                "meaning": info.description,
-                "departs": plain != own if published is not None else text is not None and plain != text,
-            }
+            yield ReadingFacts(
+                variant=variant,
+                key=prefix + key,
+                value=plain if isinstance(plain, str) else json.dumps(plain),
+                reading=str(extra["reading"]),
+                meaning=info.description,
+                departs=plain != own if published is not None else text is not None and plain != text,
+            )
         elif hasattr(type(value), "model_fields"):
             yield from _readings(variant, f"{prefix}{key}.", value, own)
 

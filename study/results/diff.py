@@ -126,7 +126,7 @@ def _sides(*outs: str | Path) -> list[Side]:
 
 def _heading(side: Side) -> dict[str, Any]:
     runs = side.results.runs
-    facts = {name: side.plan.study[name] for name in ("name", "profile", "image_size")}
+    facts = side.plan.study.model_dump(include={"name", "profile", "image_size"})
     return {"out": str(side.out), **facts, "completed": int((runs["status"] == "completed").sum()), "runs": len(runs)}
 
 
@@ -148,17 +148,17 @@ def _configuration(a: Side, b: Side) -> dict[str, Any]:
 
 NAMED: Mapping[str, Callable[[Side], Iterable[Any]]] = {
     "variants": lambda side: side.names,
-    "data": lambda side: side.plan.study["data"],
-    "seeds": lambda side: side.plan.study["seeds"],
-    "ablations": lambda side: side.plan.study["ablations"],
-    "multiverses": lambda side: side.plan.study.get("multiverses", {}),
+    "data": lambda side: side.plan.study.data,
+    "seeds": lambda side: side.plan.study.seeds,
+    "ablations": lambda side: side.plan.study.ablations,
+    "multiverses": lambda side: side.plan.study.multiverses,
 }
 """What a study has by name, and may have in one output alone."""
 
 
 def _study_keys(plan: Plan) -> dict[str, Any]:
     """The study's own settings by dotted keys, but for its variants'."""
-    study = plan.study
+    study = plan.study.model_dump()
     sets = {
         name: {key: value for key, value in entry.items() if key not in OF_THE_DATA}
         for name, entry in study["data"].items()
@@ -167,10 +167,10 @@ def _study_keys(plan: Plan) -> dict[str, Any]:
     ablations = {
         name: {key: entry[key] for key in ("reference", "factors")} for name, entry in study["ablations"].items()
     }
-    multiverses = {name: _multiverse(entry) for name, entry in study.get("multiverses", {}).items()}
+    multiverses = {name: _multiverse(entry) for name, entry in study["multiverses"].items()}
     return _flat(
         {
-            **{name: study.get(name) for name in OF_THE_STUDY},
+            **{name: study[name] for name in OF_THE_STUDY},
             "data": sets,
             "protocol": study["protocol"],
             "numerics": numerics,
@@ -212,7 +212,7 @@ def _apart(a: Iterable[Any], b: Iterable[Any]) -> dict[str, list[Any]]:
 
 def _variants(a: Side, b: Side) -> Iterator[dict[str, Any]]:
     """Options that differ, a row for each key and pair of values, with the variants in which it is so."""
-    numbers = {(row["variant"], row["key"]): row["reading"] for s in (a, b) for row in s.plan.study["readings"]}
+    numbers = {(row.variant, row.key): row.reading for s in (a, b) for row in s.plan.study.readings}
     for key, left, right, names in _by_variant(a, b, lambda side, name: side.settings[name]):
         reading = next((numbers[name, key] for name in names if (name, key) in numbers), None)
         having = sum(key in a.settings[name] or key in b.settings[name] for name in _own_in_both(a, b))
@@ -225,8 +225,8 @@ def _variants(a: Side, b: Side) -> Iterator[dict[str, Any]]:
 
 def _readings(a: Side, b: Side) -> Iterator[dict[str, Any]]:
     def told(side: Side, variant: str) -> dict[str, str]:
-        rows = [row for row in side.plan.study["readings"] if row["variant"] == variant]
-        return {row["key"]: row["reading"] + (", departs from the text" if row["departs"] else "") for row in rows}
+        rows = [row for row in side.plan.study.readings if row.variant == variant]
+        return {row.key: row.reading + (", departs from the text" if row.departs else "") for row in rows}
 
     for key, left, right, names in _by_variant(a, b, told):
         if left is not None and right is not None:  # else the option itself has changed
@@ -320,7 +320,7 @@ def _machine(side: Side) -> dict[str, list[str]]:
         told: sorted({str(facts[name]) for facts in made if facts.get(name) is not None})
         for name, told in OF_THE_MACHINE.items()
     }
-    return {**found, "device": [str(side.plan.study["numerics"]["device"])]}
+    return {**found, "device": [str(side.plan.study.numerics["device"])]}
 
 
 def _data(a: Side, b: Side) -> Iterator[dict[str, Any]]:
@@ -330,7 +330,7 @@ def _data(a: Side, b: Side) -> Iterator[dict[str, Any]]:
             continue
         right = b.digests[name]
         same = None if left is None or right is None else left == right
-        if same is None and a.plan.study["data"][name]["stage"] == b.plan.study["data"][name]["stage"]:
+        if same is None and a.plan.study.data[name].stage == b.plan.study.data[name].stage:
             same = True  # the key says all that decides the pixels
         yield {"kind": "images", "name": name, "a": left, "b": right, "same": same}
     for role, told in (("data.masks", "masks in training"), ("data.test_masks", TEST_MASKS)):

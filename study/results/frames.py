@@ -20,7 +20,8 @@ from reports.analysis.statistics import Comparison, compare
 from study.errors import unknown
 from study.external import entries
 from study.external.entries import External
-from study.plan.graph import Plan, Run, damaged
+from study.plan.facts import DataFacts, StudyFacts
+from study.plan.graph import Plan, Run
 from study.search.trials import states
 from study.store import Damaged, RunState, Store, read_facts
 
@@ -33,9 +34,6 @@ NUMBERS = ("seconds", "threads", "peak_memory_mib")
 
 STATES = ("completed", "diverged", "failed", "interrupted", "running")
 """What the state of a run may say."""
-
-TOLD = frozenset({"name", "profile", "image_size", "data", "seeds", "readings", "ablations", "numerics"})
-"""What every plan tells of its study."""
 
 
 class Results(Frames):
@@ -69,7 +67,7 @@ def load(out: str | Path) -> Results:
     """
     out = Path(out)
     store = Store(out)
-    plan, told = _plan(out)
+    plan = Plan.of(out)
     records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
     runs = [_run(run, store, records) for run in plan.runs]
     made = zip(plan.runs, runs, strict=True)
@@ -78,9 +76,11 @@ def load(out: str | Path) -> Results:
     runs += [_external(one) for one in others if one.joins]
     there += [_Evaluated.from_files(one) for one in others if one.joins and not one.why]
     return Results(
-        **told,
         study=_facts(plan, store, others),
         runs=_frame("runs", runs),
+        factors=_frame("factors", _factors(plan)),
+        universes=_frame("universes", _universes(plan)),
+        readings=_frame("readings", (row.model_dump() for row in plan.study.readings)),
         scores=_scores(there, _groups(plan, records)),
         curves=_curves(plan.runs, records),
         stages=_frame("stages", _stages(plan, store)),
@@ -88,29 +88,6 @@ def load(out: str | Path) -> Results:
         pictures=_frame("pictures", [row for one in there for row in _pictures(one, "pictures")]),
         worst=_frame("worst", [row for one in there for row in _pictures(one, "worst")]),
         distances=_distances(there),
-    )
-
-
-def _plan(out: Path) -> tuple[Plan, dict[str, pd.DataFrame]]:
-    """The plan, and the frames that stand in it whole. Raises BadInput."""
-    plan = Plan.of(out)
-    try:
-        if not _whole(plan):
-            raise ValueError("this is a part of a plan")
-        plan.work()
-        told = {"factors": _factors(plan), "universes": _universes(plan), "readings": plan.study["readings"]}
-        return plan, {name: _frame(name, rows) for name, rows in told.items()}
-    except (KeyError, TypeError, AttributeError, ValueError) as fault:
-        raise damaged(out) from fault
-
-
-def _whole(plan: Plan) -> bool:
-    """Whether what is read of a plan is in it."""
-    return (
-        plan.study.keys() >= TOLD
-        and all(entry.keys() >= {"kind", "stage"} for entry in plan.study["data"].values())
-        and all(entry.keys() >= {"base", "contrasts", "design"} for entry in plan.study.get("multiverses", {}).values())
-        and all(plan.stages.keys() >= set(run.stages.values()) and "evaluate" in run.stages for run in plan.runs)
     )
 
 
@@ -285,8 +262,8 @@ def _scores(evaluated: list[_Evaluated], groups: Mapping[str, Mapping[str, str]]
 def _groups(plan: Plan, records: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """What the test images of each data set belong to, by name, of the sets of which that is known."""
     found = {}
-    for data, entry in plan.study["data"].items():
-        packed = records.get(entry["stage"], {})
+    for data, entry in plan.study.data.items():
+        packed = records.get(entry.stage, {})
         if groups := packed.get("groups"):
             test = slice(*packed["parts"]["test"])
             found[data] = dict(zip(packed["names"][test], groups[test], strict=True))
@@ -324,21 +301,21 @@ def _asked(plan: Plan) -> dict[str, str]:
 def _factors(plan: Plan) -> Iterator[dict[str, str]]:
     """The ablations of which at least two cells were asked for, by those cells."""
     asked = _asked(plan)
-    for name, ablation in plan.study["ablations"].items():
-        cells = [(levels, asked[variant]) for levels, variant in ablation["cells"] if variant in asked]
+    for name, ablation in plan.study.ablations.items():
+        cells = [(levels, asked[variant]) for levels, variant in ablation.cells if variant in asked]
         for levels, variant in cells if len(cells) > 1 else ():
-            for factor, level in zip(ablation["factors"], levels, strict=True):
+            for factor, level in zip(ablation.factors, levels, strict=True):
                 yield {"ablation": name, "variant": variant, "factor": factor, "level": level}
 
 
 def _universes(plan: Plan) -> Iterator[dict[str, Any]]:
     """The multiverses of which every base was asked for, by those universes that were asked for whole."""
     asked = _asked(plan)
-    for name, multiverse in plan.study.get("multiverses", {}).items():
-        for number, universe in enumerate(multiverse["universes"]):
-            if all(row["variant"] in asked for row in universe):
+    for name, multiverse in plan.study.multiverses.items():
+        for number, universe in enumerate(multiverse.universes):
+            if all(row.variant in asked for row in universe):
                 for row in universe:
-                    yield {"multiverse": name, "universe": number, **row, "variant": asked[row["variant"]]}
+                    yield {"multiverse": name, "universe": number, **vars(row), "variant": asked[row.variant]}
 
 
 def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
@@ -389,40 +366,39 @@ def _facts(plan: Plan, store: Store, others: Sequence[External]) -> dict[str, An
     control = next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None)
     config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
     return {
-        "name": study["name"],
-        "file": study.get("file"),
-        "profile": study["profile"],
-        "image_size": study["image_size"],
-        "command": study.get("command"),
+        "name": study.name,
+        "file": study.file,
+        "profile": study.profile,
+        "image_size": study.image_size,
+        "command": study.command,
         "scope": _scope(study, proposed or next((run for run in plan.runs if run.updates), None)),
         "generator_updates": max((run.updates for run in plan.runs), default=0),
         "batch": config.get("batch"),
         "steps": config.get("steps"),
-        "data": [_data(name, entry, store) for name, entry in study["data"].items()],
+        "data": [_data(name, entry, store) for name, entry in study.data.items()],
         "versions": {name: made[-1][name] for name in ("torch", "python")} if made else {},
         "devices": sorted({f"{facts['device']}, {facts['threads']} thread" for facts in made}),
-        "seeds": study["seeds"],
+        "seeds": study.seeds,
         "reference": proposed.variant if proposed else None,
         "control": control,
         "sharing": plan.work(),
         "seconds": sum(facts["seconds"] for facts in made),
         "made": max((facts["made"] for facts in made), default=""),
-        "numerics": study["numerics"],
-        "protocol": study.get("protocol"),
+        "numerics": study.numerics,
+        "protocol": study.protocol,
         "aliases": {alias: run.variant for run in plan.runs for alias in run.aliases},
         "external": [_told_of(one) for one in others],
         "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
-        "networks": study.get("networks"),
-        "metrics": study.get("metrics") or {},
-        "methods": study.get("methods") or [],
-        "plugins": {Path(entry["file"]).name: entry["digest"] for entry in study.get("plugins") or []},
+        "networks": study.networks,
+        "metrics": {name: metric.model_dump() for name, metric in study.metrics.items()},
+        "methods": study.methods,
+        "plugins": {Path(file).name: digest for file, digest in study.digests.items()},
         "searches": {
             state["variant"]: {key: value for key, value in state.items() if key not in ("variant", "trials")}
             for state in states(store.out)
         },
         "multiverses": {
-            name: {key: multiverse[key] for key in ("base", "contrasts", "design")}
-            for name, multiverse in study.get("multiverses", {}).items()
+            name: multiverse.model_dump(exclude={"universes"}) for name, multiverse in study.multiverses.items()
         },
     }
 
@@ -434,25 +410,25 @@ def _told_of(one: External) -> dict[str, Any]:
     return {"name": one.name, "data": one.data, "seed": one.seed, **told, "why": one.why, "joins": one.joins}
 
 
-def _scope(study: Mapping[str, Any], run: Run | None) -> str:
+def _scope(study: StudyFacts, run: Run | None) -> str:
     """'paper': its data, size and schedule; 'reduced': data that stand beside its own; else 'other'."""
-    theirs, entries = paper(), study["data"].values()
+    theirs, entries = paper(), study.data.values()
     own = run.config if run else {}
     sets = {kind.lower(): kind for kind in theirs["data"]}  # its sets, by the kinds that read them
     as_printed = {"batch": theirs["batch"], "steps": theirs["steps"], "width": 1.0}
-    same = study["image_size"] == theirs["image_size"] and all(own.get(key) == of for key, of in as_printed.items())
+    same = study.image_size == theirs["image_size"] and all(own.get(key) == of for key, of in as_printed.items())
     whole = all(
-        entry["kind"] in sets and entry.get("train", 0) >= theirs["data"][sets[entry["kind"]]]["train"]
+        entry.kind in sets and getattr(entry, "train", 0) >= theirs["data"][sets[entry.kind]]["train"]
         for entry in entries
     )
     if same and whole:
         return "paper"
-    return "reduced" if any(entry.get("like") for entry in entries) else "other"
+    return "reduced" if any(entry.like for entry in entries) else "other"
 
 
-def _data(name: str, entry: dict[str, Any], store: Store) -> dict[str, Any]:
-    facts: dict[str, Any] = {"name": name, "kind": entry["kind"], "like": entry.get("like")}
-    if not (packed := _record(store, entry["stage"], "data")):
+def _data(name: str, entry: DataFacts, store: Store) -> dict[str, Any]:
+    facts: dict[str, Any] = {"name": name, "kind": entry.kind, "like": entry.like}
+    if not (packed := _record(store, entry.stage, "data")):
         return facts
     counts = {part: stop - start for part, (start, stop) in packed["parts"].items()}
     return {**facts, **counts, "digest": packed["digest"], "left_out": len(packed["left_out"])}

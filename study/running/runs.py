@@ -37,7 +37,7 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     before = state.read()
     own = plan.own(run)
     last = run.stages["evaluate"]
-    observers = [Observer.model_validate(observer) for observer in plan.study["observers"]]
+    observers = [Observer.model_validate(observer) for observer in plan.study.observers]
 
     def opened(record_id: str) -> None:
         state.write(run=run.name, status="running", record=record_id, stage=last, pid=os.getpid())
@@ -59,6 +59,7 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
             raise Diverged
         return _results(log, store.verified(last))
 
+    facts = plan.study.model_dump()
     config = {
         "run": run.name,
         "variant": run.variant,
@@ -66,12 +67,12 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         "data": run.data,
         "seed": run.seed,
         "options": run.config,
-        **{key: plan.study[key] for key in ("name", "profile", "image_size", "protocol", "numerics")},
-        "dataset": plan.study["data"][run.data],
-        "plugins": plan.study["plugins"],
+        **{key: facts[key] for key in ("name", "profile", "image_size", "protocol", "numerics")},
+        "dataset": facts["data"][run.data],
+        "plugins": facts["plugins"],
     }
-    if "trial" in plan.study:  # of a search: its Optuna number and what it set
-        config["trial"] = plan.study["trial"]
+    if plan.study.trial is not None:  # of a search: its Optuna number and what it set
+        config["trial"] = plan.study.trial
     try:
         recorded = record(run.name, config, body, out=store.out, observers=observers, opened=opened)
     except (Exception, Interrupted) as error:

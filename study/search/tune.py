@@ -34,6 +34,7 @@ from study.config import space
 from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.scoring import JUDGED
+from study.plan.facts import StudyFacts
 from study.plan.graph import Plan, digest_of
 from study.plan.planner import make_plan
 from study.running import driver
@@ -58,9 +59,6 @@ CLAIMED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
 """What Optuna raises where a trial that is written to is over already; before 4.3 it had no name of its own."""
-
-FACTS = ("name", "profile", "image_size", "data", "protocol", "numerics", "observers", "plugins")
-"""What workers read of a plan's study."""
 
 ENOUGH = 20
 """Under so many completed trials nothing is said of what mattered: their best tenth would be one or none."""
@@ -123,7 +121,8 @@ class Tuner:
         self.folder = store.out / FOLDER
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(self.folder / f"{variant.name}.lock", timeout=LOCKED_S)
-        self.whole = Plan(study={"observers": []}, runs=[], stages={})
+        facts = StudyFacts.model_construct(name=study.name)  # workers read the facts of each trial's own plan
+        self.whole = Plan(study=facts, runs=[], stages={})
         self.flying: list[_Flying] = []
         self.stopped = ""
         self._beat = time.monotonic()
@@ -205,8 +204,8 @@ class Tuner:
         return {
             "space": json.loads(json.dumps(described)),
             "set of seeds": list(self.study.search.seeds),
-            "data set": [entry["stage"] for entry in plan.study["data"].values()],
-            "protocol": plan.study["protocol"],
+            "data set": [entry.stage for entry in plan.study.data.values()],
+            "protocol": plan.study.protocol,
             "setting of its own": self._usual(),
             "configuration of the variant": digest_of(
                 [self.variant.method, options, self.study.image_size, self.study.numerics.model_dump()]
@@ -272,7 +271,7 @@ class Tuner:
 
         def planned(share: float) -> Plan:
             plan = make_plan(study, device=self.device, part="validation", joint=share)
-            return replace(plan, study={**{key: plan.study[key] for key in FACTS}, "trial": facts})
+            return replace(plan, study=plan.study.of_trial(facts))
 
         plans = [planned(1.0)]
         goes_on = all(stage.lineage is not None for stage in plans[0].stages.values() if stage.kind == "joint")

@@ -188,9 +188,9 @@ def work(pipe: Connection, out: str, plan_file: str, device_kind: str, place: in
                 found = Plan.read(Path(read))
                 assert found is not None, f"{read}: there is no plan"
                 plan = found
-                plugins.use_planned(plan.study)
+                plugins.use_planned(plan.study.digests, plan.study.command)
                 runs = {run.name: run for run in plan.runs}
-                observers = [Observer.model_validate(observer) for observer in plan.study["observers"]]
+                observers = [Observer.model_validate(observer) for observer in plan.study.observers]
             if task.why:
                 run = runs[task.run]
                 config = {"run": run.name, "options": run.config}

@@ -18,6 +18,7 @@ from study import cli, config
 from study.config import Study
 from study.config.variants import NAME
 from study.errors import BadInput
+from study.plan.facts import StudyFacts
 from study.plan.graph import KINDS, Plan, Run, Stage, digest_of, pass_of
 from study.plan.planner import make_plan, readings
 
@@ -439,11 +440,11 @@ def test_options_that_nobody_sets_leave_keys_as_they_are(study_of: Callable[...,
 
 def test_readings_are_named(study_of: Callable[..., Study]) -> None:
     rows = {
-        row["key"]: row for row in readings(study_of(BASE, "variants.proposed.loss.extends=wgan").variants["proposed"])
+        row.key: row for row in readings(study_of(BASE, "variants.proposed.loss.extends=wgan").variants["proposed"])
     }
-    assert rows["critic_input"]["reading"] == "R11" and rows["critic_input"]["departs"]
-    assert rows["critic_tables"]["value"] == "printed" and not rows["critic_tables"]["departs"]
-    assert rows["loss.clip"]["value"] == "0.01"
+    assert rows["critic_input"].reading == "R11" and rows["critic_input"].departs
+    assert rows["critic_tables"].value == "printed" and not rows["critic_tables"].departs
+    assert rows["loss.clip"].value == "0.01"
 
 
 def test_a_baselines_text_is_its_own_paper(study_of: Callable[..., Study]) -> None:
@@ -451,7 +452,7 @@ def test_a_baselines_text_is_its_own_paper(study_of: Callable[..., Study]) -> No
 
     def departs(variant: str, *more: str) -> set[str]:
         rows = readings(study_of(ALL, *(f"variants.{option}" for option in more)).variants[variant])
-        return {row["key"] for row in rows if row["departs"]}
+        return {row.key for row in rows if row.departs}
 
     assert departs("glcic") == departs("ce") == set()
     assert departs("glcic", "glcic.optimizer={kind: adam, lr: 0.1}", "glcic.weight=0.5") == {"optimizer", "weight"}
@@ -462,14 +463,15 @@ def test_a_baselines_text_is_its_own_paper(study_of: Callable[..., Study]) -> No
 
 def test_the_plan_knows_multiverses_and_what_is_built(study_of: Callable[..., Study]) -> None:
     plan = make_plan(study_of(ALL, "multiverses={all: {base: [proposed, mean], vary: {head: [mean, patch]}}}"))
-    facts = plan.study["multiverses"]["all"]
-    assert (facts["base"], facts["contrasts"]) == (["proposed", "mean"], [["proposed", "mean"]])
-    assert facts["design"] == "one_at_a_time" and len(facts["universes"]) == 2
-    assert facts["universes"][1][0]["variant"] == "proposed:head=patch"
-    assert set(plan.study["networks"]) == {run.variant for run in plan.runs} - {"mean", "biharmonic"} | {"twin"}
+    facts = plan.study.multiverses["all"]
+    assert (facts.base, facts.contrasts) == (["proposed", "mean"], [["proposed", "mean"]])
+    assert facts.design == "one_at_a_time" and len(facts.universes) == 2
+    assert facts.universes[1][0].variant == "proposed:head=patch"
+    assert plan.study.networks is not None
+    assert set(plan.study.networks) == {run.variant for run in plan.runs} - {"mean", "biharmonic"} | {"twin"}
     for run in plan.runs:
         if run.updates:
-            built = plan.study["networks"][run.variant]["networks"]
+            built = plan.study.networks[run.variant]["networks"]
             assert built[0]["parameters"] == run.parameters
             assert sum(network["parameters"] for network in built[1:]) == run.critic_parameters
 
@@ -499,7 +501,7 @@ def _as_json(plan: Plan) -> Plan:
     """What JSON makes of a plan: nothing else."""
     assert all(isinstance(run, Run) for run in plan.runs)
     assert all(isinstance(stage, Stage) for stage in plan.stages.values())
-    return replace(plan, study=json.loads(json.dumps(plan.study)))
+    return replace(plan, study=StudyFacts.model_validate(json.loads(json.dumps(plan.study.plain()))))
 
 
 def test_keys_are_the_same_in_another_process(whole: Plan, tmp_path: Path) -> None:
