@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from models.masking import Box, center_box
 from models.method import Part
@@ -128,7 +129,7 @@ def trace(network: nn.Module, *inputs: Any) -> Anatomy:
     The network computes as it stands: in evaluation mode, and where time and memory count on the meta device.
     """
     seen = _Trace(network, [value for value in inputs if isinstance(value, Tensor)])
-    with torch.no_grad(), seen:
+    with torch.no_grad(), seen, seen.counter:
         output = network(*inputs)
     final = output if isinstance(output, Tensor) else output[-1]
     return Anatomy(
@@ -138,9 +139,13 @@ def trace(network: nn.Module, *inputs: Any) -> Anatomy:
     )
 
 
-def of_generator(part: Part, side: int, window: Box | None = None) -> Anatomy:
-    """The anatomy of the generator that a part describes (of its window alone, where one is named)."""
-    return _of_generator(json.dumps(part, sort_keys=True), registries.version("GENERATORS", part["kind"]), side, window)
+def of_generator(part: Part, side: int, window: Box | None = None, training: bool = False) -> Anatomy:
+    """The anatomy of the generator that a part describes, on images of ``side`` pixels.
+
+    Where a ``window`` is named, of its window alone; in ``training`` only if its norms then read no more than that.
+    """
+    version = registries.version("GENERATORS", part["kind"])
+    return _of_generator(json.dumps(part, sort_keys=True), version, side, window, training)
 
 
 def of_critic(part: Part, side: int) -> Anatomy:
@@ -149,10 +154,12 @@ def of_critic(part: Part, side: int) -> Anatomy:
 
 
 @cache
-def _of_generator(part: str, version: int | str, side: int, window: Box | None) -> Anatomy:
+def _of_generator(part: str, version: int | str, side: int, window: Box | None, training: bool) -> Anatomy:
     with torch.device("meta"):
-        network = registries.build(registries.GENERATORS, json.loads(part)).eval()
-        return trace(network, torch.empty(1, 3, side, side), torch.empty(1, 1, side, side), window)
+        network = registries.build(registries.GENERATORS, json.loads(part)).train()
+        if training and not getattr(network, "windowed", False):
+            window = None
+        return trace(network.eval(), torch.empty(1, 3, side, side), torch.empty(1, 1, side, side), window)
 
 
 @cache
@@ -171,8 +178,12 @@ class _Trace(TorchFunctionMode):
     operation = ""
     """The name of the function that runs."""
 
+    macs = 0
+    """Its multiply-accumulates: half of the floating-point operations that torch counts."""
+
     def __init__(self, network: nn.Module, inputs: list[Tensor]) -> None:
         super().__init__()
+        self.counter = FlopCounterMode(display=False)
         self.layers: list[Layer] = []
         self.uncounted = {id(weight): weight.numel() for weight in network.parameters()}
         self.names = {id(weight): name.rpartition(".")[0] for name, weight in network.named_parameters()}
@@ -183,9 +194,11 @@ class _Trace(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Runs a function of torch, and notes what it makes of what the image reaches."""
         kwargs = kwargs or {}
+        before = self.counter.get_total_flops()
         output = func(*args, **kwargs)
         if any(self.tracked(tensor) for tensor in _tensors([args, kwargs])):
             self.operation = func.__name__
+            self.macs = (self.counter.get_total_flops() - before) // 2
             rule = RULES.get(self.operation)
             field = rule(self, output, *args, **kwargs) if rule else self.widest(args, kwargs)
             if field is not None:
@@ -216,7 +229,8 @@ class _Trace(TorchFunctionMode):
         parameters = sum(self.uncounted.pop(id(weight), 0) for weight in weights)
         name = next((self.names[id(weight)] for weight in weights if id(weight) in self.names), self.operation)
         outputs, size = (output.shape[1], output.shape[-2]) if output.ndim == 4 else (output.shape[-1], None)
-        more |= {"parameters": parameters, "receptive_field": field.width}
+        macs = 0 if kind == "pool" else self.macs  # the filter of ``models.layers.downsample`` counts for nothing
+        more |= {"parameters": parameters, "receptive_field": field.width, "macs": macs}
         self.layers.append(Layer(name=name, kind=kind, outputs=outputs, size=size, **more))
         return field
 
@@ -245,9 +259,8 @@ def _conv2d(
         field = WHOLE
     if seen.tracked(weight):  # patches of the maps as kernels: contextual attention
         kind, field = "attention", WHOLE
-    macs = output.numel() // output.shape[1] * weight.numel()
     geometry = {"kernel": kernel, "dilation": dilation, "stride": stride}
-    return seen.layer(kind, output, field, weight, bias, macs=macs, **geometry)
+    return seen.layer(kind, output, field, weight, bias, **geometry)
 
 
 def _conv_transpose2d(
@@ -267,20 +280,18 @@ def _conv_transpose2d(
     kind: Kind = "deconv"
     if seen.tracked(weight):
         kind, field = "attention", WHOLE
-    macs = input.numel() // input.shape[1] * weight.numel()  # each input value meets the whole kernel
     geometry = {"kernel": kernel, "dilation": dilation, "stride": 1 / stride}
-    return seen.layer(kind, output, field, weight, bias, macs=macs, **geometry)
+    return seen.layer(kind, output, field, weight, bias, **geometry)
 
 
 def _linear(seen: _Trace, output: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Field:
-    macs = output.numel() // output.shape[-1] * weight.numel()
-    return seen.layer("linear", output, seen.mixed(input), weight, bias, macs=macs)
+    return seen.layer("linear", output, seen.mixed(input), weight, bias)
 
 
 def _matmul(seen: _Trace, output: Tensor, input: Tensor, other: Tensor) -> Field:
     """Attention, where the image reaches both; else ``models.layers.downsample``'s filter, rows then columns."""
     if seen.tracked(input) and seen.tracked(other):
-        return seen.layer("attention", output, WHOLE, macs=output.numel() * input.shape[-1])
+        return seen.layer("attention", output, WHOLE)
     if seen.tracked(input):  # along the width
         return seen.mixed(input)
     factor, rest = divmod(other.shape[-2], output.shape[-2])

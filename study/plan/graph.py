@@ -125,7 +125,7 @@ class Plan:
             "runs": [asdict(run) for run in self.runs],
             "stages": [asdict(stage) for stage in self.stages.values()],
         }
-        file = out / "plans" / f"{digest_of(value)}.json"
+        file = out / "plans" / f"{digest_of_json(value)}.json"
         text = json.dumps(value, indent=1)  # in order: a run's stages are made as they stand
         write_atomically(file, text)
         if asked:
@@ -167,10 +167,10 @@ def pass_of(stage: Stage) -> str:
     """What critic stages have in common that are made in one pass: all but the critic."""
     options = {name: value for name, value in stage.options.items() if name not in ("critic", "role", "versions")}
     options["sees"] = stage.options["critic"]["sees"]  # of the whole output or of the hole alone
-    return digest_of([options, stage.needs, stage.seed, stage.hints.get("salt")])
+    return digest_of_json([options, stage.needs, stage.seed, stage.hints.get("salt")])
 
 
-def digest_of(value: Any) -> str:
+def digest_of_json(value: Any) -> str:
     """A short name for a value: the first 16 hex digits of the SHA-256 of its canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

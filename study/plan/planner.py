@@ -18,7 +18,7 @@ from models.method import Critic, Filler, Fitted, Method, Rate, Trained
 from study.config.schema import Study, Variant
 from study.data import holes
 from study.errors import BadInput
-from study.inspection import cost
+from study.inspection import anatomy
 from study.inspection.describe import describe
 from study.metrics import perceptual
 from study.parts import plugins, registries
@@ -32,7 +32,7 @@ from study.plan.facts import (
     StudyFacts,
     UniverseFacts,
 )
-from study.plan.graph import Plan, Run, Stage, digest_of
+from study.plan.graph import Plan, Run, Stage, digest_of_json
 
 VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
 """A number for each kind of stage, raised when the same options come to mean other numbers."""
@@ -45,7 +45,7 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
     """
     numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
     packed, masks = _packed(study), _masks(study)
-    distances = _perceptual(study) if part == "test" else perceptual.Found()
+    distances = _perceptual(study) if part == "test" else perceptual.Distances()
     stages: dict[str, Stage] = {stage.key: stage for stage in packed.values()}
     runs: dict[tuple[Any, ...], Run] = {}
     for data_name, data in packed.items():
@@ -78,16 +78,16 @@ def _size(variant: Variant, image_size: int) -> dict[str, int]:
     if isinstance(variant.options, Filler):
         return {}
     method = variant.options.method(image_size)
-    critics = (cost.critic_cost(critic.network, image_size)[0] for critic in method.critics.values())
+    critics = (anatomy.of_critic(critic.network, image_size).parameters for critic in method.critics.values())
     return {
         "updates": variant.options.steps.generator,
-        "parameters": cost.generator_cost(method.generator, image_size)[0],
+        "parameters": anatomy.of_generator(method.generator, image_size).parameters,
         "critic_parameters": sum(critics),
     }
 
 
 def _facts(
-    study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], distances: perceptual.Found, share: bool
+    study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], distances: perceptual.Distances, share: bool
 ) -> StudyFacts:
     ours = [variant for variant in study.variants.values() if ("METHODS", variant.method) not in registries.SOURCES]
     return StudyFacts(
@@ -222,7 +222,7 @@ def _masks(study: Study) -> dict[str, Stage]:
     return stages
 
 
-def _perceptual(study: Study) -> perceptual.Found:
+def _perceptual(study: Study) -> perceptual.Distances:
     """The perceptual distances that the study wants, with their weights. Raises BadInput where a file does not fit."""
     found, faults = perceptual.find(study.protocol.perceptual, study.image_size)
     faults += [
@@ -242,7 +242,7 @@ class _Planner:
         numerics: dict[str, Any],
         data: Stage,
         masks: Mapping[str, Stage],
-        distances: perceptual.Found,
+        distances: perceptual.Distances,
         seed: int,
         salt: str,
         part: str,
@@ -282,7 +282,7 @@ class _Planner:
         size = self.study.image_size
         test = self.data.options["dataset"].get(self.part, 0)
         images = test if isinstance(test, int) else 0
-        forward = images * cost.generator_cost(method.generator, size)[1]
+        forward = images * anatomy.of_generator(method.generator, size).macs
         return roles | self.evaluated(evaluated, {"model": roles[last]}, seed=self.seed, work=forward)
 
     def evaluated(self, model: dict[str, Any], needs: dict[str, str], **more: Any) -> dict[str, str]:
@@ -323,7 +323,7 @@ class _Planner:
                 **_versions(method.generator, {}),
             },
         }
-        macs = 3 * cost.generator_cost(method.generator, size)[1]
+        macs = 3 * anatomy.of_generator(method.generator, size).macs
         key = self.add("fit", made, masks, seed=self.seed, work=macs * options.batch * options.steps.generator)
         return {**{f"data.{name}": key for name, key in masks.items()}, "fit": key}
 
@@ -339,9 +339,9 @@ class _Planner:
             """Multiply-accumulates of G's pass: of the hole's window alone, where it can and nothing reads the rest."""
             whole = options.mask.kind != "center" or any(critic.sees == "raw" for critic in critics)
             whole = whole or (learns and method.reconstruction.known is not None)
-            return cost.generator_cost(method.generator, size, None if whole else center_box(size), learns)[1]
+            return anatomy.of_generator(method.generator, size, None if whole else center_box(size), learns).macs
 
-        critic = {name: cost.critic_cost(c.network, size)[1] for name, c in method.critics.items()}
+        critic = {name: anatomy.of_critic(c.network, size).macs for name, c in method.critics.items()}
         batch = options.batch
         common = {
             "fill": method.fill,
@@ -460,7 +460,7 @@ def _stage(
         named["salt"] = salt
         hints = {**(hints or {}), "salt": salt}
     stage = Stage(
-        key=f"{kind}-{digest_of(named)}",
+        key=f"{kind}-{digest_of_json(named)}",
         kind=kind,
         options=options,
         needs=needs,
@@ -473,7 +473,7 @@ def _stage(
     steps = options.get("steps", 0) if kind != "fit" else 0
     if steps and (rate is None or Rate.model_validate(rate).constant) and steps % options["log_every"] == 0:
         shorter = {**named, "options": {k: v for k, v in _lean(options).items() if k != "steps"}}
-        stage = replace(stage, lineage=digest_of(shorter))
+        stage = replace(stage, lineage=digest_of_json(shorter))
     return stage
 
 

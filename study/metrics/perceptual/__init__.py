@@ -5,6 +5,6 @@ Nothing is downloaded: ``weights`` finds what is there. What is not there is sai
 
 from study.metrics.perceptual.gathering import Gathering
 from study.metrics.perceptual.options import Perceptual
-from study.metrics.perceptual.weights import VERSIONS, Found, find
+from study.metrics.perceptual.weights import VERSIONS, Distances, find
 
-__all__ = ["VERSIONS", "Found", "Gathering", "Perceptual", "find"]
+__all__ = ["VERSIONS", "Distances", "Gathering", "Perceptual", "find"]

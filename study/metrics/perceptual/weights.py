@@ -6,7 +6,6 @@ cache (``$TORCH_HOME/hub/checkpoints``, else ``~/.cache/torch/hub/checkpoints``)
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +23,7 @@ from study.errors import StudyError
 from study.metrics.perceptual.inception import Inception
 from study.metrics.perceptual.lpips import LEAST_SIDE, Features, Heads
 from study.metrics.perceptual.options import LPIPS, Perceptual
+from study.store import digest_of_file
 
 VERSIONS = {"lpips": 1, "fid": 1, "kid": 1}
 """A number for each distance, raised when the same options and weights come to mean other numbers."""
@@ -68,19 +68,19 @@ def kinds(options: Mapping[str, Any]) -> dict[str, Kind]:
 
 
 @dataclass(frozen=True)
-class Found:
+class Distances:
     """What a study wants, by distance. ``options``: what decides it, files by their digests; ``files``: their paths."""
 
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def find(wanted: Perceptual | None, image_size: int) -> tuple[Found, list[str]]:
+def find(wanted: Perceptual | None, image_size: int) -> tuple[Distances, list[str]]:
     """What a study wants with its weights, and the faults, each as ``option: what is wrong``.
 
     A file that is in no cache is no fault: its digest is then ``ABSENT``.
     """
-    found, faults = Found(), []
+    found, faults = Distances(), []
     for name, options in wanted.wanted().items() if wanted else ():
         decides, files = options.model_dump(mode="json"), {}
         if isinstance(options, LPIPS) and image_size < LEAST_SIDE[options.net]:
@@ -139,13 +139,7 @@ def _stamp(file: Path) -> tuple[int, int]:
 def _checked(file: Path, stamp: tuple[int, int], kind: Kind) -> str:
     """The digest of a file that fits; ``stamp``: for a file that has changed is another. Raises ValueError."""
     read(file, kind)
-    return digest(file)
-
-
-def digest(file: Path) -> str:
-    """The SHA-256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return digest_of_file(file)
 
 
 def read(file: Path, kind: Kind) -> dict[str, Tensor]:
@@ -191,7 +185,7 @@ def network(kind: Kind, file: str, expected: str, device: torch.device) -> nn.Mo
     """A network with the weights of a file, ready for use. Raises StudyError where it is not the one of this digest."""
     place = Path(file)
     try:
-        same = digest(place) == expected
+        same = digest_of_file(place) == expected
     except OSError:
         same = False
     if not same:
