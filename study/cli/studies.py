@@ -122,7 +122,7 @@ def show_plan(
     if as_json:
         print(json.dumps(overview.as_json(plan, store, measured), indent=1))
     else:
-        overview.show(plan, store, measured, Console())
+        overview.print_plan(plan, store, measured, Console())
 
 
 @app.command()
@@ -150,7 +150,7 @@ def show_variant(
     if as_json:
         print(json.dumps({"variant": variant, **described}, indent=1))
     else:
-        describe.show(variant, described, Console(width=None if sys.stdout.isatty() else 100))
+        describe.print_networks(variant, described, Console(width=None if sys.stdout.isatty() else 100))
 
 
 @app.command("check")

@@ -176,7 +176,7 @@ def _released(network: str, part: Part, parameters: int) -> dict[str, Any] | Non
 # -- in a terminal ---------------------------------------------------------------------------------------------------
 
 
-def show(name: str, described: Mapping[str, Any], console: Console) -> None:
+def print_networks(name: str, described: Mapping[str, Any], console: Console) -> None:
     """What ``describe`` found of a variant: a table and a few sentences for each network."""
 
     def say(text: str) -> None:

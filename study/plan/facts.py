@@ -115,7 +115,13 @@ class StudyFacts(_Facts):
 
     def of_trial(self, trial: dict[str, Any]) -> StudyFacts:
         """The facts of a search's trial, without what only reports read: every trial saves a plan."""
-        for_reports = {"networks": None, "readings": [], "ablations": {}, "multiverses": {}, "resolved": {}}
+        for_reports: dict[str, Any] = {
+            "networks": None,
+            "readings": [],
+            "ablations": {},
+            "multiverses": {},
+            "resolved": {},
+        }
         return self.model_copy(update={**for_reports, "trial": trial})
 
     def plain(self) -> dict[str, Any]:

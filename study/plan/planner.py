@@ -1,14 +1,10 @@
-"""From a study to its plan: every run is cut into stages, and equal stages are one.
-
-``share=False`` salts the keys with the run's name, so that nothing is shared but the packed data: to show that it
-makes no difference.
-"""
+"""Makes the plan of a study: cuts every run into stages; equal stages have the same key and are one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from models import blending
@@ -35,13 +31,20 @@ from study.plan.facts import (
 from study.plan.graph import Plan, Run, Stage, digest_of_json
 
 VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
-"""A number for each kind of stage, raised when the same options come to mean other numbers."""
+"""The version of each kind of stage: raise it when the same options give other numbers."""
 
 
 def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: str = "test", joint: float = 1.0) -> Plan:
-    """The graph of a study for a kind of device. Raises BadInput where a data set is not what the study says.
+    """The plan of a study for a kind of device ('cpu', 'cuda').
 
-    A search evaluates on another ``part``, 'validation', and maybe after a share of the ``joint`` stage alone.
+    Args:
+        share: False puts the run's name into its keys, so that runs share nothing but the packed data. For proving that
+            sharing changes no result.
+        part: the images to evaluate on, 'test', or 'validation' in a search.
+        joint: the share of the joint stage's steps to train; a search stops poor trials early.
+
+    Raises:
+        BadInput: a data set, a mask file or a file of weights does not match the study.
     """
     numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
     packed, masks = _packed(study), _masks(study)
@@ -52,13 +55,13 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
         for variant in study.variants_on(data_name):
             for seed in study.seeds:
                 name = f"{variant.name}/{data_name}/{seed}"
-                planner = _Planner(study, numerics, data, masks, distances, seed, "" if share else name, part, joint)
+                salt = "" if share else name
+                planner = _RunPlanner(study, numerics, data, masks, distances, seed, salt, part, joint, stages)
                 roles = planner.run(variant)
                 identity = (data_name, seed, variant.method, *roles.values())
                 if share and identity in runs:  # one run under two names
                     runs[identity].aliases.append(variant.name)
                     continue
-                stages.update(planner.stages)
                 runs[identity] = Run(
                     name=name,
                     variant=variant.name,
@@ -74,7 +77,7 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
 
 
 def _size(variant: Variant, image_size: int) -> dict[str, int]:
-    """Updates of the generator, its parameters, and those of all critics; nothing for a filler."""
+    """The generator's updates and parameters and the critics' parameters, as fields of a run. Empty for a filler."""
     if isinstance(variant.options, Filler):
         return {}
     method = variant.options.method(image_size)
@@ -144,9 +147,9 @@ def _facts(
 
 
 def readings(variant: Variant) -> Iterator[ReadingFacts]:
-    """The readings in force in a variant: key, value, number, meaning, and whether it departs from the text.
+    """A variant's choices where the paper leaves something open.
 
-    Of a baseline, the text is its own paper's, whose values are the options' defaults.
+    A baseline is compared with its own paper, whose values are the defaults of its options.
     """
     options = variant.options
     published = None
@@ -163,7 +166,7 @@ def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterat
         extra = info.json_schema_extra
         own = published.get(key) if published is not None else None
         if isinstance(extra, dict) and "reading" in extra:
-            if plain is None:  # an option of another loss
+            if plain is None:  # this loss does not have the option
                 continue
             text = extra["paper"]
             yield ReadingFacts(
@@ -179,7 +182,7 @@ def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterat
 
 
 def _packed(study: Study) -> dict[str, Stage]:
-    """The stage of each data set; those that are not as the study says are all told at once."""
+    """The stage that packs each data set, by name. Raises BadInput with the faults of all data sets."""
     stages, faults = {}, []
     for name, options in study.data.items():
         try:
@@ -201,7 +204,7 @@ def _packed(study: Study) -> dict[str, Stage]:
 
 
 def _masks(study: Study) -> dict[str, Stage]:
-    """The stage of each set of mask files that the study draws holes from, by their options."""
+    """The stage that packs each set of mask files, by the JSON of the mask's options. Raises BadInput."""
     named = {"protocol": study.protocol.mask} | {
         f"variants.{variant.name}": variant.options.mask
         for variant in study.variants.values()
@@ -223,38 +226,32 @@ def _masks(study: Study) -> dict[str, Stage]:
 
 
 def _perceptual(study: Study) -> perceptual.Distances:
-    """The perceptual distances that the study wants, with their weights. Raises BadInput where a file does not fit."""
+    """The study's perceptual distances with their weights. Raises BadInput if a file does not fit its network."""
     found, faults = perceptual.find(study.protocol.perceptual, study.image_size)
-    faults += [
-        f"{name}: a metric of a plugin has this name too" for name in found.options if name in registries.METRICS
-    ]
+    taken = [name for name in found.options if name in registries.METRICS]
+    faults += [f"{name}: a plugin's metric already has this name; rename that metric" for name in taken]
     if faults:
         raise BadInput([f"{study.file}: protocol.perceptual.{fault}" for fault in faults])
     return found
 
 
-class _Planner:
-    """Cuts one run into stages."""
+@dataclass(frozen=True)
+class _RunPlanner:
+    """Cuts one run into stages and adds them to ``stages``."""
 
-    def __init__(
-        self,
-        study: Study,
-        numerics: dict[str, Any],
-        data: Stage,
-        masks: Mapping[str, Stage],
-        distances: perceptual.Distances,
-        seed: int,
-        salt: str,
-        part: str,
-        joint: float,
-    ) -> None:
-        self.study, self.data, self.masks, self.seed, self.salt = study, data, masks, seed, salt
-        self.part, self.joint, self.distances = part, joint, distances
-        self.numerics = numerics
-        self.stages: dict[str, Stage] = {}
+    study: Study
+    numerics: dict[str, Any]
+    data: Stage
+    masks: Mapping[str, Stage]
+    distances: perceptual.Distances
+    seed: int
+    salt: str
+    part: str
+    joint: float
+    stages: dict[str, Stage]
 
     def holes(self, mask: Mask) -> tuple[dict[str, Any], dict[str, str]]:
-        """What a key says of holes: their options and version, or for masks from files the stage that packs them."""
+        """A mask in a stage's options, and in its needs if the masks are packed from files."""
         if not isinstance(mask, Files):
             return {**mask.model_dump(mode="json"), "version": registries.version("MASKS", mask.kind)}, {}
         stage = self.masks[mask.model_dump_json()]
@@ -262,14 +259,14 @@ class _Planner:
         return {"kind": mask.kind}, {"masks": stage.key}
 
     def add(self, kind: str, options: dict[str, Any], needs: dict[str, str], **more: Any) -> str:
-        """A trained or evaluated stage, on these numerics."""
+        """Adds a stage that trains or evaluates, and returns its key."""
         options = {**options, "numerics": self.numerics}
         stage = _stage(kind, options, {"data": self.data.key, **needs}, salt=self.salt, **more)
         self.stages[stage.key] = stage
         return stage.key
 
     def run(self, variant: Variant) -> dict[str, str]:
-        """The keys of a run's stages by role, in the order in which they are made."""
+        """The keys of a run's stages by role, in order."""
         options = variant.options
         if isinstance(options, Filler):
             model: dict[str, Any] = {"filler": options.filler, "images": options.images}
@@ -286,7 +283,7 @@ class _Planner:
         return roles | self.evaluated(evaluated, {"model": roles[last]}, seed=self.seed, work=forward)
 
     def evaluated(self, model: dict[str, Any], needs: dict[str, str], **more: Any) -> dict[str, str]:
-        """The last stage: a model under the protocol, by role; before it the mask files that the protocol names."""
+        """The stage that evaluates a model under the protocol, after the one that packs the protocol's mask files."""
         mask, masks = self.holes(self.study.protocol.mask)
         protocol = {**self.study.protocol.plain(), "mask": mask}
         metrics = {name: registries.version("METRICS", name) for name in registries.METRICS} | {
@@ -303,13 +300,15 @@ class _Planner:
         return packed | {"evaluate": self.add("evaluate", options, {**needs, **masks}, **more)}
 
     def fitted(self, variant: Variant, method: Method) -> dict[str, str]:
-        """The one stage of a method with a training of its own, which may read all of its options."""
+        """The only training stage of a method that trains itself. It may read all options of the method."""
         assert isinstance(variant.options, Fitted)
         options, size = variant.options, self.study.image_size
         mask, masks = self.holes(options.mask)
         made = {
             "method": variant.method,
-            "described": options.model_dump(mode="json", by_alias=True, exclude={"mask"}),  # holes come with batches
+            "described": options.model_dump(
+                mode="json", by_alias=True, exclude={"mask"}
+            ),  # the batches contain the holes
             "mask": mask,
             "generator": method.generator,
             "batch": options.batch,
@@ -328,7 +327,7 @@ class _Planner:
         return {**{f"data.{name}": key for name, key in masks.items()}, "fit": key}
 
     def trained(self, options: Trained, method: Method) -> dict[str, str]:
-        """The stages in which a method is trained (section 4)."""
+        """The training stages of a method (section 4): pretrain, one per critic, joint; or joint only."""
         roles: dict[str, str] = {}
         size = self.study.image_size
         steps = options.steps
@@ -336,7 +335,7 @@ class _Planner:
         roles.update({f"data.{name}": key for name, key in masks.items()})
 
         def forward(critics: Iterable[Critic] = (), learns: bool = True) -> int:
-            """Multiply-accumulates of G's pass: of the hole's window alone, where it can and nothing reads the rest."""
+            """Multiply-accumulates of G's forward pass, of the hole's window only if nothing reads the rest."""
             whole = options.mask.kind != "center" or any(critic.sees == "raw" for critic in critics)
             whole = whole or (learns and method.reconstruction.known is not None)
             return anatomy.of_generator(method.generator, size, None if whole else center_box(size), learns).macs
@@ -419,17 +418,17 @@ class _Planner:
 
 
 def _shortened(steps: int, share: float, every: int) -> int:
-    """A share of so many steps, in whole intervals of the log, so that a longer stage can go on from it."""
+    """A share of the steps, in whole logging intervals, so that a longer stage can continue from it."""
     return steps if share >= 1 else min(steps, every * max(1, round(share * steps / every)))
 
 
 def _update(critic: Critic) -> int:
-    """A critic's update in forward passes: three each of real and repaired images, six for a gradient's gradient."""
+    """The cost of a critic's update in forward passes: 3 each for real and fake images, 6 more with a penalty."""
     return 6 if critic.recipe.penalty is None else 12
 
 
 def _critic_alone(critic: Critic) -> dict[str, Any]:
-    """What a critic's own stage reads of it: not its weight, nor what only G's step reads."""
+    """The options that a critic's own stage reads: not its weight, nor what only the generator's step reads."""
     value = critic.model_dump(mode="json", exclude={"weight"})
     value["recipe"].pop("form")
     return value
@@ -478,7 +477,7 @@ def _stage(
 
 
 def _lean(value: Any) -> Any:
-    """Options without what is not set, so that a new option that nobody uses leaves old keys as they are."""
+    """The options that are set, so that a new option that is not used leaves existing keys unchanged."""
     if isinstance(value, dict):
         return {key: _lean(entry) for key, entry in value.items() if entry is not None}
     return value
