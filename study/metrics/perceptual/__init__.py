@@ -1,6 +1,6 @@
-"""Perceptual distances, for users who have the weights: LPIPS of each image, FID and KID of a set of images.
+"""Perceptual distances: LPIPS of each image, FID and KID of a set of images.
 
-Nothing is downloaded: ``weights`` finds what is there. What is not there is said in the results, in place of a number.
+They need weights, which are never downloaded. If a file is missing, the results say so in place of the number.
 """
 
 from study.metrics.perceptual.gathering import Gathering
