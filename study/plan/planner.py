@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from models import blending
@@ -261,7 +261,8 @@ class _RunPlanner:
     def add(self, kind: str, options: dict[str, Any], needs: dict[str, str], **more: Any) -> str:
         """Adds a stage that trains or evaluates, and returns its key."""
         options = {**options, "numerics": self.numerics}
-        stage = _stage(kind, options, {"data": self.data.key, **needs}, salt=self.salt, **more)
+        needs = {"data": self.data.key, **needs}
+        stage = _stage(kind, options, needs, **{"seed": self.seed, "salt": self.salt, **more})
         self.stages[stage.key] = stage
         return stage.key
 
@@ -269,26 +270,28 @@ class _RunPlanner:
         """The keys of a run's stages by role, in order."""
         options = variant.options
         if isinstance(options, Filler):
-            model: dict[str, Any] = {"filler": options.filler, "images": options.images}
-            model["versions"] = {options.filler: registries.version("FILLERS", options.filler)}
-            return self.evaluated(model, {})
+            versions = {options.filler: registries.version("FILLERS", options.filler)}
+            filler = {"filler": options.filler, "images": options.images, "versions": versions}
+            return self.evaluated(filler, {}, seed=None)
         method = options.method(self.study.image_size)
-        roles = self.fitted(variant, method) if "fit" in method.stages else self.trained(options, method)
-        last = list(roles)[-1]
-        evaluated = {"generator": method.generator, "fill": method.fill, "versions": _versions(method.generator, {})}
-        size = self.study.image_size
+        roles = self.trained(variant.method, options, method)
+        *_, last = roles.values()
+        model: dict[str, Any] = {
+            "generator": method.generator,
+            "fill": method.fill,
+            "versions": _versions(method.generator, {}),
+        }
         test = self.data.options["dataset"].get(self.part, 0)
         images = test if isinstance(test, int) else 0
-        forward = images * anatomy.of_generator(method.generator, size).macs
-        return roles | self.evaluated(evaluated, {"model": roles[last]}, seed=self.seed, work=forward)
+        forward = images * anatomy.of_generator(method.generator, self.study.image_size).macs
+        return roles | self.evaluated(model, {"model": last}, work=forward)
 
     def evaluated(self, model: dict[str, Any], needs: dict[str, str], **more: Any) -> dict[str, str]:
         """The stage that evaluates a model under the protocol, after the one that packs the protocol's mask files."""
         mask, masks = self.holes(self.study.protocol.mask)
         protocol = {**self.study.protocol.plain(), "mask": mask}
-        metrics = {name: registries.version("METRICS", name) for name in registries.METRICS} | {
-            "blended": blending.VERSION
-        }
+        metrics = {name: registries.version("METRICS", name) for name in registries.METRICS}
+        metrics["blended"] = blending.VERSION
         options = {**model, "protocol": protocol, "metrics": metrics}
         if self.part != "test":
             options["part"] = self.part
@@ -299,49 +302,11 @@ class _RunPlanner:
         packed = {f"data.test_{name}": key for name, key in masks.items()}
         return packed | {"evaluate": self.add("evaluate", options, {**needs, **masks}, **more)}
 
-    def fitted(self, variant: Variant, method: Method) -> dict[str, str]:
-        """The only training stage of a method that trains itself. It may read all options of the method."""
-        assert isinstance(variant.options, Fitted)
-        options, size = variant.options, self.study.image_size
+    def trained(self, name: str, options: Trained, method: Method) -> dict[str, str]:
+        """The training stages: pretrain, one per critic and joint (section 4), or some of them, or fit."""
+        size, batch, steps = self.study.image_size, options.batch, options.steps
         mask, masks = self.holes(options.mask)
-        made = {
-            "method": variant.method,
-            "described": options.model_dump(
-                mode="json", by_alias=True, exclude={"mask"}
-            ),  # the batches contain the holes
-            "mask": mask,
-            "generator": method.generator,
-            "batch": options.batch,
-            "flips": options.flips,
-            "fill": method.fill,
-            "log_every": options.log_every,
-            "steps": options.steps.generator,
-            "first_update": 0,
-            "versions": {
-                f"method.{variant.method}": registries.version("METHODS", variant.method),
-                **_versions(method.generator, {}),
-            },
-        }
-        macs = 3 * anatomy.of_generator(method.generator, size).macs
-        key = self.add("fit", made, masks, seed=self.seed, work=macs * options.batch * options.steps.generator)
-        return {**{f"data.{name}": key for name, key in masks.items()}, "fit": key}
-
-    def trained(self, options: Trained, method: Method) -> dict[str, str]:
-        """The training stages of a method (section 4): pretrain, one per critic, joint; or joint only."""
-        roles: dict[str, str] = {}
-        size = self.study.image_size
-        steps = options.steps
-        mask, masks = self.holes(options.mask)
-        roles.update({f"data.{name}": key for name, key in masks.items()})
-
-        def forward(critics: Iterable[Critic] = (), learns: bool = True) -> int:
-            """Multiply-accumulates of G's forward pass, of the hole's window only if nothing reads the rest."""
-            whole = options.mask.kind != "center" or any(critic.sees == "raw" for critic in critics)
-            whole = whole or (learns and method.reconstruction.known is not None)
-            return anatomy.of_generator(method.generator, size, None if whole else center_box(size), learns).macs
-
-        critic = {name: anatomy.of_critic(c.network, size).macs for name, c in method.critics.items()}
-        batch = options.batch
+        roles = {f"data.{role}": key for role, key in masks.items()}
         common = {
             "fill": method.fill,
             "generator": method.generator,
@@ -350,71 +315,76 @@ class _RunPlanner:
             "flips": options.flips,
             "log_every": options.log_every,
         }
-        first = {"reconstruction": method.reconstruction.model_dump(mode="json"), "init_std": method.init_std}
-        first["optimizer"] = method.optimizer.model_dump(mode="json")
+        versions = _versions(method.generator, {})
+        if "fit" in method.stages:
+            assert isinstance(options, Fitted)
+            fit = {
+                **common,
+                "method": name,
+                "described": options.model_dump(mode="json", by_alias=True, exclude={"mask"}),  # batches have the holes
+                "steps": steps.generator,
+                "first_update": 0,
+                "versions": {f"method.{name}": registries.version("METHODS", name), **versions},
+            }
+            macs = 3 * anatomy.of_generator(method.generator, size).macs
+            return {**roles, "fit": self.add("fit", fit, masks, work=macs * batch * steps.generator)}
 
-        def rate(stage: str) -> dict[str, Any]:
-            chosen = method.rates.get(stage) or Rate(lr=method.optimizer.lr)
-            return chosen.model_dump(mode="json")
+        def forward(critics: Iterable[Critic] = (), learns: bool = True) -> int:
+            """Multiply-accumulates of G's forward pass, of the hole's window only if nothing reads the rest."""
+            whole = options.mask.kind != "center" or any(critic.sees == "raw" for critic in critics)
+            whole = whole or (learns and method.reconstruction.known is not None)
+            return anatomy.of_generator(method.generator, size, None if whole else center_box(size), learns).macs
+
+        def generator_options(stage: str) -> dict[str, Any]:
+            rate = method.rates.get(stage) or Rate(lr=method.optimizer.lr)
+            return {
+                "reconstruction": method.reconstruction.model_dump(mode="json"),
+                "init_std": method.init_std,
+                "optimizer": method.optimizer.model_dump(mode="json"),
+                "rate": rate.model_dump(mode="json"),
+            }
 
         needs = dict(masks)
         updates = 0
         if "pretrain" in method.stages:
-            roles["pretrain"] = needs["generator"] = self.add(
-                "pretrain",
+            updates = steps.pretrain
+            pretrain = {"steps": updates, "first_update": 0, "versions": versions}
+            pretrain |= common | generator_options("pretrain")
+            needs["generator"] = self.add("pretrain", pretrain, masks, work=3 * forward() * batch * updates)
+            roles["pretrain"] = needs["generator"]
+        critic_macs = {role: anatomy.of_critic(critic.network, size).macs for role, critic in method.critics.items()}
+        for role, critic in method.critics.items() if "critic" in method.stages else ():
+            images = batch * steps.critic * critic.recipe.critic_steps
+            roles[f"critic.{role}"] = needs[f"critic.{role}"] = self.add(
+                "critic",
                 {
                     **common,
-                    **first,
-                    "rate": rate("pretrain"),
-                    "steps": steps.pretrain,
-                    "first_update": 0,
-                    "versions": _versions(method.generator, {}),
+                    "role": role,
+                    "critic": _critic_alone(critic),
+                    "critic_steps": critic.recipe.critic_steps,
+                    "steps": steps.critic,
+                    "versions": _versions(method.generator, {role: critic}),
                 },
-                masks,
-                seed=self.seed,
-                work=3 * forward() * batch * steps.pretrain,
+                {**masks, "generator": roles["pretrain"]},
+                work=_update(critic) * critic_macs[role] * images,
+                forward=forward([critic], learns=False) * images,
             )
-            updates = steps.pretrain
-        if "critic" in method.stages:
-            for name, described in method.critics.items():
-                recipe = described.recipe
-                roles[f"critic.{name}"] = needs[f"critic.{name}"] = self.add(
-                    "critic",
-                    {
-                        **common,
-                        "role": name,
-                        "critic": _critic_alone(described),
-                        "critic_steps": recipe.critic_steps,
-                        "steps": steps.critic,
-                        "versions": _versions(method.generator, {name: described}),
-                    },
-                    {**masks, "generator": roles["pretrain"]},
-                    seed=self.seed,
-                    work=_update(described) * critic[name] * batch * steps.critic * recipe.critic_steps,
-                    forward=forward([described], learns=False) * batch * steps.critic * recipe.critic_steps,
-                )
-        rounds = max((c.recipe.critic_steps for c in method.critics.values()), default=1)
+        rounds = max((critic.recipe.critic_steps for critic in method.critics.values()), default=1)
         macs = (2 + rounds) * forward(method.critics.values()) + sum(
-            (_update(c) * c.recipe.critic_steps + 2) * critic[name] for name, c in method.critics.items()
+            (_update(critic) * critic.recipe.critic_steps + 2) * critic_macs[role]
+            for role, critic in method.critics.items()
         )
         last = _shortened(steps.generator - updates, self.joint, options.log_every)
-        roles["joint"] = self.add(
-            "joint",
-            {
-                **common,
-                **first,
-                "critics": {name: c.model_dump(mode="json") for name, c in method.critics.items()},
-                "critic_steps": rounds,
-                "rate": rate("joint"),
-                "steps": last,
-                "first_update": updates,
-                "versions": _versions(method.generator, method.critics),
-            },
-            needs,
-            seed=self.seed,
-            work=macs * batch * last,
-        )
-        return roles
+        joint = {
+            **common,
+            **generator_options("joint"),
+            "critics": {role: critic.model_dump(mode="json") for role, critic in method.critics.items()},
+            "critic_steps": rounds,
+            "steps": last,
+            "first_update": updates,
+            "versions": _versions(method.generator, method.critics),
+        }
+        return {**roles, "joint": self.add("joint", joint, needs, work=macs * batch * last)}
 
 
 def _shortened(steps: int, share: float, every: int) -> int:
@@ -454,26 +424,28 @@ def _stage(
     work: int = 0,
     forward: int = 0,
 ) -> Stage:
-    named = {"kind": kind, "version": VERSIONS[kind], "options": _lean(options), "needs": needs, "seed": seed}
+    lean = _lean(options)
+    hashed = {"kind": kind, "version": VERSIONS[kind], "options": lean, "needs": needs, "seed": seed}
+    hints = dict(hints or {})
     if salt:
-        named["salt"] = salt
-        hints = {**(hints or {}), "salt": salt}
-    stage = Stage(
-        key=f"{kind}-{digest_of_json(named)}",
+        hashed["salt"] = hints["salt"] = salt
+    lineage = None
+    rate, steps = options.get("rate"), options.get("steps")
+    constant = kind != "fit" and (rate is None or Rate.model_validate(rate).constant)
+    if constant and steps and steps % options["log_every"] == 0:
+        shorter = {name: value for name, value in lean.items() if name != "steps"}
+        lineage = digest_of_json({**hashed, "options": shorter})
+    return Stage(
+        key=f"{kind}-{digest_of_json(hashed)}",
         kind=kind,
         options=options,
         needs=needs,
         seed=seed,
-        hints=hints or {},
+        hints=hints,
+        lineage=lineage,
         work=work,
         forward=forward,
     )
-    rate = options.get("rate")
-    steps = options.get("steps", 0) if kind != "fit" else 0
-    if steps and (rate is None or Rate.model_validate(rate).constant) and steps % options["log_every"] == 0:
-        shorter = {**named, "options": {k: v for k, v in _lean(options).items() if k != "steps"}}
-        stage = replace(stage, lineage=digest_of_json(shorter))
-    return stage
 
 
 def _lean(value: Any) -> Any:
