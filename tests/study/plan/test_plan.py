@@ -497,8 +497,42 @@ def test_a_plan_is_saved_and_read_back(whole: Plan, tmp_path: Path) -> None:
     assert [list(run.stages) for run in again.runs] == [list(run.stages) for run in whole.runs]
 
 
+def _saved_without(plan: Plan, out: Path, *names: str) -> Path:
+    file = plan.save(out)
+    value = json.loads(file.read_text())
+    for name in names:
+        del value["study"][name]
+    (out / "plan.json").write_text(json.dumps(value))
+    return out
+
+
+OPTIONAL = {name for name, field in StudyFacts.model_fields.items() if not field.is_required()}
+
+
+def test_a_plan_of_an_older_version_has_defaults(whole: Plan, tmp_path: Path) -> None:
+    names = OPTIONAL & whole.study.plain().keys()
+    study = Plan.of(_saved_without(whole, tmp_path, *names)).study
+    assert (study.plugins, study.multiverses, study.networks, study.command) == ([], {}, None, None)
+    assert study.data == whole.study.data and study.readings == whole.study.readings
+
+
+@pytest.mark.parametrize("name", sorted(StudyFacts.model_fields.keys() - OPTIONAL))
+def test_a_plan_without_a_required_fact_is_damaged(whole: Plan, tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match=r"plan\.json: this file is damaged"):
+        Plan.of(_saved_without(whole, tmp_path, name))
+
+
+def test_a_trials_plan_leaves_out_what_only_reports_read(whole: Plan, tmp_path: Path) -> None:
+    trial = {"search": "proposed", "number": 3, "settings": {}}
+    plan = replace(whole, study=whole.study.of_trial(trial))
+    file = plan.save(tmp_path, asked=False)
+    assert Plan.read(file) == _as_json(plan) and not (tmp_path / "plan.json").exists()
+    assert plan.study.trial == trial and plan.study.data == whole.study.data
+    assert not plan.study.readings and not plan.study.networks and not plan.study.resolved
+
+
 def _as_json(plan: Plan) -> Plan:
-    """What JSON makes of a plan: nothing else."""
+    """The same plan, with its facts written to JSON and read back."""
     assert all(isinstance(run, Run) for run in plan.runs)
     assert all(isinstance(stage, Stage) for stage in plan.stages.values())
     return replace(plan, study=StudyFacts.model_validate(json.loads(json.dumps(plan.study.plain()))))
