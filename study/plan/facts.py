@@ -82,9 +82,15 @@ class MultiverseFacts(_Facts):
 class StudyFacts(_Facts):
     """The facts of a study.
 
-    ``shared``: whether runs share stages. ``networks``: ``study.inspection.describe.describe`` by variant.
-    ``metrics`` and ``methods``: those of plugins. ``command``: what makes the study again. ``trial``: of a search, the
-    search's variant, the trial's Optuna number and its settings. ``resolved``: the study file with its profile applied.
+    Attributes:
+        metrics, methods: those of plugins.
+        data, ablations, multiverses: by name.
+        shared: whether runs share stages.
+        networks: what ``study.inspection.describe.describe`` returns, by variant.
+        readings: of all variants except those of plugins' methods.
+        resolved: the study file with its profile applied.
+        command: the command that makes the study again.
+        trial: in the plan of a search's trial, the search's variant, the trial's Optuna number and its settings.
     """
 
     name: str
@@ -115,15 +121,9 @@ class StudyFacts(_Facts):
 
     def of_trial(self, trial: dict[str, Any]) -> StudyFacts:
         """The facts of a search's trial, without what only reports read: every trial saves a plan."""
-        for_reports: dict[str, Any] = {
-            "networks": None,
-            "readings": [],
-            "ablations": {},
-            "multiverses": {},
-            "resolved": {},
-        }
-        return self.model_copy(update={**for_reports, "trial": trial})
+        empty: dict[str, Any] = {"networks": None, "readings": [], "resolved": {}, "ablations": {}, "multiverses": {}}
+        return self.model_copy(update=empty | {"trial": trial})
 
     def plain(self) -> dict[str, Any]:
-        """The facts as plain values, for JSON; without what is not set."""
+        """The facts as plain values for JSON, without fields that were never given."""
         return self.model_dump(exclude_unset=True)

@@ -107,11 +107,12 @@ def _facts(
         seeds=study.seeds,
         image_size=study.image_size,
         data={
-            name: DataFacts(
-                **stage.options["dataset"],
-                stage=stage.key,
-                like=stage.hints["options"].get("like"),
-                licence=stage.hints["options"].get("licence"),
+            name: DataFacts.model_validate(
+                {
+                    **stage.options["dataset"],
+                    "stage": stage.key,
+                    **{key: stage.hints["options"].get(key) for key in ("like", "licence")},
+                }
             )
             for name, stage in packed.items()
         },
