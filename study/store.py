@@ -65,7 +65,7 @@ def read_facts(file: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def digest_of_file(file: Path) -> str:
+def file_digest(file: Path) -> str:
     """The SHA-256 of a file, in hex."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -112,7 +112,7 @@ class Store:
             if files is None or manifest.get("digest") != _digest_of_facts(manifest):
                 raise Damaged(f"{folder}: the stage has no readable manifest")
             for name, digest in files.items():
-                if not (folder / name).is_file() or digest_of_file(folder / name) != digest:
+                if not (folder / name).is_file() or file_digest(folder / name) != digest:
                     raise Damaged(f"{folder / name}: the file is not what was published")
             self._verified.add(key)
         return folder
@@ -121,7 +121,7 @@ class Store:
         """Whether this one file of a stage is what was published."""
         manifest, file = self.manifest(key), self.folder(key) / name
         sound = manifest.get("digest") == _digest_of_facts(manifest)
-        return sound and file.is_file() and digest_of_file(file) == (manifest.get("files") or {}).get(name)
+        return sound and file.is_file() and file_digest(file) == (manifest.get("files") or {}).get(name)
 
     def set_aside(self, key: str) -> None:
         """Moves a damaged stage out of the way, to be looked at; it will be made again."""
@@ -154,7 +154,7 @@ class Store:
             elif file.is_file() and file.name != MANIFEST:
                 with file.open("rb") as stream:
                     os.fsync(stream.fileno())
-                digests[file.relative_to(files).as_posix()] = digest_of_file(file)
+                digests[file.relative_to(files).as_posix()] = file_digest(file)
         write_json(self.out / "made" / f"{key}.json", dict(made))
         facts = {"files": digests, "outcome": dict(outcome)}
         write_json(files / MANIFEST, {**facts, "digest": _digest_of_facts(facts)})

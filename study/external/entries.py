@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from study.plan.graph import Plan, Stage
-from study.store import digest_of_file, read_facts, write_json
+from study.store import file_digest, read_facts, write_json
 
 FOLDER = "external"
 FACTS = "external.json"
@@ -87,7 +87,7 @@ def evaluation(plan: Plan, data: str) -> Stage | None:
 
 def publish(made: Path, folder: Path, facts: Mapping[str, Any]) -> bool:
     """Puts a folder of scores in its place, with ``facts``; whether it replaced one that was there."""
-    digests = {file.name: digest_of_file(file) for file in sorted(made.iterdir()) if file.name != FACTS}
+    digests = {file.name: file_digest(file) for file in sorted(made.iterdir()) if file.name != FACTS}
     whole = {**facts, "files": digests}
     write_json(made / FACTS, {**whole, "checksum": _checksum(whole)})
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,7 @@ def sound(folder: Path, facts: Mapping[str, Any]) -> bool:
     files, told = facts.get("files"), {key: value for key, value in facts.items() if key != "checksum"}
     if not isinstance(files, dict) or facts.get("checksum") != _checksum(told):
         return False
-    return all((folder / name).is_file() and digest_of_file(folder / name) == digest for name, digest in files.items())
+    return all((folder / name).is_file() and file_digest(folder / name) == digest for name, digest in files.items())
 
 
 def _checksum(facts: Mapping[str, Any]) -> str:

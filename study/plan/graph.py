@@ -129,7 +129,7 @@ class Plan:
             "runs": [asdict(run) for run in self.runs],
             "stages": [asdict(stage) for stage in self.stages.values()],
         }
-        file = out / "plans" / f"{digest_of_json(value)}.json"
+        file = out / "plans" / f"{json_digest(value)}.json"
         text = json.dumps(value, indent=1)  # keys are not sorted: a run's stages are in order
         write_atomically(file, text)
         if asked:
@@ -171,10 +171,10 @@ def pass_of(stage: Stage) -> str:
     """A digest that is equal for the critic stages of one pass: of everything except the critic."""
     options = {name: value for name, value in stage.options.items() if name not in ("critic", "role", "versions")}
     options["sees"] = stage.options["critic"]["sees"]  # the raw output or the composite
-    return digest_of_json([options, stage.needs, stage.seed, stage.hints.get("salt")])
+    return json_digest([options, stage.needs, stage.seed, stage.hints.get("salt")])
 
 
-def digest_of_json(value: Any) -> str:
+def json_digest(value: Any) -> str:
     """The first 16 hex digits of the SHA-256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

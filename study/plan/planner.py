@@ -28,7 +28,7 @@ from study.plan.facts import (
     StudyFacts,
     UniverseFacts,
 )
-from study.plan.graph import Plan, Run, Stage, digest_of_json
+from study.plan.graph import Plan, Run, Stage, json_digest
 
 VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
 """The version of each kind of stage: raise it when the same options give other numbers."""
@@ -435,9 +435,9 @@ def _stage(
     constant = kind != "fit" and (rate is None or Rate.model_validate(rate).constant)
     if constant and steps and steps % options["log_every"] == 0:
         shorter = {name: value for name, value in lean.items() if name != "steps"}
-        lineage = digest_of_json({**hashed, "options": shorter})
+        lineage = json_digest({**hashed, "options": shorter})
     return Stage(
-        key=f"{kind}-{digest_of_json(hashed)}",
+        key=f"{kind}-{json_digest(hashed)}",
         kind=kind,
         options=options,
         needs=needs,

@@ -21,7 +21,7 @@ from reports.analysis.claims import claims_table
 from reports.analysis.naming import metric_of, ordered
 from reports.analysis.statistics import compare, mean_interval
 from study.errors import BadInput
-from study.plan.graph import KINDS, Plan, Stage, digest_of_json
+from study.plan.graph import KINDS, Plan, Stage, json_digest
 from study.results.frames import Results, load
 from study.store import Store
 
@@ -306,7 +306,7 @@ def _changed_kinds(a: Plan, b: Plan) -> list[str]:
     """The kinds of which a stage has in a and b the same options, inputs and seed, but another key."""
 
     def described(stage: Stage) -> str:
-        return digest_of_json([stage.kind, _flat(stage.options), stage.needs, stage.seed, stage.hints.get("salt")])
+        return json_digest([stage.kind, _flat(stage.options), stage.needs, stage.seed, stage.hints.get("salt")])
 
     keys = {described(stage): stage.key for stage in a.stages.values()}
     changed = {s.kind for s in b.stages.values() if keys.get(described(s), s.key) != s.key}

@@ -13,7 +13,7 @@ from statistics import median
 import torch
 
 from study.data import Faces
-from study.plan.graph import KINDS, Plan, Stage, digest_of_json
+from study.plan.graph import KINDS, Plan, Stage, json_digest
 from study.plan.overview import Cost
 from study.running.machine import peak_memory, prepare
 from study.running.make import make
@@ -55,7 +55,7 @@ def measure(plan: Plan, device_kind: str) -> dict[str, Cost]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         for keys in _in_order(plan):
-            name = digest_of_json([_alike(plan.stages[key]) for key in keys])
+            name = json_digest([_alike(plan.stages[key]) for key in keys])
             clock = _Clock()
             if name not in alike or needed.intersection(keys):
                 _reset_peak(device)
@@ -79,7 +79,7 @@ def _in_order(plan: Plan) -> list[list[str]]:
 def _alike(stage: Stage) -> str:
     """What decides a stage's cost a step: its options but for how many steps it has."""
     options = {k: v for k, v in stage.options.items() if k not in ("steps", "first_update", "log_every", "dataset")}
-    return digest_of_json([stage.kind, options])
+    return json_digest([stage.kind, options])
 
 
 def _short(stage: Stage) -> Stage:

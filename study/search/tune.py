@@ -35,7 +35,7 @@ from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.scoring import JUDGED
 from study.plan.facts import StudyFacts
-from study.plan.graph import Plan, digest_of_json
+from study.plan.graph import Plan, json_digest
 from study.plan.planner import make_plan
 from study.running import driver
 from study.running.executors import Event, Executor, Task
@@ -207,7 +207,7 @@ class Tuner:
             "data set": [entry.stage for entry in plan.study.data.values()],
             "protocol": plan.study.protocol,
             "setting of its own": self._usual(),
-            "configuration of the variant": digest_of_json(
+            "configuration of the variant": json_digest(
                 [self.variant.method, options, self.study.image_size, self.study.numerics.model_dump()]
             ),
         }

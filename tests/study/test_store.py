@@ -14,7 +14,7 @@ from filelock import Timeout
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from study.store import MANIFEST, Damaged, RunState, Store, digest_of_file, read_json, write_atomically, write_json
+from study.store import MANIFEST, Damaged, RunState, Store, file_digest, read_json, write_atomically, write_json
 
 ROOT = Path(__file__).parents[2]
 KEY = "joint-0123456789abcdef"
@@ -211,7 +211,7 @@ def test_a_published_stage(tmp_path: Path) -> None:
     assert store.outcome(KEY) == OUTCOME
     assert store.made(KEY)["seconds"] == 1.5
     assert store.verified(KEY) == store.folder(KEY)
-    assert store.manifest(KEY)["files"] == {name: digest_of_file(store.folder(KEY) / name) for name in FILES}
+    assert store.manifest(KEY)["files"] == {name: file_digest(store.folder(KEY) / name) for name in FILES}
     assert not (tmp_path / "making" / KEY).exists()
 
 

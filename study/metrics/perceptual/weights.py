@@ -23,7 +23,7 @@ from study.errors import StudyError
 from study.metrics.perceptual.inception import Inception
 from study.metrics.perceptual.lpips import LEAST_SIDE, Features, Heads
 from study.metrics.perceptual.options import LPIPS, Perceptual
-from study.store import digest_of_file
+from study.store import file_digest
 
 VERSIONS = {"lpips": 1, "fid": 1, "kid": 1}
 """The version of each distance: raise it when the same options and weights give other numbers."""
@@ -146,7 +146,7 @@ def _stamp(file: Path) -> tuple[int, int]:
 def _checked(file: Path, stamp: tuple[int, int], kind: Kind) -> str:
     """The digest of a file that fits; ``stamp`` differs if the file has changed. Raises ValueError."""
     read(file, kind)
-    return digest_of_file(file)
+    return file_digest(file)
 
 
 def read(file: Path, kind: Kind) -> dict[str, Tensor]:
@@ -193,7 +193,7 @@ def network(kind: Kind, file: str, expected: str, device: torch.device) -> nn.Mo
     """A network with the weights of a file, in evaluation mode. Raises StudyError if the file's digest is another."""
     place = Path(file)
     try:
-        same = digest_of_file(place) == expected
+        same = file_digest(place) == expected
     except OSError:
         same = False
     if not same:

@@ -19,7 +19,7 @@ from study.config import Study
 from study.config.variants import NAME
 from study.errors import BadInput
 from study.plan.facts import StudyFacts
-from study.plan.graph import KINDS, Plan, Run, Stage, digest_of_json, pass_of
+from study.plan.graph import KINDS, Plan, Run, Stage, json_digest, pass_of
 from study.plan.planner import make_plan, readings
 
 ROOT = Path(__file__).parents[3]
@@ -301,7 +301,7 @@ def test_without_sharing_the_data_alone_is_shared(study_of: Callable[..., Study]
     # what is made is the same: the keys differ, and nothing else that a stage reads
     def content(plan: Plan, key: str) -> str:
         stage = plan.stages[key]
-        return digest_of_json([stage.kind, stage.options, stage.seed, [content(plan, k) for k in stage.needs.values()]])
+        return json_digest([stage.kind, stage.options, stage.seed, [content(plan, k) for k in stage.needs.values()]])
 
     alone = {(run.variant, run.seed): run for run in apart.runs}
     for run in whole.runs:

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 import study
 from study.errors import BadInput
-from study.store import digest_of_file
+from study.store import file_digest
 from study.use import inpaint
 from study.use.export import FILES, export
 from study.use.finished import Finished
@@ -121,7 +121,7 @@ def test_the_weights_are_those_of_the_run_and_the_generators_alone(out: Path, tm
     own = finished.weights()
     assert weights.keys() == own.keys() and all(torch.equal(weights[name], own[name]) for name in own)
     config = json.loads((tmp_path / "config.json").read_text())
-    assert config["weights_sha256"] == digest_of_file(tmp_path / "model.safetensors")
+    assert config["weights_sha256"] == file_digest(tmp_path / "model.safetensors")
     assert config["run"] == "proposed/faces/1" and config["image_size"] == 32
     assert config["generator"]["kind"] == "mo_zhou" and config["colour"] == [0, 0, 0]
     assert config["stages"]["model"] == finished.run.stages["joint"]
