@@ -1,10 +1,10 @@
-"""What blending costs against a sparse direct solve of the same problem, and how far it is from it.
+"""The time and the error of blending, compared with a sparse direct solve of the same problem.
 
     python benchmarks/blending.py [--repeats 5]
 
-The central box of 128 px and free-form strokes, in images of 256 px. All run on one thread and take turns; the least of
-each one's times counts. Both sides begin at the images and the mask: blending finds the boxes, the direct solve puts
-its matrix together (also timed alone) and has SuperLU factor it, once an image, and solve for three channels.
+Holes are the central box of 128 px and free-form strokes, in images of 256 px. All solvers run on one thread, in turn;
+the shortest time of each counts. Both start from the images and the mask: blending finds the boxes; the direct solve
+assembles its matrix (also timed alone), factors it with SuperLU once per image, and solves for three channels.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ Problem = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]
 ALL, AHEAD, BEHIND = slice(None), slice(1, None), slice(-1)
 PAIRS = [((ALL, AHEAD), (ALL, BEHIND)), ((AHEAD, ALL), (BEHIND, ALL))]
 PAIRS += [(q, p) for p, q in PAIRS]
-"""Pixels and their neighbours, of a whole plane: to the left, above, to the right, below."""
+"""Pixels and their neighbours in a whole plane: left, above, right, below."""
 Order = Literal["COLAMD", "MMD_AT_PLUS_A"]
-ORDERS: dict[Order, str] = {"COLAMD": "scipy's own", "MMD_AT_PLUS_A": "the quicker for the box"}
+ORDERS: dict[Order, str] = {"COLAMD": "SciPy's default", "MMD_AT_PLUS_A": "faster for the box"}
 
 
 def strokes(rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -51,7 +51,7 @@ def strokes(rng: np.random.Generator) -> NDArray[np.bool_]:
 
 
 def equations(problem: Problem) -> tuple[csc_array, NDArray[np.float64]]:
-    """The matrix (n, n) of the n pixels in the hole, and their right-hand sides (n, 3)."""
+    """The matrix (n, n) for the n pixels of the hole, and the right-hand sides (n, 3)."""
     prediction, image, hole = problem
     size = np.count_nonzero(hole)
     number, degree, right = np.full(hole.shape, -1), np.zeros(hole.shape), np.zeros_like(image)
@@ -70,20 +70,20 @@ def equations(problem: Problem) -> tuple[csc_array, NDArray[np.float64]]:
 
 
 def direct(problem: Problem, order: Order = "COLAMD") -> NDArray[np.float64]:
-    """The hole's pixels (n, 3), the unknowns eliminated in SuperLU's ``order``."""
+    """The hole's pixels (n, 3), with SuperLU's ``order`` of elimination."""
     matrix, right = equations(problem)
     return splu(matrix, permc_spec=order).solve(right).clip(0, 1)
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The time of one call."""
+    """The seconds of one call."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
 def compare(name: str, mask: Tensor, repeats: int) -> float:
-    """Prints one comparison; returns the largest error against the direct solve, images in 0..1."""
+    """Prints one comparison. Returns the largest error against the direct solve, for images in 0..1."""
     prediction, image = torch.rand(2, len(mask), 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     arrays = (prediction.double().numpy(), image.double().numpy(), mask[:, 0].bool().numpy())
     problems: list[Problem] = list(zip(*arrays, strict=True))
@@ -101,13 +101,13 @@ def compare(name: str, mask: Tensor, repeats: int) -> float:
     least = {side: 1e3 * min(turn[side] for turn in turns) / len(mask) for side in works}
     blended = blend(prediction, image, mask).double().numpy()
     error = max(
-        float(np.abs(direct(problem) - picture[:, problem[2]].T).max())
-        for problem, picture in zip(problems, blended, strict=True)
+        float(np.abs(direct(problem) - image[:, problem[2]].T).max())
+        for problem, image in zip(problems, blended, strict=True)
     )
-    print(f"{name}, batch of {len(mask)}: {least['blend']:.2f} ms an image, largest error {255 * error:.1e} / 255")
-    for order, whose in ORDERS.items():
+    print(f"{name}, batch of {len(mask)}: {least['blend']:.2f} ms per image, largest error {255 * error:.1e} / 255")
+    for order, note in ORDERS.items():
         print(
-            f"  direct, order {order}, {whose}: {least[order]:.1f} ms, {least['matrix']:.1f} of them for the matrix: "
+            f"  direct, order {order}, {note}: {least[order]:.1f} ms, {least['matrix']:.1f} for the matrix: "
             f"{least[order] / least['blend']:.2f} times as long"
         )
     return error
@@ -116,14 +116,14 @@ def compare(name: str, mask: Tensor, repeats: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     box = mask_of([center_box(SIDE)] * 32, SIDE)
     free = torch.from_numpy(np.stack([strokes(rng) for _ in range(8)])).float()[:, None]
 
-    print(f"{SIDE} x {SIDE} RGB, one thread, least of {asked.repeats} turns")
-    errors = [compare("central box", box, asked.repeats), compare("strokes", free, asked.repeats)]
+    print(f"{SIDE} x {SIDE} RGB, one thread, shortest of {options.repeats} times")
+    errors = [compare("central box", box, options.repeats), compare("strokes", free, options.repeats)]
     areas = free.mean((1, 2, 3))
     prediction, image = torch.rand(2, 1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     counts = [membrane(prediction, image, mask)[1] for mask in free.split(1)]

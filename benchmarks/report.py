@@ -1,9 +1,9 @@
-"""How long the report of a large study takes, and how large its page is.
+"""The time of loading and rendering a large study, and the size of its report.
 
     python benchmarks/report.py [--variants 21] [--seeds 10] [--images 500] [--side 128] [--out FOLDER]
 
-A made-up output of 20 variants (21 names, of which two are one), 10 seeds, three data sets and 500 test images, in the
-real layout: the plan is that of runs.yaml, and what its stages hold is drawn at random. Nothing is trained.
+The output is synthetic: 20 variants (21 names, two of them for one run), 10 seeds, three data sets and 500 test images.
+Its plan is that of runs.yaml; the contents of its stages are random. Nothing is trained.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from study.store import RunState, Store
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUTS = ("composite", "raw", "blended")
 POINTS = 200
-"""How often a stage's series are recorded."""
+"""The number of points in a stage's series."""
 
 
 def planned(variants: int, seeds: int, images: int, side: int) -> Plan:
-    """The demo's plan on three data sets, cut to so many variants."""
-    options = {"kind": "faces", "train": 3000, "validation": 100, "test": images}
-    data = {name: {**options, "seed": place} for place, name in enumerate(("faces", "objects", "scenes"))}
+    """The demo's plan on three data sets, with the first ``variants`` variants."""
+    faces = {"kind": "faces", "train": 3000, "validation": 100, "test": images}
+    data = {name: {**faces, "seed": place} for place, name in enumerate(("faces", "objects", "scenes"))}
     settings = [f"data={json.dumps(data)}", f"image_size={side}"]
-    asked = {"profile": "demo", "settings": settings, "seeds": range(seeds)}
-    names = list(read(ROOT / "runs.yaml", **asked).variants)  # type: ignore[arg-type]
-    return make_plan(read(ROOT / "runs.yaml", only=names[:variants], **asked))  # type: ignore[arg-type]
+    options = {"profile": "demo", "settings": settings, "seeds": range(seeds)}
+    names = list(read(ROOT / "runs.yaml", **options).variants)  # type: ignore[arg-type]
+    return make_plan(read(ROOT / "runs.yaml", only=names[:variants], **options))  # type: ignore[arg-type]
 
 
 def fill(plan: Plan, store: Store, random: Generator, images: int, side: int) -> None:
-    """Publishes every stage and ends every run."""
+    """Publishes every stage and completes every run."""
     effects = {run.variant: random.normal(17, 1) for run in plan.runs}
     of_image = random.normal(0, 1.5, images)
     names = [f"test-{place:06d}" for place in range(images)]
@@ -80,7 +80,7 @@ def fill(plan: Plan, store: Store, random: Generator, images: int, side: int) ->
 
 
 def _terms(stage: Stage) -> list[str]:
-    """Names of what a stage records."""
+    """The names of a stage's series."""
     if stage.kind == "critic":
         critics = [stage.options["role"]]
     else:
@@ -98,7 +98,7 @@ def _publish(store: Store, key: str, stage: Stage) -> None:
 
 
 def timed(what: str, started: float) -> float:
-    """Says how long it took; returns now."""
+    """Prints the seconds since ``started``. Returns the current time."""
     now = time.monotonic()
     print(f"{what}: {now - started:.1f} s", flush=True)
     return now
@@ -109,14 +109,14 @@ def main() -> None:
     for name, usual in (("variants", 21), ("seeds", 10), ("images", 500), ("side", 128)):
         parser.add_argument(f"--{name}", type=int, default=usual)
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        out = asked.out or Path(folder)
+        out = options.out or Path(folder)
         if not (out / "plan.json").exists():
             started = time.monotonic()
-            plan = planned(asked.variants, asked.seeds, asked.images, asked.side)
-            fill(plan, Store(out), np.random.default_rng(0), asked.images, asked.side)
-            timed(f"made up {len(plan.runs)} runs", started)
+            plan = planned(options.variants, options.seeds, options.images, options.side)
+            fill(plan, Store(out), np.random.default_rng(0), options.images, options.side)
+            timed(f"wrote {len(plan.runs)} runs", started)
         started = time.monotonic()
         results = load(out)
         now = timed(f"loaded {len(results.scores):,} scores and {len(results.curves):,} points of curves", started)
@@ -124,7 +124,7 @@ def main() -> None:
         timed("rendered", now)
         files = [file for file in (out / "report").rglob("*") if file.is_file()]
         sizes = {"page": page.stat().st_size, "whole report": sum(file.stat().st_size for file in files)}
-        print(f"in all: {time.monotonic() - started:.1f} s")
+        print(f"total: {time.monotonic() - started:.1f} s")
         print(", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items()) + f", {len(files)} files")
 
 

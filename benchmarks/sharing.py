@@ -1,9 +1,9 @@
-"""What sharing saves: the demo study of one seed with and without it, in time and in bytes.
+"""The time that sharing stages saves in the demo study of one seed, and a check that it changes no byte.
 
     python benchmarks/sharing.py [--seeds 0] [--jobs 2]
 
-Both sides are whole runs of the command line in folders that are thrown away; the packed data are made beforehand, for
-they are shared either way.
+Runs ``study run`` twice in temporary folders, with and without sharing. The data are packed before, because both share
+them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def timed(out: Path, *options: str) -> float:
-    """Seconds of one `study run`."""
+    """The seconds of one ``study run``."""
     command = [sys.executable, "-m", "study", "run", "runs.yaml", "--out", str(out), "--device", "cpu", *options]
     started = time.monotonic()
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
@@ -30,7 +30,7 @@ def timed(out: Path, *options: str) -> float:
 
 
 def digests(out: Path) -> dict[tuple[str, str], object]:
-    """What each run's stages published, by run and role."""
+    """The manifests of each run's stages, by run and role."""
     plan, store = Plan.read(out / "plan.json"), Store(out)
     assert plan is not None
     return {(run.name, role): store.manifest(key) for run in plan.runs for role, key in run.stages.items()}
@@ -40,14 +40,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--jobs", default="2")
-    asked = parser.parse_args()
-    options = ["--seeds", asked.seeds, "--jobs", asked.jobs]
+    options = parser.parse_args()
+    more = ["--seeds", options.seeds, "--jobs", options.jobs]
     with tempfile.TemporaryDirectory() as folder:
         outs = {name: Path(folder) / name for name in ("shared", "unshared")}
         for out in outs.values():
-            timed(out, *options, "--only", "mean")
-        shared = timed(outs["shared"], *options)
-        unshared = timed(outs["unshared"], *options, "--no-share")
+            timed(out, *more, "--only", "mean")
+        shared = timed(outs["shared"], *more)
+        unshared = timed(outs["unshared"], *more, "--no-share")
         ours, theirs = digests(outs["shared"]), digests(outs["unshared"])
     same = sum(ours[name] == theirs.get(name) for name in ours)
     print(f"with sharing {shared:.0f} s, without {unshared:.0f} s: {unshared / shared:.2f} times")

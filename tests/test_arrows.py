@@ -19,7 +19,7 @@ ROOMS = {
     "study/errors": "",
     "study/seeds": "",
     "study/store": "study/errors",
-    "study/metrics": "models study/errors study/seeds",
+    "study/metrics": "models study/errors study/seeds study/store",
     "study/data": "models study/errors study/seeds study/store",
     "study/parts": "baselines models study/data study/errors study/metrics",
     # from a study file to its results

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -73,7 +74,7 @@ def run(
         for damage in driver.check(plan, store):
             say(f"damaged: {damage}; it is set aside in {out / 'damaged'} and made again")
         settle_all(out)
-        plan.study["command"] = command()
+        plan = replace(plan, study=plan.study.model_copy(update={"command": command()}))
         saved = plan.save(out)
         waiting = driver.tasks(plan, store, saved)
         known = len(plan.stages) - len({key for task in waiting for key in task.keys})
@@ -87,7 +88,7 @@ def run(
         else:
             summary = driver.Summary()
         if summary.interrupted:
-            say(f"interrupted; nothing is lost. Go on with:  {plan.study['command']}")
+            say(f"interrupted; nothing is lost. Go on with:  {plan.study.command}")
             raise typer.Exit(130)
         page = _report(out)
     _summarise(say, plan, store, summary.failed, time.monotonic() - started)
@@ -121,7 +122,7 @@ def show_plan(
     if as_json:
         print(json.dumps(overview.as_json(plan, store, measured), indent=1))
     else:
-        overview.show(plan, store, measured, Console())
+        overview.print_plan(plan, store, measured, Console())
 
 
 @app.command()
@@ -149,7 +150,7 @@ def show_variant(
     if as_json:
         print(json.dumps({"variant": variant, **described}, indent=1))
     else:
-        describe.show(variant, described, Console(width=None if sys.stdout.isatty() else 100))
+        describe.print_networks(variant, described, Console(width=None if sys.stdout.isatty() else 100))
 
 
 @app.command("check")
@@ -218,8 +219,8 @@ def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dic
         say(f"diverged: {name}: {why}")
     for name, why in failed.items():
         say(f"failed: {name}: {why} (see {store.out / 'failures'})")
-    for name, entry in plan.study["data"].items():
-        file = store.folder(entry["stage"]) / "data.json"
+    for name, entry in plan.study.data.items():
+        file = store.folder(entry.stage) / "data.json"
         left_out = (read_json(file) or {}).get("left_out", [])
         for one in left_out[:SKIPPED_SHOWN]:
             say(f"skipped in {name}: {one['name']}: {one['why']}")

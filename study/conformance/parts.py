@@ -25,7 +25,7 @@ from study.conformance.expectation import (
     shape,
     unchanged,
 )
-from study.data.holes import SSIM_EDGE
+from study.data.files.masks import SSIM_EDGE
 from study.metrics import REGIONS
 
 DETAIL = {"sharpness"}

@@ -112,7 +112,7 @@ def found(out: Path, plan: Plan) -> list[External]:
 
 def _checked(one: External, out: Path, plan: Plan) -> External:
     """The same, with the reason where its scores are not shown."""
-    if one.data not in plan.study["data"] or (stage := evaluation(plan, one.data)) is None:
+    if one.data not in plan.study.data or (stage := evaluation(plan, one.data)) is None:
         return replace(one, why=f"the study has no run on {one.data} now", joins=False)
     if one.name in plan.names():
         why = f"a variant of the study is called {one.name} now; score its files again under another name"

@@ -80,7 +80,7 @@ class Test:
         for key in stage.needs.values():
             if key.startswith("data-") and not store.has(key):
                 raise BadInput(f"{out}: the images of {data} are not packed yet; the study's own command packs them")
-        plugins.use_planned(plan.study)
+        plugins.use_planned(plan.study.digests, plan.study.command)
         packed = Packed(store.verified(stage.needs["data"]))
         return cls(plan, store, data, stage, packed, stems(packed.names("test")))
 

@@ -1,1 +1,1 @@
-"""Networks watched: layers, receptive fields, parameters, cost, beside the paper's tables."""
+"""The networks of a method: layers, receptive fields, parameters and cost, with the paper's tables."""

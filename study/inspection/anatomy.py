@@ -1,7 +1,7 @@
-"""What a network is made of, seen in one forward pass of the network itself: its layers, their cost, what they see.
+"""The layers of a network with their receptive fields, parameters and cost, from one forward pass.
 
-A *field* is the receptive field of Luo 2016, section 2: the pixels of the network's input image that can reach one
-position, padding counted as if the image went on. It is followed along the height, for all of ours is square.
+A *field* is a receptive field (Luo 2016, section 2): the pixels of the input image that one position depends on, with
+padding counted as if the image continued. It is tracked along the height only: all kernels and images are square.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from models.masking import Box, center_box
 from models.method import Part
@@ -27,11 +28,14 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Field:
-    """What each position of some maps sees: its first and its last pixel along a side.
+    """The first and last pixel that each position of some maps sees along a side.
 
-    After up-sampling, neighbours see differently much, in a pattern that repeats: ``spans`` are those of one period,
-    and ``shift`` is by how many pixels the next period's lie further on. ``folded``: positions stand in the channels,
-    so that whatever mixes channels sees all of them.
+    After up-sampling, neighbours have fields of different sizes, in a repeating pattern.
+
+    Attributes:
+        spans: of the positions of one period.
+        shift: pixels from one period to the next.
+        folded: positions are stored in channels, so an operation that mixes channels sees all of them.
     """
 
     spans: tuple[Span, ...] = ((0, 0),)
@@ -40,17 +44,17 @@ class Field:
 
     @property
     def width(self) -> float:
-        """Pixels along a side, of the position that sees most; infinite where it is the whole image."""
+        """Pixels along a side of the largest field; infinite for the whole image."""
         return max(last - first + 1 for first, last in self.spans)
 
     def at(self, place: int) -> Span:
-        """The span of one position, which may lie outside of the maps."""
+        """The span of one position, which may be outside of the maps."""
         turns, phase = divmod(place, len(self.spans))
         first, last = self.spans[phase]
         return first + turns * self.shift, last + turns * self.shift
 
     def through(self, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> Field:
-        """The field after a convolution or a pool: output o reads stride * o - padding + (0..reach)."""
+        """The field after a convolution or pooling: output o reads stride * o - padding + (0..reach)."""
         reach = (kernel - 1) * dilation
         period = len(self.spans) // math.gcd(len(self.spans), stride)
         starts = [stride * place - padding for place in range(period)]
@@ -66,19 +70,23 @@ class Field:
 
 
 WHOLE = Field(((-math.inf, math.inf),))
-"""What sees every pixel."""
+"""The field of every pixel."""
 
 NOTHING = Field(((0, -1),))
-"""What sees none: a constant."""
+"""The field of a constant."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One layer as it ran. What a kind does not have is None.
+    """One layer. An attribute that its kind does not have is None.
 
-    ``name``: the module's qualified name, of a layer without weights the operation's. ``stride``: 1/2 of a layer that
-    doubles the side. ``size``: the side of its maps. ``parameters``: those of its weights and biases, where it is the
-    first to use them. ``macs``: multiply-accumulates an image. ``receptive_field``: in pixels, or infinite.
+    Attributes:
+        name: the module's qualified name, or the operation's for a layer without weights.
+        stride: 1/2 for a layer that doubles the side.
+        size: the side of its maps.
+        parameters: of its weights and biases; 0 if an earlier layer uses the same ones.
+        macs: multiply-accumulates per image.
+        receptive_field: in pixels, or infinite.
     """
 
     name: str
@@ -95,10 +103,10 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class Anatomy:
-    """A network's layers in the order in which they ran, and its totals.
+    """A network's layers in execution order, and its totals.
 
-    ``receptive_field`` is that of the output, of several the last. A norm's own reach is not in it: in training batch
-    norm reads the batch, and instance and layer norm always read the whole map.
+    ``receptive_field`` is that of the (last) output. It leaves out the statistics of norms: batch norm reads the whole
+    batch in training, and instance and layer norm always read the whole map.
     """
 
     layers: tuple[Layer, ...]
@@ -107,40 +115,45 @@ class Anatomy:
 
     @property
     def norm_parameters(self) -> int:
-        """Parameters of no layer: those of the norms."""
+        """Parameters that belong to no layer: those of the norms."""
         return self.parameters - sum(layer.parameters for layer in self.layers)
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates an image of convolutions, linear layers and attention."""
+        """Multiply-accumulates per image of convolutions, linear layers and attention."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def maps_receptive_field(self) -> float:
-        """The field of a position in a critic's last maps: its widest convolution's, heads of one output aside."""
+        """The field of a critic's last maps: the widest of its convolutions with more than one output."""
         convs = [layer for layer in self.layers if layer.kind in ("conv", "d-conv") and layer.outputs > 1]
         return max((layer.receptive_field for layer in convs), default=1)
 
 
 def trace(network: nn.Module, *inputs: Any) -> Anatomy:
-    """The anatomy of a network at work on one image; the tensors among ``inputs`` are what its fields are of.
+    """The anatomy of a network, from its forward pass on one image.
 
-    The network computes as it stands: in evaluation mode, and where time and memory count on the meta device.
+    Fields are those of the tensors among ``inputs``. Put the network into evaluation mode first, and on the meta device
+    to save time and memory.
     """
-    seen = _Trace(network, [value for value in inputs if isinstance(value, Tensor)])
-    with torch.no_grad(), seen:
+    tracer = _Tracer(network, [value for value in inputs if isinstance(value, Tensor)])
+    with torch.no_grad(), tracer, tracer.counter:
         output = network(*inputs)
     final = output if isinstance(output, Tensor) else output[-1]
     return Anatomy(
-        layers=tuple(seen.layers),
+        layers=tuple(tracer.layers),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
-        receptive_field=seen.widest(final).width,
+        receptive_field=tracer.widest(final).width,
     )
 
 
-def of_generator(part: Part, side: int, window: Box | None = None) -> Anatomy:
-    """The anatomy of the generator that a part describes (of its window alone, where one is named)."""
-    return _of_generator(json.dumps(part, sort_keys=True), registries.version("GENERATORS", part["kind"]), side, window)
+def of_generator(part: Part, side: int, window: Box | None = None, training: bool = False) -> Anatomy:
+    """The anatomy of the generator that a part describes, on images of ``side`` pixels.
+
+    With a ``window``, of computing the window only; in ``training`` only if the network's norms then read no more.
+    """
+    version = registries.version("GENERATORS", part["kind"])
+    return _of_generator(json.dumps(part, sort_keys=True), version, side, window, training)
 
 
 def of_critic(part: Part, side: int) -> Anatomy:
@@ -149,10 +162,12 @@ def of_critic(part: Part, side: int) -> Anatomy:
 
 
 @cache
-def _of_generator(part: str, version: int | str, side: int, window: Box | None) -> Anatomy:
+def _of_generator(part: str, version: int | str, side: int, window: Box | None, training: bool) -> Anatomy:
     with torch.device("meta"):
-        network = registries.build(registries.GENERATORS, json.loads(part)).eval()
-        return trace(network, torch.empty(1, 3, side, side), torch.empty(1, 1, side, side), window)
+        network = registries.build(registries.GENERATORS, json.loads(part)).train()
+        if training and not getattr(network, "windowed", False):
+            window = None
+        return trace(network.eval(), torch.empty(1, 3, side, side), torch.empty(1, 1, side, side), window)
 
 
 @cache
@@ -162,70 +177,77 @@ def _of_critic(part: str, version: int | str, side: int) -> Anatomy:
         return trace(network, torch.empty(1, 3, side, side), [center_box(side)])
 
 
-class _Trace(TorchFunctionMode):
-    """Watches a forward pass: every function that torch is asked for, before it falls apart into smaller ones.
+class _Tracer(TorchFunctionMode):
+    """Records the torch functions of a forward pass that depend on the image.
 
-    An operation that no rule names works position by position, and has the widest field of its inputs.
+    An operation without a rule works position by position: it has the widest field of its inputs.
     """
 
     operation = ""
-    """The name of the function that runs."""
+    """The name of the current function."""
+
+    macs = 0
+    """The multiply-accumulates of the current function: half of the floating-point operations that torch counts."""
 
     def __init__(self, network: nn.Module, inputs: list[Tensor]) -> None:
         super().__init__()
+        self.counter = FlopCounterMode(display=False)
         self.layers: list[Layer] = []
         self.uncounted = {id(weight): weight.numel() for weight in network.parameters()}
         self.names = {id(weight): name.rpartition(".")[0] for name, weight in network.named_parameters()}
         self.fields: dict[int, tuple[Tensor, Field]] = {}  # with the tensor, so that its id is not used again
         for tensor in inputs:
-            self.sees(tensor, Field())
+            self.set_field(tensor, Field())
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Runs a function of torch, and notes what it makes of what the image reaches."""
+        """Runs a torch function and sets the field of its outputs."""
         kwargs = kwargs or {}
+        before = self.counter.get_total_flops()
         output = func(*args, **kwargs)
         if any(self.tracked(tensor) for tensor in _tensors([args, kwargs])):
             self.operation = func.__name__
+            self.macs = (self.counter.get_total_flops() - before) // 2
             rule = RULES.get(self.operation)
             field = rule(self, output, *args, **kwargs) if rule else self.widest(args, kwargs)
             if field is not None:
                 for tensor in _tensors(output):
-                    self.sees(tensor, field)
+                    self.set_field(tensor, field)
         return output
 
-    def sees(self, tensor: Tensor, field: Field) -> None:
-        """Notes a tensor's field."""
+    def set_field(self, tensor: Tensor, field: Field) -> None:
+        """Sets the field of a tensor's positions."""
         self.fields[id(tensor)] = (tensor, field)
 
     def tracked(self, value: Any) -> bool:
-        """Whether the image reaches this value."""
+        """Returns True if the value depends on the image."""
         return id(value) in self.fields
 
     def widest(self, *values: Any) -> Field:
-        """The widest field among the tensors of ``values``; if the image reaches none of them, one of no pixel."""
+        """The widest field among the tensors of ``values``; ``NOTHING`` if none depends on the image."""
         fields = [self.fields[id(tensor)][1] for tensor in _tensors(values) if self.tracked(tensor)]
         return max(fields, key=lambda field: (field.width, field.folded), default=NOTHING)
 
     def mixed(self, *values: Any) -> Field:
-        """The field of what mixes all channels of ``values``: the widest, or if positions stand in them, all."""
+        """The field of an operation that mixes the channels of ``values``."""
         field = self.widest(*values)
         return WHOLE if field.folded else field
 
     def layer(self, kind: Kind, output: Tensor, field: Field, *weights: Tensor | None, **more: Any) -> Field:
-        """Adds a layer, and hands its field on. ``weights``: its own; the first one's module names it."""
+        """Adds a layer and returns its field. The module of the first of its ``weights`` gives its name."""
         parameters = sum(self.uncounted.pop(id(weight), 0) for weight in weights)
         name = next((self.names[id(weight)] for weight in weights if id(weight) in self.names), self.operation)
         outputs, size = (output.shape[1], output.shape[-2]) if output.ndim == 4 else (output.shape[-1], None)
-        more |= {"parameters": parameters, "receptive_field": field.width}
+        macs = 0 if kind == "pool" else self.macs  # not the filter of ``models.layers.downsample``
+        more |= {"parameters": parameters, "receptive_field": field.width, "macs": macs}
         self.layers.append(Layer(name=name, kind=kind, outputs=outputs, size=size, **more))
         return field
 
 
-# -- the rules: what an operation does to the field. Their arguments are those of torch's function -------------------
+# -- the rules: the field of an operation's output. Each takes the arguments of torch's function ---------------------
 
 
 def _conv2d(
-    seen: _Trace,
+    tracer: _Tracer,
     output: Tensor,
     input: Tensor,
     weight: Tensor,
@@ -239,19 +261,18 @@ def _conv2d(
     stride, dilation = _one(stride), _one(dilation)
     same = dilation * (kernel - 1) // 2
     padding = {"same": same, "valid": 0}[padding] if isinstance(padding, str) else _one(padding)
-    field = seen.mixed(input).through(kernel, stride, padding, dilation)
+    field = tracer.mixed(input).through(kernel, stride, padding, dilation)
     kind: Kind = "conv" if dilation == 1 else "d-conv"
-    if after == 1 < before <= dilation * (kernel - 1) + 1 - padding:  # one position, which reads all the others
+    if after == 1 < before <= dilation * (kernel - 1) + 1 - padding:  # the only position reads all inputs
         field = WHOLE
-    if seen.tracked(weight):  # patches of the maps as kernels: contextual attention
+    if tracer.tracked(weight):  # patches of the maps as kernels: contextual attention
         kind, field = "attention", WHOLE
-    macs = output.numel() // output.shape[1] * weight.numel()
     geometry = {"kernel": kernel, "dilation": dilation, "stride": stride}
-    return seen.layer(kind, output, field, weight, bias, macs=macs, **geometry)
+    return tracer.layer(kind, output, field, weight, bias, **geometry)
 
 
 def _conv_transpose2d(
-    seen: _Trace,
+    tracer: _Tracer,
     output: Tensor,
     input: Tensor,
     weight: Tensor,
@@ -263,35 +284,33 @@ def _conv_transpose2d(
     dilation: Any = 1,
 ) -> Field:
     kernel, stride, dilation = weight.shape[-2], _one(stride), _one(dilation)
-    field = seen.mixed(input).up(kernel, stride, _one(padding), dilation)
+    field = tracer.mixed(input).up(kernel, stride, _one(padding), dilation)
     kind: Kind = "deconv"
-    if seen.tracked(weight):
+    if tracer.tracked(weight):
         kind, field = "attention", WHOLE
-    macs = input.numel() // input.shape[1] * weight.numel()  # each input value meets the whole kernel
     geometry = {"kernel": kernel, "dilation": dilation, "stride": 1 / stride}
-    return seen.layer(kind, output, field, weight, bias, macs=macs, **geometry)
+    return tracer.layer(kind, output, field, weight, bias, **geometry)
 
 
-def _linear(seen: _Trace, output: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Field:
-    macs = output.numel() // output.shape[-1] * weight.numel()
-    return seen.layer("linear", output, seen.mixed(input), weight, bias, macs=macs)
+def _linear(tracer: _Tracer, output: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Field:
+    return tracer.layer("linear", output, tracer.mixed(input), weight, bias)
 
 
-def _matmul(seen: _Trace, output: Tensor, input: Tensor, other: Tensor) -> Field:
-    """Attention, where the image reaches both; else ``models.layers.downsample``'s filter, rows then columns."""
-    if seen.tracked(input) and seen.tracked(other):
-        return seen.layer("attention", output, WHOLE, macs=output.numel() * input.shape[-1])
-    if seen.tracked(input):  # along the width
-        return seen.mixed(input)
+def _matmul(tracer: _Tracer, output: Tensor, input: Tensor, other: Tensor) -> Field:
+    """Attention if both depend on the image; otherwise ``models.layers.downsample``, rows then columns."""
+    if tracer.tracked(input) and tracer.tracked(other):
+        return tracer.layer("attention", output, WHOLE)
+    if tracer.tracked(input):  # along the width
+        return tracer.mixed(input)
     factor, rest = divmod(other.shape[-2], output.shape[-2])
     if rest or factor == 1:  # no such filter
         return WHOLE
-    field = seen.mixed(other).through(2 * factor, factor, factor // 2)  # a triangle of two strides
-    return seen.layer("pool", output, field, kernel=2 * factor, stride=factor)
+    field = tracer.mixed(other).through(2 * factor, factor, factor // 2)  # a triangle of two strides
+    return tracer.layer("pool", output, field, kernel=2 * factor, stride=factor)
 
 
 def _pool(
-    seen: _Trace,
+    tracer: _Tracer,
     output: Tensor,
     input: Tensor,
     kernel_size: Any,
@@ -302,12 +321,12 @@ def _pool(
 ) -> Field:
     kernel = _one(kernel_size)
     stride = _one(stride) if stride else kernel
-    field = seen.widest(input).through(kernel, stride, _one(padding))
-    return seen.layer("pool", output, field, kernel=kernel, stride=stride)
+    field = tracer.widest(input).through(kernel, stride, _one(padding))
+    return tracer.layer("pool", output, field, kernel=kernel, stride=stride)
 
 
 def _interpolate(
-    seen: _Trace,
+    tracer: _Tracer,
     output: Tensor,
     input: Tensor,
     size: Any = None,
@@ -317,59 +336,59 @@ def _interpolate(
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
 ) -> Field:
-    """By whole factors, as a transposed convolution of so many strides; any other might read the whole image."""
+    """By an integer factor, as a convolution or its transpose; by any other, the whole image."""
     before, after = input.shape[-2], output.shape[-2]
     factor, rest = divmod(max(before, after), min(before, after))
     samples = {"nearest": 1, "nearest-exact": 1, "area": 1, "bilinear": 2, "bicubic": 4}[mode]
     regular = not (rest or align_corners)
-    field = seen.widest(input)
+    field = tracer.widest(input)
     if after > before:
         kernel = samples * factor
         field = field.up(kernel, factor, (kernel - factor) // 2) if regular else WHOLE
-        return seen.layer("upsample", output, field, stride=1 / factor)
+        return tracer.layer("upsample", output, field, stride=1 / factor)
     kernel = samples * factor if antialias or mode == "area" else samples
     field = field.through(kernel, factor, max(kernel - factor, 0) // 2) if regular else WHOLE
-    return seen.layer("pool", output, field, kernel=kernel, stride=factor)
+    return tracer.layer("pool", output, field, kernel=kernel, stride=factor)
 
 
-def _reduce(seen: _Trace, output: Any, input: Tensor, dim: Any = None, *more: Any, **named: Any) -> Field:
-    """A mean, a sum, a softmax and the like over ``dim``: the whole image if positions lie along it."""
-    if isinstance(dim, Tensor):  # the larger of two tensors, position by position
-        return seen.widest(input, dim)
-    field, axes = seen.widest(input), range(input.ndim)
+def _reduce(tracer: _Tracer, output: Any, input: Tensor, dim: Any = None, *more: Any, **named: Any) -> Field:
+    """A mean, sum, softmax, ... over ``dim``: the whole image if positions lie along it."""
+    if isinstance(dim, Tensor):  # an element-wise maximum or minimum
+        return tracer.widest(input, dim)
+    field, axes = tracer.widest(input), range(input.ndim)
     positions = axes[1:] if field.folded else axes[-2:] if input.ndim > 2 else ()
     over = axes if dim is None else (dim,) if isinstance(dim, int) else dim
     return WHOLE if any(axes[axis] in positions for axis in over) else field
 
 
-def _reshape(seen: _Trace, output: Tensor, input: Tensor, *more: Any, **named: Any) -> Field:
-    """Maps that stay maps keep their field; else positions have come to stand where channels are."""
-    field = seen.widest(input)
+def _reshape(tracer: _Tracer, output: Tensor, input: Tensor, *more: Any, **named: Any) -> Field:
+    """Maps that stay maps keep their field; otherwise positions are now stored in channels."""
+    field = tracer.widest(input)
     kept = input.shape[-2:] == output.shape[-2:] or input.shape[-2:].numel() == 1
     return field if kept else Field(field.spans, field.shift, folded=True)
 
 
-def _index(seen: _Trace, output: Tensor, input: Tensor, index: Any) -> Field:
-    """A window keeps the field; so does every second position, and so on, as a pool of one."""
-    field = seen.widest(input)
+def _index(tracer: _Tracer, output: Tensor, input: Tensor, index: Any) -> Field:
+    """A window keeps the field; a slice with a step works like pooling of size 1."""
+    field = tracer.widest(input)
     steps = [part.step or 1 for part in (index if isinstance(index, tuple) else (index,)) if isinstance(part, slice)]
     fewer = output.ndim == input.ndim > 2 and output.shape[-2] < input.shape[-2]
     return field.through(1, max(steps)) if steps and fewer else field
 
 
-def _set_index(seen: _Trace, output: None, input: Tensor, index: Any, value: Any) -> Field:
-    field = seen.widest(input, value)
-    seen.sees(input, field)
+def _set_index(tracer: _Tracer, output: None, input: Tensor, index: Any, value: Any) -> Field:
+    field = tracer.widest(input, value)
+    tracer.set_field(input, field)
     return field
 
 
-def _like(seen: _Trace, output: Tensor, input: Tensor, *more: Any, **named: Any) -> Field | None:
-    """What has the values of its first argument, and of the others no more than type or shape."""
-    return seen.widest(input) if seen.tracked(input) else None
+def _like(tracer: _Tracer, output: Tensor, input: Tensor, *more: Any, **named: Any) -> Field | None:
+    """An output with the values of the first argument; the others give only type or shape."""
+    return tracer.widest(input) if tracer.tracked(input) else None
 
 
-def _constant(seen: _Trace, output: Tensor, *more: Any, **named: Any) -> None:
-    """What has a tensor's shape, and nothing of its values."""
+def _constant(tracer: _Tracer, output: Tensor, *more: Any, **named: Any) -> None:
+    """An output with a tensor's shape, not its values."""
 
 
 RULES: dict[str, Callable[..., Field | None]] = {
@@ -389,7 +408,7 @@ RULES: dict[str, Callable[..., Field | None]] = {
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors in a value, however deep in tuples, lists and dictionaries."""
+    """The tensors in a value of nested tuples, lists and dictionaries."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict):
@@ -400,5 +419,5 @@ def _tensors(value: Any) -> Iterator[Tensor]:
 
 
 def _one(value: Any) -> int:
-    """The first of a pair, or the number that stands for both."""
+    """The first of a pair, or the number that is both."""
     return int(value[0] if isinstance(value, tuple | list) else value)

@@ -1,7 +1,7 @@
-"""A method as it is built: its networks' layers as they run, beside what the paper prints and what others released.
+"""The networks of a method, layer by layer, with the paper's tables and the counts of released code.
 
-All is read from the networks themselves (``study.inspection.anatomy``); the options only say why a network differs from
-what is printed.
+Layers are read from the networks (``study.inspection.anatomy``); the options only explain the differences from the
+paper.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from study.inspection.anatomy import Anatomy, Layer
 from study.parts import registries
 
 PRINTED_KINDS = ("conv", "d-conv", "deconv")
-"""What the paper's tables have rows of."""
+"""The kinds of layer in the paper's tables."""
 
 HEAD = "head"
-"""The module of a critic that makes scores of its last maps; no table has it."""
+"""The module that turns a critic's last maps into scores; no table has it."""
 
 LEGEND = (
     "sees: receptive field, in pixels of the image along a side, of the position that sees most; what the statistics "
@@ -33,13 +33,18 @@ LEGEND = (
 
 
 def describe(options: Trained | Filler, image_size: int) -> dict[str, Any]:
-    """A method's networks, ready for JSON: ``networks``, and ``totals`` of their ``parameters`` and ``macs``.
+    """The networks of a method on images of ``image_size`` pixels, as values for JSON. A filler has none.
 
-    A network has its ``layers``, each with the paper's own row where there is one (``paper``, ``agrees``); its totals;
-    its ``receptive_field``, of a critic at its last maps, with ``score_receptive_field``; the table that it is compared
-    with (``paper``, ``agrees_with_paper``, ``why`` not, and ``unbuilt``: the rows that it has no layer for); and what
-    public code of it counts, ``released``. Receptive fields are pixels, 'whole image' or 'whole window'. A filler has
-    no networks.
+    Returns:
+        ``networks``, and ``totals`` of their ``parameters`` and ``macs`` (multiply-accumulates per image). A network
+        has its totals and
+
+        - ``layers``, each with the paper's row (``paper``) and whether it ``agrees``, or None without a table;
+        - ``receptive_field``, for a critic of its last maps, and ``score_receptive_field``: pixels, 'whole image' or
+          'whole window';
+        - ``paper``, the table for comparison, ``agrees_with_paper``, ``why`` not, and ``unbuilt``, its rows without a
+          layer;
+        - ``released``, the parameters of public code.
     """
     networks = []
     if isinstance(options, Trained):
@@ -73,7 +78,7 @@ def _network(
     printed_as: str,
     whole: str,
 ) -> dict[str, Any]:
-    """``released_as``, ``printed_as``: its name in paper.yaml. ``whole``: what is all that it can see."""
+    """``released_as``, ``printed_as``: its name in paper.yaml. ``whole``: the name of an infinite field."""
     table = _table(part["kind"], printed_as)
     rows = table["layers"] if table else []
     layers = [_layer(layer, whole) for layer in found.layers]
@@ -116,20 +121,20 @@ def _pixels(field: float | None, whole: str) -> int | str | None:
 
 
 def _agrees(layer: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    """Whether a layer is what the paper's row says, cell by cell; the row may lack a dilation."""
+    """Returns True if a layer has the values of all cells of a row of the paper."""
     return all(layer["kind" if cell == "layer" else cell] == value for cell, value in row.items())
 
 
 def _table(kind: str, name: str) -> Mapping[str, Any] | None:
     """The paper's table of one of its own networks."""
-    from reports.analysis.published import paper  # it brings pandas, which who only imports this module does without
+    from reports.analysis.published import paper  # imported here because it imports pandas
 
     tables = paper()["architecture"] if kind == "mo_zhou" else ()
     return next((table for table in tables if table["network"] == name), None)
 
 
 def _why(part: Part, layers: list[dict[str, Any]], agrees: bool | None) -> Iterator[str]:
-    """Sentences: why a network is not, or cannot be, as printed; and what of it is printed nowhere."""
+    """Sentences: why a network does not agree with the paper, or cannot, and which of its layers no table has."""
     if agrees is None:
         yield f"Mo & Zhou print no table of this network{' (R10)' if part.get('view') == 'eighth' else ''}."
         return
@@ -142,7 +147,7 @@ def _why(part: Part, layers: list[dict[str, Any]], agrees: bool | None) -> Itera
 
 
 def _departures(part: Part) -> Iterator[str]:
-    """What a part's options change of what is printed."""
+    """Sentences: the options that make a network differ from the paper's table."""
     if part.get("width", 1) != 1:
         yield f"Width {part['width']:g}: outputs are not the published ones."
     if part.get("tables") == "exchanged":
@@ -155,19 +160,19 @@ def _departures(part: Part) -> Iterator[str]:
 
 
 def _released(network: str, part: Part, parameters: int) -> dict[str, Any] | None:
-    """What public code of a network counts, and whether ours counts the same; None where none was counted."""
+    """The parameters of public code, and whether ours has as many; None if no public code was counted."""
     from reports.analysis.published import paper
 
     for entry in paper()["released"]:
         if (entry["kind"], entry["network"]) != (part["kind"], network):
             continue
-        unlike = {key: value for key, value in entry["options"].items() if part.get(key, value) != value}
-        theirs, ours = (", ".join(f"{key} {of[key]}" for key in unlike) for of in (unlike, part))
+        other = {key: value for key, value in entry["options"].items() if part.get(key, value) != value}
+        theirs, ours = (", ".join(f"{key} {options[key]}" for key in other) for options in (other, part))
         return {
             "parameters": entry["parameters"],
             "agrees": parameters == entry["parameters"],
             "difference": parameters - entry["parameters"],
-            "why": f"Released with {theirs}; here {ours}." if unlike else None,
+            "why": f"Released with {theirs}; here {ours}." if other else None,
             "source": entry["source"],
         }
     return None
@@ -176,8 +181,8 @@ def _released(network: str, part: Part, parameters: int) -> dict[str, Any] | Non
 # -- in a terminal ---------------------------------------------------------------------------------------------------
 
 
-def show(name: str, described: Mapping[str, Any], console: Console) -> None:
-    """What ``describe`` found of a variant: a table and a few sentences for each network."""
+def print_networks(name: str, described: Mapping[str, Any], console: Console) -> None:
+    """Prints what ``describe`` returns: a table and a few sentences for each network of the variant ``name``."""
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False)
@@ -186,7 +191,7 @@ def show(name: str, described: Mapping[str, Any], console: Console) -> None:
         say(f"{name} has no networks: it is not trained")
         return
     for network in described["networks"]:
-        console.print(_shown(network))
+        console.print(_layers(network))
         for sentence in _remarks(network):
             say(sentence)
         say("")
@@ -198,7 +203,7 @@ def show(name: str, described: Mapping[str, Any], console: Console) -> None:
     say(LEGEND)
 
 
-def _shown(network: Mapping[str, Any]) -> Table:
+def _layers(network: Mapping[str, Any]) -> Table:
     title = f"{network['name']} ({network['kind']})"
     table = Table(title=title, box=None, title_justify="left", padding=(0, 1, 0, 0))
     table.add_column("layer", overflow="fold")
@@ -217,15 +222,15 @@ def _shown(network: Mapping[str, Any]) -> Table:
             f"{layer['parameters']:,}" if layer["parameters"] else "",
             f"{layer['macs'] / 1e6:,.1f}" if layer["macs"] else "",
             "whole" if isinstance(field, str) else str(field),
-            *([_beside(layer["paper"], layer["agrees"])] if network["paper"] else ()),
+            *([_compared(layer["paper"], layer["agrees"])] if network["paper"] else ()),
         )
     for row in network["unbuilt"]:
-        table.add_row("(none)", *[""] * 9, _beside(row, False))
+        table.add_row("(none)", *[""] * 9, _compared(row, False))
     return table
 
 
 def _geometry(row: Mapping[str, Any]) -> list[str]:
-    """Kernel, dilation, stride and outputs of a layer, or of a row of the paper, as the paper writes them."""
+    """Kernel, dilation, stride and outputs of a layer or of a row of the paper, in the paper's notation."""
     kernel, stride = row["kernel"], row["stride"]
     return [
         f"{kernel}x{kernel}" if kernel else "",
@@ -235,14 +240,14 @@ def _geometry(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _beside(row: Mapping[str, Any] | None, agrees: bool | None) -> str:
-    """The paper's row, marked with whether what is built agrees."""
+def _compared(row: Mapping[str, Any] | None, agrees: bool | None) -> str:
+    """The paper's row, with a mark: == if the layer agrees, != if not."""
     mark = {True: "== ", False: "!= ", None: ""}[agrees]
     return mark + (" ".join(filter(None, [row["layer"], *_geometry(row)])) if row else "" if agrees is None else "none")
 
 
 def _remarks(network: Mapping[str, Any]) -> Iterator[str]:
-    """Totals, what it sees, whether it is as printed and as released."""
+    """Sentences: totals, receptive field, and whether the network agrees with the paper and with released code."""
     norms = f" ({network['norm_parameters']:,} of them of norms)" if network["norm_parameters"] else ""
     sees, score = (_in_words(network[key]) for key in ("receptive_field", "score_receptive_field"))
     sees = f"sees {sees}" if score is None else f"sees {sees} at its last maps, its score {score}"

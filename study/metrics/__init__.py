@@ -1,4 +1,4 @@
-"""What outputs are scored by: every metric over every region that it has, a batch at once, on the images' device."""
+"""The metrics, by name, and ``score``, which computes all of them for a batch on the device of the images."""
 
 import torch
 from torch import Tensor
@@ -15,17 +15,20 @@ __all__ = ["METRICS", "REGIONS", "Metric", "score"]
 
 
 def score(output: Tensor, image: Tensor, mask: Tensor) -> dict[tuple[str, str], Tensor]:
-    """All metrics by (region, metric), each (B,) float64.
+    """Computes all metrics in all their regions.
 
     Args:
-        output: (B, 3, H, W) in 0..1, the composite, the raw prediction or the blended.
-        image: (B, 3, H, W) in 0..1, the truth.
+        output: (B, 3, H, W) in 0..1: the composite, the raw prediction or the blended composite.
+        image: (B, 3, H, W) in 0..1: the truth.
         mask: (B, 1, H, W), 1 = hole.
+
+    Returns:
+        Each metric, (B,) float64, by (region, metric).
     """
     with torch.inference_mode():
-        given = output.double(), image.double(), mask.double()
+        inputs = output.double(), image.double(), mask.double()
         return {
             (region, name): values
             for name, metric in METRICS.items()
-            for region, values in metric(*(tensor.clone() for tensor in given)).items()  # one may write into its own
+            for region, values in metric(*(tensor.clone() for tensor in inputs)).items()  # a metric may write into them
         }

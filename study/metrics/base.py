@@ -1,4 +1,4 @@
-"""What a metric is."""
+"""The base class of metrics."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
@@ -9,7 +9,16 @@ REGIONS = ("hole", "whole", "boundary")
 
 
 class Metric(ABC):
-    """A number an image, with a unit and a direction. Called with (B, 3, H, W), the same, and (B, 1, H, W), float64."""
+    """A number per image, with a unit and a direction.
+
+    Attributes:
+        name: in the registry and in results.
+        title: in reports.
+        unit: such as 'dB'; '' if it has none.
+        better: the direction, 'higher' or 'lower'.
+        regions: those of ``REGIONS`` that it measures.
+        version: raise it when the same images give other numbers.
+    """
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -20,4 +29,8 @@ class Metric(ABC):
 
     @abstractmethod
     def __call__(self, output: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """The metric by region, each (B,)."""
+        """Computes the metric of ``output`` and ``image`` (B, 3, H, W) and ``mask`` (B, 1, H, W, 1 = hole), float64.
+
+        Returns:
+            The values by region, (B,) each.
+        """

@@ -1,4 +1,4 @@
-"""Metrics of pixels and their neighbours: PSNR, L1, the step along the hole's boundary, sharpness."""
+"""Metrics of pixels and pairs of neighbours: PSNR, L1, seam error, sharpness."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from study.metrics.base import Metric
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    """The mean of (B, C, H, W) over the pixels where the weight (B, 1, H, W) is 1, and all channels: (B,)."""
+    """The mean of (B, C, H, W) over all channels of the pixels where the weight (B, 1, H, W) is 1: (B,)."""
     return (values * weight).sum((1, 2, 3)) / (values.shape[1] * weight.sum((1, 2, 3)))
 
 
@@ -28,7 +28,7 @@ class PSNR(Metric):
 
 
 class L1(Metric):
-    """Mean absolute error, of 0..1."""
+    """Mean absolute error, in 0..1."""
 
     name, title, unit = "l1", "L1", ""
     better: ClassVar = "lower"
@@ -40,10 +40,10 @@ class L1(Metric):
 
 
 class Seam(Metric):
-    """How far the steps across the hole's boundary are from the truth's.
+    """The error of the steps across the hole's boundary, in 0..1.
 
-    Over all pairs of neighbours of which one is in the hole, and all channels: the mean of
-    |(inside - outside) of the output - the same of the truth|, of 0..1.
+    The mean of |(inside - outside) of the output - (inside - outside) of the truth| over all channels of all pairs of
+    neighbours with one pixel in the hole.
     """
 
     name, title, unit = "seam", "seam error", ""
@@ -65,10 +65,10 @@ class Seam(Metric):
 
 
 class Sharpness(Metric):
-    """How sharp the hole is, as a share of the truth: 1 is as sharp, 0 has no detail at all; noise goes beyond 1.
+    """The sharpness of the hole relative to the truth: 1 is as sharp, 0 has no detail, noise is above 1.
 
-    The mean absolute step between neighbours that are both in the hole, over all channels, of the output over the
-    truth's. Where the truth has no step at all: 1 if the output has none either, else infinite.
+    The mean absolute step between neighbours in the hole, over all channels, of the output divided by that of the
+    truth. If the truth has no steps: 1 if the output has none either, otherwise infinite.
     """
 
     name, title, unit = "sharpness", "sharpness", ""
@@ -81,7 +81,7 @@ class Sharpness(Metric):
 
 
 def _steps(image: Tensor, mask: Tensor) -> Tensor:
-    """The sum of the steps between neighbours that are both in the hole: (B,)."""
+    """The sum of the absolute steps between neighbours in the hole: (B,)."""
     total = torch.zeros(len(image), dtype=image.dtype, device=image.device)
     for axis in (2, 3):
         length = image.shape[axis] - 1

@@ -1,4 +1,4 @@
-"""Structural similarity, Wang 2004: through a Gaussian window, and over the whole image at once."""
+"""Structural similarity (Wang 2004), in Gaussian windows and in one window over the whole image."""
 
 from typing import ClassVar
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from study.metrics.base import Metric
 
 WINDOW, SIGMA = 11, 1.5
-C1, C2 = 0.01**2, 0.03**2  # of a range of 1
+C1, C2 = 0.01**2, 0.03**2  # for values in 0..1
 
 
 def _gaussian() -> list[float]:
@@ -17,7 +17,7 @@ def _gaussian() -> list[float]:
 
 
 def _blur(image: Tensor) -> Tensor:
-    """The Gaussian mean about each pixel whose window fits: (B, C, H - 10, W - 10). Sums of slices, which are fast."""
+    """The Gaussian mean around each pixel whose window fits: (B, C, H - 10, W - 10). Sums of slices are fast."""
     for axis in (2, 3):
         length = image.shape[axis] - WINDOW + 1
         blurred = torch.zeros_like(image.narrow(axis, 0, length))
@@ -28,7 +28,7 @@ def _blur(image: Tensor) -> Tensor:
 
 
 def _similarity(mean_a: Tensor, mean_b: Tensor, aa: Tensor, bb: Tensor, ab: Tensor) -> Tensor:
-    """Eq. (11) with the 2 before the covariance that the paper leaves out (READING R24)."""
+    """Eq. (11), with the factor 2 of the covariance that the paper leaves out (READING R24)."""
     both = 2 * mean_a * mean_b + C1
     spread = mean_a.square() + mean_b.square() + C1
     return both * (2 * ab + C2) / (spread * (aa + bb + C2))
@@ -42,7 +42,7 @@ def ssim_map(a: Tensor, b: Tensor) -> Tensor:
 
 
 class SSIM(Metric):
-    """Wang 2004: Gaussian 11x11, sigma 1.5, each channel for itself; hole: windows centred in it (READING R24)."""
+    """SSIM (Wang 2004): Gaussian 11x11, sigma 1.5, per channel; hole: windows with their centre in it (READING R24)."""
 
     name, title, unit = "ssim", "SSIM", ""
     better: ClassVar = "higher"
@@ -57,7 +57,7 @@ class SSIM(Metric):
 
 
 class GlobalSSIM(Metric):
-    """Eq. (11) read literally, with its missing 2: one window over the image, each channel for itself."""
+    """Eq. (11) read literally, with its missing 2: one window over the image, per channel."""
 
     name, title, unit = "ssim_global", "SSIM, one window", ""
     better: ClassVar = "higher"

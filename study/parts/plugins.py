@@ -62,19 +62,19 @@ def used() -> list[Plugin]:
     return list(_used)
 
 
-def use_planned(plan: Mapping[str, Any]) -> None:
+def use_planned(digests: Mapping[str, str], command: str | None = None) -> None:
     """Registers the plugins of a plan, in a worker or to use a trained model.
 
     Raises:
         StudyError: A file has changed since the study was planned.
     """
-    planned = {Path(entry["file"]): entry["digest"] for entry in plan.get("plugins", [])}
+    planned = {Path(file): digest for file, digest in digests.items()}
     if {plugin.file: plugin.digest for plugin in _used} == planned:
         return
     for plugin in use(list(planned)):
         if plugin.digest != planned[plugin.file]:
             _unregister()
-            again = plan.get("command") or "python -m study run STUDY"
+            again = command or "python -m study run STUDY"
             raise StudyError(f"{plugin.file}: it has changed since the study was planned; run the study again: {again}")
 
 

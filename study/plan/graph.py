@@ -1,8 +1,8 @@
-"""The graph of a study: runs, and the stages that they need, each addressed by what it depends on.
+"""The graph of a study: its runs and the stages that they need. ``study.plan.planner`` makes it.
 
-A stage is a pure function of what its key names: its kind and version, the options that this kind reads, the keys of
-its inputs, its seed, the versions of the parts that it is built from, and the numerics. What two runs need under the
-same key is made once. ``study.plan.planner`` makes plans; this module holds them, and knows no torch.
+A stage is a pure function of what its key hashes: its kind and version, the options that this kind reads, the keys of
+its inputs, its seed, the versions of the parts that it uses, and the numerics. Runs that need the same key share the
+stage. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -14,19 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import BadInput
+from study.plan.facts import StudyFacts
 from study.store import read_json, write_atomically
 
 KINDS = ("data", "pretrain", "critic", "joint", "fit", "evaluate")
+LAST = ("joint", "fit", "evaluate")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One node of the graph.
 
-    ``options``: all that decides its result besides ``needs`` and ``seed``. ``hints``: what it takes to make it but
-    does not decide its result, such as where a folder lies. ``lineage``: the key without the number of steps, where a
-    shorter stage of the same lineage can be gone on from. ``work``: multiply-accumulates (G's forward of a critic
-    stage apart: ``forward``, paid once for all critics of one pass).
+    Attributes:
+        options: with ``needs`` (keys of inputs) and ``seed``, everything that decides the result.
+        hints: what making it takes but does not decide the result, such as the path of a folder.
+        lineage: the key without the number of steps, if the stage can continue from a shorter one of the same lineage.
+        work: multiply-accumulates, without ``forward``.
+        forward: multiply-accumulates of the generator's forward pass, which the critics of one pass share.
     """
 
     key: str
@@ -41,7 +45,7 @@ class Stage:
 
     @property
     def steps(self) -> int:
-        """Updates of what the stage trains; 0 for data and evaluate."""
+        """Updates of the network that the stage trains; 0 for data and evaluate."""
         return int(self.options.get("steps", 0))
 
 
@@ -49,8 +53,11 @@ class Stage:
 class Run:
     """A variant x data set x seed.
 
-    ``stages``: its stages by role, in order ('data', 'data.masks', 'pretrain', 'critic.local', ...). ``updates``: of
-    the generator.
+    Attributes:
+        stages: keys by role, in order: 'data', 'data.masks', 'pretrain', 'critic.local', ..., 'evaluate'.
+        config: the variant's options.
+        updates: of the generator.
+        aliases: other variants that are the same run.
     """
 
     name: str
@@ -72,15 +79,15 @@ class Run:
 
     @property
     def start(self) -> str:
-        """The first trained stage's key; empty for a filler. Runs that share it are paired (statistics)."""
+        """The key of the first trained stage; empty for a filler. Runs with the same start are paired in statistics."""
         return next((key for key in self.stages.values() if not key.startswith(("data-", "evaluate-"))), "")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Runs and the stages that they need. ``study``: what reports say of the study as a whole."""
+    """Runs and the stages that they need. ``stages``: by key."""
 
-    study: dict[str, Any]
+    study: StudyFacts
     runs: list[Run]
     stages: dict[str, Stage]
 
@@ -97,15 +104,13 @@ class Plan:
         return users
 
     def own(self, run: Run) -> list[str]:
-        """The stages that no other run needs: they are made, and recorded, as part of the run."""
+        """The run's last stages, if no other run needs them: they are made and recorded as part of the run."""
         users = self.users()
-        return [key for key in dict.fromkeys(run.stages.values()) if len(users[key]) == 1 and self._ends(key)]
-
-    def _ends(self, key: str) -> bool:
-        return self.stages[key].kind in ("joint", "fit", "evaluate")
+        last = [key for key in dict.fromkeys(run.stages.values()) if self.stages[key].kind in LAST]
+        return [key for key in last if len(users[key]) == 1]
 
     def passes(self) -> list[list[str]]:
-        """The critic stages that are made in one pass over one generator's outputs."""
+        """The critic stages in groups, each trained in one pass over one generator's outputs."""
         groups: dict[str, list[str]] = {}
         for stage in self.stages.values():
             if stage.kind == "critic":
@@ -124,17 +129,17 @@ class Plan:
         return {"shared": once, "unshared": alone}
 
     def save(self, out: Path, *, asked: bool = True) -> Path:
-        """Writes the plan beside the stages, under its own digest for workers and as ``plan.json`` for readers.
+        """Writes the plan for workers, named by its digest, and as ``plan.json`` for readers. Returns the first file.
 
-        ``asked`` false: for workers alone, as a trial of a search is planned, which no report shows.
+        ``asked`` is False for a trial of a search: no ``plan.json``, as no report shows it.
         """
         value = {
-            "study": self.study,
+            "study": self.study.plain(),
             "runs": [asdict(run) for run in self.runs],
             "stages": [asdict(stage) for stage in self.stages.values()],
         }
-        file = out / "plans" / f"{digest_of(value)}.json"
-        text = json.dumps(value, indent=1)  # in order: a run's stages are made as they stand
+        file = out / "plans" / f"{json_digest(value)}.json"
+        text = json.dumps(value, indent=1)  # keys are not sorted: a run's stages are in order
         write_atomically(file, text)
         if asked:
             write_atomically(out / "plan.json", text)
@@ -142,50 +147,43 @@ class Plan:
 
     @staticmethod
     def of(out: Path) -> Plan:
-        """The plan of an output folder. Raises BadInput where there is none, or it is damaged."""
+        """The plan of an output folder. Raises BadInput if there is none, or it is damaged or incomplete."""
         file = out / "plan.json"
+        again = f"python -m study run runs.yaml --out {out}"
         if not file.is_file():
-            raise BadInput(f"{out}: there is no study here; name its folder, or make one with: {_again(out)}")
+            raise BadInput(f"{out}: there is no study here; name its folder, or make one with: {again}")
         try:
             plan = Plan.read(file)
+            if plan is None or not all("evaluate" in run.stages for run in plan.runs):
+                raise ValueError("incomplete")
+            plan.work()  # reads every stage of every run
         except (KeyError, TypeError, AttributeError, ValueError) as fault:
-            raise damaged(out) from fault
-        if plan is None:
-            raise damaged(out)
+            raise BadInput(
+                f"{file}: this file is damaged; write it anew, with all that is made kept, with: {again}"
+            ) from fault
         return plan
 
     @staticmethod
     def read(file: Path) -> Plan | None:
-        """Reads a saved plan; None where there is none."""
+        """Reads a saved plan; None if there is no such file."""
         value = read_json(file)
         if not value:
             return None
-        stages = [Stage(**stage) for stage in value["stages"]]
         return Plan(
-            study=value["study"],
+            study=StudyFacts.model_validate(value["study"]),
             runs=[Run(**run) for run in value["runs"]],
-            stages={stage.key: stage for stage in stages},
+            stages={stage["key"]: Stage(**stage) for stage in value["stages"]},
         )
 
 
-def damaged(out: Path) -> BadInput:
-    """The word that an output folder's plan cannot be read."""
-    told = "this file is damaged; write it anew, with all that is made kept, with"
-    return BadInput(f"{out / 'plan.json'}: {told}: {_again(out)}")
-
-
-def _again(out: Path) -> str:
-    return f"python -m study run runs.yaml --out {out}"
-
-
 def pass_of(stage: Stage) -> str:
-    """What critic stages have in common that are made in one pass: all but the critic."""
+    """A digest that is equal for the critic stages of one pass: of everything except the critic."""
     options = {name: value for name, value in stage.options.items() if name not in ("critic", "role", "versions")}
-    options["sees"] = stage.options["critic"]["sees"]  # of the whole output or of the hole alone
-    return digest_of([options, stage.needs, stage.seed, stage.hints.get("salt")])
+    options["sees"] = stage.options["critic"]["sees"]  # the raw output or the composite
+    return json_digest([options, stage.needs, stage.seed, stage.hints.get("salt")])
 
 
-def digest_of(value: Any) -> str:
-    """A short name for a value: the first 16 hex digits of the SHA-256 of its canonical JSON."""
+def json_digest(value: Any) -> str:
+    """The first 16 hex digits of the SHA-256 of a value's canonical JSON."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,14 +1,10 @@
-"""From a study to its plan: every run is cut into stages, and equal stages are one.
-
-``share=False`` salts the keys with the run's name, so that nothing is shared but the packed data: to show that it
-makes no difference.
-"""
+"""Makes the plan of a study: cuts every run into stages; equal stages have the same key and are one."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import dataclass
 from typing import Any
 
 from models import blending
@@ -18,37 +14,54 @@ from models.method import Critic, Filler, Fitted, Method, Rate, Trained
 from study.config.schema import Study, Variant
 from study.data import holes
 from study.errors import BadInput
-from study.inspection import cost
+from study.inspection import anatomy
 from study.inspection.describe import describe
 from study.metrics import perceptual
 from study.parts import plugins, registries
-from study.plan.graph import Plan, Run, Stage, digest_of
+from study.plan.facts import (
+    AblationFacts,
+    DataFacts,
+    MetricFacts,
+    MultiverseFacts,
+    PluginFacts,
+    ReadingFacts,
+    StudyFacts,
+    UniverseFacts,
+)
+from study.plan.graph import Plan, Run, Stage, json_digest
 
 VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
-"""A number for each kind of stage, raised when the same options come to mean other numbers."""
+"""The version of each kind of stage: raise it when the same options give other numbers."""
 
 
 def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: str = "test", joint: float = 1.0) -> Plan:
-    """The graph of a study for a kind of device. Raises BadInput where a data set is not what the study says.
+    """The plan of a study for a kind of device ('cpu', 'cuda').
 
-    A search evaluates on another ``part``, 'validation', and maybe after a share of the ``joint`` stage alone.
+    Args:
+        share: False puts the run's name into its keys, so that runs share nothing but the packed data. For proving that
+            sharing changes no result.
+        part: the images to evaluate on, 'test', or 'validation' in a search.
+        joint: the share of the joint stage's steps to train; a search stops poor trials early.
+
+    Raises:
+        BadInput: a data set, a mask file or a file of weights does not match the study.
     """
     numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
     packed, masks = _packed(study), _masks(study)
-    distances = _perceptual(study) if part == "test" else perceptual.Found()
+    distances = _perceptual(study) if part == "test" else perceptual.Distances()
     stages: dict[str, Stage] = {stage.key: stage for stage in packed.values()}
     runs: dict[tuple[Any, ...], Run] = {}
     for data_name, data in packed.items():
         for variant in study.variants_on(data_name):
             for seed in study.seeds:
                 name = f"{variant.name}/{data_name}/{seed}"
-                planner = _Planner(study, numerics, data, masks, distances, seed, "" if share else name, part, joint)
+                salt = "" if share else name
+                planner = _RunPlanner(study, numerics, data, masks, distances, seed, salt, part, joint, stages)
                 roles = planner.run(variant)
                 identity = (data_name, seed, variant.method, *roles.values())
                 if share and identity in runs:  # one run under two names
                     runs[identity].aliases.append(variant.name)
                     continue
-                stages.update(planner.stages)
                 runs[identity] = Run(
                     name=name,
                     variant=variant.name,
@@ -64,82 +77,80 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
 
 
 def _size(variant: Variant, image_size: int) -> dict[str, int]:
-    """Updates of the generator, its parameters, and those of all critics; nothing for a filler."""
+    """The generator's updates and parameters and the critics' parameters, as fields of a run. Empty for a filler."""
     if isinstance(variant.options, Filler):
         return {}
     method = variant.options.method(image_size)
-    critics = (cost.critic_cost(critic.network, image_size)[0] for critic in method.critics.values())
+    critics = (anatomy.of_critic(critic.network, image_size).parameters for critic in method.critics.values())
     return {
         "updates": variant.options.steps.generator,
-        "parameters": cost.generator_cost(method.generator, image_size)[0],
+        "parameters": anatomy.of_generator(method.generator, image_size).parameters,
         "critic_parameters": sum(critics),
     }
 
 
 def _facts(
-    study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], distances: perceptual.Found, share: bool
-) -> dict[str, Any]:
-    return {
-        "name": study.name,
-        "file": study.file.name,
-        "plugins": [{"file": str(plugin.file), "digest": plugin.digest} for plugin in plugins.used()],
-        "metrics": {
-            name: {"title": metric.title, "unit": metric.unit, "better": metric.better}
+    study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], distances: perceptual.Distances, share: bool
+) -> StudyFacts:
+    ours = [variant for variant in study.variants.values() if ("METHODS", variant.method) not in registries.SOURCES]
+    return StudyFacts(
+        name=study.name,
+        file=study.file.name,
+        plugins=[PluginFacts(file=str(plugin.file), digest=plugin.digest) for plugin in plugins.used()],
+        metrics={
+            name: MetricFacts(title=metric.title, unit=metric.unit, better=metric.better)
             for name, metric in registries.METRICS.items()
             if ("METRICS", name) in registries.SOURCES
         },
-        "methods": [name for registry, name in registries.SOURCES if registry == "METHODS"],
-        "profile": study.profile,
-        "seeds": study.seeds,
-        "image_size": study.image_size,
-        "data": {
-            name: {
-                **stage.options["dataset"],
-                "stage": stage.key,
-                **{about: stage.hints["options"].get(about) for about in ("like", "licence")},
-            }
+        methods=[name for registry, name in registries.SOURCES if registry == "METHODS"],
+        profile=study.profile,
+        seeds=study.seeds,
+        image_size=study.image_size,
+        data={
+            name: DataFacts.model_validate(
+                {
+                    **stage.options["dataset"],
+                    "stage": stage.key,
+                    **{key: stage.hints["options"].get(key) for key in ("like", "licence")},
+                }
+            )
             for name, stage in packed.items()
         },
-        "protocol": study.protocol.plain() | ({"perceptual": distances.options} if distances.options else {}),
-        "numerics": numerics,
-        "shared": share,
-        "observers": [observer.model_dump(mode="json") for observer in study.observers],
-        "ablations": {
-            name: {
-                "reference": ablation.reference,
-                "factors": ablation.factors,
-                "cells": [[list(levels), variant] for levels, variant in ablation.cells.items()],
-            }
+        protocol=study.protocol.plain() | ({"perceptual": distances.options} if distances.options else {}),
+        numerics=numerics,
+        shared=share,
+        observers=[observer.model_dump(mode="json") for observer in study.observers],
+        ablations={
+            name: AblationFacts(
+                reference=ablation.reference,
+                factors=ablation.factors,
+                cells=[(list(levels), variant) for levels, variant in ablation.cells.items()],
+            )
             for name, ablation in study.ablations.items()
         },
-        "multiverses": {
-            name: {
-                "base": multiverse.bases,
-                "contrasts": multiverse.contrasts,
-                "design": multiverse.design,
-                "universes": [[asdict(setting) for setting in universe] for universe in multiverse.universes],
-            }
+        multiverses={
+            name: MultiverseFacts(
+                base=multiverse.bases,
+                contrasts=multiverse.contrasts,
+                design=multiverse.design,
+                universes=[[UniverseFacts(**vars(row)) for row in universe] for universe in multiverse.universes],
+            )
             for name, multiverse in study.multiverses.items()
         },
-        "networks": {
+        networks={
             variant.name: describe(variant.options, study.image_size)
             for variant in study.variants.values()
             if isinstance(variant.options, Trained)
         },
-        "readings": [
-            row
-            for variant in study.variants.values()
-            if ("METHODS", variant.method) not in registries.SOURCES  # a stranger's reads no paper of ours
-            for row in readings(variant)
-        ],
-        "resolved": study.resolved,
-    }
+        readings=[row for variant in ours for row in readings(variant)],  # a plugin's method reads no paper of ours
+        resolved=dict(study.resolved),
+    )
 
 
-def readings(variant: Variant) -> Iterator[dict[str, Any]]:
-    """The readings in force in a variant: key, value, number, meaning, and whether it departs from the text.
+def readings(variant: Variant) -> Iterator[ReadingFacts]:
+    """A variant's choices where the paper leaves something open.
 
-    Of a baseline, the text is its own paper's, whose values are the options' defaults.
+    A baseline is compared with its own paper, whose values are the defaults of its options.
     """
     options = variant.options
     published = None
@@ -148,7 +159,7 @@ def readings(variant: Variant) -> Iterator[dict[str, Any]]:
     yield from _readings(variant.name, "", options, published)
 
 
-def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterator[dict[str, Any]]:
+def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterator[ReadingFacts]:
     dumped = options.model_dump(mode="json", by_alias=True)
     for name, info in type(options).model_fields.items():
         key = info.alias or name
@@ -156,23 +167,23 @@ def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterat
         extra = info.json_schema_extra
         own = published.get(key) if published is not None else None
         if isinstance(extra, dict) and "reading" in extra:
-            if plain is None:  # an option of another loss
+            if plain is None:  # this loss does not have the option
                 continue
             text = extra["paper"]
-            yield {
-                "variant": variant,
-                "key": prefix + key,
-                "value": plain if isinstance(plain, str) else json.dumps(plain),
-                "reading": extra["reading"],
-                "meaning": info.description,
-                "departs": plain != own if published is not None else text is not None and plain != text,
-            }
+            yield ReadingFacts(
+                variant=variant,
+                key=prefix + key,
+                value=plain if isinstance(plain, str) else json.dumps(plain),
+                reading=str(extra["reading"]),
+                meaning=info.description,
+                departs=plain != own if published is not None else text is not None and plain != text,
+            )
         elif hasattr(type(value), "model_fields"):
             yield from _readings(variant, f"{prefix}{key}.", value, own)
 
 
 def _packed(study: Study) -> dict[str, Stage]:
-    """The stage of each data set; those that are not as the study says are all told at once."""
+    """The stage that packs each data set, by name. Raises BadInput with the faults of all data sets."""
     stages, faults = {}, []
     for name, options in study.data.items():
         try:
@@ -194,7 +205,7 @@ def _packed(study: Study) -> dict[str, Stage]:
 
 
 def _masks(study: Study) -> dict[str, Stage]:
-    """The stage of each set of mask files that the study draws holes from, by their options."""
+    """The stage that packs each set of mask files, by the JSON of the mask's options. Raises BadInput."""
     named = {"protocol": study.protocol.mask} | {
         f"variants.{variant.name}": variant.options.mask
         for variant in study.variants.values()
@@ -215,39 +226,33 @@ def _masks(study: Study) -> dict[str, Stage]:
     return stages
 
 
-def _perceptual(study: Study) -> perceptual.Found:
-    """The perceptual distances that the study wants, with their weights. Raises BadInput where a file does not fit."""
+def _perceptual(study: Study) -> perceptual.Distances:
+    """The study's perceptual distances with their weights. Raises BadInput if a file does not fit its network."""
     found, faults = perceptual.find(study.protocol.perceptual, study.image_size)
-    faults += [
-        f"{name}: a metric of a plugin has this name too" for name in found.options if name in registries.METRICS
-    ]
+    taken = [name for name in found.options if name in registries.METRICS]
+    faults += [f"{name}: a plugin's metric already has this name; rename that metric" for name in taken]
     if faults:
         raise BadInput([f"{study.file}: protocol.perceptual.{fault}" for fault in faults])
     return found
 
 
-class _Planner:
-    """Cuts one run into stages."""
+@dataclass(frozen=True)
+class _RunPlanner:
+    """Cuts one run into stages and adds them to ``stages``."""
 
-    def __init__(
-        self,
-        study: Study,
-        numerics: dict[str, Any],
-        data: Stage,
-        masks: Mapping[str, Stage],
-        distances: perceptual.Found,
-        seed: int,
-        salt: str,
-        part: str,
-        joint: float,
-    ) -> None:
-        self.study, self.data, self.masks, self.seed, self.salt = study, data, masks, seed, salt
-        self.part, self.joint, self.distances = part, joint, distances
-        self.numerics = numerics
-        self.stages: dict[str, Stage] = {}
+    study: Study
+    numerics: dict[str, Any]
+    data: Stage
+    masks: Mapping[str, Stage]
+    distances: perceptual.Distances
+    seed: int
+    salt: str
+    part: str
+    joint: float
+    stages: dict[str, Stage]
 
     def holes(self, mask: Mask) -> tuple[dict[str, Any], dict[str, str]]:
-        """What a key says of holes: their options and version, or for masks from files the stage that packs them."""
+        """A mask in a stage's options, and in its needs if the masks are packed from files."""
         if not isinstance(mask, Files):
             return {**mask.model_dump(mode="json"), "version": registries.version("MASKS", mask.kind)}, {}
         stage = self.masks[mask.model_dump_json()]
@@ -255,36 +260,39 @@ class _Planner:
         return {"kind": mask.kind}, {"masks": stage.key}
 
     def add(self, kind: str, options: dict[str, Any], needs: dict[str, str], **more: Any) -> str:
-        """A trained or evaluated stage, on these numerics."""
+        """Adds a stage that trains or evaluates, and returns its key."""
         options = {**options, "numerics": self.numerics}
-        stage = _stage(kind, options, {"data": self.data.key, **needs}, salt=self.salt, **more)
+        needs = {"data": self.data.key, **needs}
+        stage = _stage(kind, options, needs, **{"seed": self.seed, "salt": self.salt, **more})
         self.stages[stage.key] = stage
         return stage.key
 
     def run(self, variant: Variant) -> dict[str, str]:
-        """The keys of a run's stages by role, in the order in which they are made."""
+        """The keys of a run's stages by role, in order."""
         options = variant.options
         if isinstance(options, Filler):
-            model: dict[str, Any] = {"filler": options.filler, "images": options.images}
-            model["versions"] = {options.filler: registries.version("FILLERS", options.filler)}
-            return self.evaluated(model, {})
+            versions = {options.filler: registries.version("FILLERS", options.filler)}
+            filler = {"filler": options.filler, "images": options.images, "versions": versions}
+            return self.evaluated(filler, {}, seed=None)
         method = options.method(self.study.image_size)
-        roles = self.fitted(variant, method) if "fit" in method.stages else self.trained(options, method)
-        last = list(roles)[-1]
-        evaluated = {"generator": method.generator, "fill": method.fill, "versions": _versions(method.generator, {})}
-        size = self.study.image_size
+        roles = self.trained(variant.method, options, method)
+        *_, last = roles.values()
+        model: dict[str, Any] = {
+            "generator": method.generator,
+            "fill": method.fill,
+            "versions": _versions(method.generator, {}),
+        }
         test = self.data.options["dataset"].get(self.part, 0)
         images = test if isinstance(test, int) else 0
-        forward = images * cost.generator_cost(method.generator, size)[1]
-        return roles | self.evaluated(evaluated, {"model": roles[last]}, seed=self.seed, work=forward)
+        forward = images * anatomy.of_generator(method.generator, self.study.image_size).macs
+        return roles | self.evaluated(model, {"model": last}, work=forward)
 
     def evaluated(self, model: dict[str, Any], needs: dict[str, str], **more: Any) -> dict[str, str]:
-        """The last stage: a model under the protocol, by role; before it the mask files that the protocol names."""
+        """The stage that evaluates a model under the protocol, after the one that packs the protocol's mask files."""
         mask, masks = self.holes(self.study.protocol.mask)
         protocol = {**self.study.protocol.plain(), "mask": mask}
-        metrics = {name: registries.version("METRICS", name) for name in registries.METRICS} | {
-            "blended": blending.VERSION
-        }
+        metrics = {name: registries.version("METRICS", name) for name in registries.METRICS}
+        metrics["blended"] = blending.VERSION
         options = {**model, "protocol": protocol, "metrics": metrics}
         if self.part != "test":
             options["part"] = self.part
@@ -295,47 +303,11 @@ class _Planner:
         packed = {f"data.test_{name}": key for name, key in masks.items()}
         return packed | {"evaluate": self.add("evaluate", options, {**needs, **masks}, **more)}
 
-    def fitted(self, variant: Variant, method: Method) -> dict[str, str]:
-        """The one stage of a method with a training of its own, which may read all of its options."""
-        assert isinstance(variant.options, Fitted)
-        options, size = variant.options, self.study.image_size
+    def trained(self, name: str, options: Trained, method: Method) -> dict[str, str]:
+        """The training stages: pretrain, one per critic and joint (section 4), or some of them, or fit."""
+        size, batch, steps = self.study.image_size, options.batch, options.steps
         mask, masks = self.holes(options.mask)
-        made = {
-            "method": variant.method,
-            "described": options.model_dump(mode="json", by_alias=True, exclude={"mask"}),  # holes come with batches
-            "mask": mask,
-            "generator": method.generator,
-            "batch": options.batch,
-            "flips": options.flips,
-            "fill": method.fill,
-            "log_every": options.log_every,
-            "steps": options.steps.generator,
-            "first_update": 0,
-            "versions": {
-                f"method.{variant.method}": registries.version("METHODS", variant.method),
-                **_versions(method.generator, {}),
-            },
-        }
-        macs = 3 * cost.generator_cost(method.generator, size)[1]
-        key = self.add("fit", made, masks, seed=self.seed, work=macs * options.batch * options.steps.generator)
-        return {**{f"data.{name}": key for name, key in masks.items()}, "fit": key}
-
-    def trained(self, options: Trained, method: Method) -> dict[str, str]:
-        """The stages in which a method is trained (section 4)."""
-        roles: dict[str, str] = {}
-        size = self.study.image_size
-        steps = options.steps
-        mask, masks = self.holes(options.mask)
-        roles.update({f"data.{name}": key for name, key in masks.items()})
-
-        def forward(critics: Iterable[Critic] = (), learns: bool = True) -> int:
-            """Multiply-accumulates of G's pass: of the hole's window alone, where it can and nothing reads the rest."""
-            whole = options.mask.kind != "center" or any(critic.sees == "raw" for critic in critics)
-            whole = whole or (learns and method.reconstruction.known is not None)
-            return cost.generator_cost(method.generator, size, None if whole else center_box(size), learns)[1]
-
-        critic = {name: cost.critic_cost(c.network, size)[1] for name, c in method.critics.items()}
-        batch = options.batch
+        roles = {f"data.{role}": key for role, key in masks.items()}
         common = {
             "fill": method.fill,
             "generator": method.generator,
@@ -344,85 +316,90 @@ class _Planner:
             "flips": options.flips,
             "log_every": options.log_every,
         }
-        first = {"reconstruction": method.reconstruction.model_dump(mode="json"), "init_std": method.init_std}
-        first["optimizer"] = method.optimizer.model_dump(mode="json")
+        versions = _versions(method.generator, {})
+        if "fit" in method.stages:
+            assert isinstance(options, Fitted)
+            fit = {
+                **common,
+                "method": name,
+                "described": options.model_dump(mode="json", by_alias=True, exclude={"mask"}),  # batches have the holes
+                "steps": steps.generator,
+                "first_update": 0,
+                "versions": {f"method.{name}": registries.version("METHODS", name), **versions},
+            }
+            macs = 3 * anatomy.of_generator(method.generator, size).macs
+            return {**roles, "fit": self.add("fit", fit, masks, work=macs * batch * steps.generator)}
 
-        def rate(stage: str) -> dict[str, Any]:
-            chosen = method.rates.get(stage) or Rate(lr=method.optimizer.lr)
-            return chosen.model_dump(mode="json")
+        def forward(critics: Iterable[Critic] = (), learns: bool = True) -> int:
+            """Multiply-accumulates of G's forward pass, of the hole's window only if nothing reads the rest."""
+            whole = options.mask.kind != "center" or any(critic.sees == "raw" for critic in critics)
+            whole = whole or (learns and method.reconstruction.known is not None)
+            return anatomy.of_generator(method.generator, size, None if whole else center_box(size), learns).macs
+
+        def generator_options(stage: str) -> dict[str, Any]:
+            rate = method.rates.get(stage) or Rate(lr=method.optimizer.lr)
+            return {
+                "reconstruction": method.reconstruction.model_dump(mode="json"),
+                "init_std": method.init_std,
+                "optimizer": method.optimizer.model_dump(mode="json"),
+                "rate": rate.model_dump(mode="json"),
+            }
 
         needs = dict(masks)
         updates = 0
         if "pretrain" in method.stages:
-            roles["pretrain"] = needs["generator"] = self.add(
-                "pretrain",
+            updates = steps.pretrain
+            pretrain = {"steps": updates, "first_update": 0, "versions": versions}
+            pretrain |= common | generator_options("pretrain")
+            needs["generator"] = self.add("pretrain", pretrain, masks, work=3 * forward() * batch * updates)
+            roles["pretrain"] = needs["generator"]
+        critic_macs = {role: anatomy.of_critic(critic.network, size).macs for role, critic in method.critics.items()}
+        for role, critic in method.critics.items() if "critic" in method.stages else ():
+            images = batch * steps.critic * critic.recipe.critic_steps
+            roles[f"critic.{role}"] = needs[f"critic.{role}"] = self.add(
+                "critic",
                 {
                     **common,
-                    **first,
-                    "rate": rate("pretrain"),
-                    "steps": steps.pretrain,
-                    "first_update": 0,
-                    "versions": _versions(method.generator, {}),
+                    "role": role,
+                    "critic": _critic_alone(critic),
+                    "critic_steps": critic.recipe.critic_steps,
+                    "steps": steps.critic,
+                    "versions": _versions(method.generator, {role: critic}),
                 },
-                masks,
-                seed=self.seed,
-                work=3 * forward() * batch * steps.pretrain,
+                {**masks, "generator": roles["pretrain"]},
+                work=_update(critic) * critic_macs[role] * images,
+                forward=forward([critic], learns=False) * images,
             )
-            updates = steps.pretrain
-        if "critic" in method.stages:
-            for name, described in method.critics.items():
-                recipe = described.recipe
-                roles[f"critic.{name}"] = needs[f"critic.{name}"] = self.add(
-                    "critic",
-                    {
-                        **common,
-                        "role": name,
-                        "critic": _critic_alone(described),
-                        "critic_steps": recipe.critic_steps,
-                        "steps": steps.critic,
-                        "versions": _versions(method.generator, {name: described}),
-                    },
-                    {**masks, "generator": roles["pretrain"]},
-                    seed=self.seed,
-                    work=_update(described) * critic[name] * batch * steps.critic * recipe.critic_steps,
-                    forward=forward([described], learns=False) * batch * steps.critic * recipe.critic_steps,
-                )
-        rounds = max((c.recipe.critic_steps for c in method.critics.values()), default=1)
+        rounds = max((critic.recipe.critic_steps for critic in method.critics.values()), default=1)
         macs = (2 + rounds) * forward(method.critics.values()) + sum(
-            (_update(c) * c.recipe.critic_steps + 2) * critic[name] for name, c in method.critics.items()
+            (_update(critic) * critic.recipe.critic_steps + 2) * critic_macs[role]
+            for role, critic in method.critics.items()
         )
         last = _shortened(steps.generator - updates, self.joint, options.log_every)
-        roles["joint"] = self.add(
-            "joint",
-            {
-                **common,
-                **first,
-                "critics": {name: c.model_dump(mode="json") for name, c in method.critics.items()},
-                "critic_steps": rounds,
-                "rate": rate("joint"),
-                "steps": last,
-                "first_update": updates,
-                "versions": _versions(method.generator, method.critics),
-            },
-            needs,
-            seed=self.seed,
-            work=macs * batch * last,
-        )
-        return roles
+        joint = {
+            **common,
+            **generator_options("joint"),
+            "critics": {role: critic.model_dump(mode="json") for role, critic in method.critics.items()},
+            "critic_steps": rounds,
+            "steps": last,
+            "first_update": updates,
+            "versions": _versions(method.generator, method.critics),
+        }
+        return {**roles, "joint": self.add("joint", joint, needs, work=macs * batch * last)}
 
 
 def _shortened(steps: int, share: float, every: int) -> int:
-    """A share of so many steps, in whole intervals of the log, so that a longer stage can go on from it."""
+    """A share of the steps, in whole logging intervals, so that a longer stage can continue from it."""
     return steps if share >= 1 else min(steps, every * max(1, round(share * steps / every)))
 
 
 def _update(critic: Critic) -> int:
-    """A critic's update in forward passes: three each of real and repaired images, six for a gradient's gradient."""
+    """The cost of a critic's update in forward passes: 3 each for real and fake images, 6 more with a penalty."""
     return 6 if critic.recipe.penalty is None else 12
 
 
 def _critic_alone(critic: Critic) -> dict[str, Any]:
-    """What a critic's own stage reads of it: not its weight, nor what only G's step reads."""
+    """The options that a critic's own stage reads: not its weight, nor what only the generator's step reads."""
     value = critic.model_dump(mode="json", exclude={"weight"})
     value["recipe"].pop("form")
     return value
@@ -448,30 +425,32 @@ def _stage(
     work: int = 0,
     forward: int = 0,
 ) -> Stage:
-    named = {"kind": kind, "version": VERSIONS[kind], "options": _lean(options), "needs": needs, "seed": seed}
+    lean = _lean(options)
+    hashed = {"kind": kind, "version": VERSIONS[kind], "options": lean, "needs": needs, "seed": seed}
+    hints = dict(hints or {})
     if salt:
-        named["salt"] = salt
-        hints = {**(hints or {}), "salt": salt}
-    stage = Stage(
-        key=f"{kind}-{digest_of(named)}",
+        hashed["salt"] = hints["salt"] = salt
+    lineage = None
+    rate, steps = options.get("rate"), options.get("steps")
+    constant = kind != "fit" and (rate is None or Rate.model_validate(rate).constant)
+    if constant and steps and steps % options["log_every"] == 0:
+        shorter = {name: value for name, value in lean.items() if name != "steps"}
+        lineage = json_digest({**hashed, "options": shorter})
+    return Stage(
+        key=f"{kind}-{json_digest(hashed)}",
         kind=kind,
         options=options,
         needs=needs,
         seed=seed,
-        hints=hints or {},
+        hints=hints,
+        lineage=lineage,
         work=work,
         forward=forward,
     )
-    rate = options.get("rate")
-    steps = options.get("steps", 0) if kind != "fit" else 0
-    if steps and (rate is None or Rate.model_validate(rate).constant) and steps % options["log_every"] == 0:
-        shorter = {**named, "options": {k: v for k, v in _lean(options).items() if k != "steps"}}
-        stage = replace(stage, lineage=digest_of(shorter))
-    return stage
 
 
 def _lean(value: Any) -> Any:
-    """Options without what is not set, so that a new option that nobody uses leaves old keys as they are."""
+    """The options that are set, so that a new option that is not used leaves existing keys unchanged."""
     if isinstance(value, dict):
         return {key: _lean(entry) for key, entry in value.items() if entry is not None}
     return value

@@ -22,7 +22,7 @@ from reports.analysis.claims import claims_table
 from reports.analysis.naming import metric_of, ordered
 from reports.analysis.statistics import compare, mean_interval
 from study.errors import BadInput
-from study.plan.graph import KINDS, Plan, Stage, digest_of
+from study.plan.graph import KINDS, Plan, Stage, json_digest
 from study.results.frames import Results, load
 from study.store import Store
 
@@ -124,7 +124,7 @@ def _sides(*outs: str | Path) -> list[Side]:
 
 def _heading(side: Side) -> dict[str, Any]:
     runs = side.results.runs
-    facts = {name: side.plan.study[name] for name in ("name", "profile", "image_size")}
+    facts = side.plan.study.model_dump(include={"name", "profile", "image_size"})
     return {"out": str(side.out), **facts, "completed": int((runs["status"] == "completed").sum()), "runs": len(runs)}
 
 
@@ -156,7 +156,7 @@ def _alone(a: Iterable[Any], b: Iterable[Any]) -> dict[str, list[Any]]:
 def _configuration(a: Side, b: Side) -> dict[str, Any]:
     only = {"variants": _alone(a.names, b.names)}
     for name in ("data", "seeds", "ablations", "multiverses"):
-        only[name] = _alone(a.plan.study.get(name, ()), b.plan.study.get(name, ()))
+        only[name] = _alone(getattr(a.plan.study, name), getattr(b.plan.study, name))
     if a.external or b.external:
         only["external"] = _alone(a.external, b.external)
     readings = _by_variant(a, b, _readings)
@@ -179,11 +179,11 @@ def _study_changes(a: Plan, b: Plan) -> Iterator[dict[str, Any]]:
 
 def _study_options(plan: Plan) -> Options:
     """The settings of the study as a whole. What else the plan says is compared as data, code or stages."""
-    study = plan.study
-    data, ablations, multiverses = study["data"], study["ablations"], study.get("multiverses", {})
+    study = plan.study.model_dump()
+    data, ablations, multiverses = study["data"], study["ablations"], study["multiverses"]
     return _flat(
         {
-            **{name: study.get(name) for name in ("name", "profile", "image_size", "shared")},
+            **{name: study[name] for name in ("name", "profile", "image_size", "shared")},
             "data": {name: _without(entry, "stage", "version", "content") for name, entry in data.items()},
             "protocol": study["protocol"],
             "numerics": _without(study["numerics"], "device", "threads"),
@@ -210,7 +210,7 @@ def _levels(universes: list[list[dict[str, Any]]]) -> dict[str, list[str]]:
 
 def _variant_changes(a: Side, b: Side) -> Iterator[dict[str, Any]]:
     """The options that differ: a row for each key and pair of values, with the variants that have it."""
-    numbers = {(row["variant"], row["key"]): row["reading"] for s in (a, b) for row in s.plan.study["readings"]}
+    numbers = {(row.variant, row.key): row.reading for s in (a, b) for row in s.plan.study.readings}
     both = _run_in_both(a, b)
     for row in _by_variant(a, b, lambda side, name: side.options[name]):
         path, row["key"] = row["key"], ".".join(row["key"])
@@ -224,8 +224,8 @@ def _variant_changes(a: Side, b: Side) -> Iterator[dict[str, Any]]:
 
 
 def _readings(side: Side, variant: str) -> dict[str, str]:
-    rows = [row for row in side.plan.study["readings"] if row["variant"] == variant]
-    return {row["key"]: row["reading"] + (", departs from the text" if row["departs"] else "") for row in rows}
+    rows = [row for row in side.plan.study.readings if row.variant == variant]
+    return {row.key: row.reading + (", departs from the text" if row.departs else "") for row in rows}
 
 
 def _by_variant(a: Side, b: Side, of: Callable[[Side, str], Mapping[Any, Any]]) -> list[dict[str, Any]]:
@@ -288,7 +288,7 @@ def _changed_kinds(a: Plan, b: Plan) -> list[str]:
 
     def described(stage: Stage) -> str:
         options = {".".join(path): value for path, value in _flat(stage.options).items()}
-        return digest_of([stage.kind, options, stage.needs, stage.seed, stage.hints.get("salt")])
+        return json_digest([stage.kind, options, stage.needs, stage.seed, stage.hints.get("salt")])
 
     keys = {described(stage): stage.key for stage in a.stages.values()}
     changed = {stage.kind for stage in b.stages.values() if keys.get(described(stage), stage.key) != stage.key}
@@ -302,7 +302,7 @@ def _machine(side: Side) -> dict[str, list[str]]:
         label: sorted({str(facts[name]) for facts in made if facts.get(name) is not None})
         for name, label in MACHINE.items()
     }
-    return {**values, "device": [str(side.plan.study["numerics"]["device"])]}
+    return {**values, "device": [str(side.plan.study.numerics["device"])]}
 
 
 def _data(a: Side, b: Side) -> Iterator[dict[str, Any]]:
@@ -310,7 +310,7 @@ def _data(a: Side, b: Side) -> Iterator[dict[str, Any]]:
     for name in (name for name in a.digests if name in b.digests):
         left, right = a.digests[name], b.digests[name]
         same = None if left is None or right is None else left == right
-        if same is None and a.plan.study["data"][name]["stage"] == b.plan.study["data"][name]["stage"]:
+        if same is None and a.plan.study.data[name].stage == b.plan.study.data[name].stage:
             same = True  # the key covers everything that decides the pixels
         yield {"kind": "images", "name": name, "a": left, "b": right, "same": same}
     for role, label in (("data.masks", "masks in training"), ("data.test_masks", TEST_MASKS)):

@@ -21,7 +21,8 @@ from study.errors import unknown
 from study.evaluation.evaluation import Evaluation
 from study.external import entries
 from study.external.entries import External
-from study.plan.graph import Plan, Run, damaged
+from study.plan.facts import DataFacts, StudyFacts
+from study.plan.graph import Plan, Run
 from study.search.trials import states
 from study.store import Damaged, RunState, Store, read_facts
 
@@ -34,9 +35,6 @@ NUMBERS = ("seconds", "threads", "peak_memory_mib")
 
 STATES = ("completed", "diverged", "failed", "interrupted", "running")
 """The states that a run's record may have."""
-
-TOLD = frozenset({"name", "profile", "image_size", "data", "seeds", "readings", "ablations", "numerics"})
-"""What every plan says of its study."""
 
 
 class Results(Frames):
@@ -69,7 +67,7 @@ def load(out: str | Path) -> Results:
     """
     out = Path(out)
     store = Store(out)
-    plan, planned = _plan(out)
+    plan = Plan.of(out)
     records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
     runs = [_run(run, store, records) for run in plan.runs]
     rows = zip(plan.runs, runs, strict=True)
@@ -78,9 +76,11 @@ def load(out: str | Path) -> Results:
     runs += [_external(one) for one in external if one.joins]
     evaluated += [_Evaluated.from_files(one) for one in external if one.joins and not one.why]
     return Results(
-        **planned,
         study=_facts(plan, store, external),
         runs=_frame("runs", runs),
+        factors=_frame("factors", _factors(plan)),
+        universes=_frame("universes", _universes(plan)),
+        readings=_frame("readings", (row.model_dump() for row in plan.study.readings)),
         scores=_scores(evaluated, _groups(plan, records)),
         curves=_curves(plan.runs, records),
         stages=_frame("stages", _stages(plan, store)),
@@ -88,29 +88,6 @@ def load(out: str | Path) -> Results:
         pictures=_frame("pictures", [row for one in evaluated for row in _pictures(one, "pictures")]),
         worst=_frame("worst", [row for one in evaluated for row in _pictures(one, "worst")]),
         distances=_distances(evaluated),
-    )
-
-
-def _plan(out: Path) -> tuple[Plan, dict[str, pd.DataFrame]]:
-    """The plan, and the frames that it alone decides. Raises BadInput."""
-    plan = Plan.of(out)
-    try:
-        if not _whole(plan):
-            raise ValueError("this is a part of a plan")
-        plan.work()
-        frames = {"factors": _factors(plan), "universes": _universes(plan), "readings": plan.study["readings"]}
-        return plan, {name: _frame(name, rows) for name, rows in frames.items()}
-    except (KeyError, TypeError, AttributeError, ValueError) as fault:
-        raise damaged(out) from fault
-
-
-def _whole(plan: Plan) -> bool:
-    """Whether what is read of a plan is in it."""
-    return (
-        plan.study.keys() >= TOLD
-        and all(entry.keys() >= {"kind", "stage"} for entry in plan.study["data"].values())
-        and all(entry.keys() >= {"base", "contrasts", "design"} for entry in plan.study.get("multiverses", {}).values())
-        and all(plan.stages.keys() >= set(run.stages.values()) and "evaluate" in run.stages for run in plan.runs)
     )
 
 
@@ -278,8 +255,8 @@ def _scores(evaluated: list[_Evaluated], groups: Mapping[str, Mapping[str, str]]
 def _groups(plan: Plan, records: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The group of each test image, by data set and name, for the data sets that have groups."""
     found = {}
-    for data, entry in plan.study["data"].items():
-        packed = records.get(entry["stage"], {})
+    for data, entry in plan.study.data.items():
+        packed = records.get(entry.stage, {})
         if groups := packed.get("groups"):
             test = slice(*packed["parts"]["test"])
             found[data] = dict(zip(packed["names"][test], groups[test], strict=True))
@@ -307,21 +284,21 @@ def _curves(runs: list[Run], records: Mapping[str, Any]) -> pd.DataFrame:
 def _factors(plan: Plan) -> Iterator[dict[str, str]]:
     """A row for each factor of each cell that the plan runs, for ablations with at least two such cells."""
     ran = plan.names()
-    for name, ablation in plan.study["ablations"].items():
-        cells = [(levels, ran[variant]) for levels, variant in ablation["cells"] if variant in ran]
+    for name, ablation in plan.study.ablations.items():
+        cells = [(levels, ran[variant]) for levels, variant in ablation.cells if variant in ran]
         for levels, variant in cells if len(cells) > 1 else ():
-            for factor, level in zip(ablation["factors"], levels, strict=True):
+            for factor, level in zip(ablation.factors, levels, strict=True):
                 yield {"ablation": name, "variant": variant, "factor": factor, "level": level}
 
 
 def _universes(plan: Plan) -> Iterator[dict[str, Any]]:
     """A row for each setting of each universe of which the plan runs every variant."""
     ran = plan.names()
-    for name, multiverse in plan.study.get("multiverses", {}).items():
-        for number, universe in enumerate(multiverse["universes"]):
-            if all(row["variant"] in ran for row in universe):
+    for name, multiverse in plan.study.multiverses.items():
+        for number, universe in enumerate(multiverse.universes):
+            if all(row.variant in ran for row in universe):
                 for row in universe:
-                    yield {"multiverse": name, "universe": number, **row, "variant": ran[row["variant"]]}
+                    yield {"multiverse": name, "universe": number, **vars(row), "variant": ran[row.variant]}
 
 
 def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
@@ -372,40 +349,39 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
     control = next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None)
     config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
     return {
-        "name": study["name"],
-        "file": study.get("file"),
-        "profile": study["profile"],
-        "image_size": study["image_size"],
-        "command": study.get("command"),
+        "name": study.name,
+        "file": study.file,
+        "profile": study.profile,
+        "image_size": study.image_size,
+        "command": study.command,
         "scope": _scope(study, proposed or next((run for run in plan.runs if run.updates), None)),
         "generator_updates": max((run.updates for run in plan.runs), default=0),
         "batch": config.get("batch"),
         "steps": config.get("steps"),
-        "data": [_data(name, entry, store) for name, entry in study["data"].items()],
+        "data": [_data(name, entry, store) for name, entry in study.data.items()],
         "versions": {name: made[-1][name] for name in ("torch", "python")} if made else {},
         "devices": sorted({f"{facts['device']}, {facts['threads']} thread" for facts in made}),
-        "seeds": study["seeds"],
+        "seeds": study.seeds,
         "reference": proposed.variant if proposed else None,
         "control": control,
         "sharing": plan.work(),
         "seconds": sum(facts["seconds"] for facts in made),
         "made": max((facts["made"] for facts in made), default=""),
-        "numerics": study["numerics"],
-        "protocol": study.get("protocol"),
+        "numerics": study.numerics,
+        "protocol": study.protocol,
         "aliases": {name: variant for name, variant in plan.names().items() if name != variant},
         "external": [_external_facts(one) for one in external],
         "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
-        "networks": study.get("networks"),
-        "metrics": study.get("metrics") or {},
-        "methods": study.get("methods") or [],
-        "plugins": {Path(entry["file"]).name: entry["digest"] for entry in study.get("plugins") or []},
+        "networks": study.networks,
+        "metrics": {name: metric.model_dump() for name, metric in study.metrics.items()},
+        "methods": study.methods,
+        "plugins": {Path(file).name: digest for file, digest in study.digests.items()},
         "searches": {
             state["variant"]: {key: value for key, value in state.items() if key not in ("variant", "trials")}
             for state in states(store.out)
         },
         "multiverses": {
-            name: {key: multiverse[key] for key in ("base", "contrasts", "design")}
-            for name, multiverse in study.get("multiverses", {}).items()
+            name: multiverse.model_dump(exclude={"universes"}) for name, multiverse in study.multiverses.items()
         },
     }
 
@@ -417,26 +393,26 @@ def _external_facts(one: External) -> dict[str, Any]:
     return {**stored, **{name: getattr(one, name) for name in names}}
 
 
-def _scope(study: Mapping[str, Any], run: Run | None) -> str:
+def _scope(study: StudyFacts, run: Run | None) -> str:
     """'paper': the paper's data, size and schedule; 'reduced': data in place of the paper's; otherwise 'other'."""
-    printed, entries = paper(), study["data"].values()
+    printed, entries = paper(), study.data.values()
     own = run.config if run else {}
     sets = {kind.lower(): kind for kind in printed["data"]}  # the paper's data sets, by the kinds that read them
     schedule = {"batch": printed["batch"], "steps": printed["steps"], "width": 1.0}
-    same = study["image_size"] == printed["image_size"] and all(own.get(key) == of for key, of in schedule.items())
+    same = study.image_size == printed["image_size"] and all(own.get(key) == of for key, of in schedule.items())
     whole = all(
-        entry["kind"] in sets and entry.get("train", 0) >= printed["data"][sets[entry["kind"]]]["train"]
+        entry.kind in sets and getattr(entry, "train", 0) >= printed["data"][sets[entry.kind]]["train"]
         for entry in entries
     )
     if same and whole:
         return "paper"
-    return "reduced" if any(entry.get("like") for entry in entries) else "other"
+    return "reduced" if any(entry.like for entry in entries) else "other"
 
 
-def _data(name: str, entry: dict[str, Any], store: Store) -> dict[str, Any]:
+def _data(name: str, entry: DataFacts, store: Store) -> dict[str, Any]:
     """The facts of a data set; without counts and digest until it is packed."""
-    facts: dict[str, Any] = {"name": name, "kind": entry["kind"], "like": entry.get("like")}
-    if not (packed := _record(store, entry["stage"], "data")):
+    facts: dict[str, Any] = {"name": name, "kind": entry.kind, "like": entry.like}
+    if not (packed := _record(store, entry.stage, "data")):
         return facts
     counts = {part: stop - start for part, (start, stop) in packed["parts"].items()}
     return {**facts, **counts, "digest": packed["digest"], "left_out": len(packed["left_out"])}

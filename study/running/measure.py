@@ -13,7 +13,7 @@ from statistics import median
 import torch
 
 from study.data import Faces
-from study.plan.graph import KINDS, Plan, Stage, digest_of
+from study.plan.graph import KINDS, Plan, Stage, json_digest
 from study.plan.overview import Cost
 from study.running.machine import peak_memory, prepare
 from study.running.make import make
@@ -53,7 +53,7 @@ def measure(plan: Plan, device_kind: str) -> dict[str, Cost]:
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         for keys in _in_order(plan):
-            name = digest_of([_cost_group(plan.stages[key]) for key in keys])
+            name = json_digest([_cost_group(plan.stages[key]) for key in keys])
             clock = _Clock()
             if name not in measured or needed.intersection(keys):
                 _reset_peak(device)
@@ -77,7 +77,7 @@ def _in_order(plan: Plan) -> list[list[str]]:
 def _cost_group(stage: Stage) -> str:
     """Equal for stages whose steps cost the same: a digest of the options that do not count steps."""
     options = {k: v for k, v in stage.options.items() if k not in ("steps", "first_update", "log_every", "dataset")}
-    return digest_of([stage.kind, options])
+    return json_digest([stage.kind, options])
 
 
 def _short(stage: Stage) -> Stage:

@@ -58,6 +58,7 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
             raise Diverged
         return _results(log, store.verified(last))
 
+    facts = plan.study.model_dump()
     config = {
         "run": run.name,
         "variant": run.variant,
@@ -65,12 +66,12 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         "data": run.data,
         "seed": run.seed,
         "options": run.config,
-        **{key: plan.study[key] for key in ("name", "profile", "image_size", "protocol", "numerics")},
-        "dataset": plan.study["data"][run.data],
-        "plugins": plan.study["plugins"],
+        **{key: facts[key] for key in ("name", "profile", "image_size", "protocol", "numerics")},
+        "dataset": facts["data"][run.data],
+        "plugins": facts["plugins"],
     }
-    if "trial" in plan.study:  # the run is a trial of a search
-        config["trial"] = plan.study["trial"]
+    if plan.study.trial is not None:  # the run is a trial of a search
+        config["trial"] = plan.study.trial
     try:
         recorded = record(run.name, config, body, out=store.out, observers=_observers(plan), opened=opened)
     except (Exception, Interrupted) as error:
@@ -118,7 +119,7 @@ def settle_all(out: Path) -> None:
 
 
 def _observers(plan: Plan) -> list[Observer]:
-    return [Observer.model_validate(observer) for observer in plan.study["observers"]]
+    return [Observer.model_validate(observer) for observer in plan.study.observers]
 
 
 class _Recording(Watch):

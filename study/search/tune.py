@@ -36,7 +36,8 @@ from study.config import paths, space
 from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.evaluation import HOLE_PSNR, Evaluation
-from study.plan.graph import Plan, digest_of
+from study.plan.facts import StudyFacts
+from study.plan.graph import Plan, json_digest
 from study.plan.planner import make_plan
 from study.running import driver
 from study.running.executors import Event, Executor, Task
@@ -59,9 +60,6 @@ CLAIMED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
 """Optuna's error for writing to a trial that has ended. Before 4.3 it had no class of its own."""
-
-FACTS = ("name", "profile", "image_size", "data", "protocol", "numerics", "observers", "plugins")
-"""The parts of a plan's study that workers read."""
 
 ENOUGH = 20
 """Importances need this many completed trials: PED-ANOVA looks at the best tenth."""
@@ -132,7 +130,8 @@ class Tuner:
         self.folder = store.out / FOLDER
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(self.folder / f"{variant.name}.lock", timeout=LOCKED_S)
-        self.plan = Plan(study={"observers": []}, runs=[], stages={})
+        facts = StudyFacts.model_construct(name=study.name)  # workers read the facts of each trial's own plan
+        self.plan = Plan(study=facts, runs=[], stages={})
         self.active: list[_ActiveTrial] = []
         self.stopped = ""
         self._beat = time.monotonic()
@@ -209,10 +208,10 @@ class Tuner:
         return {
             "space": {key: within.model_dump(mode="json", exclude_none=True) for key, within in self.space.items()},
             "set of seeds": list(self.study.search.seeds),
-            "data set": [entry["stage"] for entry in plan.study["data"].values()],
-            "protocol": plan.study["protocol"],
+            "data set": [entry.stage for entry in plan.study.data.values()],
+            "protocol": plan.study.protocol,
             "setting of its own": self._usual_settings(),
-            "configuration of the variant": digest_of(
+            "configuration of the variant": json_digest(
                 [self.variant.method, options, self.study.image_size, self.study.numerics.model_dump()]
             ),
         }
@@ -277,7 +276,7 @@ class Tuner:
 
         def planned(share: float) -> Plan:
             plan = make_plan(study, device=self.device, part="validation", joint=share)
-            return replace(plan, study={**{key: plan.study[key] for key in FACTS}, "trial": facts})
+            return replace(plan, study=plan.study.of_trial(facts))
 
         whole = planned(1.0)
         if self.study.search.pruner == "none" or any(

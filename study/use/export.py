@@ -92,11 +92,11 @@ def _config(finished: Finished, digest: str) -> dict[str, Any]:
         "weights_sha256": digest,
         "run": run.name,
         "method": run.method,
-        "study": {key: study.get(key) for key in ("name", "file", "profile")},
+        "study": study.model_dump(include={"name", "file", "profile"}),
         "stages": {"data": data, "model": model, "evaluate": run.stages["evaluate"]},
-        "protocol": study.get("protocol"),
+        "protocol": study.protocol,
         "code": {"generator": registries.version("GENERATORS", options["generator"]["kind"])},
-        "plugins": [{"file": Path(one["file"]).name, "digest": one["digest"]} for one in study.get("plugins", [])],
+        "plugins": [{"file": Path(file).name, "digest": digest} for file, digest in study.digests.items()],
         "trained_with": {key: finished.store.made(model).get(key) for key in ("device", "torch", "python")},
     }
 
@@ -126,8 +126,8 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
         variant=run.variant,
         method=run.method,
         seed=run.seed,
-        study=study["name"],
-        profile=study["profile"],
+        study=study.name,
+        profile=study.profile,
         side=finished.image_size,
         parameters=run.parameters,
         central_only=finished.central_only,
@@ -140,14 +140,14 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
         budget=list(_budget(finished, results, share)),
         images=own["image"].nunique(),
         seeds=sorted(same["seed"].unique().tolist()),
-        hole=_hole(study.get("protocol", {}).get("mask", {})),
+        hole=_hole(study.protocol.get("mask", {})),
         trained_hole=_hole(run.config["mask"]),
         scores=list(_scores(own, same)),
         readings=[
             [_cell(f"`{row['key']}`"), _cell(row["value"]), row["reading"], _cell(row["meaning"])]
             for row in departs.to_dict("records")
         ],
-        licence=(study["data"][run.data].get("licence") or "not stated").rstrip("."),
+        licence=(study.data[run.data].licence or "not stated").rstrip("."),
     )
 
 
@@ -163,7 +163,7 @@ def _data(finished: Finished, results: Results) -> Iterator[tuple[str, str]]:
     left_out = f"; {facts['left_out']:,} left out" if facts["left_out"] else ""
     yield "Images", f"{', '.join(counts)}, {facts['test']:,} for the test{left_out}"
     yield "Digest", f"`{facts['digest']}`, SHA-256 of the packed pixels"
-    yield "Licence", finished.plan.study["data"][name].get("licence") or "not stated"
+    yield "Licence", finished.plan.study.data[name].licence or "not stated"
 
 
 def _budget(finished: Finished, results: Results, share: float) -> Iterator[tuple[str, str]]:

@@ -42,7 +42,7 @@ class Finished:
         Raises BadInput if there is no study, no such run, or no completed one.
         """
         store, plan = Store(out), Plan.of(out)
-        order = list(plan.study["data"])
+        order = list(plan.study.data)
         meant = [run for run in plan.runs if named in _names(run)]
         if not meant:
             raise BadInput(f"{named}: no run of {out} has this name; {_choice(named, plan, store)}")
@@ -51,7 +51,7 @@ class Finished:
         if not there:
             states = "; ".join(f"{run.name} is {words[run.name]}" for run in meant[:NAMED])
             raise BadInput(f"{named}: none of its runs is completed: {states}; {_choice(named, plan, store)}")
-        plugins.use_planned(plan.study)
+        plugins.use_planned(plan.study.digests, plan.study.command)
         return cls(store, plan, min(there, key=lambda run: (order.index(run.data), run.seed)))
 
     @property
@@ -62,7 +62,7 @@ class Finished:
     @property
     def image_size(self) -> int:
         """The side of the training images, px."""
-        return int(self.plan.study["image_size"])
+        return int(self.plan.study.image_size)
 
     @property
     def filler(self) -> str | None:

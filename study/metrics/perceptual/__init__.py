@@ -1,10 +1,10 @@
-"""Perceptual distances, for users who have the weights: LPIPS of each image, FID and KID of a set of images.
+"""Perceptual distances: LPIPS of each image, FID and KID of a set of images.
 
-Nothing is downloaded: ``weights`` finds what is there. What is not there is said in the results, in place of a number.
+They need weights, which are never downloaded. If a file is missing, the results say so in place of the number.
 """
 
 from study.metrics.perceptual.gathering import Gathering
 from study.metrics.perceptual.options import Perceptual
-from study.metrics.perceptual.weights import VERSIONS, Found, find
+from study.metrics.perceptual.weights import VERSIONS, Distances, find
 
-__all__ = ["VERSIONS", "Found", "Gathering", "Perceptual", "find"]
+__all__ = ["VERSIONS", "Distances", "Gathering", "Perceptual", "find"]

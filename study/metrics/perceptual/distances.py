@@ -1,7 +1,4 @@
-"""Distances between two sets of images by their features: FID and KID. In float64, by torch, on the CPU.
-
-(By torch and not by SciPy, whose sums depend on how many cores a machine has.)
-"""
+"""FID and KID of features. In float64 with torch on the CPU: SciPy's sums depend on the number of cores."""
 
 from __future__ import annotations
 
@@ -12,12 +9,12 @@ import torch
 from torch import Tensor
 
 CHUNK = 4096
-"""So many images at once are taken as float64."""
+"""The number of images that are converted to float64 at once."""
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """The mean (D,) of features, and a factor (K, D) such that factor.T @ factor is their covariance."""
+    """The mean (D,) of features and a factor (K, D) of their covariance: factor.T @ factor."""
 
     mean: Tensor
     factor: Tensor
@@ -29,13 +26,13 @@ class Gaussian:
 
 
 def gaussian(features: Tensor) -> Gaussian:
-    """The Gaussian of features (N, D), N at least 2, with the covariance over N - 1."""
+    """The Gaussian of features (N, D), N >= 2, with the covariance over N - 1."""
     count, dimensions = features.shape
     mean = features.double().mean(0)
     if count <= dimensions:
         return Gaussian(mean, (features.double() - mean) / (count - 1) ** 0.5)
     covariance = torch.zeros(dimensions, dimensions, dtype=torch.float64)
-    for part in features.split(CHUNK):
+    for part in torch.split(features, CHUNK):
         centred = part.double() - mean
         covariance.addmm_(centred.T, centred, alpha=1 / (count - 1))
     values, vectors = torch.linalg.eigh(covariance)
@@ -43,21 +40,21 @@ def gaussian(features: Tensor) -> Gaussian:
 
 
 def frechet(a: Gaussian, b: Gaussian) -> float:
-    """The squared Fréchet distance of two Gaussians, which of Inception's features is FID (Heusel 2017, eq. 6).
+    """The squared Fréchet distance of two Gaussians: FID for Inception's features (Heusel 2017, eq. 6).
 
-    The trace of the root of both covariances' product is the sum of the singular values of the product of their
-    factors: nothing is inverted and no root of a negative number can come up, be the covariances singular or not.
+    The trace of the square root of the covariances' product is the sum of the singular values of their factors'
+    product. This inverts nothing and takes no root of a negative number, even if the covariances are singular.
     """
     shared = torch.linalg.svdvals(a.factor @ b.factor.T).sum()
     return float((a.mean - b.mean).square().sum()) + a.trace + b.trace - 2 * float(shared)
 
 
 def squared_mmd(a: Tensor, b: Tensor) -> float:
-    """The squared maximum mean discrepancy of paired features, both (N, D), under Bińkowski's kernel (x.y / D + 1)^3.
+    """The squared maximum mean discrepancy of paired features (N, D), N >= 2, with the kernel (x.y / D + 1)^3.
 
-    Gretton 2012, lemma 6, eq. 4: it leaves the pairs themselves out, and so is unbiased although an output depends on
-    its own truth. (The estimate with the pairs in its cross term is for independent sets, and falls below 0 even of
-    equal ones.) It is 0 for equal sets, and may be below 0, as what is unbiased about 0 must. N is at least 2.
+    Gretton 2012, lemma 6, eq. 4, with Bińkowski's kernel. It leaves the pairs out, so it is unbiased although an output
+    depends on its own truth. (The estimate with the pairs in its cross term is for independent sets; it is below 0 even
+    for equal sets.) It is 0 for equal sets and can be below 0 for others, as every unbiased estimate of 0.
     """
 
     def across(x: Tensor, y: Tensor) -> Tensor:
@@ -71,11 +68,11 @@ def squared_mmd(a: Tensor, b: Tensor) -> float:
 def kernel_distance(
     truth: Tensor, output: Tensor, rng: np.random.Generator, *, subsets: int, size: int
 ) -> tuple[float, float]:
-    """KID of outputs (N, D) against their own truths (N, D), N at least 4: mean and standard deviation over subsets.
+    """KID of outputs (N, D) against their own truths (N, D), N >= 4: mean and standard deviation over subsets.
 
-    Each subset is of ``size`` images, or of half of them where there are fewer than twice as many.
+    Each subset has ``size`` images, or N // 2 if that is less.
     """
     size = min(size, len(truth) // 2)
     drawn = (torch.from_numpy(rng.permutation(len(truth))[:size]) for _ in range(subsets))
-    found = [squared_mmd(truth[places], output[places]) for places in drawn]
-    return float(np.mean(found)), float(np.std(found))
+    values = [squared_mmd(truth[places], output[places]) for places in drawn]
+    return float(np.mean(values)), float(np.std(values))

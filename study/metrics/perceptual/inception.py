@@ -1,10 +1,9 @@
-"""The Inception-v3 of FID and KID: Szegedy 2016 as TensorFlow's graph of 2015-12-05 has it, up to its pooled features.
+"""The Inception-v3 of FID and KID: Szegedy 2016, as in TensorFlow's graph of 2015-12-05, up to its pooled features.
 
-Modules are named as torchvision's are, so that the files of pytorch-fid and torch-fidelity are read as they are. From
-torchvision's network it differs as the graph does: average pooling leaves padding out of its mean, and the last block
-pools by the maximum.
+Modules have torchvision's names, so the files of pytorch-fid and torch-fidelity can be read directly. As in the graph
+and unlike torchvision, average pooling leaves padding out of its mean, and the last block uses max pooling.
 
-Images are resized as pytorch-fid does it: bilinear, in 0..1, without antialiasing, corners not aligned.
+Images are resized as in pytorch-fid: bilinear, in 0..1, without antialiasing, corners not aligned.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SIDE = 299
-"""To which images are resized, in pixels."""
+"""The side to which images are resized, in pixels."""
 FEATURES = 2048
 
 
 class Convolution(nn.Module):
-    """Convolution, batch normalisation as it was learned, rectifier."""
+    """Convolution, batch normalisation, ReLU."""
 
     def __init__(
         self, inputs: int, outputs: int, size: int | tuple[int, int], *, stride: int = 1, padding: bool = False
@@ -36,7 +35,7 @@ class Convolution(nn.Module):
 
 
 def _mean(x: Tensor) -> Tensor:
-    """The mean of each 3 x 3 window, of what is in the image alone."""
+    """The mean of each 3 x 3 window, without padding."""
     return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
@@ -120,7 +119,7 @@ class BlockD(nn.Module):
 
 
 class BlockE(nn.Module):
-    """Mixed_7b and Mixed_7c, at 8 x 8; ``largest``: pools by the maximum, as the graph's last block does."""
+    """Mixed_7b and Mixed_7c, at 8 x 8; ``largest``: max pooling, as in the graph's last block."""
 
     def __init__(self, inputs: int, *, largest: bool) -> None:
         super().__init__()
@@ -146,7 +145,7 @@ class BlockE(nn.Module):
 
 
 class Inception(nn.Module):
-    """Images to their 2048 features."""
+    """The network, from images to 2048 features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,4 +175,4 @@ class Inception(nn.Module):
         x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(x)))
         x = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))))
         x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x)))
-        return x.mean((2, 3))
+        return torch.mean(x, (2, 3))

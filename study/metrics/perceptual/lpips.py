@@ -1,7 +1,7 @@
-"""LPIPS, Zhang 2018, version 0.1: how far two images are apart in the features of a network trained on ImageNet.
+"""LPIPS (Zhang 2018, version 0.1): the distance of two images in the features of a network trained on ImageNet.
 
-Layers are numbered as torchvision numbers them, and the linear heads are named as the package lpips names them, so that
-their files of weights are read as they are.
+Layers have torchvision's numbers and linear heads the names of the package lpips, so their files of weights can be read
+directly.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""What images of -1..1 are less and over, by channel, before they enter the network."""
+"""The network's input is (image - SHIFT) / SCALE per channel, for images in -1..1."""
 EPSILON = 1e-10
 
 Units = list[Tensor]
-"""The features of each layer, (B, C, H, W), scaled to length 1 at each place."""
+"""The features of each layer, (B, C, H, W), scaled to length 1 at each position."""
 
 
 def _alexnet() -> Iterator[nn.Module]:
-    """AlexNet's convolutions, Krizhevsky 2014, up to the last rectifier."""
+    """AlexNet's convolutions, Krizhevsky 2014, up to the last ReLU."""
     yield from (nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2))
     yield from (nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2))
     for inputs, outputs in ((192, 384), (384, 256), (256, 256)):
@@ -28,7 +28,7 @@ def _alexnet() -> Iterator[nn.Module]:
 
 
 def _vgg16() -> Iterator[nn.Module]:
-    """VGG-16's convolutions, Simonyan 2015, configuration D, up to the last rectifier."""
+    """VGG-16's convolutions, Simonyan 2015, configuration D, up to the last ReLU."""
     inputs = 3
     for block, (outputs, convolutions) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))):
         if block:
@@ -40,13 +40,13 @@ def _vgg16() -> Iterator[nn.Module]:
 
 LAYERS = {"alex": _alexnet, "vgg": _vgg16}
 READ = {"alex": {1: 64, 4: 192, 7: 384, 9: 256, 11: 256}, "vgg": {3: 64, 8: 128, 15: 256, 22: 512, 29: 512}}
-"""The layers whose features are compared, with their channels."""
+"""The layers whose features are compared, with their numbers of channels."""
 LEAST_SIDE = {"alex": 31, "vgg": 16}
-"""The side, in pixels, of the smallest images of which every layer has a feature."""
+"""The smallest side of an image, in pixels, for which every layer has a feature."""
 
 
 class Features(nn.Module):
-    """The layers of a network with those that are read."""
+    """The layers of a network, some of which are compared."""
 
     def __init__(self, net: str) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Features(nn.Module):
         self.read = READ[net]
 
     def forward(self, image: Tensor) -> Units:
-        """Of (B, 3, H, W) in -1..1."""
+        """The units of images (B, 3, H, W) in -1..1."""
         shift, scale = (image.new_tensor(values)[:, None, None] for values in (SHIFT, SCALE))
         found, units = (image - shift) / scale, []
         for place, layer in enumerate(self.features):
@@ -65,7 +65,7 @@ class Features(nn.Module):
 
 
 class Head(nn.Module):
-    """One weight a channel. The dropout, which is for training, stands here for the numbers of the layers."""
+    """One weight per channel. The dropout is for training; here it only gives the layers their numbers."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Head(nn.Module):
 
 
 class Heads(nn.Module):
-    """The weights of each layer's channels, which were fitted to what people see."""
+    """The weights of each layer's channels, fitted to human judgements."""
 
     def __init__(self, net: str) -> None:
         super().__init__()
@@ -100,11 +100,11 @@ class LPIPS(nn.Module):
         self.features, self.heads = features, heads
 
     def units(self, image: Tensor) -> Units:
-        """What is compared of images (B, 3, H, W) in 0..1: made of a truth once for all that it is compared with."""
+        """The units of images (B, 3, H, W) in 0..1. Compute those of a truth once for all its outputs."""
         found: Units = self.features(2 * image - 1)
         return found
 
     def forward(self, output: Tensor, truth: Units) -> Tensor:
-        """The distance of each output (B, 3, H, W) in 0..1 from the truth of these units: (B,), 0 for equal images."""
+        """The distance of each output (B, 3, H, W) in 0..1 from the truth of these units: (B,), 0 if equal."""
         found: Tensor = self.heads(self.units(output), truth)
         return found

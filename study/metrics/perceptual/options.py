@@ -1,4 +1,4 @@
-"""Which perceptual distances a study wants, and where their weights are, as its file says it."""
+"""The options ``protocol.perceptual`` of a study file: perceptual distances and the files of their weights."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def _there(file: str) -> str:
 
 
 Weights = Annotated[str, AfterValidator(_there)]
-"""The path of a file of weights that is there."""
+"""The path of an existing file of weights."""
 
 
 class LPIPS(Options):
-    """``features``: weights of the network; ``linear``: those of the heads, as the package lpips ships them."""
+    """``features``: the file of the network's weights; ``linear``: of the heads' weights, as in the package lpips."""
 
     net: Literal["alex", "vgg"] = "alex"
     features: Weights | None = None
@@ -30,20 +30,20 @@ class LPIPS(Options):
 
 
 class FID(Options):
-    """``weights``: of Inception, in the layout of pytorch-fid's file."""
+    """``weights``: the file of Inception's weights, in the layout of pytorch-fid."""
 
     weights: Weights | None = None
 
 
 class KID(FID):
-    """The same; ``subsets``: over how many the mean is; ``size``: the most images that each has a side."""
+    """``weights`` as for FID; ``subsets``: their number; ``size``: the largest number of images in each."""
 
     subsets: Annotated[int, Field(ge=1, le=10_000)] = 100
     size: Annotated[int, Field(ge=2, le=10_000)] = 1000
 
 
 class Perceptual(Options):
-    """The distances that are wanted, each with its options; a list of names wants them with weights from the caches."""
+    """The distances and their options. In a study file also a list of names, with weights from the usual caches."""
 
     lpips: LPIPS | None = None
     fid: FID | None = None
@@ -66,6 +66,6 @@ class Perceptual(Options):
         return value
 
     def wanted(self) -> dict[str, LPIPS | FID | KID]:
-        """The distances that are wanted, with their options."""
+        """The distances that the study measures, with their options."""
         named = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: options for name, options in named.items() if options is not None}

@@ -1,12 +1,11 @@
-"""The files of weights: where they are looked for, what decides that one is the same, and whether it fits.
+"""The files of weights: where to find them, their digests, and whether they fit their networks.
 
-None is ever downloaded. What a study file does not name is looked for where the usual packages leave it: in torch's
-cache (``$TORCH_HOME/hub/checkpoints``, else ``~/.cache/torch/hub/checkpoints``) and in installed packages.
+Nothing is downloaded. A file that the study does not name is looked for in torch's cache
+(``$TORCH_HOME/hub/checkpoints``, else ``~/.cache/torch/hub/checkpoints``) and in installed packages.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -24,17 +23,25 @@ from study.errors import StudyError
 from study.metrics.perceptual.inception import Inception
 from study.metrics.perceptual.lpips import LEAST_SIDE, Features, Heads
 from study.metrics.perceptual.options import LPIPS, Perceptual
+from study.store import file_digest
 
 VERSIONS = {"lpips": 1, "fid": 1, "kid": 1}
-"""A number for each distance, raised when the same options and weights come to mean other numbers."""
+"""The version of each distance: raise it when the same options and weights give other numbers."""
 ABSENT = "absent"
-"""Stands in a key in place of the digest of a file that is not there."""
-SHOWN = 3  # of many names that do not fit
+"""In a key, in place of the digest of a missing file."""
+SHOWN = 3
+"""The number of weights that do not fit that an error names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind of file. ``names``: in torch's cache; ``shipped``: an installed package, and the file in it."""
+    """One kind of file.
+
+    Attributes:
+        names: in torch's cache.
+        shipped: packages that contain it, and its path in them.
+        network: makes the network that the weights are for.
+    """
 
     names: tuple[str, ...]
     shipped: tuple[tuple[str, str], ...] = ()
@@ -61,26 +68,26 @@ INCEPTION = Kind(
 
 
 def kinds(options: Mapping[str, Any]) -> dict[str, Kind]:
-    """The kinds of the files of a distance, by the options that name them."""
+    """The kinds of a distance's files, by the options that name them."""
     if net := options.get("net"):
         return {"features": FEATURES[net], "linear": HEADS[net]}
     return {"weights": INCEPTION}
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a study wants, by distance. ``options``: what decides it, files by their digests; ``files``: their paths."""
+class Distances:
+    """The distances of a study. ``options``: for its keys, with the digests of files; ``files``: their paths."""
 
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def find(wanted: Perceptual | None, image_size: int) -> tuple[Found, list[str]]:
-    """What a study wants with its weights, and the faults, each as ``option: what is wrong``.
+def find(wanted: Perceptual | None, image_size: int) -> tuple[Distances, list[str]]:
+    """The distances that a study measures with their weights, and the faults, each as ``option: what is wrong``.
 
-    A file that is in no cache is no fault: its digest is then ``ABSENT``.
+    A file that is in no cache is no fault: its digest is ``ABSENT``.
     """
-    found, faults = Found(), []
+    distances, faults = Distances(), []
     for name, options in wanted.wanted().items() if wanted else ():
         decides, files = options.model_dump(mode="json"), {}
         if isinstance(options, LPIPS) and image_size < LEAST_SIDE[options.net]:
@@ -93,16 +100,16 @@ def find(wanted: Perceptual | None, image_size: int) -> tuple[Found, list[str]]:
             try:
                 decides[option] = _checked(file, _stamp(file), kind) if file else ABSENT
             except ValueError as error:
-                told = "" if named else "; it was found in a cache: mend it there, or name another one here"
-                faults.append(f"{name}.{option}: {error}{told}")
+                advice = "" if named else "; it was found in a cache: mend it there, or name another one here"
+                faults.append(f"{name}.{option}: {error}{advice}")
             if file:
                 files[option] = str(file)
-        found.options[name], found.files[name] = decides, files
-    return found, faults
+        distances.options[name], distances.files[name] = decides, files
+    return distances, faults
 
 
 def lacking(name: str, options: Mapping[str, Any]) -> str:
-    """Why a distance with these options of a key cannot be had, and what to do; '' where it can."""
+    """Why a distance with these options cannot be measured, and what to do; '' if it can."""
     absent = {option: kind for option, kind in kinds(options).items() if options[option] == ABSENT}
     if not absent:
         return ""
@@ -115,7 +122,7 @@ def lacking(name: str, options: Mapping[str, Any]) -> str:
 
 
 def _path(named: str | None, kind: Kind) -> Path | None:
-    """Where a file is: where the study says, else the first place of the usual ones that has it."""
+    """The path of a file: the one in the study, else the first usual place that has it."""
     if named is not None:
         return Path(named).expanduser().resolve()
     return next((place for place in _usual(kind) if place.is_file()), None)
@@ -123,7 +130,7 @@ def _path(named: str | None, kind: Kind) -> Path | None:
 
 def _usual(kind: Kind) -> Iterator[Path]:
     for package, inside in kind.shipped:
-        spec = importlib.util.find_spec(package)  # looks for it and does not import it
+        spec = importlib.util.find_spec(package)  # does not import the package
         if spec is not None and spec.origin:
             yield Path(spec.origin).parent / inside
     for name in kind.names:
@@ -137,31 +144,25 @@ def _stamp(file: Path) -> tuple[int, int]:
 
 @cache
 def _checked(file: Path, stamp: tuple[int, int], kind: Kind) -> str:
-    """The digest of a file that fits; ``stamp``: for a file that has changed is another. Raises ValueError."""
+    """The digest of a file that fits; ``stamp`` differs if the file has changed. Raises ValueError."""
     read(file, kind)
-    return digest(file)
-
-
-def digest(file: Path) -> str:
-    """The SHA-256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return file_digest(file)
 
 
 def read(file: Path, kind: Kind) -> dict[str, Tensor]:
-    """The weights of a file that its network needs, on the CPU. Raises ValueError with what does not fit.
+    """The weights that a network needs from a file, on the CPU. Raises ValueError if the file does not fit.
 
-    A pickle is read by ``weights_only``: torch's own reader, which knows tensors and containers alone and runs no code.
+    ``weights_only`` reads only tensors and containers from a pickle, and runs no code.
     """
     try:
         if file.suffix == ".safetensors":
             weights: Any = load_file(file)
         else:
-            mapped = zipfile.is_zipfile(file)  # what torch has written since 1.6, of which only what is used is read
+            mapped = zipfile.is_zipfile(file)  # torch's format since 1.6, of which mmap reads only what is used
             weights = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped or None)
     except UnpicklingError as error:
         raise ValueError(f"{file}: it holds more than tensors, and is not read: that could run its code") from error
-    except Exception as error:  # whatever a damaged file makes the readers raise
+    except Exception as error:  # a damaged file makes the readers raise many kinds of errors
         why = " ".join(str(error).split()).partition(". ")[0] or type(error).__name__
         raise ValueError(f"{file}: it is damaged, or no file of weights: {why[:200]}") from error
     return _fitting(file, weights, kind)
@@ -181,17 +182,18 @@ def _fitting(file: Path, weights: Any, kind: Kind) -> dict[str, Tensor]:
             wrong.append(f"{name} has the shape {tuple(got.shape)}, not {tuple(shape)}")
     if wrong:
         more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        told = f"{'; '.join(wrong[:SHOWN])}{more}"
-        raise ValueError(f"{file}: it does not fit: {told}; name a file such as {kind.names[0]}")
+        raise ValueError(
+            f"{file}: it does not fit: {'; '.join(wrong[:SHOWN])}{more}; name a file such as {kind.names[0]}"
+        )
     return {name: weights[name].float() for name in needed}
 
 
 @lru_cache(maxsize=3)
 def network(kind: Kind, file: str, expected: str, device: torch.device) -> nn.Module:
-    """A network with the weights of a file, ready for use. Raises StudyError where it is not the one of this digest."""
+    """A network with the weights of a file, in evaluation mode. Raises StudyError if the file's digest is another."""
     place = Path(file)
     try:
-        same = digest(place) == expected
+        same = file_digest(place) == expected
     except OSError:
         same = False
     if not same:
@@ -199,5 +201,5 @@ def network(kind: Kind, file: str, expected: str, device: torch.device) -> nn.Mo
     with torch.device("meta"):
         built = kind.network()
     built = built.to_empty(device=device)
-    built.load_state_dict(read(place, kind), strict=False)  # but for the counts of batches, all names are there
+    built.load_state_dict(read(place, kind), strict=False)  # not strict: the batch counts of norms are missing
     return built.eval().requires_grad_(False)

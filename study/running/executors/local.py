@@ -183,7 +183,7 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
                 saved = Plan.read(Path(task.plan))
                 assert saved is not None, f"{task.plan}: there is no plan"
                 plan, plan_file = saved, task.plan
-                plugins.use_planned(plan.study)
+                plugins.use_planned(plan.study.digests, plan.study.command)
                 runs = {run.name: run for run in plan.runs}
             if task.why:
                 record_failure(runs[task.run], plan, store, task.why)

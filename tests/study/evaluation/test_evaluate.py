@@ -138,7 +138,7 @@ def test_scores_agree_with_scikit_image_to_five_digits(found: Found, monkeypatch
 def test_every_method_has_the_same_holes_images_and_pictures(found: Found) -> None:
     plan, _ = found
     facts, _, pictures = evaluated(found, "proposed")
-    holes = holes_of(plan.study["protocol"]["mask"]["kind"], 2020, facts["of"])
+    holes = holes_of(plan.study.protocol["mask"]["kind"], 2020, facts["of"])
     for variant in sorted({run.variant for run in found[0].runs}):
         other, _, shown = evaluated(found, variant)
         assert other["columns"] == facts["columns"]

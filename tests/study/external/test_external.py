@@ -378,7 +378,7 @@ def grouped(out: Path, names: list[str]) -> Results:
     """The study as it would be if its test images belonged to these groups."""
     plan, store = Plan.read(out / "plan.json"), Store(out)
     assert plan is not None
-    key = plan.study["data"]["faces"]["stage"]
+    key = plan.study.data["faces"].stage
     facts = json.loads((store.folder(key) / "data.json").read_text())
     first = facts["parts"]["test"][0]
     facts["groups"] = [*facts["names"][:first], *names]

@@ -15,8 +15,7 @@ from baselines.glcic import GlcicGenerator, JoinedCritic
 from models.critics import Critic
 from models.generator import Generator
 from models.masking import center_box
-from study.inspection import cost
-from study.inspection.anatomy import Anatomy, Field, trace
+from study.inspection.anatomy import Anatomy, Field, of_generator, trace
 
 GENERATORS = models.GENERATORS | {"context_encoder": ContextEncoder, "glcic": GlcicGenerator}
 CRITICS = models.CRITICS | {"context_encoder": HoleCritic, "glcic": JoinedCritic}
@@ -311,8 +310,8 @@ def test_totals_are_those_of_the_network_and_of_torchs_own_counter(
         with FlopCounterMode(display=False) as counter:
             network(*inputs)
     norms = [part for part in network.modules() if isinstance(part, NORMS)]
-    assert found.parameters == cost.parameters(network) == sum(p.numel() for p in network.parameters())
-    assert found.norm_parameters == sum(cost.parameters(norm) for norm in norms)
+    assert found.parameters == sum(p.numel() for p in network.parameters())
+    assert found.norm_parameters == sum(p.numel() for norm in norms for p in norm.parameters())
     assert 2 * found.macs == counter.get_total_flops()
     names = dict(network.named_modules())
     assert all(layer.name in names for layer in found.layers if layer.parameters)
@@ -321,8 +320,8 @@ def test_totals_are_those_of_the_network_and_of_torchs_own_counter(
 @pytest.mark.parametrize("kind", ["mo_zhou", "glcic"])
 def test_a_window_costs_less_than_the_image(kind: str) -> None:
     part = {"kind": kind, "image_side": 64, "width": 1 / 16}
-    whole, window = cost.generator_cost(part, 64), cost.generator_cost(part, 64, center_box(64))
-    assert whole[0] == window[0] and 0 < window[1] < whole[1]
+    whole, window = of_generator(part, 64), of_generator(part, 64, center_box(64))
+    assert whole.parameters == window.parameters and 0 < window.macs < whole.macs
 
 
 def test_only_torchs_functions_are_watched_while_it_traces() -> None:

@@ -130,7 +130,7 @@ def test_plugins_are_forgotten_with_the_next_study(tmp_path: Path) -> None:
 
 def test_a_mask_of_a_plugin_has_options_that_are_checked(tmp_path: Path) -> None:
     fine = planned(tmp_path, MASK, {"mean": {"method": "mean"}}, protocol={"mask": {"kind": "stripes", "every": 8}})
-    assert fine.study["protocol"]["mask"] == {"kind": "stripes", "every": 8}
+    assert fine.study.protocol["mask"] == {"kind": "stripes", "every": 8}
     with pytest.raises(BadInput, match=r"protocol\.mask.*every"):
         planned(tmp_path, MASK, {"mean": {"method": "mean"}}, protocol={"mask": {"kind": "stripes", "every": "x"}})
     with pytest.raises(BadInput, match="'strips' is unknown; choose center, files, free_form, random_box, stripes"):
@@ -177,7 +177,7 @@ def test_a_plugin_that_changed_since_it_was_planned_is_refused(tmp_path: Path) -
     (tmp_path / "own.py").write_text(FIT + "# edited\n")
     plugins.use([])
     with pytest.raises(StudyError, match=r"own\.py: it has changed since the study was planned"):
-        plugins.use_planned(plan.study)
+        plugins.use_planned(plan.study.digests, plan.study.command)
     assert "mine" not in registries.METHODS
 
 
@@ -222,7 +222,7 @@ def test_a_part_that_raises_is_a_failed_run_that_says_so(tmp_path: Path) -> None
 
 
 def test_the_plan_of_a_study_without_plugins_names_none(tmp_path: Path) -> None:
-    assert make_plan(read(tiny.write(tmp_path))).study["plugins"] == []
+    assert make_plan(read(tiny.write(tmp_path))).study.plugins == []
 
 
 METRIC = """

@@ -18,7 +18,8 @@ from study import cli, config
 from study.config import Study
 from study.config.variants import NAME
 from study.errors import BadInput
-from study.plan.graph import KINDS, Plan, Run, Stage, digest_of, pass_of
+from study.plan.facts import StudyFacts
+from study.plan.graph import KINDS, Plan, Run, Stage, json_digest, pass_of
 from study.plan.planner import make_plan, readings
 
 ROOT = Path(__file__).parents[3]
@@ -300,7 +301,7 @@ def test_without_sharing_the_data_alone_is_shared(study_of: Callable[..., Study]
     # what is made is the same: the keys differ, and nothing else that a stage reads
     def content(plan: Plan, key: str) -> str:
         stage = plan.stages[key]
-        return digest_of([stage.kind, stage.options, stage.seed, [content(plan, k) for k in stage.needs.values()]])
+        return json_digest([stage.kind, stage.options, stage.seed, [content(plan, k) for k in stage.needs.values()]])
 
     alone = {(run.variant, run.seed): run for run in apart.runs}
     for run in whole.runs:
@@ -440,11 +441,11 @@ def test_options_that_nobody_sets_leave_keys_as_they_are(study_of: Callable[...,
 
 def test_readings_are_named(study_of: Callable[..., Study]) -> None:
     rows = {
-        row["key"]: row for row in readings(study_of(BASE, "variants.proposed.loss.extends=wgan").variants["proposed"])
+        row.key: row for row in readings(study_of(BASE, "variants.proposed.loss.extends=wgan").variants["proposed"])
     }
-    assert rows["critic_input"]["reading"] == "R11" and rows["critic_input"]["departs"]
-    assert rows["critic_tables"]["value"] == "printed" and not rows["critic_tables"]["departs"]
-    assert rows["loss.clip"]["value"] == "0.01"
+    assert rows["critic_input"].reading == "R11" and rows["critic_input"].departs
+    assert rows["critic_tables"].value == "printed" and not rows["critic_tables"].departs
+    assert rows["loss.clip"].value == "0.01"
 
 
 def test_a_baselines_text_is_its_own_paper(study_of: Callable[..., Study]) -> None:
@@ -452,7 +453,7 @@ def test_a_baselines_text_is_its_own_paper(study_of: Callable[..., Study]) -> No
 
     def departs(variant: str, *more: str) -> set[str]:
         rows = readings(study_of(ALL, *(f"variants.{option}" for option in more)).variants[variant])
-        return {row["key"] for row in rows if row["departs"]}
+        return {row.key for row in rows if row.departs}
 
     assert departs("glcic") == departs("ce") == set()
     assert departs("glcic", "glcic.optimizer={kind: adam, lr: 0.1}", "glcic.weight=0.5") == {"optimizer", "weight"}
@@ -463,14 +464,15 @@ def test_a_baselines_text_is_its_own_paper(study_of: Callable[..., Study]) -> No
 
 def test_the_plan_knows_multiverses_and_what_is_built(study_of: Callable[..., Study]) -> None:
     plan = make_plan(study_of(ALL, "multiverses={all: {base: [proposed, mean], vary: {head: [mean, patch]}}}"))
-    facts = plan.study["multiverses"]["all"]
-    assert (facts["base"], facts["contrasts"]) == (["proposed", "mean"], [["proposed", "mean"]])
-    assert facts["design"] == "one_at_a_time" and len(facts["universes"]) == 2
-    assert facts["universes"][1][0]["variant"] == "proposed:head=patch"
-    assert set(plan.study["networks"]) == {run.variant for run in plan.runs} - {"mean", "biharmonic"} | {"twin"}
+    facts = plan.study.multiverses["all"]
+    assert (facts.base, facts.contrasts) == (["proposed", "mean"], [["proposed", "mean"]])
+    assert facts.design == "one_at_a_time" and len(facts.universes) == 2
+    assert facts.universes[1][0].variant == "proposed:head=patch"
+    assert plan.study.networks is not None
+    assert set(plan.study.networks) == {run.variant for run in plan.runs} - {"mean", "biharmonic"} | {"twin"}
     for run in plan.runs:
         if run.updates:
-            built = plan.study["networks"][run.variant]["networks"]
+            built = plan.study.networks[run.variant]["networks"]
             assert built[0]["parameters"] == run.parameters
             assert sum(network["parameters"] for network in built[1:]) == run.critic_parameters
 
@@ -496,11 +498,45 @@ def test_a_plan_is_saved_and_read_back(whole: Plan, tmp_path: Path) -> None:
     assert [list(run.stages) for run in again.runs] == [list(run.stages) for run in whole.runs]
 
 
+def _saved_without(plan: Plan, out: Path, *names: str) -> Path:
+    file = plan.save(out)
+    value = json.loads(file.read_text())
+    for name in names:
+        del value["study"][name]
+    (out / "plan.json").write_text(json.dumps(value))
+    return out
+
+
+OPTIONAL = {name for name, field in StudyFacts.model_fields.items() if not field.is_required()}
+
+
+def test_a_plan_of_an_older_version_has_defaults(whole: Plan, tmp_path: Path) -> None:
+    names = OPTIONAL & whole.study.plain().keys()
+    study = Plan.of(_saved_without(whole, tmp_path, *names)).study
+    assert (study.plugins, study.multiverses, study.networks, study.command) == ([], {}, None, None)
+    assert study.data == whole.study.data and study.readings == whole.study.readings
+
+
+@pytest.mark.parametrize("name", sorted(StudyFacts.model_fields.keys() - OPTIONAL))
+def test_a_plan_without_a_required_fact_is_damaged(whole: Plan, tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match=r"plan\.json: this file is damaged"):
+        Plan.of(_saved_without(whole, tmp_path, name))
+
+
+def test_a_trials_plan_leaves_out_what_only_reports_read(whole: Plan, tmp_path: Path) -> None:
+    trial = {"search": "proposed", "number": 3, "settings": {}}
+    plan = replace(whole, study=whole.study.of_trial(trial))
+    file = plan.save(tmp_path, asked=False)
+    assert Plan.read(file) == _as_json(plan) and not (tmp_path / "plan.json").exists()
+    assert plan.study.trial == trial and plan.study.data == whole.study.data
+    assert not plan.study.readings and not plan.study.networks and not plan.study.resolved
+
+
 def _as_json(plan: Plan) -> Plan:
-    """What JSON makes of a plan: nothing else."""
+    """The same plan, with its facts written to JSON and read back."""
     assert all(isinstance(run, Run) for run in plan.runs)
     assert all(isinstance(stage, Stage) for stage in plan.stages.values())
-    return replace(plan, study=json.loads(json.dumps(plan.study)))
+    return replace(plan, study=StudyFacts.model_validate(json.loads(json.dumps(plan.study.plain()))))
 
 
 @pytest.mark.slow

@@ -155,7 +155,7 @@ def test_the_card_says_what_is_true(out: Path, tmp_path: Path) -> None:
         "10.1080/00051144.2020.1821535",
     ):
         assert wanted in text, wanted
-    licence = Finished.find(out, "proposed").plan.study["data"]["faces"].get("licence") or "not stated"
+    licence = Finished.find(out, "proposed").plan.study.data["faces"].licence or "not stated"
     assert f"The data: {licence.rstrip('.')}." in text
     chosen = results.scores.query("metric == 'psnr' and region == 'hole' and variant == 'proposed'")
     means = chosen.groupby(["output", "seed"], observed=True)["value"].mean()
@@ -168,7 +168,8 @@ def test_the_card_says_what_is_true(out: Path, tmp_path: Path) -> None:
 
 def test_a_licence_that_is_not_stated_is_said_to_be_so(out: Path, tmp_path: Path) -> None:
     finished = Finished.find(out, "proposed")
-    finished.plan.study["data"]["faces"]["licence"] = None
+    faces = finished.plan.study.data["faces"]
+    finished.plan.study.data["faces"] = faces.model_copy(update={"licence": None})
     export(finished, tmp_path)
     assert "The data: not stated." in card_of(tmp_path)[1]
 
@@ -212,7 +213,7 @@ def test_a_plugins_network_is_exported_without_an_example(tmp_path: Path) -> Non
     finished = Finished.find(store.out, "plain")
     export(finished, tmp_path / "model")
     assert not (tmp_path / "model" / "example.py").exists()
-    digest = finished.plan.study["plugins"][0]["digest"]
+    digest = finished.plan.study.plugins[0].digest
     assert f"not part of this export: ours.py (digest {digest})" in card_of(tmp_path / "model")[1]
     Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "i.png")
     where = inpaint.where(None, "4,4,10,10", None)
