@@ -20,7 +20,9 @@ from gate import PATIENCE_S, Gate, wait_for
 from PIL import Image
 
 import study
+from study.config import load
 from study.plan.graph import Plan
+from study.plan.planner import make_plan
 from study.store import Store
 
 ROOT = Path(study.__file__).parents[1]
@@ -166,11 +168,11 @@ def test_what_is_deleted_or_damaged_is_made_again_and_nothing_else(copy: Path, w
 
 
 def test_without_sharing_the_bytes_are_the_same(whole: Path, file: Path, tmp_path: Path) -> None:
-    code, text = run(file, tmp_path / "out", "--no-share")
-    assert code == 0, text
-    shared, alone = plan_of(whole), plan_of(tmp_path / "out")
+    done = command("plan", file, "--out", tmp_path / "out", "--no-share", "--device", "cpu", "--json")
+    shared, alone = plan_of(whole), make_plan(load(file), share=False)
+    assert [stage["key"] for stage in json.loads(done.stdout)["stages"]] == list(alone.stages)
     assert len(alone.stages) > len(shared.stages)
-    assert tiny.by_role(alone, Store(tmp_path / "out")) == tiny.by_role(shared, Store(whole))
+    assert tiny.by_role(alone, tiny.made(alone, Store(tmp_path / "out"))) == tiny.by_role(shared, Store(whole))
 
 
 # -- stopped and killed --------------------------------------------------------------------------------------
