@@ -66,7 +66,7 @@ def tune(
     variants, left_out = space.candidates(study) if every else ([], [])
     for name in variant or ():
         if name not in study.variants:
-            raise BadInput(f"--variant {name}: {unknown(name, study.variants, 'no variant of this study')}")
+            raise BadInput(f"--variant {name}: {unknown(name, study.variants, 'not a variant of this study')}")
         variants += [study.variants[name]] if study.variants[name] not in variants else []
     if not variants:
         raise BadInput("; ".join(left_out) or "choose what to tune: --variant NAME, or --all")

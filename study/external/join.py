@@ -75,7 +75,7 @@ class Test:
         data = data or sets[0]
         stage = entries.evaluation(plan, data)
         if stage is None:
-            raise BadInput(f"--data {data}: {unknown(data, sets, 'no data set of this study')}")
+            raise BadInput(f"--data {data}: {unknown(data, sets, 'not a data set of this study')}")
         store = Store(out)
         for key in stage.needs.values():
             if key.startswith("data-") and not store.has(key):

@@ -48,7 +48,7 @@ class Results(Frames):
         a, b = self.variant(a), self.variant(b)
         for variant in (a, b):
             if variant not in set(self.runs["variant"]):
-                raise ValueError(unknown(variant, set(self.runs["variant"]), "no variant of this study"))
+                raise ValueError(unknown(variant, set(self.runs["variant"]), "not a variant of this study"))
         known, own = list(self.scores["metric"].unique()), (self.study["metrics"] or {}).get(metric)
         if known and metric not in known:
             raise ValueError(f"metric: {unknown(metric, known)}")

@@ -30,7 +30,7 @@ def pack(study: Study, name: str, store: Store, console: Console) -> Path:
         StudyError: the images change meanwhile, or the disk fails.
     """
     if name not in study.data:
-        raise BadInput(unknown(name, study.data, "no data set of this study"))
+        raise BadInput(unknown(name, study.data, "not a data set of this study"))
     nothing: dict[str, Any] = {"variants": {}, "ablations": {}, "multiverses": {}, "protocol": Protocol()}
     with console.status("reading the images; the first time, each one is read"):
         plan = make_plan(replace(study, data={name: study.data[name]}, **nothing))

@@ -172,7 +172,7 @@ def test_show_tells_it_all(study: Path, tmp_path: Path) -> None:
 def test_faults_are_sentences(study: Path, tmp_path: Path) -> None:
     done = command("data", "show", study.name, "photo", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "'photo' is no data set of this study; choose gone, photos (did you mean 'photos'?)\n"
+    assert done.stderr == "'photo' is not a data set of this study; choose gone, photos (did you mean 'photos'?)\n"
     done = command("data", "pack", study.name, "gone", cwd=tmp_path)
     assert done.returncode == 2 and "data.gone.root: there is no folder nowhere" in done.stderr
     (tmp_path / "photos" / "test.txt").write_text("damaged.png\n")

@@ -106,7 +106,7 @@ def test_a_folder_that_is_not_empty_is_left_alone(out: Path) -> None:
 def test_a_study_that_is_not_there_or_not_packed(out: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="there is no study here"):
         hand_out(tmp_path / "none", tmp_path / "new", None)
-    with pytest.raises(BadInput, match="no data set of this study; choose faces"):
+    with pytest.raises(BadInput, match="not a data set of this study; choose faces"):
         hand_out(out, tmp_path / "new", "celeba")
     for stage in (out / "stages").glob("data-*"):
         shutil.rmtree(stage)

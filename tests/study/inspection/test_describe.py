@@ -318,9 +318,12 @@ def test_a_variant_for_programs(command: Callable[..., Any], study_of: Callable[
 @pytest.mark.parametrize(
     "words, said",
     [
-        (["propsed"], "'propsed' is no variant of this study; choose biharmonic, ce, "),
-        (["proposed:multiscale=9"], "'proposed:multiscale=9' is no variant of this study"),
-        (["proposed", "--profile", "papr"], "--profile papr: 'papr' is no profile of this study; choose demo, paper"),
+        (["propsed"], "'propsed' is not a variant of this study; choose biharmonic, ce, "),
+        (["proposed:multiscale=9"], "'proposed:multiscale=9' is not a variant of this study"),
+        (
+            ["proposed", "--profile", "papr"],
+            "--profile papr: 'papr' is not a profile of this study; choose demo, paper",
+        ),
         (["proposed", "--study", "nothing.yaml"], "nothing.yaml: cannot be read"),
         (["proposed", "--set", "variants.proposed.hed=mean"], "'hed' is an unknown key; choose "),
         ([], "Missing argument"),

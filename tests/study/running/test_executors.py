@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import tiny
+from safetensors import safe_open
 
 from study.cli.options import executor_of
 from study.config import load
@@ -14,7 +16,6 @@ from study.plan.planner import make_plan
 from study.running import driver
 from study.running.executors import EXECUTORS, Event, Executor, Task
 from study.store import Store
-from study.training.checkpoint import read_checkpoint
 
 
 def next_event(executor: Executor, *kinds: str) -> Event:
@@ -47,7 +48,8 @@ def test_the_contract(name: str, tmp_path: Path) -> None:
         executor.submit(pretrain)
         progress = next_event(executor, "progress")
         assert progress.key == pretrain.keys[0] and progress.total == 1_000_000
-    _, facts = read_checkpoint(store.workspace(pretrain.keys[0]) / "checkpoint.safetensors")
+    with safe_open(store.workspace(pretrain.keys[0]) / "checkpoint.safetensors", framework="pt") as checkpoint:
+        facts = json.loads(checkpoint.metadata()["facts"])
     assert facts["step"] >= progress.done > 0 and not store.has(pretrain.keys[0])
     assert executor.free == 1
     executor.stop()  # again: nothing
