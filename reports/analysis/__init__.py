@@ -1,1 +1,1 @@
-"""What is computed: frames in, numbers and tables out. No drawing, no torch."""
+"""Analysis: frames in; statistics, tables and claims out. No drawing, no torch."""

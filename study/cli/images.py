@@ -97,11 +97,11 @@ def inpaint_images(
     from study.use.finished import Finished
     from study.use.inpaint import repair_files, where
 
-    kind, told = device_of(device), printer()
+    kind, say = device_of(device), printer()
     finished = Finished.find(out, named)
-    told(f"{finished.run.name}, {finished.image_size} px, on {kind}")
+    say(f"{finished.run.name}, {finished.image_size} px, on {kind}")
     repair_files(
-        finished, images, to, where(mask, box, hole), device=kind, print_line=told, blended=not no_blend, least=window
+        finished, images, to, where(mask, box, hole), device=kind, print_line=say, blended=not no_blend, least=window
     )
 
 
@@ -115,8 +115,8 @@ def export_model(
     from study.use.export import export
     from study.use.finished import Finished
 
-    told = printer()
+    say = printer()
     finished = Finished.find(out, named)
-    told(f"{finished.run.name}, {finished.image_size} px")
+    say(f"{finished.run.name}, {finished.image_size} px")
     for file in export(finished, folder):
-        told(f"written: {file}")
+        say(f"written: {file}")

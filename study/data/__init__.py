@@ -1,4 +1,7 @@
-"""Data sets. A new kind is a ``DataSet`` in a file of its own and a line in ``DATASETS``."""
+"""Data sets: read, packed into one array file, and drawn as batches with holes.
+
+A new kind is a ``DataSet`` in a file of its own and a line in ``DATASETS``.
+"""
 
 from study.data.base import DataSet
 from study.data.packed import Packed

@@ -1,4 +1,7 @@
-"""The metrics, by name, and ``score``, which computes all of them for a batch on the device of the images."""
+"""The metrics: PSNR, SSIM and others by name, and the perceptual distances.
+
+``score`` computes all of them for a batch, on the device of the images.
+"""
 
 import torch
 from torch import Tensor

@@ -1,1 +1,1 @@
-"""From a study to its plan: runs cut into stages, each known by its key."""
+"""The plan of a study: runs cut into stages, each with a key."""

@@ -1,1 +1,1 @@
-"""Running a plan: driver, executors, what makes a stage, records, progress."""
+"""Runs a plan: the driver, executors with their workers, Sacred records, progress."""

@@ -1,1 +1,1 @@
-"""Searching what the paper set by hand."""
+"""Hyperparameter search with Optuna, judged on the validation images."""
