@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from pathlib import Path
@@ -115,10 +115,12 @@ class Scored:
         for heading in right:
             table.add_column(heading, justify="right")
         for row in self.summary():
-            digits = 2 if row["unit"] == "dB" else 4
-            numbers = [_rounded(row[key], digits) for key in ("mean", "deviation", "low", "median", "high")]
+            digits, arrow = 2 if row["unit"] == "dB" else 4, "↑" if row["better"] == "higher" else "↓"
+            title = f"{row['title']} ({row['unit']}{', ' if row['unit'] else ''}{arrow})"
+            values = [row[key] for key in ("mean", "deviation", "low", "median", "high")]
+            numbers = ["-" if value is None else f"{value:.{digits}f}" for value in values]
             count = f"{row['images']}" + (f" + {row['infinite']} infinite" if row["infinite"] else "")
-            table.add_row(_titled(row), row["region"], row["output"], *numbers, count)
+            table.add_row(title, row["region"], row["output"], *numbers, count)
         console.print(table)
         for row in self.about.get("distances") or []:
             what = f"{row['metric'].upper()} (↓), {row['output']}, n = {row['images']}"
@@ -144,8 +146,14 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
     names = together(truth.files, output, found, whole=not request.partial, theirs=str(request.truth))
     holes = _masks(request, names, found)
     pairs = list(paired(truth, output, names, holes, white))
-    found = checked(pairs, found, turned=_turned(white), heard=heard)
-    found.notes += _other_suffixes(truth, output, names)
+    other = "black" if white == "white" else "white"
+    turned = f"if the hole is {other} in the masks, say --hole {other}; otherwise the method got reversed masks"
+    found = checked(pairs, found, turned=turned, heard=heard)
+    if apart := [name for name in names if truth.files[name] != output.files[name]]:
+        first = f"{truth.files[apart[0]]} with {output.files[apart[0]]}"
+        found.notes.append(
+            f"{len(apart)} of {len(names)} pairs have names that differ in the suffix, the first {first}"
+        )
     about: dict[str, Any] = {
         "truth": str(request.truth),
         "output": str(request.output),
@@ -160,11 +168,6 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
     return Scored(names, columns, values, found, about)
 
 
-def _turned(white: str) -> str:
-    other = "black" if white == "white" else "white"
-    return f"if the hole is {other} in the masks, say --hole {other}; otherwise the method got reversed masks"
-
-
 def _masks(request: Request, names: Sequence[str], found: Findings) -> Listed | Path | str | None:
     """Where the holes are. Raises BadInput if an image has no mask."""
     if request.mask is None:
@@ -177,15 +180,6 @@ def _masks(request: Request, names: Sequence[str], found: Findings) -> Listed | 
         raise BadInput(f"--mask {request.mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")
     found.notes += masks.notes
     return masks
-
-
-def _other_suffixes(truth: Listed, output: Listed, names: Sequence[str]) -> list[str]:
-    """A note on pairs whose suffixes differ."""
-    apart = [name for name in names if truth.files[name] != output.files[name]]
-    if not apart:
-        return []
-    first = f"{truth.files[apart[0]]} with {output.files[apart[0]]}"
-    return [f"{len(apart)} of {len(names)} pairs have names that differ in the suffix, the first {first}"]
 
 
 def _gathering(perceptual: str | None, pairs: Sequence[Pair], device: torch.device) -> Gathering | None:
@@ -211,39 +205,26 @@ def _scores(
     """Columns and values (images, columns), from batches of images of one size."""
     columns: list[Column] = []
     rows: list[NDArray[np.float64]] = []
+    done = 0
     for batch in _batches(pairs):
-        image, output = (
-            stacked([each.truth for each in batch], device),
-            stacked([each.output for each in batch], device),
-        )
-        holes = [each.hole for each in batch if each.hole is not None]
-        mask = as_mask(np.stack(holes), device) if holes else None
-        outputs = _outputs(output, image, mask, pasted=found.pasted)
-        scored = _scored(outputs, image, mask)
+        image, raw = (stacked(each, device) for each in ([one.truth for one in batch], [one.output for one in batch]))
+        holes = [one.hole for one in batch if one.hole is not None]
+        outputs = {"raw": raw}
+        if holes:
+            mask = as_mask(np.stack(holes), device)
+            outputs = {"composite": composite(raw, image, mask), **({} if found.pasted else outputs)}
+            scored = scores_of(outputs, image, mask)
+        else:  # only the whole image can be scored
+            every = metrics.score(raw, image, torch.ones_like(image[:, :1]))
+            scored = {("raw", region, name): each for (region, name), each in every.items() if region == "whole"}
         if gathering is not None:
-            done = sum(map(len, rows))
             scored |= gathering.add(np.arange(done, done + len(image)), image, outputs)
-        columns = list(scored)
+        columns, done = list(scored), done + len(image)
         rows.append(np.stack([values.double().cpu().numpy() for values in scored.values()], axis=1))
-        heard("scored", sum(map(len, rows)), len(pairs))
+        heard("scored", done, len(pairs))
     if pairs[0].hole and found.pasted:
         found.notes.append(COMPOSITES)
     return columns, np.concatenate(rows)
-
-
-def _outputs(output: Tensor, image: Tensor, mask: Tensor | None, *, pasted: bool) -> dict[str, Tensor]:
-    """The outputs of a batch that are scored, by kind."""
-    if mask is None:
-        return {"raw": output}
-    return {"composite": composite(output, image, mask), **({} if pasted else {"raw": output})}
-
-
-def _scored(outputs: Mapping[str, Tensor], image: Tensor, mask: Tensor | None) -> dict[Column, Tensor]:
-    """The columns of a batch, each (B,). Without holes, only those of the whole image."""
-    if mask is None:
-        every = metrics.score(outputs["raw"], image, torch.ones_like(image[:, :1]))
-        return {("raw", region, name): values for (region, name), values in every.items() if region == "whole"}
-    return scores_of(outputs, image, mask)
 
 
 class _Read(NamedTuple):
@@ -280,16 +261,5 @@ def _described(name: str) -> dict[str, str]:
     return {"title": metric.title, "unit": metric.unit, "better": metric.better}
 
 
-def _titled(row: Mapping[str, Any]) -> str:
-    arrow = "↑" if row["better"] == "higher" else "↓"
-    return f"{row['title']} ({row['unit']}{', ' if row['unit'] else ''}{arrow})"
-
-
-def _rounded(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
 def _plain(value: float) -> float | str | None:
-    if math.isnan(value):
-        return None
-    return value if math.isfinite(value) else "inf" if value > 0 else "-inf"
+    return value if math.isfinite(value) else {math.inf: "inf", -math.inf: "-inf"}.get(value)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reports.analysis.frames import COLUMNS, Frames
+from reports.analysis.frames import COLUMNS, EXTERNAL, Frames
 from reports.analysis.published import paper
 from reports.analysis.statistics import Comparison, compare
 from study.errors import unknown
@@ -28,6 +28,12 @@ from study.store import Damaged, RunState, Store, read_facts
 
 TRAINED = ("pretrain", "critic", "joint", "fit")
 """The kinds of stage that are trained, and so have curves."""
+
+STUDY_FACTS = {
+    "name", "file", "profile", "image_size", "command", "seeds", "numerics", "protocol", "networks", "metrics",
+    "methods", "multiverses",
+}  # fmt: skip
+"""The facts of a study that a report reads as the plan has them."""
 
 TEXTS = ("device", "torch", "python", "made")
 NUMBERS = ("seconds", "threads", "peak_memory_mib")
@@ -70,11 +76,15 @@ def load(out: str | Path) -> Results:
     plan = Plan.of(out)
     records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
     runs = [_run(run, store, records) for run in plan.runs]
-    rows = zip(plan.runs, runs, strict=True)
-    evaluated = [_Evaluated.of(run, store) for run, row in rows if row["status"] == "completed"]
+    evaluated = [
+        _Evaluated(_of(run), store.folder(run.stages["evaluate"]))
+        for run, row in zip(plan.runs, runs, strict=True)
+        if row["status"] == "completed"
+    ]
     external = entries.found(out, plan)
-    runs += [_external(one) for one in external if one.joins]
-    evaluated += [_Evaluated.from_files(one) for one in external if one.joins and not one.why]
+    joined = [one for one in external if one.joins]
+    runs += [_external(one) for one in joined]
+    evaluated += [_Evaluated(_whose(one), one.folder, "raw" if one.pasted else "") for one in joined if not one.why]
     return Results(
         study=_facts(plan, store, external),
         runs=_frame("runs", runs),
@@ -121,27 +131,20 @@ class _Evaluated:
     folder: Path
     lacks: str = ""
 
-    @classmethod
-    def of(cls, run: Run, store: Store) -> _Evaluated:
-        """The scores of a completed run."""
-        return cls(_of(run), store.folder(run.stages["evaluate"]))
-
-    @classmethod
-    def from_files(cls, one: External) -> _Evaluated:
-        """The scores of the files of an external method."""
-        whose = {"run": one.run, "variant": one.name, "data": one.data, "seed": one.seed or 0}
-        return cls(whose, one.folder, "raw" if one.pasted else "")
-
     @cached_property
     def evaluation(self) -> Evaluation:
         return Evaluation.read(self.folder, without=self.lacks)
 
 
+def _whose(one: External) -> dict[str, Any]:
+    return {"run": one.run, "variant": one.name, "data": one.data, "seed": one.seed or 0}
+
+
 def _external(one: External) -> dict[str, Any]:
     """The row of a run that was scored from files. Its training is unknown."""
     return {
-        **_Evaluated.from_files(one).whose,
-        "method": entries.METHOD,
+        **_whose(one),
+        "method": EXTERNAL,
         "status": "missing" if one.why else "completed",
         "why": one.why or "; ".join(one.warnings),
         "start": one.start,
@@ -349,11 +352,7 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
     control = next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None)
     config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
     return {
-        "name": study.name,
-        "file": study.file,
-        "profile": study.profile,
-        "image_size": study.image_size,
-        "command": study.command,
+        **study.model_dump(include=STUDY_FACTS, exclude={"multiverses": {"__all__": {"universes"}}}),
         "scope": _scope(study, proposed or next((run for run in plan.runs if run.updates), None)),
         "generator_updates": max((run.updates for run in plan.runs), default=0),
         "batch": config.get("batch"),
@@ -361,27 +360,18 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
         "data": [_data(name, entry, store) for name, entry in study.data.items()],
         "versions": {name: made[-1][name] for name in ("torch", "python")} if made else {},
         "devices": sorted({f"{facts['device']}, {facts['threads']} thread" for facts in made}),
-        "seeds": study.seeds,
         "reference": proposed.variant if proposed else None,
         "control": control,
         "sharing": plan.work(),
         "seconds": sum(facts["seconds"] for facts in made),
         "made": max((facts["made"] for facts in made), default=""),
-        "numerics": study.numerics,
-        "protocol": study.protocol,
         "aliases": {name: variant for name, variant in plan.names().items() if name != variant},
         "external": [_external_facts(one) for one in external],
         "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
-        "networks": study.networks,
-        "metrics": {name: metric.model_dump() for name, metric in study.metrics.items()},
-        "methods": study.methods,
         "plugins": {Path(file).name: digest for file, digest in study.digests.items()},
         "searches": {
             state["variant"]: {key: value for key, value in state.items() if key not in ("variant", "trials")}
             for state in states(store.out)
-        },
-        "multiverses": {
-            name: multiverse.model_dump(exclude={"universes"}) for name, multiverse in study.multiverses.items()
         },
     }
 
