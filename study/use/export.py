@@ -109,9 +109,6 @@ def _package(config: Mapping[str, Any]) -> str | None:
     return "models" if kind in models.GENERATORS else "baselines"
 
 
-# -- the card ----------------------------------------------------------------------------------------------
-
-
 def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> str:
     """The model card, in Markdown with a front matter in YAML."""
     run, study = finished.run, finished.plan.study
@@ -122,14 +119,9 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
     departs = results.readings[(results.readings["variant"] == run.variant) & results.readings["departs"].astype(bool)]
     return _rendered(
         "card.md.jinja",
-        run=run.name,
-        variant=run.variant,
-        method=run.method,
-        seed=run.seed,
-        study=study.name,
-        profile=study.profile,
+        run=run,
+        study=study,
         side=finished.image_size,
-        parameters=run.parameters,
         central_only=finished.central_only,
         scope=results.study["scope"],
         share=_percent(share),
@@ -143,10 +135,7 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
         hole=_hole(study.protocol.get("mask", {})),
         trained_hole=_hole(run.config["mask"]),
         scores=list(_scores(own, same)),
-        readings=[
-            [_cell(f"`{row['key']}`"), _cell(row["value"]), row["reading"], _cell(row["meaning"])]
-            for row in departs.to_dict("records")
-        ],
+        readings=departs[["key", "value", "reading", "meaning"]].map(_cell).to_numpy().tolist(),
         licence=(study.data[run.data].licence or "not stated").rstrip("."),
     )
 

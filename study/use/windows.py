@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -50,8 +51,7 @@ class Window:
     holes: frozenset[int]
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(NamedTuple):
     """A hole or a piece of one, and the side of its window."""
 
     box: Box
@@ -86,7 +86,8 @@ def inpaint(
     hole = mask[0].cpu().numpy() > 0.5
     if hole.all() or not hole.any():
         raise ValueError("mask: there is no hole" if not hole.any() else "mask: all of the image is hole")
-    labels, slices = _holes(hole)
+    labels = ndimage.label(hole, TOUCHING)[0]  # the number of each pixel's hole, from 1, or 0 if known
+    slices = ndimage.find_objects(labels)
     windows = _windows(labels, slices, least or side, central_only)
     prediction = _predicted(image, labels, windows, repair, side, central_only)
     repaired = image.clone()
@@ -99,15 +100,6 @@ def inpaint(
             put = blend(put.to(device), crop.to(device), own.to(device)).to(image.device)
         repaired[:, rows, columns] = composite(put, repaired[None, :, rows, columns], own)[0]
     return repaired, windows
-
-
-# -- where the windows lie ---------------------------------------------------------------------------------
-
-
-def _holes(hole: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[tuple[slice, slice]]]:
-    """The number of each pixel's hole, (H, W), from 1, or 0 if known; and the rows and columns of each hole."""
-    labels: NDArray[np.int32] = ndimage.label(hole, TOUCHING)[0].astype(np.int32)
-    return labels, [(rows, columns) for rows, columns in ndimage.find_objects(labels)]
 
 
 def _windows(
@@ -130,7 +122,12 @@ def _windows(
         else:
             groups.append(part)
     height, width = labels.shape
-    return [Window(_placed(group, height, width, central_only), group.holes) for group in groups]
+    windows = []
+    for box, side, holes in groups:
+        top = _start(box.top, box.bottom, side, height, central_only)
+        left = _start(box.left, box.right, side, width, central_only)
+        windows.append(Window(Box(top, left, side, side), holes))
+    return windows
 
 
 def _parts(
@@ -171,23 +168,13 @@ def _around(a: Box, b: Box) -> Box:
     return Box(top, left, max(a.bottom, b.bottom) - top, max(a.right, b.right) - left)
 
 
-def _placed(part: _Part, height: int, width: int, central_only: bool) -> Box:
-    """The window of a part: centred on it, then moved inside the image as far as possible."""
-    top = _start(part.box.top, part.box.bottom, part.side, height, central_only)
-    left = _start(part.box.left, part.box.right, part.side, width, central_only)
-    return Box(top, left, part.side, part.side)
-
-
 def _start(first: int, stop: int, side: int, length: int, central_only: bool) -> int:
-    """Where the window of a part from ``first`` to ``stop`` begins, along one axis."""
+    """Where a window begins along one axis: centred on its part, then moved inside the image as far as possible."""
     start = (first + stop - side) // 2
     start = min(max(start, min(0, length - side)), max(0, length - side))
     if central_only:  # the part lies in the central half, even if the window has to reach beyond the image
         start = min(max(start, stop - 3 * side // 4), first - side // 4)
     return start
-
-
-# -- what is seen in them ----------------------------------------------------------------------------------
 
 
 def _predicted(
