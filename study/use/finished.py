@@ -105,14 +105,12 @@ class Repairer:
         self._repair = repairer(finished.evaluation, finished.store, device)
 
     def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
-        masked_image = erase(image, mask, self._filling(image))
-        with torch.inference_mode():
-            return self._repair(masked_image.to(self.device), mask.clone().to(self.device)).to(image.device)
-
-    def _filling(self, image: Tensor) -> Tensor | float:
         numbers = range(self._before, self._before + len(image))
         self._before += len(image)
-        return filling(self._fill, (), (self._seed, "inpaint noise"), numbers, self.side, image.device)
+        fill = filling(self._fill, (), (self._seed, "inpaint noise"), numbers, self.side, image.device)
+        masked_image = erase(image, mask, fill)
+        with torch.inference_mode():
+            return self._repair(masked_image.to(self.device), mask.clone().to(self.device)).to(image.device)
 
 
 def _names(run: Run) -> Iterator[str]:

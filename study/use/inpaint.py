@@ -164,17 +164,7 @@ def _jobs(images: Sequence[Path], to: Path, source: HoleSource) -> tuple[list[Jo
             jobs.append(Job(image, _mask_of(image, source.mask), to / f"{image.stem}.png" if folder else to))
         except ValueError as fault:
             faults.append(str(fault))
-    return jobs, [*faults, *_clashes(jobs), *filter(None, (_unwritable(job.to) for job in jobs))]
-
-
-def _unwritable(to: Path) -> str:
-    """Why a file cannot be written, as far as can be checked in advance; empty if it can."""
-    if to.is_dir():
-        return f"-o {to}: there is a folder of this name"
-    there = next(place for place in to.absolute().parents if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return f"-o {to}: {there} is no folder that can be written to"
-    return ""
+    return jobs, [*faults, *_output_faults(jobs)]
 
 
 def _mask_of(image: Path, mask: Path | None) -> Path | None:
@@ -190,8 +180,8 @@ def _mask_of(image: Path, mask: Path | None) -> Path | None:
     raise ValueError(f"{image}: {mask} holds {len(found)} masks of its name, {names}; leave one")
 
 
-def _clashes(jobs: Sequence[Job]) -> Iterator[str]:
-    """Faults for results that would replace each other or an input."""
+def _output_faults(jobs: Sequence[Job]) -> Iterator[str]:
+    """Results that would replace each other or an input, and those that cannot be written, as far as can be checked."""
     by_result: dict[Path, list[str]] = defaultdict(list)
     for job in jobs:
         by_result[job.to].append(str(job.image))
@@ -202,13 +192,24 @@ def _clashes(jobs: Sequence[Job]) -> Iterator[str]:
     for to in by_result:
         if to.resolve() in inputs:
             yield f"-o {to}: this is one of the inputs, which are never replaced; name another place"
+    for to in (job.to for job in jobs):
+        there = next(place for place in to.absolute().parents if place.exists())
+        if to.is_dir():
+            yield f"-o {to}: there is a folder of this name"
+        elif not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            yield f"-o {to}: {there} is no folder that can be written to"
 
 
 def _read(job: Job, source: HoleSource, print_line: Callable[[str], None] = lambda _: None) -> tuple[Raster, Hole]:
     """The image of a job and its hole, (H, W). Raises ValueError with a sentence that names the file."""
     with prefixed(job.image):
         picture = read(_content(job.image))
-    notes = [f"{job.image}: {note}" for note in _notes(picture)]
+    changes = {
+        "16 bits a channel are reduced to 8": picture.reduced,
+        f"the first of its {picture.frames} pictures is read": picture.frames > 1,
+        f"it is converted from {picture.converted} to RGB": picture.converted,
+    }
+    notes = [f"{job.image}: {note}" for note, happened in changes.items() if happened]
     jpeg = WRITTEN[job.to.suffix.lower()]["format"] == "JPEG"
     if job.mask is not None:
         with prefixed(job.mask):
@@ -245,16 +246,6 @@ def _content(file: Path) -> bytes:
         raise ValueError("there is no such file") from None
     except OSError as error:
         raise ValueError(f"it cannot be read ({error.strerror})") from error
-
-
-def _notes(picture: Raster) -> Iterator[str]:
-    """What reading an image changed."""
-    if picture.reduced:
-        yield "16 bits a channel are reduced to 8"
-    if picture.frames > 1:
-        yield f"the first of its {picture.frames} pictures is read"
-    if picture.converted:
-        yield f"it is converted from {picture.converted} to RGB"
 
 
 def _boxed(image: Path, box: tuple[int, int, int, int], size: tuple[int, int]) -> Hole:
