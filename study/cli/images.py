@@ -55,9 +55,9 @@ def score_images(
         if into is None or named is None:
             found, last = score(asked, device=kind, heard=heard), ""
         else:
-            from study.external.join import Joining, score_into
+            from study.external.join import score_into
 
-            found = score_into(asked, Joining(into, named, seed, data), device=kind, heard=heard)
+            found = score_into(asked, into, named, seed, data, device=kind, heard=heard)
             what = "replaced" if found.about["replaced"] else "joined"
             last = f"{what}: {found.about['run']} in {into}; to update the report, run: {command('report', str(into))}"
     if as_json:

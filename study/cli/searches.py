@@ -21,14 +21,12 @@ def tune(
     variant: Annotated[list[str] | None, typer.Option("--variant", help="a variant to tune; may be repeated")] = None,
     every: Annotated[bool, typer.Option("--all", help="tune every trained method, with equally many trials")] = False,
     trials: Annotated[
-        int | None,
-        typer.Option("--trials", min=1, help="trials per variant; default: the study file's"),
+        int | None, typer.Option("--trials", min=1, help="trials per variant; default: the study file's")
     ] = None,
     sampler: Annotated[str | None, typer.Option("--sampler", help="tpe, random, qmc, gp or cmaes")] = None,
     pruner: Annotated[str | None, typer.Option("--pruner", help="median, halving, hyperband or none")] = None,
     storage: Annotated[
-        str | None,
-        typer.Option("--storage", help="a database URL, to share a search between machines"),
+        str | None, typer.Option("--storage", help="a database URL, to share a search between machines")
     ] = None,
     out: options.Out = Path("out"),
     profile: options.Profile = None,

@@ -45,16 +45,6 @@ SEEDLESS = (
 
 
 @dataclass(frozen=True)
-class Joining:
-    """The study that the scores join, and their name. ``seed``: None where the method has none."""
-
-    out: Path
-    name: str
-    seed: int | None = None
-    data: str | None = None
-
-
-@dataclass(frozen=True)
 class Test:
     """The test images of a study's data set, with the holes of its protocol. ``names``: of their files."""
 
@@ -110,15 +100,24 @@ class Test:
         )
 
 
-def score_into(asked: Request, joining: Joining, *, device: str = "cpu", heard: Listener = silent) -> Scored:
-    """Scores outputs for a study's test images and adds them to its runs.
+def score_into(
+    asked: Request,
+    out: Path,
+    name: str,
+    seed: int | None = None,
+    data: str | None = None,
+    *,
+    device: str = "cpu",
+    heard: Listener = silent,
+) -> Scored:
+    """Scores outputs for a study's test images and adds them to its runs as ``name``. ``seed``: None if it has none.
 
     Earlier scores of this name and seed are replaced. Raises BadInput with all faults; then nothing is written.
     """
     if asked.mask or asked.center or asked.hole:
         raise BadInput("--into: the holes are the study's own; leave out --mask, --center and --hole")
-    test = Test.of(joining.out, joining.data)
-    one = _named(joining, test)
+    test = Test.of(out, data)
+    one = _named(test, out, name, seed)
     output = listed("--output", asked.output)
     found = Findings(notes=[*output.notes])
     names = together(test.names, output, found, whole=not asked.partial, theirs=f"the test part of {test.data}")
@@ -131,17 +130,16 @@ def score_into(asked: Request, joining: Joining, *, device: str = "cpu", heard: 
     for other in sorted(one.folder.parent.glob("[!.]*")):
         if other != one.folder and entries.read(other).facts.get("digest") == found.digest:
             raise BadInput(
-                f"--seed {joining.seed}: these files are scored as --seed {other.name} already; "
+                f"--seed {seed}: these files are scored as --seed {other.name} already; "
                 "a seed is a training of its own, with files of its own"
             )
-    found.notes += [SEEDLESS] if joining.seed is None else []
+    found.notes += [SEEDLESS] if seed is None else []
     found.notes += [COMPOSITES] if found.pasted else []
     facts = {
-        **{name: getattr(one, name) for name in ("name", "data", "seed")},
-        **{name: getattr(found, name) for name in ("notes", "warnings", "digest", "images")},
+        **{key: getattr(one, key) for key in ("name", "data", "seed")},
+        **{key: getattr(found, key) for key in ("notes", "warnings", "digest", "images")},
         "kind": "composite" if found.pasted else "raw",
         "of": len(test.names),
-        "scored": datetime.now(UTC).isoformat(timespec="seconds"),
         "protocol": test.protocol,
         "tested": entries.tested(test.stage),
     }
@@ -150,18 +148,18 @@ def score_into(asked: Request, joining: Joining, *, device: str = "cpu", heard: 
     making.mkdir(parents=True)
     try:
         _write(test, output, chosen, making, prepare(device), heard)
-        replaced = publish(making, one.folder, facts)
+        scored = datetime.now(UTC).isoformat(timespec="seconds")
+        replaced = publish(making, one.folder, {**facts, "scored": scored})
     finally:
         shutil.rmtree(making, ignore_errors=True)
-    about = {"into": str(joining.out), "run": one.run, "as": one.name, "data": one.data, "seed": one.seed}
+    about = {"into": str(out), "run": one.run, "as": one.name, "data": one.data, "seed": one.seed}
     about |= {"folder": str(one.folder), "replaced": replaced}
     evaluation = Evaluation.read(one.folder, without="raw" if found.pasted else "")
     return Scored(names, evaluation.columns, evaluation.scores, found, about)
 
 
-def _named(joining: Joining, test: Test) -> External:
+def _named(test: Test, out: Path, name: str, seed: int | None) -> External:
     """The folder, name and seed of the scores. Raises BadInput if the name or the seed cannot be used."""
-    name, seed = joining.name, joining.seed
     if not re.fullmatch(NAME, name):
         raise BadInput(
             f"--as {shown(name)}: a name has letters, digits and _.-, begins with a letter or digit, 64 at most"
@@ -173,7 +171,7 @@ def _named(joining: Joining, test: Test) -> External:
         raise BadInput(f"--as {name}: {why}; choose another, such as {name}_theirs")
     if seed is not None and not 0 <= seed < 2**31:
         raise BadInput(f"--seed {seed}: a seed is from 0 to {2**31 - 1}")
-    folder = entries.place(joining.out, name, test.data, seed)
+    folder = entries.place(out, name, test.data, seed)
     for other in sorted(folder.parent.glob("[!.]*")):
         if (other.name == "all") != (folder.name == "all"):
             seeds = "without a seed" if other.name == "all" else f"with --seed {other.name}"

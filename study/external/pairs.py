@@ -9,18 +9,16 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.masking import center_box
 from study.data.files import tree
 from study.data.files.image import OPAQUE, Raster, exact
-from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim, read_hole
+from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim
 from study.data.files.source import Source, is_image, printable, some
 from study.errors import BadInput, prefixed
 from study.metrics.structure import WINDOW
@@ -40,6 +38,9 @@ APART = 3.0  # a region that changed differs this many times as much as one that
 Listener = Callable[[str, int, int], None]
 """Called as ``listener(what, done, total)`` with 'checked', 'scored' or 'written', in images."""
 
+HoleReader = Callable[[tuple[int, int]], tuple[Hole, str]]
+"""Reads a hole, (H, W), for an image of (width, height), with a note on what had to be decided. Raises ValueError."""
+
 
 def silent(what: str, done: int, of: int) -> None:
     """A listener that does nothing."""
@@ -49,14 +50,13 @@ def silent(what: str, done: int, of: int) -> None:
 class Pair:
     """An image and a method's output. ``name``: the files' relative path without suffix.
 
-    truth: reads the true image. output: reads the output file's bytes. hole: reads the hole, (H, W), for an image of
-    (width, height), with a note on what had to be decided. All raise ValueError.
+    truth: reads the true image. output: reads the output file's bytes. Both raise ValueError.
     """
 
     name: str
     truth: Callable[[], Raster]
     output: Callable[[], bytes]
-    hole: Callable[[tuple[int, int]], tuple[Hole, str]] | None = None
+    hole: HoleReader | None = None
 
 
 @dataclass
@@ -105,13 +105,6 @@ class Listed:
     def place(self, name: str) -> str:
         """The file's path in messages."""
         return f"{self.source.place}/{self.files[name]}"
-
-
-def mask_file(place: str, content: Callable[[], bytes], hole: str, size: tuple[int, int]) -> tuple[Hole, str]:
-    """The hole of a mask file for an image of (width, height). Raises ValueError that names the file as ``place``."""
-    with prefixed(place):
-        found, note = read_hole(content(), hole, size)
-    return found, f"{place}: {note}" if note else ""
 
 
 def listed(option: str, folder: Path) -> Listed:
@@ -249,32 +242,6 @@ def unlike(truth: Raster, output: Raster) -> str:
     if min(truth.size) < WINDOW:
         return f"it is {_px(truth.size)}; SSIM needs at least {WINDOW} x {WINDOW} px"
     return ""
-
-
-def central(name: str, size: tuple[int, int]) -> tuple[Hole, str]:
-    """The paper's hole, the central square of half the side. Raises ValueError if the image is not square."""
-    if size[0] != size[1]:
-        raise ValueError(
-            f"{name}: --center is the central square of square images, and it is {_px(size)}; give a --mask"
-        )
-    hole = np.zeros(size[::-1], bool)
-    hole[center_box(size[0]).slices] = True
-    return hole, ""
-
-
-def paired(
-    truth: Listed, output: Listed, names: Iterable[str], holes: Listed | Path | str | None, white: str
-) -> Iterator[Pair]:
-    """The pairs of these names. ``holes``: masks by name, one file for all, 'center', or None."""
-    for name in names:
-        hole: Callable[[tuple[int, int]], tuple[Hole, str]] | None = None
-        if isinstance(holes, Listed):
-            hole = partial(mask_file, holes.place(name), partial(holes.content, name), white)
-        elif isinstance(holes, Path):
-            hole = partial(mask_file, str(holes), holes.read_bytes, white)
-        elif holes is not None:
-            hole = partial(central, name)
-        yield Pair(name, partial(truth.picture, name), partial(output.content, name), hole)
 
 
 def _seen(truth: Raster, output: Raster, hole: Hole | None) -> tuple[set[str], tuple[float, float]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,19 +19,19 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from models.masking import composite
+from models.masking import center_box, composite
 from study import metrics
 from study.config.messages import explain
 from study.config.nodes import parse
 from study.config.schema import Protocol
 from study.data.files.image import Raster, exact
-from study.data.files.masks import Hole
+from study.data.files.masks import Hole, read_hole
 from study.data.holes import as_mask
-from study.errors import BadInput
+from study.errors import BadInput, prefixed
 from study.evaluation.evaluate import BATCH
 from study.evaluation.evaluation import Column
 from study.evaluation.scoring import scores_of
-from study.external.pairs import Findings, Listed, Listener, Pair, checked, listed, paired, silent, together
+from study.external.pairs import Findings, HoleReader, Listener, Pair, checked, listed, silent, together
 from study.metrics.perceptual import Gathering, Perceptual, find
 from study.running.machine import prepare
 
@@ -144,8 +145,11 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
     white = request.hole or "white"
     found = Findings(notes=[*truth.notes, *output.notes])
     names = together(truth.files, output, found, whole=not request.partial, theirs=str(request.truth))
-    holes = _masks(request, names, found)
-    pairs = list(paired(truth, output, names, holes, white))
+    hole_of = _holes(request, white, names, found)
+    pairs = [
+        Pair(name, partial(truth.picture, name), partial(output.content, name), hole_of(name) if hole_of else None)
+        for name in names
+    ]
     other = "black" if white == "white" else "white"
     turned = f"if the hole is {other} in the masks, say --hole {other}; otherwise the method got reversed masks"
     found = checked(pairs, found, turned=turned, heard=heard)
@@ -168,18 +172,36 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
     return Scored(names, columns, values, found, about)
 
 
-def _masks(request: Request, names: Sequence[str], found: Findings) -> Listed | Path | str | None:
-    """Where the holes are. Raises BadInput if an image has no mask."""
-    if request.mask is None:
-        return "center" if request.center else None
-    if request.mask.is_file() and request.mask.suffix.lower() not in (".zip", ".tar"):
-        return request.mask
-    masks = listed("--mask", request.mask)
+def _holes(request: Request, white: str, names: Sequence[str], found: Findings) -> Callable[[str], HoleReader] | None:
+    """By an image's name, the reader of its hole. None without holes. Raises BadInput if an image has no mask."""
+    mask = request.mask
+    if mask is None:
+        return (lambda name: partial(_central, name)) if request.center else None
+    if mask.is_file() and mask.suffix.lower() not in (".zip", ".tar"):
+        return lambda _: partial(_mask_file, str(mask), mask.read_bytes, white)
+    masks = listed("--mask", mask)
     if lacking := [name for name in names if name not in masks.files]:
         count = f"{len(lacking)} of {len(names)} images have no mask of their name"
-        raise BadInput(f"--mask {request.mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")
+        raise BadInput(f"--mask {mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")
     found.notes += masks.notes
-    return masks
+    return lambda name: partial(_mask_file, masks.place(name), partial(masks.content, name), white)
+
+
+def _mask_file(place: str, content: Callable[[], bytes], hole: str, size: tuple[int, int]) -> tuple[Hole, str]:
+    """The hole of a mask file for an image of (width, height). Raises ValueError that names the file as ``place``."""
+    with prefixed(place):
+        found, note = read_hole(content(), hole, size)
+    return found, f"{place}: {note}" if note else ""
+
+
+def _central(name: str, size: tuple[int, int]) -> tuple[Hole, str]:
+    """The paper's hole, the central square of half the side. Raises ValueError if the image is not square."""
+    if size[0] != size[1]:
+        what = f"{name}: --center is the central square of square images"
+        raise ValueError(f"{what}, and it is {size[0]} x {size[1]} px; give a --mask")
+    hole = np.zeros(size[::-1], bool)
+    hole[center_box(size[0]).slices] = True
+    return hole, ""
 
 
 def _gathering(perceptual: str | None, pairs: Sequence[Pair], device: torch.device) -> Gathering | None:
@@ -207,10 +229,10 @@ def _scores(
     rows: list[NDArray[np.float64]] = []
     done = 0
     for batch in _batches(pairs):
-        image, raw = (stacked(each, device) for each in ([one.truth for one in batch], [one.output for one in batch]))
-        holes = [one.hole for one in batch if one.hole is not None]
+        truths, predictions, holes = zip(*batch, strict=True)
+        image, raw = stacked(truths, device), stacked(predictions, device)
         outputs = {"raw": raw}
-        if holes:
+        if holes[0] is not None:
             mask = as_mask(np.stack(holes), device)
             outputs = {"composite": composite(raw, image, mask), **({} if found.pasted else outputs)}
             scored = scores_of(outputs, image, mask)
@@ -227,25 +249,15 @@ def _scores(
     return columns, np.concatenate(rows)
 
 
-class _Read(NamedTuple):
-    """A pair with its images in memory."""
-
-    truth: Raster
-    output: Raster
-    hole: Hole | None
-
-
-def _batches(pairs: Sequence[Pair]) -> Iterator[list[_Read]]:
-    """Batches of consecutive images of one size."""
-    for (width, height), alike in groupby(map(_read, pairs), key=lambda each: each.truth.size):
+def _batches(pairs: Sequence[Pair]) -> Iterator[list[tuple[Raster, Raster, Hole | None]]]:
+    """Batches of consecutive images of one size: the truth, the output and the hole of each."""
+    read = (
+        (truth := pair.truth(), exact(pair.output()), pair.hole(truth.size)[0] if pair.hole else None) for pair in pairs
+    )
+    for (width, height), alike in groupby(read, key=lambda each: each[0].size):
         most = max(1, min(BATCH, BATCH_PIXELS // (width * height)))
         while batch := list(islice(alike, most)):
             yield batch
-
-
-def _read(pair: Pair) -> _Read:
-    truth = pair.truth()
-    return _Read(truth, exact(pair.output()), pair.hole(truth.size)[0] if pair.hole else None)
 
 
 def stacked(pictures: Sequence[Raster], device: torch.device) -> Tensor:
