@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 
 class StudyError(Exception):
@@ -24,6 +25,15 @@ class BadInput(StudyError):
 
 class Interrupted(BaseException):
     """SIGINT or SIGTERM. Not an error, so ``except Exception`` does not catch it. Exit code 130."""
+
+
+@contextmanager
+def prefixed(place: object) -> Iterator[None]:
+    """Puts a place before the message of a ValueError."""
+    try:
+        yield
+    except ValueError as fault:
+        raise ValueError(f"{place}: {fault}") from fault
 
 
 def near(word: str, words: Iterable[str]) -> str:

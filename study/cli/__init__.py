@@ -24,35 +24,28 @@ def main() -> None:
         sys.exit(stop.exit_code)
     except (KeyboardInterrupt, Interrupted, typer.Abort):
         sys.exit(130)
-    except StudyError as error:
-        if os.environ.get("STUDY_TRACEBACK"):
-            raise
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        if os.environ.get("STUDY_TRACEBACK"):
-            raise
-        print(f"{error.filename}: {error.strerror}; check the path", file=sys.stderr)
-        sys.exit(2 if error.errno in PATH_ERRORS else 1)
     except Exception as error:
         if os.environ.get("STUDY_TRACEBACK"):
             raise
-        show = getattr(error, "show", None)
-        if show is not None:  # click's own: a wrong option
-            show()
-            sys.exit(getattr(error, "exit_code", 2))
-        sys.exit(_unexpected(error))
+        sys.exit(_explained(error))
 
 
-def _unexpected(error: Exception) -> int:
-    """Prints an unexpected error, with its line if a plugin raised it. Returns the exit code."""
+def _explained(error: Exception) -> int:
+    """Prints an error. Returns the exit code. Names the line of a plugin that raised it."""
+    if isinstance(error, StudyError):
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, OSError):
+        print(f"{error.filename}: {error.strerror}; check the path", file=sys.stderr)
+        return 2 if error.errno in PATH_ERRORS else 1
+    if (show := getattr(error, "show", None)) is not None:  # click's own: a wrong option
+        show()
+        return getattr(error, "exit_code", 2)
     from study.parts import plugins
 
-    text = f"{type(error).__name__}: {error}"
-    if place := plugins.place_of(error):
-        print(f"{place}: {text}\n(set STUDY_TRACEBACK=1 for the traceback)", file=sys.stderr)
-        return 2
-    print(f"error: {text}\n(set STUDY_TRACEBACK=1 for the traceback)", file=sys.stderr)
-    for plugin in plugins.used():
+    place = plugins.place_of(error)
+    text = f"{place or 'error'}: {type(error).__name__}: {error}"
+    print(f"{text}\n(set STUDY_TRACEBACK=1 for the traceback)", file=sys.stderr)
+    for plugin in () if place else plugins.used():
         print(f"to check the plugin {plugin.file}: python -m study check {plugin.file}", file=sys.stderr)
-    return 1
+    return 2 if place else 1

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from study.cli import options
 from study.cli.app import data_app
-from study.cli.options import AsJson, File, Out, Profile, Settings, store_of
-from study.cli.terminal import command, heed_sigterm, image_progress, printer
+from study.cli.terminal import command, heed_sigterm, image_progress, print_json, printer, wide
 from study.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -23,7 +21,11 @@ DataName = Annotated[str, typer.Argument(help="Name of a data set in the study."
 
 @data_app.command("pack")
 def pack_data(
-    file: File, name: DataName, out: Out = Path("out"), profile: Profile = None, settings: Settings = None
+    file: options.File,
+    name: DataName,
+    out: options.Out = Path("out"),
+    profile: options.Profile = None,
+    settings: options.Settings = None,
 ) -> None:
     """Pack a data set's images into the format that training reads. `run` does this when needed."""
     folder = _prepared(file, name, out, profile, settings, Console())[1]
@@ -32,12 +34,12 @@ def pack_data(
 
 @data_app.command("show")
 def show_data(
-    file: File,
+    file: options.File,
     name: DataName,
-    out: Out = Path("out"),
-    profile: Profile = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
+    out: options.Out = Path("out"),
+    profile: options.Profile = None,
+    settings: options.Settings = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show a data set: counts, sizes, skipped images, duplicates between its parts, and a contact sheet."""
     from study.data import show
@@ -49,9 +51,9 @@ def show_data(
         facts = show.facts(folder)
     found = {"name": name, **about, "folder": str(folder), **facts, "sheet": str(sheet)}
     if as_json:
-        print(json.dumps(found, indent=1))
+        print_json(found)
     else:
-        show.show(found, Console(width=None if sys.stdout.isatty() else 120))
+        show.show(found, wide())
 
 
 @data_app.command("write")
@@ -83,7 +85,7 @@ def _prepared(
     heed_sigterm()
     study = config.load(file, profile=profile, settings=settings or ())
     try:
-        return study, pack(study, name, store_of(out), console)
+        return study, pack(study, name, options.store_of(out), console)
     except (KeyboardInterrupt, Interrupted):
         printer(console)(f"interrupted; nothing is lost. Go on with:  {command()}")
         raise typer.Exit(130) from None

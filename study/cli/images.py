@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from study.cli import options
 from study.cli.app import app
-from study.cli.options import AsJson, Device, Out, device_of
-from study.cli.terminal import command, image_progress, printer
+from study.cli.terminal import command, image_progress, print_json, printer, wide
 from study.errors import BadInput
 
 RunName = Annotated[
@@ -40,8 +37,8 @@ def score_images(
     perceptual: Annotated[
         str | None, typer.Option("--perceptual", help="Perceptual distances for folders, such as \\[lpips, fid, kid].")
     ] = None,
-    device: Device = "auto",
-    as_json: AsJson = False,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
 ) -> None:
     """Score a folder of repaired images from any method, and optionally add the scores to a study."""
     from study.external.score import Request, score
@@ -53,20 +50,20 @@ def score_images(
         raise BadInput("--perceptual: with --into the study file sets it, under protocol.perceptual")
     if into is not None and named is None:
         raise BadInput("--into: name the method with --as NAME")
-    kind = device_of(device)
+    kind = options.device_of(device)
     with image_progress() as heard:
         if into is None or named is None:
             found, last = score(asked, device=kind, heard=heard), ""
         else:
-            from study.external.join import Joining, score_into
+            from study.external.join import score_into
 
-            found = score_into(asked, Joining(into, named, seed, data), device=kind, heard=heard)
+            found = score_into(asked, into, named, seed, data, device=kind, heard=heard)
             what = "replaced" if found.about["replaced"] else "joined"
             last = f"{what}: {found.about['run']} in {into}; to update the report, run: {command('report', str(into))}"
     if as_json:
-        print(json.dumps(found.as_json(), indent=1, allow_nan=False))
+        print_json(found.as_json())
         return
-    found.show(Console(width=None if sys.stdout.isatty() else 120))
+    found.show(wide())
     if last:
         printer()(last)
 
@@ -90,14 +87,14 @@ def inpaint_images(
         ),
     ] = None,
     no_blend: Annotated[bool, typer.Option("--no-blend", help="Paste the prediction without blending.")] = False,
-    out: Out = Path("out"),
-    device: Device = "auto",
+    out: options.Out = Path("out"),
+    device: options.Device = "auto",
 ) -> None:
     """Repair images with a trained model. Without --mask or --box the transparent pixels are the hole."""
     from study.use.finished import Finished
     from study.use.inpaint import repair_files, where
 
-    kind, say = device_of(device), printer()
+    kind, say = options.device_of(device), printer()
     finished = Finished.find(out, named)
     say(f"{finished.run.name}, {finished.image_size} px, on {kind}")
     repair_files(
@@ -109,7 +106,7 @@ def inpaint_images(
 def export_model(
     named: RunName,
     folder: Annotated[Path, typer.Argument(help="Folder to write.", metavar="DIR")],
-    out: Out = Path("out"),
+    out: options.Out = Path("out"),
 ) -> None:
     """Export a run's generator as safetensors, with a model card and an example that loads it."""
     from study.use.export import export

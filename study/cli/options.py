@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,10 +54,9 @@ def seeds_of(text: str | None) -> list[int] | None:
         return None
     seeds: list[int] = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not all(word.isdecimal() and len(word) <= 10 for word in (first, *([last] if dash else []))):
+        if not (written := re.fullmatch(r"(\d{1,10})(-(\d{1,10}))?", part.strip())):
             raise BadInput(f"--seeds {text}: write seeds as 0,1,2 or 0-9")
-        numbers = range(int(first), int(last or first) + 1)
+        numbers = range(int(written[1]), int(written[3] or written[1]) + 1)
         if not numbers or numbers[-1] >= 2**31 or len(numbers) > MAX_SEEDS:
             raise BadInput(
                 f"--seeds {text}: {part.strip()} is not a range of seeds; write low-high, below 2147483648, "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from study.cli import options
 from study.cli.app import app
-from study.cli.options import AsJson
+from study.cli.terminal import print_json, wide
 
 CLAIMS_LEGEND = (
     "A claim needs all of its links; the deciding one comes first. supported: the interval lies beyond zero as "
@@ -27,7 +26,7 @@ CLAIMS_LEGEND = (
 
 @app.command()
 def status(
-    out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: AsJson = False
+    out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: options.AsJson = False
 ) -> None:
     """Show the progress of a study, from another terminal or later."""
     from study.results.status import status as read_status
@@ -35,7 +34,7 @@ def status(
     found = read_status(out)
     facts = found.facts
     if as_json:
-        print(json.dumps(facts, indent=1))
+        print_json(facts)
         return
     console = Console()
     if found.runs is not None:
@@ -46,7 +45,7 @@ def status(
 
 @app.command()
 def claims(
-    out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: AsJson = False
+    out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: options.AsJson = False
 ) -> None:
     """Show the outcome of each of the paper's claims, and the evidence for it."""
     from reports.analysis.claims import claims_table
@@ -55,8 +54,7 @@ def claims(
     results = load(out)
     table = claims_table(results)
     if as_json:
-        rows = table.astype(object).where(table.notna(), None).to_dict("records")
-        print(json.dumps(rows, indent=1, allow_nan=False))
+        print_json(table.astype(object).where(table.notna(), None).to_dict("records"))
         return
     _show_claims(table.to_dict("records"), results.study)
 
@@ -65,16 +63,16 @@ def claims(
 def show_diff(
     a: Annotated[Path, typer.Argument(help="an output folder", metavar="OUT-A")],
     b: Annotated[Path, typer.Argument(help="the output folder to compare with it", metavar="OUT-B")],
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show what changed from one output to another: configuration, code, data, stages, effects and claims."""
     from study.results import diff, show_diff
 
     found = diff.diff(a, b)
     if as_json:
-        print(json.dumps(found, indent=1, allow_nan=False))
+        print_json(found)
     else:
-        show_diff.show(found, Console(width=None if sys.stdout.isatty() else 120))
+        show_diff.show(found, wide())
 
 
 def _show_runs(console: Console, facts: Mapping[str, Any], runs: list[tuple[str, str, str, str]]) -> None:
@@ -114,7 +112,7 @@ def _show_claims(rows: list[dict[Any, Any]], study: Mapping[str, Any]) -> None:
     for row in rows:
         evidence = Text.assemble((row["claim"], "bold"), *(f"\n{line}" for line in [row["why"], *row["beside"]]))
         shown.add_row(row["id"], Text.assemble(row["outcome"], (f"\n{row['scope']}", "dim")), evidence)
-    console = Console(width=None if sys.stdout.isatty() else 100)
+    console = wide(100)
     console.print(Text(f"{study['name']}, profile {study['profile'] or 'none'}, {study['image_size']} px"))
     console.print(shown)
     console.print(Text(CLAIMS_LEGEND, style="dim"))

@@ -4,65 +4,49 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from study.cli import options
 from study.cli.app import app
-from study.cli.options import (
-    Device,
-    ExecutorName,
-    File,
-    Jobs,
-    Out,
-    Profile,
-    Settings,
-    device_of,
-    executor_of,
-    jobs_of,
-    store_of,
-)
 from study.cli.terminal import command, heed_sigterm
 from study.errors import BadInput, unknown
-
-if TYPE_CHECKING:
-    from study.config import Study
-    from study.config.schema import Variant
-    from study.running.executors import Executor
-    from study.store import Store
 
 
 @app.command()
 def tune(
-    file: File,
+    file: options.File,
     variant: Annotated[list[str] | None, typer.Option("--variant", help="a variant to tune; may be repeated")] = None,
     every: Annotated[bool, typer.Option("--all", help="tune every trained method, with equally many trials")] = False,
     trials: Annotated[
-        int | None,
-        typer.Option("--trials", min=1, help="trials per variant; default: the study file's"),
+        int | None, typer.Option("--trials", min=1, help="trials per variant; default: the study file's")
     ] = None,
     sampler: Annotated[str | None, typer.Option("--sampler", help="tpe, random, qmc, gp or cmaes")] = None,
     pruner: Annotated[str | None, typer.Option("--pruner", help="median, halving, hyperband or none")] = None,
     storage: Annotated[
-        str | None,
-        typer.Option("--storage", help="a database URL, to share a search between machines"),
+        str | None, typer.Option("--storage", help="a database URL, to share a search between machines")
     ] = None,
-    out: Out = Path("out"),
-    profile: Profile = None,
-    settings: Settings = None,
-    device: Device = "auto",
-    jobs: Jobs = None,
-    executor_name: ExecutorName = "local",
+    out: options.Out = Path("out"),
+    profile: options.Profile = None,
+    settings: options.Settings = None,
+    device: options.Device = "auto",
+    jobs: options.Jobs = None,
+    executor_name: options.ExecutorName = "local",
 ) -> None:
     """Search the settings that the paper set by hand, on the validation images. Several processes share a search."""
     from study import config
     from study.config import space
+    from study.running.locks import searching
+    from study.search.progress import shown
+    from study.search.tune import Tuner
 
     heed_sigterm()
     chosen = [f"search.{key}={value}" for key, value in (("sampler", sampler), ("pruner", pruner)) if value]
     study = config.load(file, profile=profile, settings=[*(settings or ()), *chosen])
     console = Console()
+    say = partial(console.print, highlight=False, soft_wrap=True)
     variants, left_out = space.candidates(study) if every else ([], [])
     for name in variant or ():
         if name not in study.variants:
@@ -71,52 +55,31 @@ def tune(
     if not variants:
         raise BadInput("; ".join(left_out) or "choose what to tune: --variant NAME, or --all")
     for why in left_out:
-        console.print(f"left out: {why}", highlight=False, soft_wrap=True)
-    kind, store = device_of(device), store_of(out)
-    jobs = jobs or jobs_of(kind)
-    executor = executor_of(executor_name, store.out, jobs=jobs, device=kind)
+        say(f"left out: {why}")
+    kind, store = options.device_of(device), options.store_of(out)
+    jobs = jobs or options.jobs_of(kind)
+    executor = options.executor_of(executor_name, store.out, jobs=jobs, device=kind)
     trials = trials or study.search.trials
-    _tune(study, variants, store, executor, device=kind, jobs=jobs, trials=trials, storage=storage, console=console)
-
-
-def _tune(
-    study: Study,
-    variants: list[Variant],
-    store: Store,
-    executor: Executor,
-    *,
-    device: str,
-    jobs: int,
-    trials: int,
-    storage: str | None,
-    console: Console,
-) -> None:
-    """Runs one search after another with the same workers. Exits with 3 or 130 if one fails or is interrupted."""
-    from study.running.locks import searching
-    from study.search.progress import shown
-    from study.search.tune import Tuner
-
-    say = partial(console.print, highlight=False, soft_wrap=True)
     parallel = max(1, jobs // len(study.search.seeds))
     with searching(store.out) as worker, executor:
-        for variant in variants:
+        for one in variants:
             tuner = Tuner(
-                study, variant, store, worker=worker, device=device, trials=trials, parallel=parallel, storage=storage
+                study, one, store, worker=worker, device=kind, trials=trials, parallel=parallel, storage=storage
             )
             done = min(trials, tuner.finished())
             searched = ", ".join(tuner.space)
-            say(f"{variant.name}, on {device}: {done} of {trials} trials have ended; searching {searched}")
-            with shown(console, variant.name, done, trials) as tuner.on_trial:
+            say(f"{one.name}, on {kind}: {done} of {trials} trials have ended; searching {searched}")
+            with shown(console, one.name, done, trials) as tuner.on_trial:
                 result = tuner.run(executor)
             if result.interrupted or result.failed:
                 why = "interrupted" if result.interrupted else f"[red]failed[/]: {result.failed}"
                 say(f"{why}; nothing is lost. Go on with:  {command()}")
                 raise typer.Exit(130 if result.interrupted else 3)
             if result.best is None:
-                say(f"{variant.name}: no trial was completed")
+                say(f"{one.name}: no trial was completed")
                 continue
             usual = ", the study's own setting" if result.best["usual"] else ""
             say(
-                f"best of {variant.name}: trial {result.best['number']}{usual}, {result.best['value']:.2f} dB on "
+                f"best of {one.name}: trial {result.best['number']}{usual}, {result.best['value']:.2f} dB on "
                 f"the validation images; to run it with fresh seeds: include {result.file}"
             )

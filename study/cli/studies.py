@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,26 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from study.cli import options
 from study.cli.app import app
-from study.cli.options import (
-    AsJson,
-    Device,
-    ExecutorName,
-    File,
-    Jobs,
-    NoShare,
-    Only,
-    Out,
-    Profile,
-    Seeds,
-    Settings,
-    device_of,
-    executor_of,
-    seeds_of,
-    store_of,
-    variants_of,
-)
-from study.cli.terminal import command, heed_sigterm, printer, reading_data
+from study.cli.terminal import command, heed_sigterm, print_json, printer, reading_data, wide
 from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
@@ -48,16 +29,16 @@ SKIPPED_SHOWN = 10
 
 @app.command()
 def run(
-    file: File,
-    out: Out = Path("out"),
-    profile: Profile = None,
-    only: Only = None,
-    seeds: Seeds = None,
-    settings: Settings = None,
-    device: Device = "auto",
-    jobs: Jobs = None,
-    executor_name: ExecutorName = "local",
-    no_share: NoShare = False,
+    file: options.File,
+    out: options.Out = Path("out"),
+    profile: options.Profile = None,
+    only: options.Only = None,
+    seeds: options.Seeds = None,
+    settings: options.Settings = None,
+    device: options.Device = "auto",
+    jobs: options.Jobs = None,
+    executor_name: options.ExecutorName = "local",
+    no_share: options.NoShare = False,
 ) -> None:
     """Run a study: train what is missing, evaluate, and write the report."""
     from study.running import driver
@@ -67,9 +48,9 @@ def run(
 
     heed_sigterm()
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
-    console, store, started = Console(), store_of(out), time.monotonic()
+    console, store, started = Console(), options.store_of(out), time.monotonic()
     say = printer(console)
-    executor = executor_of(executor_name, out, jobs=jobs, device=kind)
+    executor = options.executor_of(executor_name, out, jobs=jobs, device=kind)
     with output_lock(out):
         for damage in driver.check(plan, store):
             say(f"damaged: {damage}; it is set aside in {out / 'damaged'} and made again")
@@ -99,15 +80,15 @@ def run(
 
 @app.command("plan")
 def show_plan(
-    file: File,
-    out: Out = Path("out"),
-    profile: Profile = None,
-    only: Only = None,
-    seeds: Seeds = None,
-    settings: Settings = None,
-    device: Device = "auto",
-    no_share: NoShare = False,
-    as_json: AsJson = False,
+    file: options.File,
+    out: options.Out = Path("out"),
+    profile: options.Profile = None,
+    only: options.Only = None,
+    seeds: options.Seeds = None,
+    settings: options.Settings = None,
+    device: options.Device = "auto",
+    no_share: options.NoShare = False,
+    as_json: options.AsJson = False,
     measure: Annotated[
         bool, typer.Option("--measure", help="Run a few steps of each stage to estimate time, memory and disk.")
     ] = False,
@@ -117,10 +98,10 @@ def show_plan(
     from study.running import measure as measuring
 
     _, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
-    store = store_of(out)
+    store = options.store_of(out)
     measured = measuring.measure(plan, kind) if measure else None
     if as_json:
-        print(json.dumps(overview.as_json(plan, store, measured), indent=1))
+        print_json(overview.as_json(plan, store, measured))
     else:
         overview.print_plan(plan, store, measured, Console())
 
@@ -135,9 +116,9 @@ def report(out: Annotated[Path, typer.Argument(help="Output folder.")] = Path("o
 def show_variant(
     variant: Annotated[str, typer.Argument(help="Variant of the study, such as proposed.", metavar="VARIANT")],
     file: Annotated[Path, typer.Option("--study", help="Study file.")] = Path("runs.yaml"),
-    profile: Profile = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
+    profile: options.Profile = None,
+    settings: options.Settings = None,
+    as_json: options.AsJson = False,
 ) -> None:
     """Show a method's networks: layers, receptive fields and cost, next to the paper's tables."""
     from study import config
@@ -148,15 +129,15 @@ def show_variant(
         raise BadInput(unknown(variant, study.variants, "not a variant of this study"))
     described = describe.describe(study.variants[variant].options, study.image_size)
     if as_json:
-        print(json.dumps({"variant": variant, **described}, indent=1))
+        print_json({"variant": variant, **described})
     else:
-        describe.print_networks(variant, described, Console(width=None if sys.stdout.isatty() else 100))
+        describe.print_networks(variant, described, wide(100))
 
 
 @app.command("check")
 def check_plugin(
     file: Annotated[Path, typer.Argument(help="Plugin, such as my_method.py.", metavar="PLUGIN")],
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Check that a plugin's parts conform, and explain what fails."""
     from dataclasses import asdict
@@ -165,14 +146,14 @@ def check_plugin(
 
     findings = conformance.plugin(file)
     if as_json:
-        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+        print_json([asdict(finding) for finding in findings])
     else:
         table = Table("part", "check", "", "why", box=None)
         for found in findings:
             style = {"fine": "green", "fault": "red"}.get(found.outcome, "dim")
             part = f"{found.registry}['{found.part}']"
             table.add_row(Text(part), found.check, Text(found.outcome, style=style), Text(found.why))
-        console = Console(width=None if sys.stdout.isatty() else 120)
+        console = wide()
         console.print(table)
         counts = Counter(found.outcome for found in findings)
         total = f"{counts['fine']} fine, {counts['fault']} faults, {counts['not checked']} not checked"
@@ -195,8 +176,10 @@ def _planned(
     from study import config
     from study.plan import planner
 
-    study = config.load(file, profile=profile, settings=settings or (), only=variants_of(only), seeds=seeds_of(seeds))
-    kind = device_of(device)
+    study = config.load(
+        file, profile=profile, settings=settings or (), only=options.variants_of(only), seeds=options.seeds_of(seeds)
+    )
+    kind = options.device_of(device)
     with reading_data():
         return study, planner.make_plan(study, device=kind, share=not no_share), kind
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 import sys
@@ -21,6 +22,16 @@ from study.errors import Interrupted
 def printer(console: Console | None = None) -> Callable[[str], None]:
     """A function that prints a message as it is: no markup, no line breaks added."""
     return partial((console or Console()).print, highlight=False, soft_wrap=True, markup=False)
+
+
+def print_json(value: Any) -> None:
+    """Prints a value as JSON."""
+    print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def wide(width: int = 120) -> Console:
+    """A console as wide as the terminal, or ``width`` where the output goes elsewhere."""
+    return Console(width=None if sys.stdout.isatty() else width)
 
 
 @contextmanager
@@ -53,8 +64,8 @@ def command(*arguments: str) -> str:
 
 def heed_sigterm() -> None:
     """Makes SIGTERM interrupt like Ctrl-C."""
-    signal.signal(signal.SIGTERM, _interrupt)
 
+    def interrupt(signum: int, frame: FrameType | None) -> Any:
+        raise Interrupted
 
-def _interrupt(signum: int, frame: FrameType | None) -> Any:
-    raise Interrupted
+    signal.signal(signal.SIGTERM, interrupt)

@@ -16,9 +16,6 @@ from study.plan.graph import Plan, Stage
 from study.store import MANIFEST, Damaged, read_facts, verify
 
 FOLDER = "external"
-METHOD = "external"
-"""The method of a run that was scored from files."""
-
 OLD_FACTS = "external.json"
 """What earlier versions of this program wrote in place of the manifest."""
 

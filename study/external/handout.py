@@ -26,11 +26,10 @@ def hand_out(out: Path, folder: Path, data: str | None, *, heard: Listener = sil
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder}: there is something there already; name a new folder, or an empty one")
     test = Test.of(out, data)
-    draw = test.draw()
     for place, name in enumerate(test.names):
         heard("written", place, len(test.names))
         pixels = test.image(place).pixels
-        hole = draw(np.array([place]))[0]
+        hole = test.holes([place])[0]
         image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
         masked = erase(image, as_mask(hole[None], torch.device("cpu")), 0)[0].permute(1, 2, 0).numpy()
         for part, values in zip(PARTS, (pixels, hole.astype(np.uint8) * 255, masked), strict=True):

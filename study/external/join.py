@@ -8,24 +8,24 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from models.masking import erase
+from models.masks import Holes
 from reports.analysis.naming import label
 from study.config.variants import NAME
 from study.data import Packed
 from study.data.files.image import Raster, exact
-from study.data.files.masks import Hole
-from study.data.holes import as_mask, drawn_holes
+from study.data.holes import Draw, as_mask, drawn_holes
 from study.errors import BadInput, shown, unknown
 from study.evaluation.evaluate import BATCH, perceptual
 from study.evaluation.evaluation import Evaluation
@@ -42,16 +42,6 @@ from study.store import Store, publish
 SEEDLESS = (
     "no seed is given: the files are treated as one set of released weights, and their interval is over images alone"
 )
-
-
-@dataclass(frozen=True)
-class Joining:
-    """The study that the scores join, and their name. ``seed``: None where the method has none."""
-
-    out: Path
-    name: str
-    seed: int | None = None
-    data: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,96 +80,86 @@ class Test:
         protocol: dict[str, Any] = self.stage.options["protocol"]
         return protocol
 
-    def draw(self) -> Callable[[NDArray[np.int64]], NDArray[np.bool_]]:
-        """A function from image indices (n,) to their holes (n, side, side)."""
-        drawn = drawn_holes(self.protocol["mask"], self.stage.needs, self.store, self.packed.image_size)
-        return lambda indices: holes_of(drawn, self.protocol["seed"], indices)
+    @cached_property
+    def _draw(self) -> Draw:
+        return drawn_holes(self.protocol["mask"], self.stage.needs, self.store, self.packed.image_size)
+
+    def holes(self, indices: ArrayLike) -> Holes:
+        """The holes of the test images with these indices, (n, side, side)."""
+        return holes_of(self._draw, self.protocol["seed"], np.asarray(indices))
 
     def image(self, index: int) -> Raster:
         """The test image with this index."""
         return Raster(np.asarray(self.packed.part("test")[index]))
 
-    def pairs(self, output: Listed, names: Sequence[str]) -> Iterator[Pair]:
-        """These images, each with the method's output and the hole."""
-        places, draw = {name: place for place, name in enumerate(self.names)}, self.draw()
-        for name in names:
-            place = places[name]
-            hole = partial(_drawn, draw, place)
-            yield Pair(name, partial(self.image, place), partial(output.content, name), hole)
+    def pair(self, index: int, output: Listed) -> Pair:
+        """A test image with the method's output and the hole."""
+        name = self.names[index]
+        return Pair(
+            name, partial(self.image, index), partial(output.content, name), lambda _: (self.holes([index])[0], "")
+        )
 
 
-def _drawn(draw: Callable[..., NDArray[np.bool_]], place: int, size: tuple[int, int]) -> tuple[Hole, str]:
-    return draw(np.array([place]))[0], ""
-
-
-def score_into(asked: Request, joining: Joining, *, device: str = "cpu", heard: Listener = silent) -> Scored:
-    """Scores outputs for a study's test images and adds them to its runs.
+def score_into(
+    asked: Request,
+    out: Path,
+    name: str,
+    seed: int | None = None,
+    data: str | None = None,
+    *,
+    device: str = "cpu",
+    heard: Listener = silent,
+) -> Scored:
+    """Scores outputs for a study's test images and adds them to its runs as ``name``. ``seed``: None if it has none.
 
     Earlier scores of this name and seed are replaced. Raises BadInput with all faults; then nothing is written.
     """
     if asked.mask or asked.center or asked.hole:
         raise BadInput("--into: the holes are the study's own; leave out --mask, --center and --hole")
-    test = Test.of(joining.out, joining.data)
-    one = _named(joining, test)
+    test = Test.of(out, data)
+    one = _named(test, out, name, seed)
     output = listed("--output", asked.output)
     found = Findings(notes=[*output.notes])
     names = together(test.names, output, found, whole=not asked.partial, theirs=f"the test part of {test.data}")
+    places = {name: place for place, name in enumerate(test.names)}
+    chosen = [places[name] for name in names]
     if asked.truth:
-        _same_truth(listed("--truth", asked.truth), test, names)
+        _same_truth(listed("--truth", asked.truth), test, chosen)
     turned = "the masks that data write hands out are white in the hole"
-    found = checked(list(test.pairs(output, names)), found, turned=turned, heard=heard)
+    found = checked([test.pair(index, output) for index in chosen], found, turned=turned, heard=heard)
     for other in sorted(one.folder.parent.glob("[!.]*")):
         if other != one.folder and entries.read(other).facts.get("digest") == found.digest:
             raise BadInput(
-                f"--seed {joining.seed}: these files are scored as --seed {other.name} already; "
+                f"--seed {seed}: these files are scored as --seed {other.name} already; "
                 "a seed is a training of its own, with files of its own"
             )
-    found.notes += [SEEDLESS] if joining.seed is None else []
+    found.notes += [SEEDLESS] if seed is None else []
     found.notes += [COMPOSITES] if found.pasted else []
-    replaced = _published(test, output, names, found, one, prepare(device), heard)
-    about = {"into": str(joining.out), "run": one.run, "as": one.name, "data": one.data, "seed": one.seed}
+    facts = {
+        **{key: getattr(one, key) for key in ("name", "data", "seed")},
+        **{key: getattr(found, key) for key in ("notes", "warnings", "digest", "images")},
+        "kind": "composite" if found.pasted else "raw",
+        "of": len(test.names),
+        "protocol": test.protocol,
+        "tested": entries.tested(test.stage),
+    }
+    making = one.folder.with_name(f".{one.folder.name}.{os.getpid()}")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
+    try:
+        _write(test, output, chosen, making, prepare(device), heard)
+        scored = datetime.now(UTC).isoformat(timespec="seconds")
+        replaced = publish(making, one.folder, {**facts, "scored": scored})
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    about = {"into": str(out), "run": one.run, "as": one.name, "data": one.data, "seed": one.seed}
     about |= {"folder": str(one.folder), "replaced": replaced}
     evaluation = Evaluation.read(one.folder, without="raw" if found.pasted else "")
     return Scored(names, evaluation.columns, evaluation.scores, found, about)
 
 
-def _published(
-    test: Test,
-    output: Listed,
-    names: Sequence[str],
-    found: Findings,
-    one: External,
-    device: torch.device,
-    heard: Listener,
-) -> bool:
-    """Scores and publishes. Returns True if earlier scores were replaced."""
-    making = one.folder.with_name(f".{one.folder.name}.{os.getpid()}")
-    shutil.rmtree(making, ignore_errors=True)
-    making.mkdir(parents=True)
-    try:
-        _write(test, output, names, making, device, heard)
-        facts = {
-            "name": one.name,
-            "data": one.data,
-            "seed": one.seed,
-            "kind": "composite" if found.pasted else "raw",
-            "notes": found.notes,
-            "warnings": found.warnings,
-            "digest": found.digest,
-            "images": len(names),
-            "of": len(test.names),
-            "scored": datetime.now(UTC).isoformat(timespec="seconds"),
-            "protocol": test.protocol,
-            "tested": entries.tested(test.stage),
-        }
-        return publish(making, one.folder, facts)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-
-
-def _named(joining: Joining, test: Test) -> External:
+def _named(test: Test, out: Path, name: str, seed: int | None) -> External:
     """The folder, name and seed of the scores. Raises BadInput if the name or the seed cannot be used."""
-    name, seed = joining.name, joining.seed
     if not re.fullmatch(NAME, name):
         raise BadInput(
             f"--as {shown(name)}: a name has letters, digits and _.-, begins with a letter or digit, 64 at most"
@@ -191,7 +171,7 @@ def _named(joining: Joining, test: Test) -> External:
         raise BadInput(f"--as {name}: {why}; choose another, such as {name}_theirs")
     if seed is not None and not 0 <= seed < 2**31:
         raise BadInput(f"--seed {seed}: a seed is from 0 to {2**31 - 1}")
-    folder = entries.place(joining.out, name, test.data, seed)
+    folder = entries.place(out, name, test.data, seed)
     for other in sorted(folder.parent.glob("[!.]*")):
         if (other.name == "all") != (folder.name == "all"):
             seeds = "without a seed" if other.name == "all" else f"with --seed {other.name}"
@@ -202,19 +182,17 @@ def _named(joining: Joining, test: Test) -> External:
     return External(folder, name, test.data, seed)
 
 
-def _same_truth(truth: Listed, test: Test, names: Sequence[str]) -> None:
+def _same_truth(truth: Listed, test: Test, chosen: Sequence[int]) -> None:
     """Raises BadInput if a truth is not identical to the study's image."""
-    size = test.packed.image_size
-    what = f"--truth {truth.source.place}: these are not the study's test images at {size} px"
-    places = {name: place for place, name in enumerate(test.names)}
-    for name in names:
+    what = f"--truth {truth.source.place}: these are not the study's test images at {test.packed.image_size} px"
+    for index in chosen:
+        name, ours = test.names[index], test.image(index)
         if name not in truth.files:
             raise BadInput(f"{what}: {name} is not among them; leave --truth out, the study has its own")
         try:
             theirs = truth.picture(name)
         except ValueError as fault:
             raise BadInput(f"--truth: {fault}") from fault
-        ours = test.image(places[name])
         if theirs.size != ours.size:
             raise BadInput(f"{what}: {truth.place(name)} is {theirs.size[0]} x {theirs.size[1]} px")
         if not np.array_equal(theirs.unit(), ours.unit()):
@@ -222,18 +200,17 @@ def _same_truth(truth: Listed, test: Test, names: Sequence[str]) -> None:
 
 
 def _write(
-    test: Test, output: Listed, names: Sequence[str], folder: Path, device: torch.device, heard: Listener
+    test: Test, output: Listed, chosen: Sequence[int], folder: Path, device: torch.device, heard: Listener
 ) -> None:
     """Scores the outputs and writes the files of an evaluation."""
-    draw, images = test.draw(), test.packed.part("test")
+    images = test.packed.part("test")
     scoring = Scoring(test.protocol, test.packed.names("test"), None, perceptual(test.stage, "test", device))
-    there = set(names)
-    scoring.chosen = np.array([place for place, name in enumerate(test.names) if name in there], np.int64)
-    for start in range(0, len(scoring.chosen), BATCH):
-        heard("scored", start, len(scoring.chosen))
+    scoring.chosen = np.array(chosen, np.int64)
+    for start in range(0, len(chosen), BATCH):
+        heard("scored", start, len(chosen))
         indices = scoring.chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
-        mask = as_mask(draw(indices), device)
+        mask = as_mask(test.holes(indices), device)
         raw = stacked([exact(output.content(test.names[index])) for index in indices.tolist()], device)
         scoring.add(indices, image, mask, erase(image, mask, 0.0), raw)
     scoring.write(folder)

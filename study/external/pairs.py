@@ -9,20 +9,18 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.masking import center_box
 from study.data.files import tree
 from study.data.files.image import OPAQUE, Raster, exact
-from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim, read_hole
+from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim
 from study.data.files.source import Source, is_image, printable, some
-from study.errors import BadInput
+from study.errors import BadInput, prefixed
 from study.metrics.structure import WINDOW
 
 SHOWN = 5  # faults in one message, at most
@@ -40,6 +38,9 @@ APART = 3.0  # a region that changed differs this many times as much as one that
 Listener = Callable[[str, int, int], None]
 """Called as ``listener(what, done, total)`` with 'checked', 'scored' or 'written', in images."""
 
+HoleReader = Callable[[tuple[int, int]], tuple[Hole, str]]
+"""Reads a hole, (H, W), for an image of (width, height), with a note on what had to be decided. Raises ValueError."""
+
 
 def silent(what: str, done: int, of: int) -> None:
     """A listener that does nothing."""
@@ -49,14 +50,13 @@ def silent(what: str, done: int, of: int) -> None:
 class Pair:
     """An image and a method's output. ``name``: the files' relative path without suffix.
 
-    truth: reads the true image. output: reads the output file's bytes. hole: reads the hole, (H, W), for an image of
-    (width, height), with a note on what had to be decided. All raise ValueError.
+    truth: reads the true image. output: reads the output file's bytes. Both raise ValueError.
     """
 
     name: str
     truth: Callable[[], Raster]
     output: Callable[[], bytes]
-    hole: Callable[[tuple[int, int]], tuple[Hole, str]] | None = None
+    hole: HoleReader | None = None
 
 
 @dataclass
@@ -64,30 +64,20 @@ class Findings:
     """The result of pairing and checking.
 
     unpaired: names without a partner, by the side that has them. notes, warnings: sentences for the user.
-    images: number of pairs. The other counts are of outputs: kept, the known pixels equal the truth; nearly, they do
-    except for JPEG artefacts; equal, the whole output equals the truth; doubtful, it changes both regions, the hole
-    less; idle, most of the hole equals the truth; lossy, it is a JPEG. digest: of all output files.
+    images: number of pairs. counts: of outputs, by what ``_seen`` says of them. digest: of all output files.
     """
 
     unpaired: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     images: int = 0
-    kept: int = 0
-    nearly: int = 0
-    equal: int = 0
-    doubtful: int = 0
-    idle: int = 0
-    lossy: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
     digest: str = ""
 
     @property
     def pasted(self) -> bool:
         """True if every output keeps the known pixels: composites, whose prediction outside the hole is lost."""
-        return self.kept + self.nearly == self.images
-
-
-# -- which files belong together -----------------------------------------------------------------------------
+        return self.counts["pasted"] == self.images
 
 
 @dataclass(frozen=True)
@@ -109,23 +99,12 @@ class Listed:
 
     def picture(self, name: str) -> Raster:
         """The image of this name. Raises ValueError with a sentence that names the file."""
-        try:
+        with prefixed(self.place(name)):
             return exact(self.content(name))
-        except ValueError as fault:
-            raise ValueError(f"{self.place(name)}: {fault}") from fault
 
     def place(self, name: str) -> str:
         """The file's path in messages."""
         return f"{self.source.place}/{self.files[name]}"
-
-
-def mask_file(place: str, content: Callable[[], bytes], hole: str, size: tuple[int, int]) -> tuple[Hole, str]:
-    """The hole of a mask file for an image of (width, height). Raises ValueError that names the file as ``place``."""
-    try:
-        found, note = read_hole(content(), hole, size)
-    except ValueError as fault:
-        raise ValueError(f"{place}: {fault}") from fault
-    return found, f"{place}: {note}" if note else ""
 
 
 def listed(option: str, folder: Path) -> Listed:
@@ -192,9 +171,6 @@ def together(truth: Collection[str], output: Listed, found: Findings, *, whole: 
     return names
 
 
-# -- whether they can be scored ------------------------------------------------------------------------------
-
-
 def checked(pairs: Sequence[Pair], found: Findings, *, turned: str, heard: Listener = silent) -> Findings:
     """Reads every pair once and records in ``found`` what the outputs are.
 
@@ -209,7 +185,9 @@ def checked(pairs: Sequence[Pair], found: Findings, *, turned: str, heard: Liste
         try:
             content = pair.output()
             digest.update(pair.name.encode() + b"\0" + hashlib.sha256(content).digest())
-            truth, output = pair.truth(), _read(pair.name, content)
+            truth = pair.truth()
+            with prefixed(f"{pair.name}, the output"):
+                output = exact(content)
             if fault := unlike(truth, output):
                 raise ValueError(f"{pair.name}: {fault}")
             hole, note = pair.hole(truth.size) if pair.hole else (None, "")
@@ -222,23 +200,30 @@ def checked(pairs: Sequence[Pair], found: Findings, *, turned: str, heard: Liste
             continue
         decided += [note] if note else []
         found.images += 1
-        found.lossy += output.lossy
-        seen = _seen(truth, output, hole)
-        found.equal += seen.equal
-        found.doubtful += seen.doubtful
-        found.kept += seen.pasted and not output.lossy
-        found.nearly += seen.pasted and output.lossy
-        found.idle += seen.idle
-        reversed_ += [(pair.name, seen)] if seen.reversed else []
+        seen, means = _seen(truth, output, hole)
+        found.counts.update(seen)
+        reversed_ += [(pair.name, *means)] if "reversed" in seen else []
     if faults:
         heading = f"{len(faults)} of {len(pairs)} images cannot be scored:" if len(faults) > 1 else ""
         raise BadInput([*filter(None, [heading]), *_first(faults)])
     if len(reversed_) > len(pairs) / 2:
-        raise BadInput(_reversed(reversed_, len(pairs), turned))
+        name, inside, outside = reversed_[0]
+        raise BadInput(
+            f"the masks are the other way round: {len(reversed_)} of {len(pairs)} outputs are the truth inside the "
+            f"hole and not outside ({printable(name)} differs by {inside:.1f} of 255 in the hole and by {outside:.1f} "
+            f"in what should be known); {turned}"
+        )
     found.digest = digest.hexdigest()
     holes = pairs[0].hole is not None
-    found.notes += list(_notes(found, decided, holes=holes))
-    found.warnings += list(_warnings(found, reversed_, holes=holes))
+    if holes and not found.pasted:
+        found.notes.append(
+            f"{found.images - found.counts['pasted']} of {found.images} outputs change the known pixels, as raw "
+            "predictions do: they are scored as they are ('raw'), and with the known pixels of the truth "
+            "('composite'), as in the protocol"
+        )
+    if decided:
+        found.notes.append(f"{len(decided)} masks are not of two values; {decided[0]}")
+    found.warnings += _warnings(found, reversed_, holes=holes)
     return found
 
 
@@ -259,67 +244,27 @@ def unlike(truth: Raster, output: Raster) -> str:
     return ""
 
 
-def central(name: str, size: tuple[int, int]) -> tuple[Hole, str]:
-    """The paper's hole, the central square of half the side. Raises ValueError if the image is not square."""
-    if size[0] != size[1]:
-        raise ValueError(
-            f"{name}: --center is the central square of square images, and it is {_px(size)}; give a --mask"
-        )
-    hole = np.zeros(size[::-1], bool)
-    hole[center_box(size[0]).slices] = True
-    return hole, ""
+def _seen(truth: Raster, output: Raster, hole: Hole | None) -> tuple[set[str], tuple[float, float]]:
+    """What an output is, and its mean difference from the truth in the hole and in the known region, of 255.
 
-
-def paired(
-    truth: Listed, output: Listed, names: Iterable[str], holes: Listed | Path | str | None, white: str
-) -> Iterator[Pair]:
-    """The pairs of these names. ``holes``: masks by name, one file for all, 'center', or None."""
-    for name in names:
-        hole: Callable[[tuple[int, int]], tuple[Hole, str]] | None = None
-        if isinstance(holes, Listed):
-            hole = partial(mask_file, holes.place(name), partial(holes.content, name), white)
-        elif isinstance(holes, Path):
-            hole = partial(mask_file, str(holes), holes.read_bytes, white)
-        elif holes is not None:
-            hole = partial(central, name)
-        yield Pair(name, partial(truth.picture, name), partial(output.content, name), hole)
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """How an output differs from the truth: mean difference in the hole and in the known region, of 255.
-
-    kept: most known pixels equal the truth. pasted: nearly all do. idle: most of the hole equals the truth.
-    reversed: the hole equals the truth and the known region does not. equal: the whole output does.
+    equal: the whole output equals the truth. lossy: it is a JPEG. pasted: nearly all known pixels equal the truth, but
+    for JPEG artefacts. idle: most of the hole equals the truth. reversed: the hole equals the truth and the known
+    region does not. doubtful: the output changes both regions, the hole less than the rest.
     """
-
-    hole: float
-    known: float
-    kept: bool = False
-    pasted: bool = False
-    reversed: bool = False
-    equal: bool = False
-    idle: bool = False
-
-    @property
-    def doubtful(self) -> bool:
-        """True if the output changes both regions, the hole less than the rest."""
-        return not self.kept and not self.reversed and self.hole < self.known
-
-
-def _seen(truth: Raster, output: Raster, hole: Hole | None) -> _Seen:
     a, b = (each.pixels if each.pixels.ndim == 3 else each.pixels[..., None] for each in (truth, output))
     apart = np.abs(a.astype(np.int32) - b.astype(np.int32)).mean(axis=2) * (255 / OPAQUE[truth.depth])
-    equal = not apart.any()
-    if hole is None:
-        return _Seen(float("nan"), float(apart.mean()), equal=equal)
-    inside, outside = apart[hole], apart[np.logical_not(hole)]
-    means = float(inside.mean()), float(outside.mean())
-    kept, untouched = _kept(outside, output.lossy), _kept(inside, output.lossy)
-    turned = untouched and not kept and means[1] > APART * means[0]
-    pasted = kept if output.lossy else bool((outside <= STEP).mean() >= PASTED)
-    idle = not output.lossy and bool((inside == 0).mean() > KEPT)
-    return _Seen(*means, kept=kept, pasted=pasted, reversed=turned, equal=equal, idle=idle)
+    seen = {"equal": not apart.any(), "lossy": output.lossy}
+    means = float("nan"), float(apart.mean())
+    if hole is not None:
+        inside, outside = apart[hole], apart[np.logical_not(hole)]
+        means = float(inside.mean()), float(outside.mean())
+        kept = _kept(outside, output.lossy)
+        turned = _kept(inside, output.lossy) and not kept and means[1] > APART * means[0]
+        seen["pasted"] = kept if output.lossy else bool((outside <= STEP).mean() >= PASTED)
+        seen["reversed"] = turned
+        seen["idle"] = not output.lossy and bool((inside == 0).mean() > KEPT)
+        seen["doubtful"] = not kept and not turned and means[0] < means[1]
+    return {name for name, true in seen.items() if true}, means
 
 
 def _kept(apart: NDArray[np.float64], lossy: bool) -> bool:
@@ -327,54 +272,22 @@ def _kept(apart: NDArray[np.float64], lossy: bool) -> bool:
     return bool(apart.mean() <= KEPT_LOSSY) if lossy else bool((apart <= STEP).mean() >= KEPT)
 
 
-def _read(name: str, content: bytes) -> Raster:
-    try:
-        return exact(content)
-    except ValueError as fault:
-        raise ValueError(f"{name}, the output: {fault}") from fault
-
-
-def _reversed(found: Sequence[tuple[str, _Seen]], of: int, turned: str) -> str:
-    name, seen = found[0]
-    return (
-        f"the masks are the other way round: {len(found)} of {of} outputs are the truth inside the hole and not "
-        f"outside ({printable(name)} differs by {seen.hole:.1f} of 255 in the hole and by {seen.known:.1f} in what "
-        f"should be known); {turned}"
-    )
-
-
-def _warnings(found: Findings, turned: Sequence[tuple[str, _Seen]], *, holes: bool) -> Iterator[str]:
+def _warnings(found: Findings, turned: Sequence[tuple[str, float, float]], *, holes: bool) -> Iterator[str]:
     """What the user must know about the outputs."""
-    of = f"of {found.images} outputs"
-    if found.equal:
-        yield f"{found.equal} {of} are the truth itself, to the last bit; are these the files?"
-    if found.lossy:
+    of, counts = f"of {found.images} outputs", found.counts
+    if counts["equal"]:
+        yield f"{counts['equal']} {of} are the truth itself, to the last bit; are these the files?"
+    if counts["lossy"]:
         pasted = "; the composite has the truth's own there" if holes else ""
-        yield f"{found.lossy} {of} are JPEG, which changes what the method left alone, and its repairs{pasted}"
-    if found.doubtful > found.images / 2:
-        yield (
-            f"{found.doubtful} {of} are closer to the truth in the hole than in what is known; are the masks the other "
-            "way round?"
-        )
-    if found.idle > max(found.equal, found.images / 2):
-        yield (
-            f"in {found.idle} {of} most of the hole is the truth to the last bit; "
-            "are these the holes that were repaired?"
-        )
+        yield f"{counts['lossy']} {of} are JPEG, which changes what the method left alone, and its repairs{pasted}"
+    if counts["doubtful"] > found.images / 2:
+        closer = "are closer to the truth in the hole than in what is known"
+        yield f"{counts['doubtful']} {of} {closer}; are the masks the other way round?"
+    if counts["idle"] > max(counts["equal"], found.images / 2):
+        idle = "most of the hole is the truth to the last bit"
+        yield f"in {counts['idle']} {of} {idle}; are these the holes that were repaired?"
     if turned:
         yield f"{len(turned)} {of} are the truth inside the hole and not outside, the first {printable(turned[0][0])}"
-
-
-def _notes(found: Findings, decided: Sequence[str], *, holes: bool) -> Iterator[str]:
-    """What the user may want to know about the outputs."""
-    if holes and not found.pasted:
-        count = found.images - found.kept - found.nearly
-        yield (
-            f"{count} of {found.images} outputs change the known pixels, as raw predictions do: they are scored as "
-            "they are ('raw'), and with the known pixels of the truth ('composite'), as in the protocol"
-        )
-    if decided:
-        yield f"{len(decided)} masks are not of two values; {decided[0]}"
 
 
 def _px(size: tuple[int, int]) -> str:

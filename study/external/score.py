@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,19 +19,19 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from models.masking import composite
+from models.masking import center_box, composite
 from study import metrics
 from study.config.messages import explain
 from study.config.nodes import parse
 from study.config.schema import Protocol
 from study.data.files.image import Raster, exact
-from study.data.files.masks import Hole
+from study.data.files.masks import Hole, read_hole
 from study.data.holes import as_mask
-from study.errors import BadInput
+from study.errors import BadInput, prefixed
 from study.evaluation.evaluate import BATCH
 from study.evaluation.evaluation import Column
 from study.evaluation.scoring import scores_of
-from study.external.pairs import Findings, Listed, Listener, Pair, checked, listed, paired, silent, together
+from study.external.pairs import Findings, HoleReader, Listener, Pair, checked, listed, silent, together
 from study.metrics.perceptual import Gathering, Perceptual, find
 from study.running.machine import prepare
 
@@ -115,10 +116,12 @@ class Scored:
         for heading in right:
             table.add_column(heading, justify="right")
         for row in self.summary():
-            digits = 2 if row["unit"] == "dB" else 4
-            numbers = [_rounded(row[key], digits) for key in ("mean", "deviation", "low", "median", "high")]
+            digits, arrow = 2 if row["unit"] == "dB" else 4, "↑" if row["better"] == "higher" else "↓"
+            title = f"{row['title']} ({row['unit']}{', ' if row['unit'] else ''}{arrow})"
+            values = [row[key] for key in ("mean", "deviation", "low", "median", "high")]
+            numbers = ["-" if value is None else f"{value:.{digits}f}" for value in values]
             count = f"{row['images']}" + (f" + {row['infinite']} infinite" if row["infinite"] else "")
-            table.add_row(_titled(row), row["region"], row["output"], *numbers, count)
+            table.add_row(title, row["region"], row["output"], *numbers, count)
         console.print(table)
         for row in self.about.get("distances") or []:
             what = f"{row['metric'].upper()} (↓), {row['output']}, n = {row['images']}"
@@ -142,10 +145,19 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
     white = request.hole or "white"
     found = Findings(notes=[*truth.notes, *output.notes])
     names = together(truth.files, output, found, whole=not request.partial, theirs=str(request.truth))
-    holes = _masks(request, names, found)
-    pairs = list(paired(truth, output, names, holes, white))
-    found = checked(pairs, found, turned=_turned(white), heard=heard)
-    found.notes += _other_suffixes(truth, output, names)
+    hole_of = _holes(request, white, names, found)
+    pairs = [
+        Pair(name, partial(truth.picture, name), partial(output.content, name), hole_of(name) if hole_of else None)
+        for name in names
+    ]
+    other = "black" if white == "white" else "white"
+    turned = f"if the hole is {other} in the masks, say --hole {other}; otherwise the method got reversed masks"
+    found = checked(pairs, found, turned=turned, heard=heard)
+    if apart := [name for name in names if truth.files[name] != output.files[name]]:
+        first = f"{truth.files[apart[0]]} with {output.files[apart[0]]}"
+        found.notes.append(
+            f"{len(apart)} of {len(names)} pairs have names that differ in the suffix, the first {first}"
+        )
     about: dict[str, Any] = {
         "truth": str(request.truth),
         "output": str(request.output),
@@ -160,32 +172,36 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
     return Scored(names, columns, values, found, about)
 
 
-def _turned(white: str) -> str:
-    other = "black" if white == "white" else "white"
-    return f"if the hole is {other} in the masks, say --hole {other}; otherwise the method got reversed masks"
-
-
-def _masks(request: Request, names: Sequence[str], found: Findings) -> Listed | Path | str | None:
-    """Where the holes are. Raises BadInput if an image has no mask."""
-    if request.mask is None:
-        return "center" if request.center else None
-    if request.mask.is_file() and request.mask.suffix.lower() not in (".zip", ".tar"):
-        return request.mask
-    masks = listed("--mask", request.mask)
+def _holes(request: Request, white: str, names: Sequence[str], found: Findings) -> Callable[[str], HoleReader] | None:
+    """By an image's name, the reader of its hole. None without holes. Raises BadInput if an image has no mask."""
+    mask = request.mask
+    if mask is None:
+        return (lambda name: partial(_central, name)) if request.center else None
+    if mask.is_file() and mask.suffix.lower() not in (".zip", ".tar"):
+        return lambda _: partial(_mask_file, str(mask), mask.read_bytes, white)
+    masks = listed("--mask", mask)
     if lacking := [name for name in names if name not in masks.files]:
         count = f"{len(lacking)} of {len(names)} images have no mask of their name"
-        raise BadInput(f"--mask {request.mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")
+        raise BadInput(f"--mask {mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")
     found.notes += masks.notes
-    return masks
+    return lambda name: partial(_mask_file, masks.place(name), partial(masks.content, name), white)
 
 
-def _other_suffixes(truth: Listed, output: Listed, names: Sequence[str]) -> list[str]:
-    """A note on pairs whose suffixes differ."""
-    apart = [name for name in names if truth.files[name] != output.files[name]]
-    if not apart:
-        return []
-    first = f"{truth.files[apart[0]]} with {output.files[apart[0]]}"
-    return [f"{len(apart)} of {len(names)} pairs have names that differ in the suffix, the first {first}"]
+def _mask_file(place: str, content: Callable[[], bytes], hole: str, size: tuple[int, int]) -> tuple[Hole, str]:
+    """The hole of a mask file for an image of (width, height). Raises ValueError that names the file as ``place``."""
+    with prefixed(place):
+        found, note = read_hole(content(), hole, size)
+    return found, f"{place}: {note}" if note else ""
+
+
+def _central(name: str, size: tuple[int, int]) -> tuple[Hole, str]:
+    """The paper's hole, the central square of half the side. Raises ValueError if the image is not square."""
+    if size[0] != size[1]:
+        what = f"{name}: --center is the central square of square images"
+        raise ValueError(f"{what}, and it is {size[0]} x {size[1]} px; give a --mask")
+    hole = np.zeros(size[::-1], bool)
+    hole[center_box(size[0]).slices] = True
+    return hole, ""
 
 
 def _gathering(perceptual: str | None, pairs: Sequence[Pair], device: torch.device) -> Gathering | None:
@@ -211,60 +227,37 @@ def _scores(
     """Columns and values (images, columns), from batches of images of one size."""
     columns: list[Column] = []
     rows: list[NDArray[np.float64]] = []
+    done = 0
     for batch in _batches(pairs):
-        image, output = (
-            stacked([each.truth for each in batch], device),
-            stacked([each.output for each in batch], device),
-        )
-        holes = [each.hole for each in batch if each.hole is not None]
-        mask = as_mask(np.stack(holes), device) if holes else None
-        outputs = _outputs(output, image, mask, pasted=found.pasted)
-        scored = _scored(outputs, image, mask)
+        truths, predictions, holes = zip(*batch, strict=True)
+        image, raw = stacked(truths, device), stacked(predictions, device)
+        outputs = {"raw": raw}
+        if holes[0] is not None:
+            mask = as_mask(np.stack(holes), device)
+            outputs = {"composite": composite(raw, image, mask), **({} if found.pasted else outputs)}
+            scored = scores_of(outputs, image, mask)
+        else:  # only the whole image can be scored
+            every = metrics.score(raw, image, torch.ones_like(image[:, :1]))
+            scored = {("raw", region, name): each for (region, name), each in every.items() if region == "whole"}
         if gathering is not None:
-            done = sum(map(len, rows))
             scored |= gathering.add(np.arange(done, done + len(image)), image, outputs)
-        columns = list(scored)
+        columns, done = list(scored), done + len(image)
         rows.append(np.stack([values.double().cpu().numpy() for values in scored.values()], axis=1))
-        heard("scored", sum(map(len, rows)), len(pairs))
+        heard("scored", done, len(pairs))
     if pairs[0].hole and found.pasted:
         found.notes.append(COMPOSITES)
     return columns, np.concatenate(rows)
 
 
-def _outputs(output: Tensor, image: Tensor, mask: Tensor | None, *, pasted: bool) -> dict[str, Tensor]:
-    """The outputs of a batch that are scored, by kind."""
-    if mask is None:
-        return {"raw": output}
-    return {"composite": composite(output, image, mask), **({} if pasted else {"raw": output})}
-
-
-def _scored(outputs: Mapping[str, Tensor], image: Tensor, mask: Tensor | None) -> dict[Column, Tensor]:
-    """The columns of a batch, each (B,). Without holes, only those of the whole image."""
-    if mask is None:
-        every = metrics.score(outputs["raw"], image, torch.ones_like(image[:, :1]))
-        return {("raw", region, name): values for (region, name), values in every.items() if region == "whole"}
-    return scores_of(outputs, image, mask)
-
-
-class _Read(NamedTuple):
-    """A pair with its images in memory."""
-
-    truth: Raster
-    output: Raster
-    hole: Hole | None
-
-
-def _batches(pairs: Sequence[Pair]) -> Iterator[list[_Read]]:
-    """Batches of consecutive images of one size."""
-    for (width, height), alike in groupby(map(_read, pairs), key=lambda each: each.truth.size):
+def _batches(pairs: Sequence[Pair]) -> Iterator[list[tuple[Raster, Raster, Hole | None]]]:
+    """Batches of consecutive images of one size: the truth, the output and the hole of each."""
+    read = (
+        (truth := pair.truth(), exact(pair.output()), pair.hole(truth.size)[0] if pair.hole else None) for pair in pairs
+    )
+    for (width, height), alike in groupby(read, key=lambda each: each[0].size):
         most = max(1, min(BATCH, BATCH_PIXELS // (width * height)))
         while batch := list(islice(alike, most)):
             yield batch
-
-
-def _read(pair: Pair) -> _Read:
-    truth = pair.truth()
-    return _Read(truth, exact(pair.output()), pair.hole(truth.size)[0] if pair.hole else None)
 
 
 def stacked(pictures: Sequence[Raster], device: torch.device) -> Tensor:
@@ -280,16 +273,5 @@ def _described(name: str) -> dict[str, str]:
     return {"title": metric.title, "unit": metric.unit, "better": metric.better}
 
 
-def _titled(row: Mapping[str, Any]) -> str:
-    arrow = "↑" if row["better"] == "higher" else "↓"
-    return f"{row['title']} ({row['unit']}{', ' if row['unit'] else ''}{arrow})"
-
-
-def _rounded(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
 def _plain(value: float) -> float | str | None:
-    if math.isnan(value):
-        return None
-    return value if math.isfinite(value) else "inf" if value > 0 else "-inf"
+    return value if math.isfinite(value) else {math.inf: "inf", -math.inf: "-inf"}.get(value)

@@ -7,12 +7,12 @@ key is a content address: equal keys are the same start.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,22 @@ from reports.analysis.claims import claims_table
 from reports.analysis.naming import metric_of, ordered
 from reports.analysis.statistics import compare, mean_interval
 from study.errors import BadInput
+from study.plan.facts import UniverseFacts
 from study.plan.graph import KINDS, Plan, Stage, json_digest
 from study.results.frames import Results, load
 from study.store import Store
 
 EFFECTS = (("psnr", "hole"), ("ssim", "whole"))
 OUTPUT = "composite"
+SETTINGS = {"name", "profile", "image_size", "shared", "data", "protocol", "numerics", "ablations", "multiverses"}
+NOT_SETTINGS: dict[str, Any] = {
+    "data": {"__all__": {"stage", "version", "content"}},
+    "numerics": {"device", "threads"},
+    "ablations": {"__all__": {"cells"}},
+    "multiverses": {"__all__": {"universes"}},
+}
+"""What the study's settings do not include: facts about its data, machine and cells."""
+
 MACHINE = {"torch": "torch", "python": "python", "device": "processor", "threads": "threads"}
 TEST_MASKS = "masks of the test"
 
@@ -37,36 +47,30 @@ Options = dict[tuple[str, ...], Any]
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two outputs."""
+    """One of the two outputs. ``options``: the method and options of each variant that was run."""
 
     out: Path
     plan: Plan
     store: Store
     results: Results
+    names: Mapping[str, str]
+    options: Mapping[str, Options]
 
-    @cached_property
-    def names(self) -> dict[str, str]:
-        """Every name of a variant, with the variant that was run for it."""
-        return self.plan.names()
+    @classmethod
+    def of(cls, out: Path) -> Side:
+        """Raises BadInput where the folder holds no study."""
+        plan = Plan.of(out)
+        options = {run.variant: _flat({"method": run.method, **run.config}) for run in plan.runs}
+        return cls(out, plan, Store(out), load(out), plan.names(), options)
 
-    @cached_property
-    def external(self) -> list[str]:
-        """The variants that were scored from files."""
-        return self.results.external()
-
-    @cached_property
-    def options(self) -> dict[str, Options]:
-        """The method and options of each variant that was run."""
-        return {run.variant: _flat({"method": run.method, **run.config}) for run in self.plan.runs}
-
-    @cached_property
+    @property
     def digests(self) -> dict[str, str | None]:
         """The digest of each data set's pixels; None where it is unknown."""
         return {str(entry["name"]): entry.get("digest") for entry in self.results.study["data"]}
 
     def evaluations(self, variant: str, data: str) -> dict[int, str | None]:
         """By seed, the checksum of a variant's scores; None where there are none."""
-        if variant in self.external:
+        if variant in self.results.external():
             entries = self.results.study["external"]
             own = [entry for entry in entries if (entry["name"], entry["data"]) == (variant, data)]
             return {entry["seed"] or 0: None if entry["why"] else entry["checksum"] for entry in own}
@@ -106,7 +110,7 @@ def diff(out_a: str | Path, out_b: str | Path) -> dict[str, Any]:
         "data": data,
         "stages": _stages(a, b),
         "effects": list(_effects(a, b, {row["name"] for row in data if row["kind"] == "images" and row["same"]})),
-        "claims": list(_claims(a, b)),
+        "claims": _claims(a, b),
     }
 
 
@@ -114,7 +118,7 @@ def _sides(*outs: str | Path) -> list[Side]:
     sides, faults = [], []
     for out in map(Path, outs):
         try:
-            sides.append(Side(out, Plan.of(out), Store(out), load(out)))
+            sides.append(Side.of(out))
         except BadInput as error:
             faults += error.faults
     if faults:
@@ -150,15 +154,17 @@ def _alone(a: Iterable[Any], b: Iterable[Any]) -> dict[str, list[Any]]:
     return {"a": [one for one in left if one not in right], "b": [one for one in right if one not in left]}
 
 
-# -- configuration -------------------------------------------------------------------------------------------
+def _row(key: str, a: Any, b: Any, variants: list[str] | None = None, having: int | None = None) -> dict[str, Any]:
+    return {"key": key, "a": a, "b": b, "variants": variants, "having": having, "reading": None}
 
 
 def _configuration(a: Side, b: Side) -> dict[str, Any]:
     only = {"variants": _alone(a.names, b.names)}
     for name in ("data", "seeds", "ablations", "multiverses"):
         only[name] = _alone(getattr(a.plan.study, name), getattr(b.plan.study, name))
-    if a.external or b.external:
-        only["external"] = _alone(a.external, b.external)
+    external = a.results.external(), b.results.external()
+    if any(external):
+        only["external"] = _alone(*external)
     readings = _by_variant(a, b, _readings)
     return {
         "changed": [*_study_changes(a.plan, b.plan), *_variant_changes(a, b)],
@@ -172,40 +178,26 @@ def _study_changes(a: Plan, b: Plan) -> Iterator[dict[str, Any]]:
     """The study's settings that differ, except those of its variants and of entries that only one side has."""
     left, right = _study_options(a), _study_options(b)
     alone = {path[:2] for path in left} ^ {path[:2] for path in right}
-    for path, of_a, of_b in _differences(left, right):
+    for path, *values in _differences(left, right):
         if path[0] not in ("data", "ablations", "multiverses") or path[:2] not in alone:
-            yield {"key": ".".join(path), "a": of_a, "b": of_b, "variants": None, "having": None, "reading": None}
+            yield _row(".".join(path), *values)
 
 
 def _study_options(plan: Plan) -> Options:
     """The settings of the study as a whole. What else the plan says is compared as data, code or stages."""
-    study = plan.study.model_dump()
-    data, ablations, multiverses = study["data"], study["ablations"], study["multiverses"]
-    return _flat(
-        {
-            **{name: study[name] for name in ("name", "profile", "image_size", "shared")},
-            "data": {name: _without(entry, "stage", "version", "content") for name, entry in data.items()},
-            "protocol": study["protocol"],
-            "numerics": _without(study["numerics"], "device", "threads"),
-            "ablations": {name: _without(entry, "cells") for name, entry in ablations.items()},
-            "multiverses": {
-                name: {**_without(entry, "universes"), "vary": _levels(entry["universes"])}
-                for name, entry in multiverses.items()
-            },
-        }
-    )
+    study = plan.study.model_dump(include=SETTINGS, exclude=NOT_SETTINGS)
+    for name, multiverse in plan.study.multiverses.items():
+        study["multiverses"][name]["vary"] = _levels(multiverse.universes)
+    return _flat(study)
 
 
-def _without(entry: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in entry.items() if name not in names}
-
-
-def _levels(universes: list[list[dict[str, Any]]]) -> dict[str, list[str]]:
+def _levels(universes: list[list[UniverseFacts]]) -> dict[str, list[str]]:
     """By option, every level that a base has in some universe of a multiverse."""
-    levels: dict[str, dict[str, None]] = {}
-    for row in (row for universe in universes for row in universe):
-        levels.setdefault(row["reading"], {}).update({row["level"]: None} if row["level"] else {})
-    return {option: list(found) for option, found in levels.items()}
+    levels: dict[str, list[str]] = {}
+    for row in itertools.chain(*universes):
+        found = levels.setdefault(row.reading, [])
+        found += [row.level] if row.level and row.level not in found else []
+    return levels
 
 
 def _variant_changes(a: Side, b: Side) -> Iterator[dict[str, Any]]:
@@ -220,7 +212,7 @@ def _variant_changes(a: Side, b: Side) -> Iterator[dict[str, Any]]:
     for name in _common(a, b):
         runs = ["a run of its own" if side.names[name] == name else f"the run of {side.names[name]}" for side in (a, b)]
         if runs[0] != runs[1]:
-            yield {"key": "run", "a": runs[0], "b": runs[1], "variants": [name], "having": 1, "reading": None}
+            yield _row("run", runs[0], runs[1], [name], 1)
 
 
 def _readings(side: Side, variant: str) -> dict[str, str]:
@@ -248,9 +240,6 @@ def _run_in_both(a: Side, b: Side) -> list[str]:
     return [name for name in _common(a, b) if name == a.names[name] == b.names[name]]
 
 
-# -- code, data and stages -----------------------------------------------------------------------------------
-
-
 def _code(a: Side, b: Side) -> dict[str, Any]:
     left, right = _parts(a.plan), _parts(b.plan)
     both = left.keys() & right.keys()
@@ -259,8 +248,8 @@ def _code(a: Side, b: Side) -> dict[str, Any]:
     return {
         "parts": parts,
         "only": {
-            "a": {name: version for name, version in left.items() if name not in both},
-            "b": {name: version for name, version in right.items() if name not in both},
+            side: {name: version for name, version in versions.items() if name not in both}
+            for side, versions in (("a", left), ("b", right))
         },
         "same_parts": len(both) - len(parts),
         "stages": _changed_kinds(a.plan, b.plan),
@@ -336,20 +325,18 @@ def _stages(a: Side, b: Side) -> dict[str, Any]:
 
     states = {key: (stage.kind, state(key)) for key, stage in {**a.plan.stages, **b.plan.stages}.items()}
     counts = Counter(states.values())
-    rows = []
-    for kind in KINDS:
-        common = {name: counts[kind, name] for name in ("same", "other", "not_made")}
-        only = {name: counts[kind, name] for name in ("only_a", "only_b")}
-        if any({**common, **only}.values()):
-            rows.append({"kind": kind, "common": sum(common.values()), **common, **only})
+    names = ("same", "other", "not_made", "only_a", "only_b")
+    rows = [
+        {"kind": kind, "common": sum(counts[kind, name] for name in names[:3])} | {n: counts[kind, n] for n in names}
+        for kind in KINDS
+        if any(counts[kind, name] for name in names)
+    ]
     return {"kinds": rows, "other": [key for key, (_, name) in states.items() if name == "other"]}
 
 
-# -- effects and claims --------------------------------------------------------------------------------------
-
-
 def _effects(a: Side, b: Side, same_data: Collection[str]) -> Iterator[dict[str, Any]]:
-    names = ordered(a.results, [*_common(a, b), *(name for name in a.external if name in b.external)])
+    external = b.results.external()
+    names = ordered(a.results, [*_common(a, b), *(name for name in a.results.external() if name in external)])
     for data in (data for data in a.digests if data in b.digests):
         sets = {"a": data, "b": data if data in same_data else f"{data} of b"}
         runs = _together([side.results.runs[side.results.runs["data"] == data] for side in (a, b)], sets)
@@ -410,15 +397,9 @@ def _effect(
     }
 
 
-def _claims(a: Side, b: Side) -> Iterator[dict[str, Any]]:
-    tables = [claims_table(side.results).to_dict("records") for side in (a, b)]
-    for left, right in zip(*tables, strict=True):
-        yield {
-            "id": left["id"],
-            "claim": left["claim"],
-            "a": left["outcome"],
-            "b": right["outcome"],
-            "scope_a": left["scope"],
-            "scope_b": right["scope"],
-            "changed": (left["outcome"], left["scope"]) != (right["outcome"], right["scope"]),
-        }
+def _claims(a: Side, b: Side) -> list[dict[Any, Any]]:
+    columns = ["id", "claim", "outcome", "scope"]
+    left, right = (claims_table(side.results)[columns] for side in (a, b))
+    both = left.merge(right, on=["id", "claim"], suffixes=("_a", "_b"))
+    both["changed"] = (both["outcome_a"] != both["outcome_b"]) | (both["scope_a"] != both["scope_b"])
+    return both.rename(columns={"outcome_a": "a", "outcome_b": "b"}).to_dict("records")

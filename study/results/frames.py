@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reports.analysis.frames import COLUMNS, Frames
+from reports.analysis.frames import COLUMNS, EXTERNAL, Frames
 from reports.analysis.published import paper
 from reports.analysis.statistics import Comparison, compare
 from study.errors import unknown
@@ -28,6 +29,12 @@ from study.store import Damaged, RunState, Store, read_facts
 
 TRAINED = ("pretrain", "critic", "joint", "fit")
 """The kinds of stage that are trained, and so have curves."""
+
+STUDY_FACTS = {
+    "name", "file", "profile", "image_size", "command", "seeds", "numerics", "protocol", "networks", "metrics",
+    "methods", "multiverses",
+}  # fmt: skip
+"""The facts of a study that a report reads as the plan has them."""
 
 TEXTS = ("device", "torch", "python", "made")
 NUMBERS = ("seconds", "threads", "peak_memory_mib")
@@ -70,19 +77,23 @@ def load(out: str | Path) -> Results:
     plan = Plan.of(out)
     records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
     runs = [_run(run, store, records) for run in plan.runs]
-    rows = zip(plan.runs, runs, strict=True)
-    evaluated = [_Evaluated.of(run, store) for run, row in rows if row["status"] == "completed"]
+    evaluated = [
+        _Evaluated(_of(run), store.folder(run.stages["evaluate"]))
+        for run, row in zip(plan.runs, runs, strict=True)
+        if row["status"] == "completed"
+    ]
     external = entries.found(out, plan)
-    runs += [_external(one) for one in external if one.joins]
-    evaluated += [_Evaluated.from_files(one) for one in external if one.joins and not one.why]
+    joined = [one for one in external if one.joins]
+    runs += [_external(one) for one in joined]
+    evaluated += [_Evaluated(_whose(one), one.folder, "raw" if one.pasted else "") for one in joined if not one.why]
     return Results(
         study=_facts(plan, store, external),
         runs=_frame("runs", runs),
         factors=_frame("factors", _factors(plan)),
         universes=_frame("universes", _universes(plan)),
         readings=_frame("readings", (row.model_dump() for row in plan.study.readings)),
-        scores=_scores(evaluated, _groups(plan, records)),
-        curves=_curves(plan.runs, records),
+        scores=_long("scores", _scores(evaluated, _groups(plan, records))),
+        curves=_long("curves", _curves(plan.runs, records)).dropna(subset="value", ignore_index=True),
         stages=_frame("stages", _stages(plan, store)),
         trials=_trials(out),
         pictures=_frame("pictures", [row for one in evaluated for row in _pictures(one, "pictures")]),
@@ -121,27 +132,20 @@ class _Evaluated:
     folder: Path
     lacks: str = ""
 
-    @classmethod
-    def of(cls, run: Run, store: Store) -> _Evaluated:
-        """The scores of a completed run."""
-        return cls(_of(run), store.folder(run.stages["evaluate"]))
-
-    @classmethod
-    def from_files(cls, one: External) -> _Evaluated:
-        """The scores of the files of an external method."""
-        whose = {"run": one.run, "variant": one.name, "data": one.data, "seed": one.seed or 0}
-        return cls(whose, one.folder, "raw" if one.pasted else "")
-
     @cached_property
     def evaluation(self) -> Evaluation:
         return Evaluation.read(self.folder, without=self.lacks)
 
 
+def _whose(one: External) -> dict[str, Any]:
+    return {"run": one.run, "variant": one.name, "data": one.data, "seed": one.seed or 0}
+
+
 def _external(one: External) -> dict[str, Any]:
     """The row of a run that was scored from files. Its training is unknown."""
     return {
-        **_Evaluated.from_files(one).whose,
-        "method": entries.METHOD,
+        **_whose(one),
+        "method": EXTERNAL,
         "status": "missing" if one.why else "completed",
         "why": one.why or "; ".join(one.warnings),
         "start": one.start,
@@ -155,7 +159,6 @@ def _external(one: External) -> dict[str, Any]:
 
 
 def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of a run."""
     state = RunState.of(store.out, run.name).read()
     state = state if state.get("status") in STATES else {}
     last = run.stages["evaluate"]
@@ -207,49 +210,42 @@ def _lacking(run: Run, store: Store, records: Mapping[str, Any]) -> Iterator[str
             yield f"the machine and time of its stage {key} are not recorded"
 
 
-class _Long:
-    """Builds a long frame from parts, with text as categories: millions of rows stay small and fast."""
+Part = tuple[int, dict[str, Any]]
+"""Rows of a long frame: how many, and the columns. One value for all, numbers, or texts and each row's index of one."""
 
-    def __init__(self, name: str, *more: str) -> None:
-        self.name = name
-        self.known: dict[str, dict[str, int]] = {}
-        self.parts: dict[str, list[Any]] = {column: [] for column in (*COLUMNS[name], *more)}
 
-    def add(self, whose: Mapping[str, Any], rows: int, **columns: Any) -> None:
-        """Adds ``rows`` rows of a run. A column is one text for all rows, an array, or texts and their indices."""
-        for column, value in {**whose, **columns}.items():
+def _long(name: str, parts: Iterable[Part]) -> pd.DataFrame:
+    """One frame of all parts, with text as categories: millions of rows stay small and fast."""
+    columns: dict[str, list[NDArray[Any]]] = defaultdict(list)
+    known: dict[str, dict[str, int]] = defaultdict(dict)
+    for rows, part in parts:
+        for column, value in part.items():
             if column in ("value", "step", "seed"):
-                self.parts[column].append(np.broadcast_to(np.asarray(value), rows))
+                columns[column].append(np.broadcast_to(np.asarray(value), rows))
                 continue
             texts, places = ([value], np.zeros(rows, int)) if isinstance(value, str) else value
-            known = self.known.setdefault(column, {})
-            codes = np.array([known.setdefault(text, len(known)) for text in texts], np.int32)
-            self.parts[column].append(codes[places])
-
-    def frame(self) -> pd.DataFrame:
-        """The whole frame."""
-        if not self.known:
-            return _frame(self.name, [])
-        whole: dict[str, Any] = {column: np.concatenate(parts) for column, parts in self.parts.items()}
-        for column, known in self.known.items():
-            names = pd.Index(list(known), dtype="str")
-            whole[column] = pd.Categorical.from_codes(whole[column], names)
-        return pd.DataFrame(whole, copy=False)
+            codes = [known[column].setdefault(text, len(known[column])) for text in texts]
+            columns[column].append(np.array(codes, np.int32)[places])
+    if not columns:
+        return _frame(name, [])
+    whole: dict[str, Any] = {column: np.concatenate(arrays) for column, arrays in columns.items()}
+    for column, names in known.items():
+        whole[column] = pd.Categorical.from_codes(whole[column], pd.Index(list(names), dtype="str"))
+    return pd.DataFrame(whole, copy=False)
 
 
-def _scores(evaluated: list[_Evaluated], groups: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+def _scores(evaluated: list[_Evaluated], groups: Mapping[str, Mapping[str, str]]) -> Iterator[Part]:
     """All scores; where it is known of any data set what its images belong to, with that as ``group``."""
-    found = _Long("scores", *(["group"] if groups else []))
     for one in evaluated:
         images, wide = one.evaluation.images, one.evaluation.scores
         image, column = (places.ravel() for places in np.indices(wide.shape))
-        names = zip(("output", "region", "metric"), zip(*one.evaluation.columns, strict=True), strict=True)
-        texts: dict[str, Any] = {name: (values, column) for name, values in names}
+        outputs, regions, metrics = zip(*one.evaluation.columns, strict=True)
+        part = {**one.whose, "image": (images, image), "region": (regions, column), "output": (outputs, column)}
+        part |= {"metric": (metrics, column), "value": wide.ravel()}
         if groups:
             known = groups.get(one.whose["data"], {})
-            texts["group"] = ([known.get(name, name) for name in images], image)
-        found.add(one.whose, wide.size, image=(images, image), value=wide.ravel(), **texts)
-    return found.frame()
+            part["group"] = ([known.get(name, name) for name in images], image)
+        yield wide.size, part
 
 
 def _groups(plan: Plan, records: Mapping[str, Any]) -> dict[str, dict[str, str]]:
@@ -269,16 +265,14 @@ def _distances(evaluated: list[_Evaluated]) -> pd.DataFrame:
     return _frame("distances", rows).astype({"value": float, "spread": float})
 
 
-def _curves(runs: list[Run], records: Mapping[str, Any]) -> pd.DataFrame:
-    found = _Long("curves")
+def _curves(runs: list[Run], records: Mapping[str, Any]) -> Iterator[Part]:
     for run in runs:
         for role, key in run.stages.items():
             recorded = records.get(key, {})
             for name, values in recorded.get("terms", {}).items():
                 network, _, term = name.partition(".")
-                facts = {"stage": role.partition(".")[0], "network": network, "term": term}
-                found.add(_of(run), len(values), **facts, step=recorded["step"], value=np.array(values, float))
-    return found.frame().dropna(subset="value", ignore_index=True)
+                part = {**_of(run), "stage": role.partition(".")[0], "network": network, "term": term}
+                yield len(values), {**part, "step": recorded["step"], "value": np.array(values, float)}
 
 
 def _factors(plan: Plan) -> Iterator[dict[str, str]]:
@@ -349,11 +343,7 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
     control = next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None)
     config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
     return {
-        "name": study.name,
-        "file": study.file,
-        "profile": study.profile,
-        "image_size": study.image_size,
-        "command": study.command,
+        **study.model_dump(include=STUDY_FACTS, exclude={"multiverses": {"__all__": {"universes"}}}),
         "scope": _scope(study, proposed or next((run for run in plan.runs if run.updates), None)),
         "generator_updates": max((run.updates for run in plan.runs), default=0),
         "batch": config.get("batch"),
@@ -361,33 +351,23 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
         "data": [_data(name, entry, store) for name, entry in study.data.items()],
         "versions": {name: made[-1][name] for name in ("torch", "python")} if made else {},
         "devices": sorted({f"{facts['device']}, {facts['threads']} thread" for facts in made}),
-        "seeds": study.seeds,
         "reference": proposed.variant if proposed else None,
         "control": control,
         "sharing": plan.work(),
         "seconds": sum(facts["seconds"] for facts in made),
         "made": max((facts["made"] for facts in made), default=""),
-        "numerics": study.numerics,
-        "protocol": study.protocol,
         "aliases": {name: variant for name, variant in plan.names().items() if name != variant},
         "external": [_external_facts(one) for one in external],
         "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
-        "networks": study.networks,
-        "metrics": {name: metric.model_dump() for name, metric in study.metrics.items()},
-        "methods": study.methods,
         "plugins": {Path(file).name: digest for file, digest in study.digests.items()},
         "searches": {
             state["variant"]: {key: value for key, value in state.items() if key not in ("variant", "trials")}
             for state in states(store.out)
         },
-        "multiverses": {
-            name: multiverse.model_dump(exclude={"universes"}) for name, multiverse in study.multiverses.items()
-        },
     }
 
 
 def _external_facts(one: External) -> dict[str, Any]:
-    """The facts of files that were scored."""
     names = ("name", "data", "seed", "checksum", "why", "joins")
     stored = {name: one.facts.get(name) for name in ("kind", "images", "of", "scored", "digest", "notes")}
     return {**stored, **{name: getattr(one, name) for name in names}}

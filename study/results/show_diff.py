@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -24,6 +25,7 @@ LEGEND = (
 )
 
 Lines = Iterator[Table | str]
+Names = Sequence[str]
 
 
 def show(diff: Mapping[str, Any], console: Console) -> None:
@@ -47,13 +49,7 @@ def show(diff: Mapping[str, Any], console: Console) -> None:
             console.print(line if isinstance(line, Table) else Text(line))
 
 
-def _table(
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str | Text]],
-    *,
-    right: Sequence[str] = (),
-    whole: Sequence[str] = (),
-) -> Table:
+def _table(columns: Names, rows: Iterable[Sequence[str | Text]], *, right: Names = (), whole: Names = ()) -> Table:
     """A plain table of text, not markup. Columns ``right`` are aligned to the right, ``whole`` are not wrapped."""
     table = Table(box=None, pad_edge=False)
     for column in columns:
@@ -64,7 +60,7 @@ def _table(
     return table
 
 
-def _listed(names: Sequence[str], most: int | None = None) -> str:
+def _listed(names: Names, most: int | None = None) -> str:
     more = f" and {len(names) - most} more" if most and len(names) > most else ""
     return ", ".join(map(str, names[:most])) + more
 
@@ -86,23 +82,18 @@ def _configuration(configuration: Mapping[str, Any]) -> Lines:
 
 def _change(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """Key, a, b and where of a row. A star stands for several variants that are not one base with its cells."""
-    variants, key, where = row["variants"] or [], row["key"], ""
+    variants, key, where = row["variants"] or [], row["key"], []
     # the cells of ablations and multiverses follow their base
     bases = [name for name in variants if ":" not in name or name.partition(":")[0] not in variants]
     if variants:
         key = f"variants.{bases[0] if len(bases) == 1 else '*'}.{key}"
     if len(variants) > 1 and len(variants) == row.get("having"):
-        where = f"every variant that has it ({len(variants)})"
+        where = [f"every variant that has it ({len(variants)})"]
     elif len(variants) > 1:
-        cells = f"with {len(variants) - len(bases)} cells" if len(bases) < len(variants) else ""
-        where = ", ".join(filter(None, [_listed(bases, FEW_NAMES) if len(bases) > 1 else "", cells]))
-    return key, _plain(row["a"]), _plain(row["b"]), "; ".join(filter(None, [where, row.get("reading")]))
-
-
-def _plain(value: Any) -> str:
-    if value is None:
-        return "not set"
-    return value if isinstance(value, str) else json.dumps(value)
+        where = [_listed(bases, FEW_NAMES)] if len(bases) > 1 else []
+        where += [f"with {len(variants) - len(bases)} cells"] if len(bases) < len(variants) else []
+    a, b = ("not set" if v is None else v if isinstance(v, str) else json.dumps(v) for v in (row["a"], row["b"]))
+    return key, a, b, "; ".join(filter(None, [", ".join(where), row.get("reading")]))
 
 
 def _code(code: Mapping[str, Any]) -> Lines:
@@ -116,13 +107,10 @@ def _code(code: Mapping[str, Any]) -> Lines:
         if parts:
             yield f"parts used by {name} alone: {_listed(list(parts))}"
     for row in code["machine"]:
-        yield f"{row['name']}: {_values(row['a'])} -> {_values(row['b'])}"
-    if same := [f"{name} {_values(values)}" for name, values in code["same_machine"].items() if values]:
+        a, b = (" and ".join(row[side]) or "unknown" for side in ("a", "b"))
+        yield f"{row['name']}: {a} -> {b}"
+    if same := [f"{name} {' and '.join(values)}" for name, values in code["same_machine"].items() if values]:
         yield f"{'the same' if code['machine'] else 'no difference in machine'}: {_listed(same)}"
-
-
-def _values(values: Sequence[str]) -> str:
-    return " and ".join(values) or "unknown"
 
 
 def _data(diff: Mapping[str, Any]) -> Lines:
@@ -165,25 +153,25 @@ def _effects(effects: Sequence[Mapping[str, Any]]) -> Lines:
         yield "no variant ran on a data set of both"
         return
     several = len({row["data"] for row in effects}) > 1
-    places: dict[str, list[Mapping[str, Any]]] = {}
+    places: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in effects:
-        places.setdefault(f"{row['variant']} on {row['data']}" if several else row["variant"], []).append(row)
+        places[f"{row['variant']} on {row['data']}" if several else row["variant"]].append(row)
     same = [place for place, rows in places.items() if all(row["same_bits"] for row in rows)]
-    shown = [(place, row) for place, rows in places.items() if place not in same for row in rows]
+    shown = [_cells(place, row) for place, rows in places.items() if place not in same for row in rows]
     if same:
         yield f"no effect, identical scores: {_listed(same) if shown else 'all variants'}"
-    if not shown:
-        return
-    cells = []
-    for place, row in shown:
-        metric = metric_of(row["metric"])
-        a, b = ("-" if row[side] is None else f"{row[side]:.{metric.digits}f}" for side in ("a", "b"))
-        label = f"{metric.label} ({row['region']}{', ' if metric.unit else ''}{metric.unit})"
-        effect = Text(_effect(row, metric.digits), style="bold" if row["apart"] else "")
-        cells.append((place, label, a, b, effect, row["why"]))
-    columns = ("variant", "", "a", "b", "b - a", "seeds and images")
-    yield _table(columns, cells, right=("a", "b"), whole=("", "a", "b", "b - a"))
-    yield LEGEND
+    if shown:
+        columns = ("variant", "", "a", "b", "b - a", "seeds and images")
+        yield _table(columns, shown, right=("a", "b"), whole=("", "a", "b", "b - a"))
+        yield LEGEND
+
+
+def _cells(place: str, row: Mapping[str, Any]) -> list[str | Text]:
+    metric = metric_of(row["metric"])
+    means = ["-" if row[side] is None else f"{row[side]:.{metric.digits}f}" for side in ("a", "b")]
+    label = f"{metric.label} ({row['region']}{', ' if metric.unit else ''}{metric.unit})"
+    effect = Text(_effect(row, metric.digits), style="bold" if row["apart"] else "")
+    return [place, label, *means, effect, row["why"]]
 
 
 def _effect(row: Mapping[str, Any], digits: int) -> str:
@@ -202,16 +190,13 @@ def _effect(row: Mapping[str, Any], digits: int) -> str:
 
 
 def _claims(claims: Sequence[Mapping[str, Any]]) -> Lines:
-    changed = [row for row in claims if row["changed"]]
-    if changed:
-        outcomes = [[f"{row[side]} ({row[f'scope_{side}']})" for side in ("a", "b")] for row in changed]
-        rows = [(row["id"], *sides, row["claim"]) for row, sides in zip(changed, outcomes, strict=True)]
-        yield _table(("", "a", "b", "claim"), rows, whole=("", "a", "b"))
-    else:
-        yield "no difference in claims"
-    same: dict[str, list[str]] = {}
+    changed, same = [], defaultdict(list)
     for row in claims:
-        if not row["changed"]:
-            same.setdefault(row["a"], []).append(row["id"])
+        if row["changed"]:
+            outcomes = (f"{row[side]} ({row[f'scope_{side}']})" for side in ("a", "b"))
+            changed.append((row["id"], *outcomes, row["claim"]))
+        else:
+            same[row["a"]].append(row["id"])
+    yield _table(("", "a", "b", "claim"), changed, whole=("", "a", "b")) if changed else "no difference in claims"
     if same:
         yield "the same: " + "; ".join(f"{outcome} {_listed(ids)}" for outcome, ids in same.items())

@@ -109,73 +109,33 @@ def _package(config: Mapping[str, Any]) -> str | None:
     return "models" if kind in models.GENERATORS else "baselines"
 
 
-# -- the card ----------------------------------------------------------------------------------------------
-
-
 def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> str:
     """The model card, in Markdown with a front matter in YAML."""
-    run, study = finished.run, finished.plan.study
+    run, package = finished.run, _package(config)
     same = results.scores[(results.scores["variant"] == run.variant) & (results.scores["data"] == run.data)]
     own = same[same["run"] == run.name]
-    share = run.updates * run.config["batch"] / PAPER
-    package = _package(config)
     departs = results.readings[(results.readings["variant"] == run.variant) & results.readings["departs"].astype(bool)]
     return _rendered(
         "card.md.jinja",
-        run=run.name,
-        variant=run.variant,
-        method=run.method,
-        seed=run.seed,
-        study=study.name,
-        profile=study.profile,
+        run=run,
+        study=finished.plan.study,
         side=finished.image_size,
-        parameters=run.parameters,
         central_only=finished.central_only,
         scope=results.study["scope"],
-        share=_percent(share),
         example=package is not None,
         packages=PACKAGES.get(package or "", ""),
         plugins=", ".join(f"{one['file']} (digest {one['digest']})" for one in config["plugins"]),
-        data=list(_data(finished, results)),
-        budget=list(_budget(finished, results, share)),
+        data=next(entry for entry in results.study["data"] if entry["name"] == run.data),
+        licence=finished.plan.study.data[run.data].licence or "not stated",
+        paper=PAPER,
+        seconds=results.runs.loc[results.runs["run"] == run.name, "seconds"].item(),
+        made=finished.store.made(finished.evaluation.needs["model"]),
+        precision=finished.evaluation.options["numerics"]["precision"],
         images=own["image"].nunique(),
         seeds=sorted(same["seed"].unique().tolist()),
-        hole=_hole(study.protocol.get("mask", {})),
-        trained_hole=_hole(run.config["mask"]),
         scores=list(_scores(own, same)),
-        readings=[
-            [_cell(f"`{row['key']}`"), _cell(row["value"]), row["reading"], _cell(row["meaning"])]
-            for row in departs.to_dict("records")
-        ],
-        licence=(study.data[run.data].licence or "not stated").rstrip("."),
+        readings=departs[["key", "value", "reading", "meaning"]].map(_cell).to_numpy().tolist(),
     )
-
-
-def _data(finished: Finished, results: Results) -> Iterator[tuple[str, str]]:
-    name = finished.run.data
-    facts = next(entry for entry in results.study["data"] if entry["name"] == name)
-    like = f", similar to {facts['like']}" if facts.get("like") else ""
-    yield "Data set", f"`{name}`, kind `{facts['kind']}`{like}, at {finished.image_size} x {finished.image_size} pixels"
-    if "digest" not in facts:
-        yield "Images", "their counts are no longer available"
-        return
-    counts = [f"{facts[part]:,} {what}" for part, what in (("train", "for training"), ("validation", "for validation"))]
-    left_out = f"; {facts['left_out']:,} left out" if facts["left_out"] else ""
-    yield "Images", f"{', '.join(counts)}, {facts['test']:,} for the test{left_out}"
-    yield "Digest", f"`{facts['digest']}`, SHA-256 of the packed pixels"
-    yield "Licence", finished.plan.study.data[name].licence or "not stated"
-
-
-def _budget(finished: Finished, results: Results, share: float) -> Iterator[tuple[str, str]]:
-    run = finished.run
-    batch, made = run.config["batch"], finished.store.made(finished.evaluation.needs["model"])
-    yield "Updates of the generator", f"{run.updates:,}, batch {batch}"
-    yield "Images seen", f"{run.updates * batch:,}, {_percent(share)} of the paper's {PAPER:,}"
-    seconds = results.runs.loc[results.runs["run"] == run.name, "seconds"].item()
-    yield "Time", f"{seconds:,.0f} s for all stages, including those shared with other runs"
-    yield "Device", f"{made.get('device') or 'not recorded'}, torch {made.get('torch') or 'not recorded'}"
-    numerics = finished.evaluation.options["numerics"]
-    yield "Precision", str(numerics["precision"])
 
 
 def _scores(own: pd.DataFrame, same: pd.DataFrame) -> Iterator[list[str]]:
@@ -219,4 +179,5 @@ def _rendered(template: str, **facts: Any) -> str:
         keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters |= {"hole": _hole, "percent": _percent, "count": "{:,}".format}
     return environment.get_template(template).render(**facts)

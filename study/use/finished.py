@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,10 +45,9 @@ class Finished:
         meant = [run for run in plan.runs if named in _names(run)]
         if not meant:
             raise BadInput(f"{named}: no run of {out} has this name; {_choice(named, plan, store)}")
-        words = {run.name: _word(run, store) for run in meant}
-        there = [run for run in meant if words[run.name] == "completed"]
+        there = [run for run in meant if _word(run, store) == "completed"]
         if not there:
-            states = "; ".join(f"{run.name} is {words[run.name]}" for run in meant[:NAMED])
+            states = "; ".join(f"{run.name} is {_word(run, store)}" for run in meant[:NAMED])
             raise BadInput(f"{named}: none of its runs is completed: {states}; {_choice(named, plan, store)}")
         plugins.use_planned(plan.study.digests, plan.study.command)
         return cls(store, plan, min(there, key=lambda run: (order.index(run.data), run.seed)))
@@ -62,7 +60,7 @@ class Finished:
     @property
     def image_size(self) -> int:
         """The side of the training images, px."""
-        return int(self.plan.study.image_size)
+        return self.plan.study.image_size
 
     @property
     def filler(self) -> str | None:
@@ -107,26 +105,23 @@ class Repairer:
         self._repair = repairer(finished.evaluation, finished.store, device)
 
     def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
-        masked_image = erase(image, mask, self._filling(image))
-        with torch.inference_mode():
-            return self._repair(masked_image.to(self.device), mask.clone().to(self.device)).to(image.device)
-
-    def _filling(self, image: Tensor) -> Tensor | float:
         numbers = range(self._before, self._before + len(image))
         self._before += len(image)
-        return filling(self._fill, (), (self._seed, "inpaint noise"), numbers, self.side, image.device)
+        fill = filling(self._fill, (), (self._seed, "inpaint noise"), numbers, self.side, image.device)
+        masked_image = erase(image, mask, fill)
+        with torch.inference_mode():
+            return self._repair(masked_image.to(self.device), mask.clone().to(self.device)).to(image.device)
 
 
 def _names(run: Run) -> Iterator[str]:
     """Every name of a run, under its variant's name and aliases."""
     for variant in run.names:
-        for more in ("", f"/{run.data}", f"/{run.seed}", f"/{run.data}/{run.seed}"):
-            yield f"{variant}{more}"
+        yield from (variant, f"{variant}/{run.data}", f"{variant}/{run.seed}", f"{variant}/{run.data}/{run.seed}")
 
 
 def _word(run: Run, store: Store) -> str:
     """A run's status, and the reason if it is not 'completed'."""
-    state: dict[str, Any] = RunState.of(store.out, run.name).read()
+    state = RunState.of(store.out, run.name).read()
     word = RunState.word(state, store.has(run.stages["evaluate"]), alive=True)
     why = str(state.get("why", ""))
     return f"{word} ({why})" if why and word != "completed" else word

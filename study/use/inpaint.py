@@ -9,7 +9,7 @@ import io
 import os
 import re
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from study.data.files.image import SUFFIXES, Raster, Unfit, read
+from study.data.files.image import SUFFIXES, Raster, read
 from study.data.files.masks import Hole, read_hole
-from study.errors import BadInput
+from study.errors import BadInput, prefixed
 from study.running.machine import prepare
 from study.store import write_atomically
 from study.use import windows
@@ -121,7 +121,10 @@ def repair_files(
         repairer = Repairer(finished, place)  # a new one: results do not depend on earlier images
         repaired, used = _repaired(picture, hole, repairer, blended, least)
         _write(repaired, job.to)
-        print_line(f"{job.image}: {_counted(used)}; {job.to}, in {time.monotonic() - started:.1f} s")
+        sides = [window.box.height for window in used]
+        least_side = f"{min(sides)} to " if min(sides) < max(sides) else ""
+        count = f"{len(used)} window{'s' * (len(used) > 1)} of {least_side}{max(sides)} px"
+        print_line(f"{job.image}: {count}; {job.to}, in {time.monotonic() - started:.1f} s")
 
 
 def _repaired(
@@ -145,16 +148,6 @@ def _repaired(
     return replace(picture, pixels=pixels, alpha=alpha), used
 
 
-def _counted(used: Sequence[windows.Window]) -> str:
-    """``3 windows of 64 to 256 px``."""
-    sides = sorted({window.box.height for window in used})
-    extent = f"{sides[0]} px" if len(sides) == 1 else f"{sides[0]} to {sides[-1]} px"
-    return f"{len(used)} {'window' if len(used) == 1 else 'windows'} of {extent}"
-
-
-# -- paths -------------------------------------------------------------------------------------------------
-
-
 def _jobs(images: Sequence[Path], to: Path, source: HoleSource) -> tuple[list[Job], list[str]]:
     """The jobs, and the faults of single jobs. Raises BadInput if ``to`` does not fit the number of images."""
     folder = to.is_dir() or len(images) > 1
@@ -171,17 +164,7 @@ def _jobs(images: Sequence[Path], to: Path, source: HoleSource) -> tuple[list[Jo
             jobs.append(Job(image, _mask_of(image, source.mask), to / f"{image.stem}.png" if folder else to))
         except ValueError as fault:
             faults.append(str(fault))
-    return jobs, faults + _clashes(jobs) + list(filter(None, (_unwritable(job.to) for job in jobs)))
-
-
-def _unwritable(to: Path) -> str:
-    """Why a file cannot be written, as far as can be checked in advance; empty if it can."""
-    if to.is_dir():
-        return f"-o {to}: there is a folder of this name"
-    there = next(place for place in to.absolute().parents if place.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return f"-o {to}: {there} is no folder that can be written to"
-    return ""
+    return jobs, [*faults, *_output_faults(jobs)]
 
 
 def _mask_of(image: Path, mask: Path | None) -> Path | None:
@@ -197,32 +180,40 @@ def _mask_of(image: Path, mask: Path | None) -> Path | None:
     raise ValueError(f"{image}: {mask} holds {len(found)} masks of its name, {names}; leave one")
 
 
-def _clashes(jobs: Sequence[Job]) -> list[str]:
-    """Faults for results that would replace each other or an input."""
-    counts = Counter(job.to for job in jobs)
-    doubled = {to: ", ".join(str(job.image) for job in jobs if job.to == to) for to, n in counts.items() if n > 1}
-    faults = [f"{names}: all would be written to {to}; repair them one by one" for to, names in doubled.items()]
+def _output_faults(jobs: Sequence[Job]) -> Iterator[str]:
+    """Results that would replace each other or an input, and those that cannot be written, as far as can be checked."""
+    by_result: dict[Path, list[str]] = defaultdict(list)
+    for job in jobs:
+        by_result[job.to].append(str(job.image))
+    for to, names in by_result.items():
+        if len(names) > 1:
+            yield f"{', '.join(names)}: all would be written to {to}; repair them one by one"
     inputs = {file.resolve() for job in jobs for file in (job.image, job.mask) if file is not None}
-    return faults + [
-        f"-o {to}: this is one of the inputs, which are never replaced; name another place"
-        for to in counts
-        if to.resolve() in inputs
-    ]
-
-
-# -- content -----------------------------------------------------------------------------------------------
+    for to in by_result:
+        if to.resolve() in inputs:
+            yield f"-o {to}: this is one of the inputs, which are never replaced; name another place"
+    for to in (job.to for job in jobs):
+        there = next(place for place in to.absolute().parents if place.exists())
+        if to.is_dir():
+            yield f"-o {to}: there is a folder of this name"
+        elif not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            yield f"-o {to}: {there} is no folder that can be written to"
 
 
 def _read(job: Job, source: HoleSource, print_line: Callable[[str], None] = lambda _: None) -> tuple[Raster, Hole]:
     """The image of a job and its hole, (H, W). Raises ValueError with a sentence that names the file."""
-    picture = _image(job.image)
-    notes = [f"{job.image}: {note}" for note in _notes(picture)]
-    jpeg = job.to.suffix.lower() in (".jpg", ".jpeg")
+    with prefixed(job.image):
+        picture = read(_content(job.image))
+    changes = {
+        "16 bits a channel are reduced to 8": picture.reduced,
+        f"the first of its {picture.frames} pictures is read": picture.frames > 1,
+        f"it is converted from {picture.converted} to RGB": picture.converted,
+    }
+    notes = [f"{job.image}: {note}" for note, happened in changes.items() if happened]
+    jpeg = WRITTEN[job.to.suffix.lower()]["format"] == "JPEG"
     if job.mask is not None:
-        try:
+        with prefixed(job.mask):
             hole, note = read_hole(_content(job.mask), source.hole, picture.size)
-        except Unfit as fault:
-            raise ValueError(f"{job.mask}: {fault}") from fault
         notes += [f"{job.mask}: {note}"] if note else []
     elif source.box is not None:
         hole = _boxed(job.image, source.box, picture.size)
@@ -247,33 +238,14 @@ def _read(job: Job, source: HoleSource, print_line: Callable[[str], None] = lamb
 
 
 def _content(file: Path) -> bytes:
-    """A file's bytes. Raises ValueError."""
     if file.is_dir():
-        raise ValueError(f"{file}: this is a folder; name images, such as {file}/*.png")
+        raise ValueError(f"this is a folder; name images, such as {file}/*.png")
     try:
         return file.read_bytes()
     except FileNotFoundError:
-        raise ValueError(f"{file}: there is no such file") from None
+        raise ValueError("there is no such file") from None
     except OSError as error:
-        raise ValueError(f"{file}: it cannot be read ({error.strerror})") from error
-
-
-def _image(file: Path) -> Raster:
-    """The image to repair. Raises ValueError with a sentence that names the file."""
-    try:
-        return read(_content(file))
-    except Unfit as fault:
-        raise ValueError(f"{file}: {fault}") from fault
-
-
-def _notes(picture: Raster) -> Iterator[str]:
-    """What reading an image changed."""
-    if picture.reduced:
-        yield "16 bits a channel are reduced to 8"
-    if picture.frames > 1:
-        yield f"the first of its {picture.frames} pictures is read"
-    if picture.converted:
-        yield f"it is converted from {picture.converted} to RGB"
+        raise ValueError(f"it cannot be read ({error.strerror})") from error
 
 
 def _boxed(image: Path, box: tuple[int, int, int, int], size: tuple[int, int]) -> Hole:

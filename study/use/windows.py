@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -50,8 +51,7 @@ class Window:
     holes: frozenset[int]
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(NamedTuple):
     """A hole or a piece of one, and the side of its window."""
 
     box: Box
@@ -86,7 +86,8 @@ def inpaint(
     hole = mask[0].cpu().numpy() > 0.5
     if hole.all() or not hole.any():
         raise ValueError("mask: there is no hole" if not hole.any() else "mask: all of the image is hole")
-    labels, slices = _holes(hole)
+    labels = ndimage.label(hole, TOUCHING)[0].astype(np.int32)  # the number of each pixel's hole; 0 where known
+    slices = ndimage.find_objects(labels)
     windows = _windows(labels, slices, least or side, central_only)
     prediction = _predicted(image, labels, windows, repair, side, central_only)
     repaired = image.clone()
@@ -101,17 +102,8 @@ def inpaint(
     return repaired, windows
 
 
-# -- where the windows lie ---------------------------------------------------------------------------------
-
-
-def _holes(hole: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[tuple[slice, slice]]]:
-    """The number of each pixel's hole, (H, W), from 1, or 0 if known; and the rows and columns of each hole."""
-    labels: NDArray[np.int32] = ndimage.label(hole, TOUCHING)[0].astype(np.int32)
-    return labels, [(rows, columns) for rows, columns in ndimage.find_objects(labels)]
-
-
 def _windows(
-    labels: NDArray[np.int32], slices: list[tuple[slice, slice]], least: int, central_only: bool
+    labels: NDArray[np.int32], slices: list[tuple[slice, ...]], least: int, central_only: bool
 ) -> list[Window]:
     """Windows that together repair every hole. Small holes close together share one."""
     room = min(labels.shape)
@@ -123,18 +115,24 @@ def _windows(
     groups: list[_Part] = []
     for part in sorted(parts, key=lambda part: -part.side):
         for place, group in enumerate(groups):
-            joint = _around(group.box, part.box)
-            if group.side <= 2 * part.side and max(joint.height, joint.width) <= group.side // 2:
-                groups[place] = _Part(joint, group.side, group.holes | part.holes)
+            top, left = min(group.box.top, part.box.top), min(group.box.left, part.box.left)
+            height = max(group.box.bottom, part.box.bottom) - top
+            width = max(group.box.right, part.box.right) - left
+            if group.side <= 2 * part.side and max(height, width) <= group.side // 2:
+                groups[place] = _Part(Box(top, left, height, width), group.side, group.holes | part.holes)
                 break
         else:
             groups.append(part)
-    height, width = labels.shape
-    return [Window(_placed(group, height, width, central_only), group.holes) for group in groups]
+    windows = []
+    for box, side, holes in groups:
+        top = _start(box.top, box.bottom, side, labels.shape[0], central_only)
+        left = _start(box.left, box.right, side, labels.shape[1], central_only)
+        windows.append(Window(Box(top, left, side, side), holes))
+    return windows
 
 
 def _parts(
-    own: NDArray[np.bool_], place: tuple[slice, slice], number: int, least: int, room: int, central_only: bool
+    own: NDArray[np.bool_], place: tuple[slice, ...], number: int, least: int, room: int, central_only: bool
 ) -> Iterator[_Part]:
     """The parts of a hole, each for one window: the whole hole, or pieces of a slender one.
 
@@ -165,29 +163,13 @@ def _cut(length: int, piece: int) -> Iterator[slice]:
         yield slice(start, stop)
 
 
-def _around(a: Box, b: Box) -> Box:
-    """The smallest box that contains both."""
-    top, left = min(a.top, b.top), min(a.left, b.left)
-    return Box(top, left, max(a.bottom, b.bottom) - top, max(a.right, b.right) - left)
-
-
-def _placed(part: _Part, height: int, width: int, central_only: bool) -> Box:
-    """The window of a part: centred on it, then moved inside the image as far as possible."""
-    top = _start(part.box.top, part.box.bottom, part.side, height, central_only)
-    left = _start(part.box.left, part.box.right, part.side, width, central_only)
-    return Box(top, left, part.side, part.side)
-
-
 def _start(first: int, stop: int, side: int, length: int, central_only: bool) -> int:
-    """Where the window of a part from ``first`` to ``stop`` begins, along one axis."""
+    """Where a window begins along one axis: centred on its part, then moved inside the image as far as possible."""
     start = (first + stop - side) // 2
     start = min(max(start, min(0, length - side)), max(0, length - side))
     if central_only:  # the part lies in the central half, even if the window has to reach beyond the image
         start = min(max(start, stop - 3 * side // 4), first - side // 4)
     return start
-
-
-# -- what is seen in them ----------------------------------------------------------------------------------
 
 
 def _predicted(
@@ -251,14 +233,10 @@ def _add(
     inside += [slice(max(box.left, 0), min(box.right, labels.shape[1]))]
     rows, columns = inside
     here = slice(rows.start - box.top, rows.stop - box.top), slice(columns.start - box.left, columns.stop - box.left)
-    tent = _tent(box.height, box.height // 2 if central_only else box.height).to(total)
+    # 1 in the middle, falling to 0 at the ends of what the model predicts
+    reach = box.height // 2 if central_only else box.height
+    tent = (1 - (torch.arange(box.height) + 0.5 - box.height / 2).abs() / (reach / 2)).clamp(min=0).to(total)
     own = np.isin(labels[rows, columns], list(window.holes))
     share = tent[here[0], None] * tent[here[1]] * torch.from_numpy(own).to(total)
     total[:, rows, columns] += share * _scaled(prediction[None], box.height)[0][:, *here]
     weight[:, rows, columns] += share
-
-
-def _tent(side: int, reach: int) -> Tensor:
-    """Weights (side,): 1 in the middle, falling to 0 at the ends of the central ``reach`` pixels."""
-    distance = (torch.arange(side) + 0.5 - side / 2).abs()
-    return (1 - distance / (reach / 2)).clamp(min=0)

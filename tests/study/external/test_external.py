@@ -23,7 +23,7 @@ from reports.render import render
 from study.errors import BadInput
 from study.external import entries
 from study.external.handout import hand_out
-from study.external.join import Joining, score_into
+from study.external.join import score_into
 from study.external.score import Request, Scored
 from study.plan.graph import Plan
 from study.results.diff import diff
@@ -67,7 +67,7 @@ def repaired(out: Path, name: str = "repaired", *, seed: int = 0, pasted: bool =
 
 
 def join(out: Path, folder: Path, name: str = "theirs", seed: int | None = 0, **asked: object) -> Scored:
-    return score_into(Request(folder, **asked), Joining(out, name, seed))  # type: ignore[arg-type]
+    return score_into(Request(folder, **asked), out, name, seed)  # type: ignore[arg-type]
 
 
 def refused(out: Path, folder: Path, *joining: object, **asked: object) -> str:

@@ -273,7 +273,7 @@ def test_grey_against_colour(write: Write) -> None:
     assert "a: the truth is in colour, the output grey; save both alike" in refused(Request(output, truth))
     as_colours = write("stacked", {"a.png": np.repeat(photograph[..., :1], 3, axis=2)})
     assert (
-        score(Request(as_colours, write("plain", {"a.png": photograph[..., 0]}))).found.equal == 1
+        score(Request(as_colours, write("plain", {"a.png": photograph[..., 0]}))).found.counts["equal"] == 1
     )  # no colour in either
 
 
@@ -281,7 +281,7 @@ def test_a_palette_is_its_colours(write: Write) -> None:
     few = (photographs()[0] // 64 * 64).astype(np.uint8)
     image = Image.fromarray(few).convert("P", palette=Image.Palette.ADAPTIVE)
     truth = write("truth", {"a.png": np.asarray(image.convert("RGB"))})
-    assert score(Request(write("output", {"a.png": image}), truth)).found.equal == 1
+    assert score(Request(write("output", {"a.png": image}), truth)).found.counts["equal"] == 1
 
 
 def test_alpha(write: Write) -> None:
