@@ -15,7 +15,7 @@ from models.method import Recipe, Trained
 from study.config.factors import FactorExpander
 from study.config.messages import fields
 from study.config.nodes import Node, collected, known_keys
-from study.config.schema import Numerics, Observer, Protocol, Search, Study, Tuned, Variant
+from study.config.schema import Numerics, Observer, Protocol, Search, Seeds, Study, Tuned, Variant
 from study.config.space import impossible
 from study.config.variants import VariantReader
 from study.errors import unknown
@@ -71,7 +71,7 @@ class StudyReader(VariantReader):
             name=self.setting("study", Annotated[str, Field(strict=True, min_length=1)], self.file.stem),
             file=self.file,
             profile=self.profile,
-            seeds=self.seeds(),
+            seeds=self.setting("seeds", Seeds, [0]),
             image_size=image_size,
             data=data,
             variants=variants,
@@ -87,23 +87,12 @@ class StudyReader(VariantReader):
         )
         return study if len(self.faults) == before else None
 
-    def seeds(self) -> list[int]:
-        """The study's seeds, each once."""
-        seed = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
-        seeds: list[int] = self.setting("seeds", Annotated[list[seed], Field(min_length=1)], [0])
-        if len(set(seeds)) < len(seeds):
-            self.fault(self.section("seeds").place, f"got {seeds}; a seed appears twice")
-        return seeds
-
     def search(self, variants: Mapping[str, Variant]) -> Search:
         """How variants are tuned. Each searched option must exist in some method and accept the ends of its range."""
         section, data = self.section("search"), dict(self.section("data").items())
         search: Search = self.setting("search", Search, Search())
         if search.data is not None and search.data not in data:
             self.fault(section.at(("data",)).place, unknown(search.data, data, "not a data set of this study"))
-        for name, values in (("seeds", search.seeds), ("rungs", search.rungs)):
-            if len(set(values)) < len(values):
-                self.fault(section.at((name,)).place, f"got {values}; a value appears twice")
         trained = [variant for variant in variants.values() if isinstance(variant.options, Trained)]
         for key, within in search.space.items():
             if why := impossible(key, within, trained):
@@ -115,9 +104,7 @@ class StudyReader(VariantReader):
         if not isinstance(variant.options, Trained):
             return
         try:
-            method = variant.options.method(image_size)
-            critics = [("CRITICS", critic.network) for critic in method.critics.values()]
-            for registry, part in [("GENERATORS", method.generator), *critics]:
+            for registry, part in registries.networks(variant.options.method(image_size)):
                 _build(registry, json.dumps(part), registries.version(registry, part["kind"]))
         except ValueError as error:
             node = self.section("variants").get(variant.reference or variant.name) or self.section("variants")

@@ -11,8 +11,6 @@ import torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from study.parts import registries
-
 SIDES = (32, 64)
 IMAGES = {"train": 6, "validation": 2, "test": 3}
 CLOSE = 1e-4
@@ -25,10 +23,7 @@ class Part:
 
     registry: str
     name: str
-
-    @property
-    def entry(self) -> Any:
-        return registries.REGISTRIES[self.registry][self.name]
+    entry: Any
 
 
 class Fault(Exception):
@@ -63,6 +58,10 @@ def images(count: int, side: int) -> Tensor:
 def shape(value: Any) -> str:
     """The shape of a tensor, or the type of anything else, for a message."""
     return str(tuple(value.shape)) if isinstance(value, Tensor) else f"a {type(value).__name__}"
+
+
+def finite(*tensors: Tensor) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
 
 def first_error(error: ValidationError) -> str:
