@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DESIGNS = ("one_at_a_time", "product")
 MAX_UNIVERSES = 64
 """The default of a multiverse's ``most``: a larger number is usually a mistake."""
+Levels = Mapping[str, list[Node]]
 
 
 class FactorExpander:
@@ -51,8 +52,8 @@ class FactorExpander:
     def multiverse(self, name: str, node: Node) -> Multiverse:
         """Bases under varied readings. A base without a reading keeps its configuration."""
         known_keys(node, ("base", "vary", "design", "contrasts", "most"), self.reader.faults)
-        entry, design = node.get("base"), node.get("design")
-        if design is not None and design.text not in DESIGNS:
+        entry, design = node.get("base"), node.get("design") or Node(DESIGNS[0], node.place)
+        if design.text not in DESIGNS:
             self.reader.fault(design.place, unknown(design.plain(), DESIGNS))
         if entry is None or not isinstance(entry.value, list) or not entry.value:
             place = entry.place if entry else node.name_place
@@ -62,25 +63,16 @@ class FactorExpander:
             raise entry.place.error(f"'{twice}' appears twice")
         contrasts = self.contrasts(node, bases)
         levels = self.levels(node, "vary", bases, "{head: [mean, linear]}")
-        product = design is not None and design.text == "product"
+        product = design.text == "product"
         _check_size(node, levels, bases, product)
         universes: dict[tuple[str, ...], list[Setting]] = {}
         for chosen in [{}, *_assignments(levels, product)]:
-            settings = self.universe(bases, levels, chosen)
-            universes.setdefault(
-                tuple(setting.variant for setting in settings), settings
-            )  # the usual levels repeat the bases
-        return Multiverse(
-            name=name,
-            bases=bases,
-            contrasts=contrasts,
-            design=design.text if design else DESIGNS[0],
-            universes=list(universes.values()),
-        )
+            rows = self.universe(bases, levels, chosen)
+            universes.setdefault(tuple(row.variant for row in rows), rows)  # the usual levels repeat the bases
+        every = list(universes.values())
+        return Multiverse(name=name, bases=bases, contrasts=contrasts, design=design.text, universes=every)
 
-    def universe(
-        self, bases: Sequence[str], levels: Mapping[str, list[Node]], chosen: Mapping[str, Node]
-    ) -> list[Setting]:
+    def universe(self, bases: Sequence[str], levels: Levels, chosen: Mapping[str, Node]) -> list[Setting]:
         """The variant of each base with these levels chosen: one row per base and reading."""
         settings = []
         for base in bases:
@@ -143,7 +135,7 @@ class FactorExpander:
             self.reader.fault(entry.place, f"{shown(pairs)} is not a list of pairs of bases, such as [[a, b]]")
         return list(pairs)
 
-    def levels(self, node: Node, key: str, bases: Sequence[str], example: str) -> dict[str, list[Node]]:
+    def levels(self, node: Node, key: str, bases: Sequence[str], example: str) -> Levels:
         """The levels of each factor. At least one base must have each factor."""
         factors = node.get(key)
         if factors is None or not factors.is_mapping or not factors.value:
@@ -176,7 +168,7 @@ class FactorExpander:
         return name
 
 
-def _check_size(node: Node, levels: Mapping[str, list[Node]], bases: Sequence[str], product: bool) -> None:
+def _check_size(node: Node, levels: Levels, bases: Sequence[str], product: bool) -> None:
     """Raises BadInput if a multiverse has more universes than it may, or its ``most`` is wrong."""
     most = node.get("most") or Node(MAX_UNIVERSES, node.place)
     limit = most.value
@@ -192,7 +184,7 @@ def _check_size(node: Node, levels: Mapping[str, list[Node]], bases: Sequence[st
         )
 
 
-def _assignments(levels: Mapping[str, list[Node]], product: bool) -> list[dict[str, Node]]:
+def _assignments(levels: Levels, product: bool) -> list[dict[str, Node]]:
     """Every choice of levels: all combinations, or one level at a time."""
     if product:
         return [dict(zip(levels, combination, strict=True)) for combination in itertools.product(*levels.values())]

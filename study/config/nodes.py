@@ -49,11 +49,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Node:
-    """A value with its place.
-
-    ``value`` is a scalar, a list of nodes, or a dictionary of nodes. ``key`` is the place of the key that names the
-    value, if it has one.
-    """
+    """A scalar, a list of nodes, or a dictionary of nodes. ``key`` is the place of the key that names it, if any."""
 
     value: Any
     place: Place
@@ -148,11 +144,7 @@ def _removes(node: Node, base: Node | None) -> bool:
 
 
 def read(file: Path, faults: list[str]) -> Node:
-    """Reads a YAML file. Adds duplicate keys and values that are not plain to ``faults``.
-
-    Raises:
-        BadInput: The file cannot be read or is not YAML.
-    """
+    """Reads a YAML file. Adds duplicate keys and values that are not plain to ``faults``. Raises BadInput."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

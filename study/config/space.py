@@ -102,9 +102,8 @@ def candidates(study: Study) -> tuple[list[Variant], list[str]]:
     chosen: list[Variant] = []
     left_out: list[str] = []
     for variant in study.variants.values():
-        if variant.reference or variant.name in study.tuned or isinstance(variant.options, Filler):
-            continue
-        if any(variant.same_as(other) for other in chosen):
+        derived = variant.reference or variant.name in study.tuned
+        if derived or isinstance(variant.options, Filler) or any(variant.same_as(other) for other in chosen):
             continue
         try:
             space_of(study, variant)

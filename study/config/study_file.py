@@ -65,8 +65,7 @@ def load(
         faults = [*unread, *(fault for fault in faults if _place_of(fault) not in places)]
         raise BadInput(list(dict.fromkeys(faults)))
     study = _selected(study, only, seeds)
-    _repairable(study, tree)
-    _fresh(study)
+    _check(study, tree)
     return study
 
 
@@ -97,8 +96,8 @@ def _with_included(root: Node, file: Path, faults: list[str], unread: list[str])
             continue
         tree = known_keys(tree, INCLUDED, faults)
         for section, entries in tree.items():
-            own = dict(root.at((section,)).items())
-            twice = [(key, entry.name_place) for key, entry in entries.items() if key in own]
+            own = root.get(section)
+            twice = [(key, entry.name_place) for key, entry in entries.items() if own and own.get(key)]
             faults += [place.fault(f"'{key}' is also in {file}; rename one") for key, place in twice]
         root = tree.extending(root)
     return root
@@ -122,12 +121,10 @@ def _chosen_profile(root: Node, profiles: Mapping[str, Node], option: str | None
             raise BadInput(f"--profile {option}: {unknown(option, profiles, wrong)}")
         return option
     node = root.get("profile")
-    if node is None:
+    if node and node.text not in profiles:
+        faults.append(node.place.fault(unknown(node.plain(), profiles, wrong)))
         return None
-    if node.text in profiles:
-        return node.text
-    faults.append(node.place.fault(unknown(node.plain(), profiles, wrong)))
-    return None
+    return node.text if node else None
 
 
 def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) -> Study:
@@ -144,35 +141,32 @@ def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) ->
     return replace(study, variants=variants, seeds=list(seeds or study.seeds))
 
 
-def _repairable(study: Study, tree: Node) -> None:
-    """Checks that each chosen method can repair the holes of training and test, and each metric can score them."""
+def _check(study: Study, tree: Node) -> None:
+    """Checks the chosen variants and seeds together with the protocol.
+
+    Each method can repair the holes of training and test, each metric can score them, and no tuned variant is run with
+    the seeds of its search, to which it was fitted.
+    """
     faults = []
     place = (tree.get("protocol") or tree).at(("mask", "kind")).place
     mask = study.protocol.mask
     for variant in study.variants.values():
+        origin = variant.reference or variant.name
+        tuned = study.tuned.get(origin)
+        if tuned and (seen := sorted({*tuned.seeds} & {*study.seeds})):
+            which = f"'{variant.name}' was tuned with seed {', '.join(map(str, seen))}"
+            how = "run it with other seeds (--seeds or 'seeds'), or leave it out with --only"
+            faults.append(f"{study.file}: {which}; {how}")
         if not isinstance(variant.options, Trained) or not variant.options.central_only:
             continue
         why = f"'{variant.name}' repairs the central square only; leave it out with --only"
         if mask.kind != "center":
             faults.append(place.fault(f"got {mask.kind}; {why}"))
         if (kind := variant.options.mask.kind) != "center":
-            entry = tree.at(("variants", variant.reference or variant.name))
+            entry = tree.at(("variants", origin))
             faults.append(entry.name_place.fault(f"its training masks are of kind {kind}; {why}"))
     if isinstance(mask, RandomBox) and (pixels := round(mask.smallest * study.image_size)) < SMALLEST_HOLE:
         least = f"make 'smallest' at least {SMALLEST_HOLE} px of {study.image_size}"
         faults.append(place.fault(f"SSIM cannot score a hole of {pixels} px near the border; {least}"))
-    if faults:
-        raise BadInput(faults)
-
-
-def _fresh(study: Study) -> None:
-    """Checks that no tuned variant is run with the seeds of its search, to which it was fitted."""
-    faults = []
-    for variant in study.variants.values():
-        tuned = study.tuned.get(variant.reference or variant.name)
-        if tuned and (seen := sorted({*tuned.seeds} & {*study.seeds})):
-            which = f"'{variant.name}' was tuned with seed {', '.join(map(str, seen))}"
-            how = "run it with other seeds (--seeds or 'seeds'), or leave it out with --only"
-            faults.append(f"{study.file}: {which}; {how}")
     if faults:
         raise BadInput(faults)

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from study import config
-from study.conformance.expectation import IMAGES, SIDES, Part, defaulted
-from study.conformance.networks import side_of
-from study.conformance.parts import small
+from study.conformance.expectation import Part
+from study.conformance.networks import SIDES, side_of
+from study.conformance.parts import IMAGES, defaulted, small
 from study.errors import BadInput, Interrupted, StudyError
 from study.parts import plugins
 from study.plan import planner

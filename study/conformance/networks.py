@@ -14,21 +14,11 @@ from models.layers import initialise
 from models.losses import gradient_penalty
 from models.masking import Box, center_box, erase, mask_of, window_of
 from models.method import Filler, Fitted, Method, Trained
-from study.conformance.expectation import (
-    CLOSE,
-    SIDES,
-    Fault,
-    NotChecked,
-    Part,
-    defaulted,
-    expect,
-    finite,
-    images,
-    shape,
-    unchanged,
-)
+from study.conformance.expectation import CLOSE, Fault, NotChecked, Part, expect, finite, images, shape, unchanged
+from study.conformance.parts import defaulted
 from study.parts import registries
 
+SIDES = (32, 64)
 NO_GRADIENT = "no gradient reaches its parameters: is something detached, or under no_grad?"
 
 
@@ -120,9 +110,6 @@ def configurations(part: Part) -> Iterator[Network]:
             yield Network(part.registry, {**options, "width": 1 / 16} if "width" in options else options, side)
 
 
-# Generators
-
-
 def predicts_images(case: Network) -> None:
     """forward(masked_image, mask, window) gives (B, 3, H, W) in 0..1, coarser predictions before the final one."""
     network, size = case.build(), (2, 3, case.side, case.side)
@@ -149,15 +136,9 @@ def computes_windows(case: Network) -> None:
 
 def learns(case: Network) -> str | None:
     """Gradients of its predictions reach its weights and are finite; a second time gives the same bits."""
-
-    def once() -> tuple[list[Tensor], str | None]:
-        network, box = case.build(), center_box(case.side)
-        torch.manual_seed(0)
-        prediction = torch.stack(_predictions(network, images(2, case.side), box))[..., *box.slices]
-        gradients, note = _gradients(prediction.square().mean(), network)
-        return [prediction, *gradients], note
-
-    return _same_bits(once)
+    box = center_box(case.side)
+    _, note = _trained(case, lambda network, image: torch.stack(_predictions(network, image, box))[..., *box.slices])
+    return note
 
 
 def repairs_each_image_alone(case: Network) -> None:
@@ -184,9 +165,6 @@ def _last(network: nn.Module, image: Tensor, window: Box | None) -> Tensor:
     torch.manual_seed(0)
     with torch.no_grad():
         return _predictions(network, image, window)[-1]
-
-
-# Critics
 
 
 def scores_each_image(case: Network) -> None:
@@ -223,20 +201,10 @@ def declares_batch_dependence(case: Network) -> None:
 
 def teaches(case: Network) -> str | None:
     """Gradients of its scores reach its weights and the image and are finite; a second time gives the same bits."""
-
-    def once() -> tuple[list[Tensor], str | None]:
-        network, image = case.build(), images(3, case.side).requires_grad_()
-        torch.manual_seed(0)
-        scores = network(image, case.windows)
-        loss = scores.square().mean()
-        gradients, note = _gradients(loss, network)
-        (gradient,) = torch.autograd.grad(loss, [image], allow_unused=True)
-        sentence = "no gradient of its scores reaches the image: a generator learns nothing from it"
-        expect(gradient is not None and gradient.any(), sentence)
-        expect(finite(gradient), "its gradients are not finite")
-        return [scores, gradient, *gradients], note
-
-    return " ".join(filter(None, [_same_bits(once), _without_penalty(case)])) or None
+    gradient, note = _trained(case, lambda network, image: network(image, case.windows))
+    reaches = gradient is not None and gradient.any()
+    expect(reaches, "no gradient of its scores reaches the image: a generator learns nothing from it")
+    return " ".join(filter(None, [note, _without_penalty(case)])) or None
 
 
 def _without_penalty(case: Network) -> str | None:
@@ -266,25 +234,26 @@ def _bounding(scores: Tensor) -> str | None:
     return _BOUNDING.get(step.name()) if step is not None else None
 
 
-# Both
+def _trained(case: Network, forward: Callable[[nn.Module, Tensor], Tensor]) -> tuple[Tensor | None, str | None]:
+    """Computes the gradients of a network's output twice. Raises Fault if they are wrong or differ.
 
-
-def _gradients(loss: Tensor, network: nn.Module) -> tuple[list[Tensor], str | None]:
-    """The gradients of the parameters, and a note of those that the loss does not depend on."""
-    parameters = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
-    expect(parameters, "it has no parameters to train; write a filler instead")
-    expect(loss.requires_grad, NO_GRADIENT)
-    gradients = torch.autograd.grad(loss, list(parameters.values()), retain_graph=True, allow_unused=True)
-    used = [gradient for gradient in gradients if gradient is not None]
-    expect(used, NO_GRADIENT)
-    expect(finite(*used), "its gradients are not finite")
-    unused = [name for name, gradient in zip(parameters, gradients, strict=True) if gradient is None]
-    return used, f"it does not use {', '.join(unused)}." if unused else None
-
-
-def _same_bits(once: Callable[[], tuple[list[Tensor], str | None]]) -> str | None:
-    """Runs a computation twice and returns its note. Raises Fault if the results differ."""
-    (first, note), (second, _) = once(), once()
-    same = all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    Returns the gradient of the images, and a note of the parameters that the output does not depend on.
+    """
+    results: list[list[Tensor]] = []
+    for _ in range(2):
+        network, image = case.build(), images(3, case.side).requires_grad_()
+        parameters = {name: parameter for name, parameter in network.named_parameters() if parameter.requires_grad}
+        expect(parameters, "it has no parameters to train; write a filler instead")
+        torch.manual_seed(0)
+        output = forward(network, image)
+        expect(output.requires_grad, NO_GRADIENT)
+        inputs = [*parameters.values(), image]
+        *gradients, outward = torch.autograd.grad(output.square().mean(), inputs, allow_unused=True)
+        used = [gradient for gradient in gradients if gradient is not None]
+        expect(used, NO_GRADIENT)
+        results.append([output, *used] if outward is None else [output, *used, outward])
+        expect(finite(*results[-1][1:]), "its gradients are not finite")
+    same = all(torch.equal(a, b) for a, b in zip(*results, strict=True))
     expect(same, "the same weights, images and torch seed give different bits the second time")
-    return note
+    unused = [name for name, gradient in zip(parameters, gradients, strict=True) if gradient is None]
+    return outward, f"it does not use {', '.join(unused)}." if unused else None

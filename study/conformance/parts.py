@@ -16,26 +16,30 @@ from torch import Tensor
 
 from models.masking import Box, center_box, erase, mask_of
 from models.masks import Mask
-from study.conformance.expectation import (
-    CLOSE,
-    IMAGES,
-    Fault,
-    NotChecked,
-    Part,
-    defaulted,
-    expect,
-    finite,
-    first_error,
-    images,
-    shape,
-    unchanged,
-)
+from study.conformance.expectation import CLOSE, Fault, NotChecked, Part, expect, finite, images, shape, unchanged
 from study.data import Packed
 from study.data.files.masks import SSIM_EDGE
 from study.metrics import REGIONS
 
+IMAGES = {"train": 6, "validation": 2, "test": 3}
 DETAIL = {"sharpness"}
 """Metrics of the output's own detail, which noise raises."""
+
+
+def first_error(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+
+
+def defaulted(kind: type[BaseModel]) -> Any:
+    """Options with their defaults. Raises NotChecked if an option has none."""
+    try:
+        return kind()
+    except ValidationError as error:
+        required = [str(fault["loc"][-1]) for fault in error.errors() if fault["type"] == "missing"]
+        if not required:
+            raise Fault(f"its defaults are not valid: {first_error(error)}") from error
+        raise NotChecked(f"it has options without a default: {', '.join(required)}") from error
 
 
 def keeps_its_options(part: Part) -> None:
