@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,15 +74,14 @@ class VariantReader:
             if base.text not in entries:
                 raise base.place.error(unknown(base.plain(), entries.keys() - {name}, f"none of the {section}"))
             name = base.text
-        own = [node.without("extends") for node in reversed(chain.values())]
-        return reduce(lambda base, node: self.inherited(section, node, base), own)
-
-    def inherited(self, section: str, own: Node, base: Node) -> Node:
-        """``own`` merged over ``base``. A variant of another method inherits only the options that its method has."""
-        method = own.get("method")
-        if section == "variants" and method is not None and method.text in registries.METHODS:
-            base = base.only([*fields(registries.METHODS[method.text]), "method"])
-        return own.extending(base)
+        *derived, tree = [node.without("extends") for node in chain.values()]
+        for own in reversed(derived):
+            method = own.get("method")
+            if section == "variants" and method is not None and method.text in registries.METHODS:
+                # a variant of another method inherits only the options that its method has
+                tree = tree.only([*fields(registries.METHODS[method.text]), "method"])
+            tree = own.extending(tree)
+        return tree
 
     def variant(self, name: str, tree: Node) -> Variant:
         """A variant from its resolved entry."""
