@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, ScalarNode
 from ruamel.yaml.nodes import Node as YamlNode
 
 from study.errors import BadInput, shown, unknown
 
 YAML_TAG = "tag:yaml.org,2002:"
-PLAIN_TAGS = {YAML_TAG + name for name in ("str", "int", "float", "bool", "null")}
+SCALARS = {YAML_TAG + name for name in ("str", "int", "float", "bool", "null")}
+COLLECTIONS = {YAML_TAG + "map", YAML_TAG + "seq"}
 MAX_DEPTH = 30
 MAX_VALUES = 20_000
 """Limits for a file, with its aliases expanded. A larger one is a mistake or an attack."""
@@ -40,14 +42,14 @@ class Place:
         """``place: message``, as users see it."""
         return f"{self}: {message}"
 
+    def error(self, message: str) -> BadInput:
+        """A fault as an error."""
+        return BadInput(self.fault(message))
+
 
 @dataclass(frozen=True)
 class Node:
-    """A value with its place.
-
-    ``value`` is a scalar, a list of nodes, or a dictionary of nodes. ``key`` is the place of the key that names the
-    value, if it has one.
-    """
+    """A scalar, a list of nodes, or a dictionary of nodes. ``key`` is the place of the key that names it, if any."""
 
     value: Any
     place: Place
@@ -75,13 +77,14 @@ class Node:
         """The entries of a mapping; none for anything else."""
         yield from self.value.items() if self.is_mapping else ()
 
-    def listed(self) -> list[Node]:
-        """The entries of a list; a single value counts as a list of one."""
-        return self.value if isinstance(self.value, list) else [self]
+    def listed(self, key: str) -> list[Node]:
+        """The entries of the list ``key``; a single value counts as a list of one."""
+        entry = self.get(key)
+        return [] if entry is None else entry.value if isinstance(entry.value, list) else [entry]
 
     def without(self, *keys: str) -> Node:
         """The mapping without some keys."""
-        return replace(self, value={key: node for key, node in self.items() if key not in keys})
+        return self.only(key for key, _ in self.items() if key not in keys)
 
     def only(self, keys: Iterable[str]) -> Node:
         """The mapping with these keys alone."""
@@ -115,13 +118,6 @@ class Node:
         entry = base.get(first) or Node(None, node.place)
         return replace(base, value={**base.value, first: entry.put(rest, node)})
 
-    def nested(self, path: Sequence[str]) -> Node:
-        """A mapping that holds this node alone, at a path."""
-        node = self
-        for part in reversed(path):
-            node = Node({part: node}, self.place)
-        return node
-
     def over(self, base: Node) -> Node:
         """This node merged over another: mappings are merged key by key, anything else replaces the base.
 
@@ -148,11 +144,7 @@ def _removes(node: Node, base: Node | None) -> bool:
 
 
 def read(file: Path, faults: list[str]) -> Node:
-    """Reads a YAML file. Adds duplicate keys and values that are not plain to ``faults``.
-
-    Raises:
-        BadInput: The file cannot be read or is not YAML.
-    """
+    """Reads a YAML file. Adds duplicate keys and values that are not plain to ``faults``. Raises BadInput."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -170,14 +162,14 @@ def parse(text: str, source: str, faults: list[str], path: tuple[str, ...] = (),
         mark = error.problem_mark or error.context_mark
         place = Place(source, mark.line + 1 if mark and lines else 0, mark.column + 1 if mark else 0, path)
         why = ", ".join(filter(None, (error.context, error.problem)))
-        raise BadInput(place.fault(f"this is not YAML: {why}")) from error
+        raise place.error(f"this is not YAML: {why}") from error
     except YAMLError as error:
         raise BadInput(f"{source}: this is not YAML: {' '.join(str(error).split())}") from error
     except RecursionError:
         raise BadInput(f"{source}: {TOO_DEEP}") from None
     if root is None:
         return Node(None, Place(source, 1 if lines else 0, 1, path))
-    return _Parser(yaml, source, lines, faults).node(root, path, 0)
+    return _Parser(yaml, source, lines, faults).node(root, path)
 
 
 class _Parser:
@@ -192,41 +184,31 @@ class _Parser:
         mark = node.start_mark
         return Place(self.source, mark.line + 1 if self.lines else 0, mark.column + 1, path)
 
-    def node(self, node: YamlNode, path: tuple[str, ...], depth: int) -> Node:
-        place = self.place(node, path)
+    def node(self, node: YamlNode, path: tuple[str, ...] = (), depth: int = 0) -> Node:
+        place, value, tag = self.place(node, path), None, str(node.tag)
         self.count += 1
         if id(node) in self.open:
-            raise BadInput(place.fault("this alias refers to itself; write the value instead"))
+            raise place.error("this alias refers to itself; write the value instead")
         short = replace(place, path=path[:3])
         if depth > MAX_DEPTH:
-            raise BadInput(short.fault(TOO_DEEP))
+            raise short.error(TOO_DEEP)
         if self.count > MAX_VALUES:
-            raise BadInput(short.fault(f"more than {MAX_VALUES} values with aliases expanded; a study file has fewer"))
-        tag = str(node.tag)
-        if isinstance(node, ScalarNode):
-            return Node(self.scalar(node, tag, place), place)
-        if tag not in (YAML_TAG + "map", YAML_TAG + "seq"):
-            self.faults.append(place.fault(_tagged(tag)))
-            return Node(None, place)
-        self.open.add(id(node))
-        value: Any
-        if isinstance(node, MappingNode):
-            value = self.mapping(node, path, depth)
+            raise short.error(f"more than {MAX_VALUES} values with aliases expanded; a study file has fewer")
+        if tag not in (SCALARS if isinstance(node, ScalarNode) else COLLECTIONS):
+            self.faults.append(place.fault(_tagged(tag, node)))
+        elif isinstance(node, ScalarNode):
+            try:
+                value = self.yaml.constructor.construct_object(node)
+            except (ValueError, KeyError, YAMLError):
+                self.faults.append(place.fault(f"{shown(node.value)} cannot be read as {tag.removeprefix(YAML_TAG)}"))
         else:
-            assert isinstance(node, SequenceNode)
-            value = [self.node(item, (*path, str(i)), depth + 1) for i, item in enumerate(node.value)]
-        self.open.remove(id(node))
+            self.open.add(id(node))
+            if isinstance(node, MappingNode):
+                value = self.mapping(node, path, depth + 1)
+            else:
+                value = [self.node(item, (*path, str(i)), depth + 1) for i, item in enumerate(node.value)]
+            self.open.remove(id(node))
         return Node(value, place)
-
-    def scalar(self, node: ScalarNode, tag: str, place: Place) -> Any:
-        if tag not in PLAIN_TAGS:
-            self.faults.append(place.fault(_tagged(tag, node.value)))
-            return None
-        try:
-            return self.yaml.constructor.construct_object(node)
-        except (ValueError, KeyError, YAMLError):
-            self.faults.append(place.fault(f"{shown(node.value)} cannot be read as {tag.removeprefix(YAML_TAG)}"))
-            return None
 
     def mapping(self, node: MappingNode, path: tuple[str, ...], depth: int) -> dict[str, Node]:
         entries: dict[str, Node] = {}
@@ -234,22 +216,21 @@ class _Parser:
             key = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
             place = self.place(key_node, (*path, key))
             if not isinstance(key_node, ScalarNode) or key == "<<":
-                self.faults.append(
-                    place.fault("a key is a plain word; write 'extends: NAME' to build on another entry")
-                )
+                why = "a key is a plain word; write 'extends: NAME' to build on another entry"
+                self.faults.append(place.fault(why))
             elif key in entries:
                 line = f", first on line {entries[key].name_place.line}" if self.lines else ""
                 self.faults.append(place.fault(f"the key {shown(key)} appears twice{line}; keep one"))
             else:
-                value = self.node(value_node, (*path, key), depth + 1)
+                value = self.node(value_node, (*path, key), depth)
                 empty = not value_node.value and str(value_node.tag) == YAML_TAG + "null"
                 entries[key] = replace(value, key=place, place=place if empty else value.place)
         return entries
 
 
-def _tagged(tag: str, value: str = "") -> str:
+def _tagged(tag: str, node: YamlNode) -> str:
     if tag == YAML_TAG + "timestamp":
-        return f"YAML reads '{value}' as a date; write it in quotes"
+        return f"YAML reads '{node.value}' as a date; write it in quotes"
     short = "!!" + tag.removeprefix(YAML_TAG) if tag.startswith(YAML_TAG) else tag
     return f"the tag {short} is not allowed; write plain values only"
 
@@ -269,15 +250,22 @@ def assign(root: Node, setting: str, faults: list[str]) -> Node:
     return root.put(path, node)
 
 
+@contextmanager
+def collected(faults: list[str]) -> Iterator[None]:
+    """Ends the block at a ``BadInput`` and adds its faults to ``faults``."""
+    try:
+        yield
+    except BadInput as error:
+        faults += error.faults
+
+
 def known_keys(node: Node, keys: Iterable[str], faults: list[str]) -> Node:
     """The mapping without unknown keys, which are added to ``faults``; empty if the node is not a mapping."""
     known = list(keys)
     if not node.is_mapping:
         faults.append(node.place.fault(not_a_mapping(node)))
-        return Node({}, node.place)
-    for key, entry in node.items():
-        if key not in known:
-            faults.append(entry.name_place.fault(unknown(key, known, "an unknown key")))
+    wrong = [(key, entry.name_place) for key, entry in node.items() if key not in known]
+    faults += [place.fault(unknown(key, known, "an unknown key")) for key, place in wrong]
     return node.only(known)
 
 

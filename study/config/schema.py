@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from models.masks import Center, Mask
 from models.method import Filler, Trained
@@ -36,6 +36,17 @@ class Protocol(Options):
         return self.model_dump(mode="json", exclude={"perceptual"})
 
 
+T = TypeVar("T")
+
+
+def _unique(values: list[T]) -> list[T]:
+    if len(set(map(repr, values))) < len(values):  # 1 and True are equal, but not the same choice
+        raise ValueError(f"got {values}; a value appears twice")
+    return values
+
+
+Unique = Annotated[list[T], AfterValidator(_unique)]
+Seeds = Annotated[Unique[Annotated[int, Field(strict=True, ge=0, lt=2**31)]], Field(min_length=1)]
 Number = Annotated[int | float, Field(allow_inf_nan=False)]
 
 
@@ -48,15 +59,13 @@ class Range(Options):
     low: Number | None = None
     high: Number | None = None
     log: bool = False
-    choices: Annotated[list[bool | int | float | str], Field(min_length=2)] | None = None
+    choices: Annotated[Unique[bool | int | float | str], Field(min_length=2)] | None = None
 
     @model_validator(mode="after")
     def _is_one_of_the_two(self) -> Range:
         if self.choices is not None:
             if self.low is not None or self.high is not None or self.log:
                 raise ValueError("write either 'choices', or 'low' and 'high' with or without 'log'")
-            if len({repr(choice) for choice in self.choices}) < len(self.choices):
-                raise ValueError(f"got {self.choices}; a choice appears twice")
             return self
         if self.low is None or self.high is None:
             raise ValueError("write 'low' and 'high', or 'choices', a list")
@@ -94,12 +103,12 @@ class Search(Options):
     """
 
     space: dict[str, Range] = Field(default={})
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1)] = Field(default=[1000])
+    seeds: Seeds = Field(default=[1000])
     data: str | None = None
     trials: Annotated[int, Field(ge=1, le=100_000)] = 50
     sampler: Literal["tpe", "random", "qmc", "gp", "cmaes"] = "tpe"
     pruner: Literal["median", "halving", "hyperband", "none"] = "median"
-    rungs: list[Annotated[float, Field(gt=0, lt=1)]] = Field(default=[0.25, 0.5])
+    rungs: Unique[Annotated[float, Field(gt=0, lt=1)]] = Field(default=[0.25, 0.5])
 
 
 class Tuned(Options):

@@ -36,20 +36,15 @@ def usual(variant: Variant, key: str) -> Any:
 
 def impossible(key: str, within: Range, variants: Sequence[Variant]) -> str | None:
     """Why no trained variant accepts the ends of a range for the option ``key``; None if one does."""
-    reasons = []
-    known = dict.fromkeys(option for variant in variants for option in fields(type(variant.options)))
-    for variant in variants:
-        if key.split(".")[0] in fields(type(variant.options)):
-            why = _refused(variant, key, within)
-            if why is None:
-                return None
-            reasons.append(why)
-    if reasons:
-        return reasons[0]
-    return (
-        f"{shown(key)} is not an option of a trained method of this study{near(key, known)}; name options by their "
-        "dotted names, such as weights.local or loss.clip"
-    )
+    every = dict.fromkeys(option for variant in variants for option in fields(type(variant.options)))
+    having = [variant for variant in variants if key.split(".")[0] in fields(type(variant.options))]
+    if not having:
+        return (
+            f"{shown(key)} is not an option of a trained method of this study{near(key, every)}; name options by "
+            "their dotted names, such as weights.local or loss.clip"
+        )
+    reasons = [_refused(variant, key, within) for variant in having]
+    return None if None in reasons else reasons[0]
 
 
 def _refused(variant: Variant, key: str, within: Range) -> str | None:
@@ -76,22 +71,20 @@ def space_of(study: Study, variant: Variant) -> dict[str, Range]:
     options = variant.options
     if isinstance(options, Filler):
         raise BadInput(f"'{variant.name}' is not trained, so there is nothing to search; choose a trained method")
-    views = list(options.method(study.image_size).critics)
-    named = study.search.space
-    if not named:
-        keys = [f"weights.{view}" for view in views] if "weights" in fields(type(options)) else []
-        keys = keys or (["weight"] if "weight" in fields(type(options)) else [])
-        space = {key: _around(usual(variant, key)) for key in keys if views}
-        why = "it has no critic and so no weight; name other options under search.space in the study file"
-    else:
+    views, own, named = options.method(study.image_size).critics, fields(type(options)), study.search.space
+    if named:
         space = {
             key: within
             for key, within in named.items()
-            if key.split(".")[0] in fields(type(options))
+            if key.split(".")[0] in own
             and not (key.startswith("weights.") and key.split(".")[1] not in views)
             and _refused(variant, key, within) is None
         }
         why = f"none of {', '.join(named)} is an option of {variant.method}; name one of its own under search.space"
+    else:
+        keys = [f"weights.{view}" for view in views] if "weights" in own else ["weight"]
+        space = {key: _around(usual(variant, key)) for key in keys if views and key.split(".")[0] in own}
+        why = "it has no critic and so no weight; name other options under search.space in the study file"
     if not space:
         raise BadInput(f"'{variant.name}': {why}")
     return space
@@ -109,9 +102,8 @@ def candidates(study: Study) -> tuple[list[Variant], list[str]]:
     chosen: list[Variant] = []
     left_out: list[str] = []
     for variant in study.variants.values():
-        if variant.reference or variant.name in study.tuned or isinstance(variant.options, Filler):
-            continue
-        if any(variant.same_as(other) for other in chosen):
+        derived = variant.reference or variant.name in study.tuned
+        if derived or isinstance(variant.options, Filler) or any(variant.same_as(other) for other in chosen):
             continue
         try:
             space_of(study, variant)

@@ -13,7 +13,7 @@ from pathlib import Path
 from models.masks import RandomBox
 from models.method import Trained
 from study.config.nodes import Node, assign, known_keys, not_a_mapping, read
-from study.config.reader import SECTIONS, StudyReader
+from study.config.reader import NAMED, SETTINGS, StudyReader
 from study.config.schema import Study
 from study.errors import BadInput, shown, unknown
 from study.parts import plugins
@@ -65,8 +65,7 @@ def load(
         faults = [*unread, *(fault for fault in faults if _place_of(fault) not in places)]
         raise BadInput(list(dict.fromkeys(faults)))
     study = _selected(study, only, seeds)
-    _repairable(study, tree)
-    _fresh(study)
+    _check(study, tree)
     return study
 
 
@@ -76,8 +75,7 @@ def _place_of(fault: str) -> tuple[str, ...]:
 
 def _use_plugins(root: Node, file: Path) -> None:
     """Runs the study's plugins, so that the rest of the file may name their parts. Paths start at the file's folder."""
-    section = root.get("plugins")
-    nodes = section.listed() if section else []
+    nodes = root.listed("plugins")
     if wrong := [node for node in nodes if not node.text.endswith(".py")]:
         raise BadInput([node.place.fault(f"{shown(node.plain())} is not a plugin; write [mine.py]") for node in wrong])
     plugins.use([(file.parent / node.text).resolve() for node in nodes])
@@ -85,8 +83,7 @@ def _use_plugins(root: Node, file: Path) -> None:
 
 def _with_included(root: Node, file: Path, faults: list[str], unread: list[str]) -> Node:
     """The study's tree with the variants of the files that it includes. Paths start at the file's folder."""
-    section = root.get("include")
-    for name in section.listed() if section else ():
+    for name in root.listed("include"):
         if not name.text:
             got = shown(name.plain())
             faults.append(name.place.fault(f"{got} is not a file name; write [out/search/proposed_tuned.yaml]"))
@@ -98,11 +95,10 @@ def _with_included(root: Node, file: Path, faults: list[str], unread: list[str])
             faults.append(name.place.fault(f"{error} ({how})"))
             continue
         tree = known_keys(tree, INCLUDED, faults)
-        for section_name, entries in tree.items():
-            own = root.get(section_name)
-            for key, entry in entries.items():
-                if own is not None and own.get(key) is not None:
-                    faults.append(entry.name_place.fault(f"'{key}' is also in {file}; rename one"))
+        for section, entries in tree.items():
+            own = root.get(section)
+            twice = [(key, entry.name_place) for key, entry in entries.items() if own and own.get(key)]
+            faults += [place.fault(f"'{key}' is also in {file}; rename one") for key, place in twice]
         root = tree.extending(root)
     return root
 
@@ -114,77 +110,63 @@ def _profiles(root: Node, faults: list[str]) -> dict[str, Node]:
         return {}
     if not section.is_mapping:
         faults.append(section.place.fault(not_a_mapping(section, "profiles")))
-    keys = [key for key in SECTIONS if key not in ("study", "profile", "include", "plugins")]
-    return {name: known_keys(overlay, keys, faults) for name, overlay in section.items()}
+    return {name: known_keys(overlay, [*NAMED, *SETTINGS], faults) for name, overlay in section.items()}
 
 
 def _chosen_profile(root: Node, profiles: Mapping[str, Node], option: str | None, faults: list[str]) -> str | None:
     """The profile of ``--profile``, or the one that the file names."""
+    wrong = "not a profile of this study"
     if option is not None:
         if option not in profiles:
-            raise BadInput(f"--profile {option}: {unknown(option, profiles, 'not a profile of this study')}")
+            raise BadInput(f"--profile {option}: {unknown(option, profiles, wrong)}")
         return option
     node = root.get("profile")
-    if node is None:
+    if node and node.text not in profiles:
+        faults.append(node.place.fault(unknown(node.plain(), profiles, wrong)))
         return None
-    if not isinstance(node.value, str) or node.value not in profiles:
-        faults.append(node.place.fault(unknown(node.plain(), profiles, "not a profile of this study")))
-        return None
-    return node.value
+    return node.text if node else None
 
 
 def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) -> Study:
     """The study with the chosen variants and seeds alone."""
     variants = study.variants
+    for pattern in only:
+        if not fnmatch.filter(variants, pattern):
+            raise BadInput(f"--only {pattern}: {unknown(pattern, variants, 'not a variant of this study')}")
     if only:
-        for pattern in only:
-            if not fnmatch.filter(variants, pattern):
-                raise BadInput(f"--only {pattern}: {unknown(pattern, variants, 'not a variant of this study')}")
-        variants = {
-            name: variant
-            for name, variant in variants.items()
-            if any(fnmatch.fnmatchcase(name, pattern) for pattern in only)
-        }
+        chosen = {name for pattern in only for name in fnmatch.filter(variants, pattern)}
+        variants = {name: variant for name, variant in variants.items() if name in chosen}
     if seeds is not None and not seeds:
         raise BadInput("--seeds: name at least one seed, such as 0,1,2 or 0-9")
     return replace(study, variants=variants, seeds=list(seeds or study.seeds))
 
 
-def _repairable(study: Study, tree: Node) -> None:
-    """Checks that each chosen method can repair the holes of training and test, and each metric can score them."""
+def _check(study: Study, tree: Node) -> None:
+    """Checks the chosen variants and seeds together with the protocol.
+
+    Each method can repair the holes of training and test, each metric can score them, and no tuned variant is run with
+    the seeds of its search, to which it was fitted.
+    """
     faults = []
     place = (tree.get("protocol") or tree).at(("mask", "kind")).place
     mask = study.protocol.mask
     for variant in study.variants.values():
+        origin = variant.reference or variant.name
+        tuned = study.tuned.get(origin)
+        if tuned and (seen := sorted({*tuned.seeds} & {*study.seeds})):
+            which = f"'{variant.name}' was tuned with seed {', '.join(map(str, seen))}"
+            how = "run it with other seeds (--seeds or 'seeds'), or leave it out with --only"
+            faults.append(f"{study.file}: {which}; {how}")
         if not isinstance(variant.options, Trained) or not variant.options.central_only:
             continue
         why = f"'{variant.name}' repairs the central square only; leave it out with --only"
         if mask.kind != "center":
             faults.append(place.fault(f"got {mask.kind}; {why}"))
-        if variant.options.mask.kind != "center":
-            where = (tree.get("variants") or tree).get(variant.reference or variant.name) or tree
-            kind = variant.options.mask.kind
-            faults.append(where.name_place.fault(f"its training masks are of kind {kind}; {why}"))
+        if (kind := variant.options.mask.kind) != "center":
+            entry = tree.at(("variants", origin))
+            faults.append(entry.name_place.fault(f"its training masks are of kind {kind}; {why}"))
     if isinstance(mask, RandomBox) and (pixels := round(mask.smallest * study.image_size)) < SMALLEST_HOLE:
-        faults.append(
-            place.fault(
-                f"SSIM cannot score a hole of {pixels} px near the border; make 'smallest' at least "
-                f"{SMALLEST_HOLE} px of {study.image_size}"
-            )
-        )
-    if faults:
-        raise BadInput(faults)
-
-
-def _fresh(study: Study) -> None:
-    """Checks that no tuned variant is run with the seeds of its search, to which it was fitted."""
-    faults = []
-    for variant in study.variants.values():
-        tuned = study.tuned.get(variant.reference or variant.name)
-        if tuned and (seen := sorted({*tuned.seeds} & {*study.seeds})):
-            faults.append(
-                f"{study.file}: '{variant.name}' was tuned with seed {', '.join(map(str, seen))}; run it with other "
-                "seeds (--seeds or 'seeds'), or leave it out with --only"
-            )
+        least = f"make 'smallest' at least {SMALLEST_HOLE} px of {study.image_size}"
+        faults.append(place.fault(f"SSIM cannot score a hole of {pixels} px near the border; {least}"))
     if faults:
         raise BadInput(faults)

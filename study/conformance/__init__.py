@@ -11,41 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from study.conformance.datasets import packs
+from study.conformance import networks, parts
 from study.conformance.expectation import Fault, NotChecked, Part
 from study.conformance.joins import joins_a_study
-from study.conformance.methods import describes_itself
-from study.conformance.networks import (
-    computes_windows,
-    declares_batch_dependence,
-    learns,
-    networks,
-    predicts_images,
-    repairs_each_image_alone,
-    scores_each_image,
-    teaches,
-)
-from study.conformance.parts import (
-    draws_holes,
-    fills,
-    has_finite_gradients,
-    keeps_its_options,
-    measures,
-    tells_real_from_repaired,
-    worsens_with_noise,
-)
 from study.errors import StudyError
-from study.parts import plugins
+from study.parts import plugins, registries
 
 CHECKS: Mapping[str, Sequence[Callable[[Any], str | None]]] = {
-    "METHODS": (keeps_its_options, describes_itself, joins_a_study),
-    "GENERATORS": (predicts_images, computes_windows, learns, repairs_each_image_alone),
-    "CRITICS": (scores_each_image, declares_batch_dependence, teaches),
-    "LOSSES": (tells_real_from_repaired, has_finite_gradients, joins_a_study),
-    "FILLERS": (fills,),
-    "MASKS": (keeps_its_options, draws_holes, joins_a_study),
-    "METRICS": (measures, worsens_with_noise, joins_a_study),
-    "DATASETS": (keeps_its_options, packs, joins_a_study),
+    "METHODS": (parts.keeps_its_options, networks.describes_itself, joins_a_study),
+    "GENERATORS": (
+        networks.predicts_images,
+        networks.computes_windows,
+        networks.learns,
+        networks.repairs_each_image_alone,
+    ),
+    "CRITICS": (networks.scores_each_image, networks.declares_batch_dependence, networks.teaches),
+    "LOSSES": (parts.tells_real_from_repaired, parts.has_finite_gradients, joins_a_study),
+    "FILLERS": (parts.fills,),
+    "MASKS": (parts.keeps_its_options, parts.draws_holes, joins_a_study),
+    "METRICS": (parts.measures, parts.worsens_with_noise, joins_a_study),
+    "DATASETS": (parts.keeps_its_options, parts.packs, joins_a_study),
 }
 """The checks of each registry's parts. Networks and fillers join a study with the method that uses them."""
 
@@ -63,11 +48,11 @@ class Finding:
 
 def conformance(registry: str, name: str) -> Iterator[Finding]:
     """Runs all checks of a part. A network is checked in each of its configurations."""
-    part = Part(registry, name)
+    part = Part(registry, name, registries.REGISTRIES[registry][name])
     for check in CHECKS[registry]:
         notes, skipped, fault = [], [], ""
         try:
-            for case in networks(part) if registry in ("GENERATORS", "CRITICS") else [part]:
+            for case in networks.configurations(part) if registry in ("GENERATORS", "CRITICS") else [part]:
                 try:
                     notes.append(check(case))
                 except NotChecked as error:

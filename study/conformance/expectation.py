@@ -8,13 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from study.parts import registries
-
-SIDES = (32, 64)
-IMAGES = {"train": 6, "validation": 2, "test": 3}
 CLOSE = 1e-4
 """The largest difference between values in 0..1 that are equal except for the order of sums."""
 
@@ -25,10 +20,7 @@ class Part:
 
     registry: str
     name: str
-
-    @property
-    def entry(self) -> Any:
-        return registries.REGISTRIES[self.registry][self.name]
+    entry: Any
 
 
 class Fault(Exception):
@@ -65,17 +57,5 @@ def shape(value: Any) -> str:
     return str(tuple(value.shape)) if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
-def first_error(error: ValidationError) -> str:
-    fault = error.errors()[0]
-    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-
-
-def defaulted(kind: type[BaseModel]) -> Any:
-    """Options with their defaults. Raises NotChecked if an option has none."""
-    try:
-        return kind()
-    except ValidationError as error:
-        required = [str(fault["loc"][-1]) for fault in error.errors() if fault["type"] == "missing"]
-        if not required:
-            raise Fault(f"its defaults are not valid: {first_error(error)}") from error
-        raise NotChecked(f"it has options without a default: {', '.join(required)}") from error
+def finite(*tensors: Tensor) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in tensors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 import torch
 
 from study import config
-from study.conformance.datasets import small
-from study.conformance.expectation import IMAGES, SIDES, Part, defaulted
-from study.conformance.methods import side_of
+from study.conformance.expectation import Part
+from study.conformance.networks import SIDES, side_of
+from study.conformance.parts import IMAGES, defaulted, small
 from study.errors import BadInput, Interrupted, StudyError
 from study.parts import plugins
 from study.plan import planner
@@ -41,30 +42,35 @@ def joins_a_study(part: Part) -> None:
             raise BadInput([fault.replace(f"{place}/", "") for fault in error.faults]) from error
         first, second = Store(Path(place) / "first"), Store(Path(place) / "second")
         _make(plan, first)
-        _interrupt_fit(plan, second)
-        _make(plan, second)
+        try:
+            _make(plan, second, batches=1)
+        except Interrupted:
+            _make(plan, second)
+        except StudyError as error:  # it took fewer batches than the first time
+            if "fit" not in plan.runs[0].stages:
+                raise
+            why = "its fit does not stop when asked to; do not catch what 'for ... in training' raises"
+            raise StudyError(why) from error
         different = [stage.kind for key, stage in plan.stages.items() if first.manifest(key) != second.manifest(key)]
     if different:
-        raise StudyError(
-            f"a second run gives different bytes in {', '.join(different)}; draw random numbers from torch, which is "
-            "seeded, or from numpy.random.default_rng(training.seed)"
-        )
+        how = "draw random numbers from torch, which is seeded, or from numpy.random.default_rng(training.seed)"
+        raise StudyError(f"a second run gives different bytes in {', '.join(different)}; {how}")
 
 
 def _study(part: Part) -> dict[str, Any]:
     """A study of one variant that uses the part."""
     side, data, protocol = SIDES[0], FACES, {}
     variant: dict[str, Any] = {"method": "mean"}
+    if part.registry in ("METHODS", "MASKS"):
+        defaulted(part.entry)  # raises if an option has no default
     if part.registry == "METHODS":
-        defaulted(part.entry)
         side, variant = side_of(part.entry), {"method": part.name}
     elif part.registry == "LOSSES":
         recipe = {"kind": part.name, "optimizer": {"kind": "adam", "lr": 1e-4}, **REQUIRED.get(part.name, {})}
         variant = {"method": "proposed", "multiscale": 0, "loss": recipe}
     elif part.registry == "MASKS":
-        defaulted(part.entry)
-        variant = {"method": "reconstruction_only", "mask": {"kind": part.name}}
         protocol = {"mask": {"kind": part.name}}
+        variant = {"method": "reconstruction_only", **protocol}
     elif part.registry == "DATASETS":
         data = small(part.entry).model_dump(mode="json", exclude_none=True)
     return {
@@ -78,44 +84,28 @@ def _study(part: Part) -> dict[str, Any]:
     }
 
 
-def _make(plan: Plan, store: Store) -> None:
-    """Makes the missing stages of a plan of one run. Raises StudyError if one diverges."""
+def _make(plan: Plan, store: Store, batches: float = math.inf) -> None:
+    """Makes the missing stages of a plan of one run; a ``fit`` stops after some batches."""
     (run,) = plan.runs
-    for key in run.stages.values():
-        make.make([key], plan, store, _Watch(), torch.device("cpu"))
+    for role, key in run.stages.items():
+        make.make([key], plan, store, _Watch(batches if role == "fit" else math.inf), torch.device("cpu"))
         outcome = store.outcome(key)
         if outcome.get("status") == "diverged":
             raise StudyError(f"it diverged: {outcome['term']} is not finite at step {outcome['step']}")
 
 
-def _interrupt_fit(plan: Plan, store: Store) -> None:
-    """Stops a ``fit`` after its first batch, if the run has one. Raises StudyError if it does not stop."""
-    (run,) = plan.runs
-    if "fit" not in run.stages:
-        return
-    for role, key in run.stages.items():
-        watch = _Watch(stop_after=1 if role == "fit" else None)
-        try:
-            make.make([key], plan, store, watch, torch.device("cpu"))
-        except Interrupted:
-            return
-        except StudyError as error:  # it took fewer batches than the first time
-            why = "its fit does not stop when asked to; do not catch what 'for ... in training' raises"
-            raise StudyError(why) from error
-
-
 class _Watch:
     """A silent watch that asks to stop after some steps."""
 
-    def __init__(self, stop_after: int | None = None) -> None:
-        self._steps, self._stop_after = 0, stop_after
+    def __init__(self, steps: float) -> None:
+        self._left = steps
 
     @property
     def stopping(self) -> bool:
-        return self._stop_after is not None and self._steps >= self._stop_after
+        return self._left <= 0
 
     def progress(self, key: str, done: int, total: int) -> None:
-        self._steps += 1
+        self._left -= 1
 
     def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
         pass

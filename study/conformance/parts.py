@@ -1,35 +1,45 @@
-"""Checks of options, losses, fillers, masks and metrics."""
+"""Checks of options, losses, fillers, masks, metrics and data sets."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from torch import Tensor
 
 from models.masking import Box, center_box, erase, mask_of
 from models.masks import Mask
-from study.conformance.expectation import (
-    CLOSE,
-    Fault,
-    NotChecked,
-    Part,
-    defaulted,
-    expect,
-    first_error,
-    images,
-    shape,
-    unchanged,
-)
+from study.conformance.expectation import CLOSE, Fault, NotChecked, Part, expect, finite, images, shape, unchanged
+from study.data import Packed
 from study.data.files.masks import SSIM_EDGE
 from study.metrics import REGIONS
 
+IMAGES = {"train": 6, "validation": 2, "test": 3}
 DETAIL = {"sharpness"}
 """Metrics of the output's own detail, which noise raises."""
+
+
+def first_error(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+
+
+def defaulted(kind: type[BaseModel]) -> Any:
+    """Options with their defaults. Raises NotChecked if an option has none."""
+    try:
+        return kind()
+    except ValidationError as error:
+        required = [str(fault["loc"][-1]) for fault in error.errors() if fault["type"] == "missing"]
+        if not required:
+            raise Fault(f"its defaults are not valid: {first_error(error)}") from error
+        raise NotChecked(f"it has options without a default: {', '.join(required)}") from error
 
 
 def keeps_its_options(part: Part) -> None:
@@ -54,15 +64,11 @@ def tells_real_from_repaired(part: Part) -> None:
             ("critic(real, fake)", loss.critic(high, low), loss.critic(low, low)),
             ("generator(fake)", loss.generator(high), loss.generator(low)),
         ):
-            expect(
-                isinstance(good, Tensor) and good.shape == bad.shape == (),
-                f"{function} gives {shape(good)} for scores {size}; expected a scalar: take the mean",
-            )
-            expect(
-                good < bad,
-                f"{function} is {float(good):.3g} for good scores and {float(bad):.3g} for bad ones; it is minimised: "
-                "is its sign wrong?",
-            )
+            got = f"{function} gives {shape(good)} for scores {size}"
+            scalar = isinstance(good, Tensor) and good.shape == bad.shape == ()
+            expect(scalar, f"{got}; expected a scalar: take the mean")
+            got = f"{function} is {float(good):.3g} for good scores and {float(bad):.3g} for bad ones"
+            expect(good < bad, f"{got}; it is minimised: is its sign wrong?")
 
 
 def has_finite_gradients(part: Part) -> None:
@@ -76,14 +82,10 @@ def has_finite_gradients(part: Part) -> None:
         ):
             expect(value.requires_grad, f"{function} has no gradient: is something detached?")
             gradients = torch.autograd.grad(value, scores)
-            expect(
-                value.isfinite() and all(bool(gradient.isfinite().all()) for gradient in gradients),
-                f"{function} or its gradient is not finite at scores of -{size:g} and {size:g}; "
-                "use softplus instead of a logarithm",
-            )
-            if size < 1:
-                independent = not all(bool(gradient.any()) for gradient in gradients)
-                expect(not independent, f"{function} does not depend on all of its scores")
+            where = f"{function} or its gradient is not finite at scores of -{size:g} and {size:g}"
+            expect(finite(value, *gradients), f"{where}; use softplus instead of a logarithm")
+            used = size > 1 or all(bool(gradient.any()) for gradient in gradients)
+            expect(used, f"{function} does not depend on all of its scores")
 
 
 def fills(part: Part) -> None:
@@ -98,7 +100,7 @@ def fills(part: Part) -> None:
 
     first, again, alone, other = (filled(*case) for case in ((2, 0.0), (2, 0.0), (1, 0.0), (2, 0.7)))
     expect(shape(first) == shape(image), f"it gives {shape(first)} for two images of 32 px; expected {shape(image)}")
-    expect(first.isfinite().all(), "its output is not finite")
+    expect(finite(first), "its output is not finite")
     expect(torch.equal(first, again), "its output differs the second time for the same images")
     expect((first[:1] - alone).abs().max() < CLOSE, "its output for an image depends on the other images of the batch")
     expect((first - other).abs().max() < CLOSE, "it reads pixels in the hole; pixels are known where the mask is 0")
@@ -106,24 +108,21 @@ def fills(part: Part) -> None:
 
 def draws_holes(part: Part) -> str | None:
     """draw(rng, count, side) gives booleans that depend on rng alone; each has known pixels and a hole for SSIM."""
-    mask = defaulted(part.entry)
-    note = None
+    mask, note = defaulted(part.entry), None
     for side, count in ((32, 40), (128, 10)):
         first, second = (mask.draw(np.random.default_rng(7), count, side) for _ in range(2))
+        got = f"{getattr(first, 'dtype', type(first).__name__)} {getattr(first, 'shape', '')}"
+        wanted = (count, side, side)
         expect(
-            isinstance(first, np.ndarray) and first.shape == (count, side, side) and first.dtype == np.bool_,
-            f"draw(rng, {count}, {side}) gives {getattr(first, 'dtype', type(first).__name__)} "
-            f"{getattr(first, 'shape', '')}; expected booleans, true in the hole, ({count}, {side}, {side})",
+            isinstance(first, np.ndarray) and first.shape == wanted and first.dtype == np.bool_,
+            f"draw(rng, {count}, {side}) gives {got}; expected booleans, true in the hole, {wanted}",
         )
         expect(np.array_equal(first, second), "the same rng draws different holes: draw random numbers from rng alone")
         inner = first[:, SSIM_EDGE:-SSIM_EDGE, SSIM_EDGE:-SSIM_EDGE]
-        expect(
-            inner.any((1, 2)).all(),
-            f"at {side} px a hole is empty, or within {SSIM_EDGE} px of the border, where SSIM has no window",
-        )
+        why = f"a hole is empty, or within {SSIM_EDGE} px of the border, where SSIM has no window"
+        expect(inner.any((1, 2)).all(), f"at {side} px {why}")
         expect(not first.all((1, 2)).any(), "a hole covers the whole image; leave some pixels known")
-        one = mask.draw(np.random.default_rng(7), 1, side)
-        if not np.array_equal(one, first[:1]):
+        if not np.array_equal(mask.draw(np.random.default_rng(7), 1, side), first[:1]):
             note = "an image's hole depends on the number of images drawn together: another batch size changes it."
     return note
 
@@ -139,12 +138,11 @@ def measures(part: Part) -> None:
     expect(isinstance(result, dict), f"it gives a {type(result).__name__}; expected a dictionary of values by region")
     expect(set(result) == set(metric.regions), f"it gives {sorted(result)}; its regions are {sorted(metric.regions)}")
     for region, values in result.items():
-        expect(
-            isinstance(values, Tensor) and values.shape == (3,),
-            f"{region}: it gives {shape(values)} for three images; expected (3,), one value per image",
-        )
+        one_each = isinstance(values, Tensor) and values.shape == (3,)
+        got = f"{region}: it gives {shape(values)} for three images"
+        expect(one_each, f"{got}; expected (3,), one value per image")
         expect(values.dtype == torch.float64, f"{region}: it gives {values.dtype}; expected float64, like its images")
-        expect(values.isfinite().all(), f"{region}: its values are not finite")
+        expect(finite(values), f"{region}: its values are not finite")
         alone = metric(output[1:2], image[1:2], mask[1:2])[region]
         expect(torch.allclose(alone, values[1:2]), f"{region}: an image's value depends on the others of its batch")
 
@@ -157,13 +155,11 @@ def worsens_with_noise(part: Part) -> None:
     sizes = (0.0, 0.02, 0.1, 0.4)
     rows = [metric(_noisy(image, size), image, mask) for size in sizes]
     for region in metric.regions:
-        for size, (less, more) in zip(sizes[1:], pairwise(rows), strict=True):
-            worse = more[region] < less[region] if metric.better == "higher" else more[region] > less[region]
-            expect(
-                worse.all(),
-                f"{region}: noise of {size:g} does not make it worse: it goes from {less[region].tolist()[0]:.4g} to "
-                f"{more[region].tolist()[0]:.4g}; is better = '{metric.better}' right?",
-            )
+        for size, (less, more) in zip(sizes[1:], pairwise(row[region] for row in rows), strict=True):
+            worse = more < less if metric.better == "higher" else more > less
+            change = f"it goes from {float(less[0]):.4g} to {float(more[0]):.4g}"
+            why = f"noise of {size:g} does not make it worse: {change}; is better = '{metric.better}' right?"
+            expect(worse.all(), f"{region}: {why}")
 
 
 def _three_holes() -> Tensor:
@@ -173,3 +169,45 @@ def _three_holes() -> Tensor:
 def _noisy(image: Tensor, size: float) -> Tensor:
     noise = torch.rand(image.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64) - 0.5
     return (image + size * noise).clamp(0, 1)
+
+
+def packs(part: Part) -> None:
+    """identity() is JSON and stable; pack() writes uint8 images of the requested size, the same bytes twice."""
+    identities, contents = [], []
+    for _ in range(2):
+        data = small(part.entry)
+        try:
+            identities.append(json.loads(json.dumps(data.identity(), allow_nan=False)))
+        except TypeError as error:
+            sentence = f"identity() is not JSON: {error}; return numbers, text, lists and dictionaries"
+            raise Fault(sentence) from error
+        with tempfile.TemporaryDirectory() as place:
+            data.pack(16, Path(place), lambda done, total: None)
+            _check_packed(Path(place), data.identity())
+            contents.append({file.name: file.read_bytes() for file in Path(place).iterdir()})
+    expect(identities[0] == identities[1], "identity() differs between two calls; it identifies the data set")
+    different = sorted(name for name, content in contents[0].items() if contents[1].get(name) != content)
+    expect(contents[0] == contents[1], f"pack writes different bytes the second time: {', '.join(different)}")
+
+
+def _check_packed(folder: Path, identity: Mapping[str, Any]) -> None:
+    missing = [name for name in ("images.npy", "data.json") if not (folder / name).is_file()]
+    expect(not missing, f"pack does not write {', '.join(missing)}; call study.data.packed.write")
+    packed = Packed(folder)
+    expect(packed.image_size == 16, f"pack writes images of {packed.image_size} px; 16 px were requested")
+    for part in IMAGES:
+        images = packed.part(part)
+        fits = images.dtype == np.uint8 and images.shape[1:] == (16, 16, 3) and len(images)
+        got = f"its part {part} is {images.dtype} {images.shape}"
+        expect(fits, f"{got}; expected one or more images, uint8 (N, 16, 16, 3)")
+        count = identity.get(part)
+        counted = not isinstance(count, int) or count == len(images)
+        expect(counted, f"identity() gives {count} {part} images, pack writes {len(images)}")
+
+
+def small(kind: type[BaseModel]) -> Any:
+    """A data set of few images, if its options give their number; otherwise its default."""
+    try:
+        return kind.model_validate({"kind": kind.model_fields["kind"].default, **IMAGES})
+    except ValidationError:
+        return defaulted(kind)

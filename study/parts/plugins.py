@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -48,9 +48,12 @@ def use(files: Sequence[Path]) -> list[Plugin]:
     _unregister()
     try:
         for file in files:
-            _register(_load(file))
-        if faults := [fault for plugin in _used for fault in _filler_faults(plugin)]:
-            raise BadInput(faults)
+            plugin = _load(file)
+            _used.append(plugin)
+            for (registry, name), part in plugin.parts.items():
+                registries.REGISTRIES[registry][name] = part
+                registries.SOURCES[registry, name] = plugin.digest
+        _check(_used, _filler_fault)
     except BadInput:
         _unregister()
         raise
@@ -63,28 +66,21 @@ def used() -> list[Plugin]:
 
 
 def use_planned(digests: Mapping[str, str], command: str | None = None) -> None:
-    """Registers the plugins of a plan, in a worker or to use a trained model.
-
-    Raises:
-        StudyError: A file has changed since the study was planned.
-    """
+    """Registers the plugins of a plan. Raises StudyError if a file has changed since the study was planned."""
     planned = {Path(file): digest for file, digest in digests.items()}
     if {plugin.file: plugin.digest for plugin in _used} == planned:
         return
     for plugin in use(list(planned)):
         if plugin.digest != planned[plugin.file]:
             _unregister()
-            again = command or "python -m study run STUDY"
-            raise StudyError(f"{plugin.file}: it has changed since the study was planned; run the study again: {again}")
+            how = f"run the study again: {command or 'python -m study run STUDY'}"
+            raise StudyError(f"{plugin.file}: it has changed since the study was planned; {how}")
 
 
-def place_of(error: BaseException) -> str | None:
-    """``file:line`` of the innermost plugin code in an error's traceback; None if there is none."""
-    return _innermost(error, {str(plugin.file) for plugin in _used})
-
-
-def _innermost(error: BaseException, files: set[str]) -> str | None:
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+def place_of(error: BaseException, files: Iterable[Path] | None = None) -> str | None:
+    """``file:line`` of the innermost code in an error's traceback from these files, by default the used plugins."""
+    names = {str(file) for file in ([plugin.file for plugin in _used] if files is None else files)}
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in names]
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
 
 
@@ -93,16 +89,6 @@ def _unregister() -> None:
         for registry, name in plugin.parts:
             del registries.REGISTRIES[registry][name], registries.SOURCES[registry, name]
     _used.clear()
-
-
-def _register(plugin: Plugin) -> None:
-    if taken := [(registry, name) for registry, name in plugin.parts if name in registries.REGISTRIES[registry]]:
-        why = "there is a part of this name already; choose another"
-        raise BadInput([f"{plugin.file}: {registry}['{name}']: {why}" for registry, name in taken])
-    for (registry, name), part in plugin.parts.items():
-        registries.REGISTRIES[registry][name] = part
-        registries.SOURCES[registry, name] = plugin.digest
-    _used.append(plugin)
 
 
 def _load(file: Path) -> Plugin:
@@ -120,25 +106,24 @@ def _load(file: Path) -> Plugin:
         exec(compile(source, str(file), "exec", dont_inherit=True), vars(module))  # run exactly what is digested
     except (Exception, SystemExit) as error:  # SystemExit would end the command without a message
         syntax = f"{file}:{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else None
-        place = syntax or _innermost(error, {str(file)}) or file
+        place = syntax or place_of(error, [file]) or file
         raise BadInput(f"{place}: {type(error).__name__}: {error}") from error
     if neighbour := _imported_neighbour(file, before):
-        raise BadInput(
-            f"{file}: it imports {neighbour}, whose edits would not invalidate results; "
-            "a plugin is one file: move the code into it, or install it as a package"
-        )
+        how = "a plugin is one file: move the code into it, or install it as a package"
+        raise BadInput(f"{file}: it imports {neighbour}, whose edits would not invalidate results; {how}")
     parts: dict[tuple[str, str], Any] = {}
     for registry, known in registries.REGISTRIES.items():
         own = getattr(module, registry, {})
         if not isinstance(own, dict) or not all(isinstance(name, str) for name in own):
-            raise BadInput(f"{file}: {registry} must be a dictionary from names to parts, such as {_example(known)}")
+            name, part = next(iter(known.items()))
+            example = f"{{'{name}': {getattr(part, '__name__', type(part).__name__)}}}"
+            raise BadInput(f"{file}: {registry} must be a dictionary from names to parts, such as {example}")
         parts |= {(registry, name): part for name, part in own.items()}
     if not parts:
         raise BadInput(f"{file}: it declares no part; write one of {', '.join(registries.REGISTRIES)}, a dictionary")
-    reasons = {key: _fault(*key, part) for key, part in parts.items()}
-    if faults := [f"{file}: {registry}['{name}'] {why}" for (registry, name), why in reasons.items() if why]:
-        raise BadInput(faults)
-    return Plugin(file, digest, parts)
+    plugin = Plugin(file, digest, parts)
+    _check([plugin], _fault)
+    return plugin
 
 
 def _imported_neighbour(file: Path, before: set[str]) -> str | None:
@@ -150,69 +135,66 @@ def _imported_neighbour(file: Path, before: set[str]) -> str | None:
     return next(iter(own.values()), None)
 
 
-def _example(registry: Mapping[str, Any]) -> str:
-    name, part = next(iter(registry.items()))
-    return f"{{'{name}': {getattr(part, '__name__', type(part).__name__)}}}"
-
-
 def _subclass(*kinds: type) -> Callable[[Any], bool]:
     return lambda part: isinstance(part, type) and issubclass(part, kinds)
 
 
+_OPTIONS = "a class of options, a subclass of "
 _EXPECTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "METHODS": (
-        _subclass(Trained, Filler),
-        "a class of options, a subclass of models.method.Trained, Fitted or Filler",
-    ),
+    "METHODS": (_subclass(Trained, Filler), _OPTIONS + "models.method.Trained, Fitted or Filler"),
     "GENERATORS": (callable, "a network's class, a subclass of torch.nn.Module"),
     "CRITICS": (callable, "a network's class, a subclass of torch.nn.Module"),
     "LOSSES": (callable, "a class with critic(real, fake) and generator(fake)"),
     "FILLERS": (callable, "a function of masked images and masks"),
-    "MASKS": (_subclass(PluginMask), "a class of options, a subclass of models.masks.PluginMask"),
+    "MASKS": (_subclass(PluginMask), _OPTIONS + "models.masks.PluginMask"),
     "METRICS": (
         lambda part: isinstance(part, Metric),
         "an object of a subclass of study.metrics.Metric: Mine(), not Mine",
     ),
-    "DATASETS": (_subclass(DataSet), "a class of options, a subclass of study.data.DataSet"),
+    "DATASETS": (_subclass(DataSet), _OPTIONS + "study.data.DataSet"),
 }
 
 
+def _check(loaded: Sequence[Plugin], check: Callable[[str, str, Any], str]) -> None:
+    """Raises BadInput with the faults that ``check(registry, name, part)`` finds."""
+    found = {
+        f"{plugin.file}: {registry}['{name}']": check(registry, name, part)
+        for plugin in loaded
+        for (registry, name), part in plugin.parts.items()
+    }
+    if faults := [place + why for place, why in found.items() if why]:
+        raise BadInput(faults)
+
+
+def _filler_fault(registry: str, name: str, part: Any) -> str:
+    if registry != "METHODS" or not issubclass(part, Filler):
+        return ""
+    if not hasattr(part, "filler"):
+        return " has no 'filler'; write  filler = 'name'  in the class, without a type annotation"
+    known = registries.FILLERS
+    return "" if part.filler in known else f": its filler {unknown(part.filler, known)}"
+
+
 def _fault(registry: str, name: str, part: Any) -> str:
-    """Why a part cannot be registered, by its type and attributes; empty if it can."""
+    """Why a part's name, type or attributes do not fit its registry."""
+    if name in registries.REGISTRIES[registry]:
+        return ": there is a part of this name already; choose another"
     fits, expected = _EXPECTED[registry]
     if not fits(part):
-        return f"is {shown(part)}; expected {expected}"
+        return f" is {shown(part)}; expected {expected}"
     if registry in ("MASKS", "DATASETS"):
         kind = part.model_fields.get("kind")
         if kind is None or kind.default != name:
-            return f"has no 'kind' of its name; add the option  kind: Literal['{name}'] = '{name}'"
-    return _metric_fault(name, part) if registry == "METRICS" else ""
-
-
-def _metric_fault(name: str, metric: Metric) -> str:
-    """What a report needs and a metric lacks."""
-    attributes = ("name", "title", "unit", "better", "regions")
-    if missing := [attribute for attribute in attributes if not hasattr(metric, attribute)]:
-        return f"lacks {', '.join(missing)}; a study.metrics.Metric has {', '.join(attributes)}"
-    if metric.name != name:
-        return f"has the name {shown(metric.name)}; use the name of its entry, '{name}'"
-    if metric.better not in ("higher", "lower"):
-        return f"has better = {shown(metric.better)}; write 'higher' or 'lower'"
-    wrong = [region for region in metric.regions if region not in REGIONS]
-    if wrong or not metric.regions or isinstance(metric.regions, str):
-        return f"has regions = {shown(metric.regions)}; write a tuple with any of {', '.join(REGIONS)}"
+            return f" has no 'kind' of its name; add the option  kind: Literal['{name}'] = '{name}'"
+    if registry != "METRICS":
+        return ""
+    attributes = ("name", "title", "unit", "better", "regions")  # what a report needs of a metric
+    if missing := [attribute for attribute in attributes if not hasattr(part, attribute)]:
+        return f" lacks {', '.join(missing)}; a study.metrics.Metric has {', '.join(attributes)}"
+    if part.name != name:
+        return f" has the name {shown(part.name)}; use the name of its entry, '{name}'"
+    if part.better not in ("higher", "lower"):
+        return f" has better = {shown(part.better)}; write 'higher' or 'lower'"
+    if not part.regions or isinstance(part.regions, str) or not set(part.regions) <= set(REGIONS):
+        return f" has regions = {shown(part.regions)}; write a tuple with any of {', '.join(REGIONS)}"
     return ""
-
-
-def _filler_faults(plugin: Plugin) -> list[str]:
-    """The methods that name no filler, or one that is not registered."""
-    faults = []
-    for (registry, name), part in plugin.parts.items():
-        if registry != "METHODS" or not issubclass(part, Filler):
-            continue
-        if not hasattr(part, "filler"):
-            why = "has no 'filler'; write  filler = 'name'  in the class, without a type annotation"
-            faults.append(f"{plugin.file}: METHODS['{name}'] {why}")
-        elif part.filler not in registries.FILLERS:
-            faults.append(f"{plugin.file}: METHODS['{name}']: its filler {unknown(part.filler, registries.FILLERS)}")
-    return faults

@@ -13,31 +13,16 @@ from torch import nn
 
 import baselines
 import models
-from models.losses import LOSSES
-from models.masks import MASKS
-from models.method import Filler, Part, Trained
-from study.data import DATASETS
-from study.metrics import METRICS
-
-__all__ = [
-    "CRITICS",
-    "DATASETS",
-    "FILLERS",
-    "GENERATORS",
-    "LOSSES",
-    "MASKS",
-    "METHODS",
-    "METRICS",
-    "REGISTRIES",
-    "SOURCES",
-    "build",
-    "version",
-]
+from models import losses, masks
+from models.method import Filler, Method, Part, Trained
+from study import data, metrics
 
 METHODS: dict[str, type[Trained] | type[Filler]] = {**models.METHODS, **baselines.METHODS}
 GENERATORS = {**models.GENERATORS, **baselines.GENERATORS}
 CRITICS = {**models.CRITICS, **baselines.CRITICS}
+LOSSES, MASKS = losses.LOSSES, masks.MASKS
 FILLERS = baselines.FILLERS
+METRICS, DATASETS = metrics.METRICS, data.DATASETS
 
 REGISTRIES: dict[str, dict[str, Any]] = {
     "METHODS": METHODS,
@@ -57,10 +42,14 @@ SOURCES: dict[tuple[str, str], str] = {}
 
 def build(registry: Mapping[str, Any], part: Part) -> nn.Module:
     """Builds the network that a part describes. Raises ValueError if its options do not fit together."""
-    options = {key: value for key, value in part.items() if key != "kind"}
-    network = registry[part["kind"]](**options)
+    network = registry[part["kind"]](**{key: value for key, value in part.items() if key != "kind"})
     assert isinstance(network, nn.Module)
     return network
+
+
+def networks(method: Method) -> list[tuple[str, Part]]:
+    """The networks that a method describes, each with the name of its registry."""
+    return [("GENERATORS", method.generator), *(("CRITICS", critic.network) for critic in method.critics.values())]
 
 
 def version(registry: str, name: str) -> int | str:

@@ -153,7 +153,7 @@ BROKEN = {
         SMALL + "seeds: []\n",
         "runs.yaml:12:8: seeds: got []; write a list of 1 or more",
     ),
-    "one seed twice": (SMALL + "seeds: [1, 1]\n", "runs.yaml:12:8: seeds: got [1, 1]; a seed appears twice"),
+    "one seed twice": (SMALL + "seeds: [1, 1]\n", "runs.yaml:12:8: seeds: got [1, 1]; a value appears twice"),
     "no section": (
         changed("  faces: {kind: faces}\n", ""),
         "runs.yaml:3:1: data: this is empty; write names below it",
@@ -510,7 +510,7 @@ SET = {
     "image_size=60": "image_size: got 60; write a multiple of 8: the hole has half the side, "
     "and the generator halves it twice",
     "image_size.x=3": "image_size: got {'x': 3}; write a whole number",
-    "seeds=[0, 0]": "seeds: got [0, 0]; a seed appears twice",
+    "seeds=[0, 0]": "seeds: got [0, 0]; a value appears twice",
     "data={a: 1, a: 2}": "data.a: the key 'a' appears twice; keep one",
     "data={a: [}": "data: this is not YAML: while parsing a flow node, expected the node content, but found '}'",
     "data={photos: {kind: folder, root: no/photos}}": "data.photos.root: there is no folder no/photos; "

@@ -399,7 +399,7 @@ FAULTS = {
     "impossible": ({"weights.local": {"low": -1, "high": 1}}, "-1 is impossible: got -1"),
     "impossible choice": ({"head": {"choices": ["mean", "max"]}}, "'max' is impossible: 'max' is unknown; choose"),
     "one choice": ({"head": {"choices": ["mean"]}}, "write a list of 2 or more"),
-    "twice": ({"head": {"choices": ["mean", "mean"]}}, "a choice appears twice"),
+    "twice": ({"head": {"choices": ["mean", "mean"]}}, "a value appears twice"),
     "half a range": ({"weights.local": {"low": 1}}, "write 'low' and 'high', or 'choices', a list"),
     "both": ({"weights.local": {"low": 1, "high": 2, "choices": [1, 2]}}, "write either 'choices', or"),
 }
