@@ -17,15 +17,18 @@ import pytest
 import tiny
 from commands import command
 from gate import PATIENCE_S, Gate, wait_for
+from inline import Inline
 from PIL import Image
 
 import study
 from study.config import load
 from study.plan.graph import Plan
 from study.plan.planner import make_plan
+from study.running.executors import EXECUTORS, Task
 from study.store import Store
 
 ROOT = Path(study.__file__).parents[1]
+Run = Callable[..., tuple[int, str]]
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "mean")}
 STEPS = {"pretrain": 6, "critic": 3, "joint": 4}
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="signals as Unix has them")]
@@ -57,8 +60,22 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, text
 
 
-def run(file: Path, out: Path, *more: str) -> tuple[int, str]:
-    return ended(start(file, out, *more))
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """``run`` in this process, with ``Inline`` (or another executor) and a report that is only an empty page."""
+
+    def page(out: Path) -> Path:
+        (out / "report").mkdir(exist_ok=True)
+        (out / "report" / "report.html").touch()
+        return out / "report" / "report.html"
+
+    def run(file: Path, out: Path, executor: type[Inline] = Inline) -> tuple[int, str]:
+        monkeypatch.setitem(EXECUTORS, "local", executor)
+        done = command("run", file, "--out", out)
+        return done.returncode, done.stdout + done.stderr
+
+    monkeypatch.setattr("study.cli.studies._report", page)
+    return run
 
 
 def status(out: Path) -> dict[str, Any]:
@@ -86,7 +103,7 @@ def file(made_once: Callable[..., Path]) -> Path:
 
     def make(folder: Path) -> None:
         file = tiny.write(folder, VARIANTS, defaults={"steps": STEPS, "log_every": 2})
-        code, text = run(file, folder / "whole")
+        code, text = ended(start(file, folder / "whole"))
         assert code == 0, text
         assert "3 of 3 runs completed, 0 diverged, 0 failed" in text
 
@@ -139,14 +156,16 @@ def test_it_is_what_is_made_in_process(whole: Path, file: Path, tmp_path: Path) 
     assert stages(store.out) == stages(whole)
 
 
-def test_the_second_time_makes_nothing(whole: Path, file: Path) -> None:
-    before, kept = times(whole), records(whole)
-    done = command("run", file, "--out", whole)
-    assert done.returncode == 0 and "made" not in done.stdout.replace("made again", "")
-    assert times(whole) == before and records(whole) == kept
+def test_the_second_time_makes_nothing(copy: Path, file: Path, inline: Run) -> None:
+    before, kept = times(copy), records(copy)
+    code, text = inline(file, copy)
+    assert code == 0 and "made" not in text.replace("made again", "")
+    assert times(copy) == before and records(copy) == kept
 
 
-def test_what_is_deleted_or_damaged_is_made_again_and_nothing_else(copy: Path, whole: Path, file: Path) -> None:
+def test_what_is_deleted_or_damaged_is_made_again_and_nothing_else(
+    copy: Path, whole: Path, file: Path, inline: Run
+) -> None:
     roles = tiny.run_of(plan_of(copy), "proposed").stages
     deleted = {roles["critic.half"], roles["joint"], roles["evaluate"]}
     for key in deleted:
@@ -158,7 +177,7 @@ def test_what_is_deleted_or_damaged_is_made_again_and_nothing_else(copy: Path, w
     (copy / "stages" / roles["critic.local"] / "series.json").unlink()
     (copy / "stages" / roles["data"] / "manifest.json").write_text("{")
     before = times(copy)
-    code, text = run(file, copy)
+    code, text = inline(file, copy)
     assert code == 0, text
     assert stages(copy) == stages(whole)
     assert {key for key, stamp in times(copy).items() if before.get(key) != stamp} == deleted | damaged
@@ -178,17 +197,19 @@ def test_without_sharing_the_bytes_are_the_same(whole: Path, file: Path, tmp_pat
 # -- stopped and killed --------------------------------------------------------------------------------------
 
 
-def test_killed_again_and_again_it_ends_with_the_same_bytes(whole: Path, file: Path, tmp_path: Path) -> None:
-    """While it trains, while it publishes a stage, and while a run is open in its record."""
+def test_killed_again_and_again_it_ends_with_the_same_bytes(
+    whole: Path, file: Path, tmp_path: Path, inline: Run
+) -> None:
+    """While it trains, and while it publishes a stage of a run that is open in its record."""
     out = tmp_path / "out"
-    for number, point in enumerate(("step 5", "os.rename */stages/critic*", "os.rename */stages/joint*")):
-        gate = Gate(tmp_path / f"gate{number}", point)
-        process = start(file, out, gate=gate)
+    for point in ("step 5", "os.rename */stages/joint*"):
+        gate = Gate(tmp_path / point[:4], point)
+        process = start(file, out, "--jobs", "1", gate=gate)
         gate.wait(process)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     assert "RUNNING" in records(out)
-    code, text = run(file, out)
+    code, text = inline(file, out)
     assert code == 0, text
     assert stages(out) == stages(whole)
     assert "RUNNING" not in records(out) and records(out).count("COMPLETED") == 3
@@ -206,51 +227,45 @@ JOINT = "step 200"
 """In ``long`` this is a step of the joint stage: a worker makes fewer than 100 optimizer steps before it."""
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_loses_nothing_and_says_how_to_go_on(
-    long: tuple[Path, Path], stop: signal.Signals, tmp_path: Path
-) -> None:
+def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path], tmp_path: Path) -> None:
     file, out = long
     gate = Gate(tmp_path / "gate", JOINT)
     process = start(file, out, gate=gate)
     gate.wait(process, 2)
     assert records(out) == ["RUNNING"] * 2
-
-    if stop == signal.SIGINT:  # while it runs: its status is shown, and a second driver is refused
-        wait_for(lambda: status(out)["now"], process)
-        found = status(out)
-        assert found["running"] and found["now"] and 0 < found["done"] < 1
-        second = command("run", file, "--out", out)
-        assert second.returncode == 1 and "another run works in this folder" in second.stderr
-        assert "python -m study status" in second.stderr
-        os.killpg(process.pid, stop)  # a terminal signals all processes
-    else:
-        process.send_signal(stop)  # a batch system signals the driver
+    wait_for(lambda: status(out)["now"], process)  # its status is shown, and a second driver is refused
+    found = status(out)
+    assert found["running"] and found["now"] and 0 < found["done"] < 1
+    second = command("run", file, "--out", out)
+    assert second.returncode == 1 and "another run works in this folder" in second.stderr
+    assert "python -m study status" in second.stderr
+    os.killpg(process.pid, signal.SIGINT)  # a terminal signals all processes
     gate.open()
-    code, text = ended(process)
-    assert code == 130, text
-    assert "nothing is lost. Go on with:  " in text and "python -m study run" in text and "Traceback" not in text
-    assert records(out) and set(records(out)) == {"INTERRUPTED"}
+    interrupted(process, out)
     assert len(list((out / "making").glob("joint-*/checkpoint.safetensors"))) == 2
     found = status(out)
     assert not found["running"] and found["runs"]["interrupted"] == 2
 
-    if stop == signal.SIGTERM:
-        return
     # It goes on: the new records name the old ones.
     process = start(file, out)
     wait_for(lambda: len(records(out)) == 4, process)
-    process.send_signal(signal.SIGINT)
-    assert ended(process)[0] == 130
-    assert set(records(out)) == {"INTERRUPTED"}
+    process.send_signal(signal.SIGTERM)  # a batch system signals the driver
+    interrupted(process, out)
     infos = [json.loads((out / "sacred" / n / "info.json").read_text()) for n in ("3", "4")]
     assert {info["follows"] for info in infos} == {"1", "2"}
+
+
+def interrupted(process: subprocess.Popen[str], out: Path) -> None:
+    code, text = ended(process)
+    assert code == 130, text
+    assert "nothing is lost. Go on with:  " in text and "python -m study run" in text and "Traceback" not in text
+    assert set(records(out)) == {"INTERRUPTED"}
 
 
 def test_an_interrupt_while_workers_start_is_an_interrupt(long: tuple[Path, Path], tmp_path: Path) -> None:
     file, out = long
     gate = Gate(tmp_path / "gate", "import torch")
-    process = start(file, out, gate=gate)
+    process = start(file, out, "--jobs", "1", gate=gate)
     gate.wait(process)
     os.killpg(process.pid, signal.SIGINT)
     gate.open()
@@ -261,7 +276,7 @@ def test_an_interrupt_while_workers_start_is_an_interrupt(long: tuple[Path, Path
 # -- failures ------------------------------------------------------------------------------------------------
 
 
-def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
+def test_one_failure_stops_nothing_else(tmp_path: Path, inline: Run) -> None:
     """A folder whose images vanish between the plan and the packing."""
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -274,13 +289,15 @@ def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
     variants = {"single": {**tiny.PROPOSED, "method": "single"}, "mean": {"method": "mean"}}
     del variants["single"]["multiscale"]
     file, out = tiny.write(tmp_path, variants, data=data), tmp_path / "out"
-    gate = Gate(tmp_path / "gate", "import torch")
-    process = start(file, out, gate=gate)
-    gate.wait(process)
-    for image in list(photos.iterdir())[:2]:
-        image.rename(tmp_path / image.name)
-    gate.open()
-    code, text = ended(process)
+
+    class Moved(Inline):
+        def submit(self, task: Task) -> None:
+            for name in ("0.png", "1.png"):
+                if (photos / name).exists():
+                    (photos / name).rename(tmp_path / name)
+            super().submit(task)
+
+    code, text = inline(file, out, Moved)
     assert code == 3, text
     assert "failed: single/photos/0" in text and "have changed since the study was planned" in text
     assert "2 of 4 runs completed, 0 diverged, 2 failed" in text and "Traceback" not in text
@@ -292,15 +309,15 @@ def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
 
     for image in tmp_path.glob("*.png"):
         image.rename(photos / image.name)
-    code, text = run(file, out)
+    code, text = inline(file, out)
     assert code == 0 and "4 of 4 runs completed" in text, text
 
 
-def test_divergence_is_a_result(tmp_path: Path) -> None:
+def test_divergence_is_a_result(tmp_path: Path, inline: Run) -> None:
     wild = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"}
     variants = {"wild": wild, "mean": {"method": "mean"}}
     file, out = tiny.write(tmp_path, variants), tmp_path / "out"
-    code, text = run(file, out, "--jobs", "1")
+    code, text = inline(file, out)
     assert code == 0, text
     assert re.search(r"diverged: wild/faces/0: \S+ at step 1", text)
     assert sorted(records(out)) == ["COMPLETED", "DIVERGED"]
