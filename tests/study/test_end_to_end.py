@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import inline
 import pytest
 import tiny
 from commands import command
@@ -24,11 +25,10 @@ import study
 from study.config import load
 from study.plan.graph import Plan
 from study.plan.planner import make_plan
-from study.running.executors import EXECUTORS, Task
+from study.running.executors import Task
 from study.store import Store
 
 ROOT = Path(study.__file__).parents[1]
-Run = Callable[..., tuple[int, str]]
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "mean")}
 STEPS = {"pretrain": 6, "critic": 3, "joint": 4}
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="signals as Unix has them")]
@@ -60,22 +60,10 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, text
 
 
-@pytest.fixture
-def inline(monkeypatch: pytest.MonkeyPatch) -> Run:
-    """``run`` in this process, with ``Inline`` (or another executor) and a report that is only an empty page."""
-
-    def page(out: Path) -> Path:
-        (out / "report").mkdir(exist_ok=True)
-        (out / "report" / "report.html").touch()
-        return out / "report" / "report.html"
-
-    def run(file: Path, out: Path, executor: type[Inline] = Inline) -> tuple[int, str]:
-        monkeypatch.setitem(EXECUTORS, "local", executor)
-        done = command("run", file, "--out", out)
-        return done.returncode, done.stdout + done.stderr
-
-    monkeypatch.setattr("study.cli.studies._report", page)
-    return run
+def run(file: Path, out: Path, executor: type[Inline] = Inline) -> tuple[int, str]:
+    """``run`` in this process, without a report."""
+    done = inline.run(file, out, executor)
+    return done.returncode, done.stdout + done.stderr
 
 
 def status(out: Path) -> dict[str, Any]:
@@ -156,16 +144,14 @@ def test_it_is_what_is_made_in_process(whole: Path, file: Path, tmp_path: Path) 
     assert stages(store.out) == stages(whole)
 
 
-def test_the_second_time_makes_nothing(copy: Path, file: Path, inline: Run) -> None:
+def test_the_second_time_makes_nothing(copy: Path, file: Path) -> None:
     before, kept = times(copy), records(copy)
-    code, text = inline(file, copy)
+    code, text = run(file, copy)
     assert code == 0 and "made" not in text.replace("made again", "")
     assert times(copy) == before and records(copy) == kept
 
 
-def test_what_is_deleted_or_damaged_is_made_again_and_nothing_else(
-    copy: Path, whole: Path, file: Path, inline: Run
-) -> None:
+def test_what_is_deleted_or_damaged_is_made_again_and_nothing_else(copy: Path, whole: Path, file: Path) -> None:
     roles = tiny.run_of(plan_of(copy), "proposed").stages
     deleted = {roles["critic.half"], roles["joint"], roles["evaluate"]}
     for key in deleted:
@@ -177,7 +163,7 @@ def test_what_is_deleted_or_damaged_is_made_again_and_nothing_else(
     (copy / "stages" / roles["critic.local"] / "series.json").unlink()
     (copy / "stages" / roles["data"] / "manifest.json").write_text("{")
     before = times(copy)
-    code, text = inline(file, copy)
+    code, text = run(file, copy)
     assert code == 0, text
     assert stages(copy) == stages(whole)
     assert {key for key, stamp in times(copy).items() if before.get(key) != stamp} == deleted | damaged
@@ -197,9 +183,7 @@ def test_without_sharing_the_bytes_are_the_same(whole: Path, file: Path, tmp_pat
 # -- stopped and killed --------------------------------------------------------------------------------------
 
 
-def test_killed_again_and_again_it_ends_with_the_same_bytes(
-    whole: Path, file: Path, tmp_path: Path, inline: Run
-) -> None:
+def test_killed_again_and_again_it_ends_with_the_same_bytes(whole: Path, file: Path, tmp_path: Path) -> None:
     """While it trains, and while it publishes a stage of a run that is open in its record."""
     out = tmp_path / "out"
     for point in ("step 5", "os.rename */stages/joint*"):
@@ -209,7 +193,7 @@ def test_killed_again_and_again_it_ends_with_the_same_bytes(
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     assert "RUNNING" in records(out)
-    code, text = inline(file, out)
+    code, text = run(file, out)
     assert code == 0, text
     assert stages(out) == stages(whole)
     assert "RUNNING" not in records(out) and records(out).count("COMPLETED") == 3
@@ -276,7 +260,7 @@ def test_an_interrupt_while_workers_start_is_an_interrupt(long: tuple[Path, Path
 # -- failures ------------------------------------------------------------------------------------------------
 
 
-def test_one_failure_stops_nothing_else(tmp_path: Path, inline: Run) -> None:
+def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
     """A folder whose images vanish between the plan and the packing."""
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -297,7 +281,7 @@ def test_one_failure_stops_nothing_else(tmp_path: Path, inline: Run) -> None:
                     (photos / name).rename(tmp_path / name)
             super().submit(task)
 
-    code, text = inline(file, out, Moved)
+    code, text = run(file, out, Moved)
     assert code == 3, text
     assert "failed: single/photos/0" in text and "have changed since the study was planned" in text
     assert "2 of 4 runs completed, 0 diverged, 2 failed" in text and "Traceback" not in text
@@ -309,15 +293,15 @@ def test_one_failure_stops_nothing_else(tmp_path: Path, inline: Run) -> None:
 
     for image in tmp_path.glob("*.png"):
         image.rename(photos / image.name)
-    code, text = inline(file, out)
+    code, text = run(file, out)
     assert code == 0 and "4 of 4 runs completed" in text, text
 
 
-def test_divergence_is_a_result(tmp_path: Path, inline: Run) -> None:
+def test_divergence_is_a_result(tmp_path: Path) -> None:
     wild = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"}
     variants = {"wild": wild, "mean": {"method": "mean"}}
     file, out = tiny.write(tmp_path, variants), tmp_path / "out"
-    code, text = inline(file, out)
+    code, text = run(file, out)
     assert code == 0, text
     assert re.search(r"diverged: wild/faces/0: \S+ at step 1", text)
     assert sorted(records(out)) == ["COMPLETED", "DIVERGED"]

@@ -19,7 +19,8 @@ import study
 from reports.analysis import tables
 from reports.analysis.claims import claims_table
 from reports.analysis.statistics import compare
-from reports.render import render
+from reports.page import page
+from reports.sections import document
 from study.errors import BadInput
 from study.external import entries
 from study.external.handout import hand_out
@@ -343,7 +344,7 @@ def test_a_variant_that_took_the_name(stale: Path) -> None:
 # -- in the report --------------------------------------------------------------------------------------------
 
 
-def test_the_report_marks_it(out: Path, tmp_path: Path) -> None:
+def test_the_report_marks_it(out: Path) -> None:
     before, results = claims_table(study.load(out)), three_seeds(out)
     assert claims_table(results).equals(before)
     row = tables.results_table(results, metric="psnr", data="faces").set_index("variant").loc["theirs"]
@@ -354,9 +355,11 @@ def test_the_report_marks_it(out: Path, tmp_path: Path) -> None:
     assert "theirs" not in set(tables.mechanism_table(results, "faces")["variant"])
     pairs = tables.contrast_table(results, "faces")[["a", "b"]].drop_duplicates()
     assert ["proposed", "theirs"] in pairs.to_numpy().tolist()
-    page = render(results, tmp_path / "report").read_text()
-    assert "theirs (external)" in page and "Scored from files" in page
-    assert "theirs (external)" in (tmp_path / "report" / "tables" / "results-psnr-faces.csv").read_text()
+    content = document(results)
+    shown = page(content, dict.fromkeys((figure.name for figure in content.figures()), "<svg/>"))
+    assert "theirs (external)" in shown and "Scored from files" in shown
+    (view,) = (view for view in content.tables() if view.name == "results-psnr-faces")
+    assert "theirs (external)" in view.frame.to_csv()
 
 
 def test_diff_and_status_know_of_it(out: Path, made: Path) -> None:

@@ -1,8 +1,7 @@
 """What is described is what is built, beside what the paper prints: every cell of its Tables 1 to 5."""
 
+import io
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -332,10 +331,11 @@ def test_what_cannot_be_meant_is_refused(words: list[str], said: str, command: C
     assert said in err and "Traceback" not in err
 
 
-@pytest.mark.slow
-def test_the_command_in_a_process_of_its_own() -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "ascii"}
-    line = [sys.executable, "-m", "study", "describe", "single"]
-    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    assert "Not as Table 2 prints it. Width 0.125" in done.stdout
+def test_the_command_prints_on_a_terminal_that_knows_only_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "argv", ["study", "describe", "single", "--study", str(ROOT / "runs.yaml")])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    terminal.seek(0)
+    assert stopped.value.code in (None, 0) and "Not as Table 2 prints it. Width 0.125" in terminal.read()

@@ -546,11 +546,11 @@ def test_keys_are_the_same_in_another_process(whole: Plan, tmp_path: Path) -> No
         "import sys; from pathlib import Path; from study import config; from study.plan.planner import make_plan\n"
         "plan = make_plan(config.load(Path('runs.yaml'))); print('\\n'.join(plan.stages)); plan.save(Path('out'))"
     )
-    for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed, "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-c", code]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
-        assert done.stdout.split() == list(whole.stages), done.stderr
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600)
+    assert done.stdout.split() == list(whole.stages), done.stderr
+    make_plan(config.load(tmp_path / "runs.yaml")).save(tmp_path / "out")
     assert len(list((tmp_path / "out" / "plans").iterdir())) == 1
 
 
