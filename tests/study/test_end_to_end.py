@@ -114,9 +114,6 @@ def plan_of(out: Path) -> Plan:
     return plan
 
 
-# -- made, and made again ------------------------------------------------------------------------------------
-
-
 def test_it_is_made_whole(whole: Path) -> None:
     plan, store = plan_of(whole), Store(whole)
     assert all(store.has(key) and store.verified(key) for key in plan.stages)
@@ -178,9 +175,6 @@ def test_without_sharing_the_bytes_are_the_same(whole: Path, file: Path, tmp_pat
     assert [stage["key"] for stage in json.loads(done.stdout)["stages"]] == list(alone.stages)
     assert len(alone.stages) > len(shared.stages)
     assert tiny.by_role(alone, tiny.made(alone, Store(tmp_path / "out"))) == tiny.by_role(shared, Store(whole))
-
-
-# -- stopped and killed --------------------------------------------------------------------------------------
 
 
 def test_killed_again_and_again_it_ends_with_the_same_bytes(whole: Path, file: Path, tmp_path: Path) -> None:
@@ -255,9 +249,6 @@ def test_an_interrupt_while_workers_start_is_an_interrupt(long: tuple[Path, Path
     gate.open()
     code, text = ended(process)
     assert code == 130 and "Traceback" not in text, text
-
-
-# -- failures ------------------------------------------------------------------------------------------------
 
 
 def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:

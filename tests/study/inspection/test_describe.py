@@ -82,9 +82,6 @@ def proposed(**changes: Any) -> list[str]:
     return [f"variants.proposed.{key}={value}" for key, value in changes.items()]
 
 
-# -- against the paper -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("number", TABLES)
 def test_every_cell_of_the_papers_tables(number: int, study_of: Callable[..., Study]) -> None:
     name, text = TABLES[number]
@@ -175,9 +172,6 @@ def test_a_patch_sees_no_more_than_its_maps(study_of: Callable[..., Study]) -> N
     assert (found["half"]["receptive_field"], found["half"]["score_receptive_field"]) == (251, 251)
 
 
-# -- parameters ------------------------------------------------------------------------------------------------------
-
-
 def test_parameters_of_the_papers_networks(study_of: Callable[..., Study]) -> None:
     found = networks(study_of())
     generator = found["generator"]
@@ -224,9 +218,6 @@ def test_a_network_unlike_the_released_says_in_what(study_of: Callable[..., Stud
     assert networks(study_of())["generator"]["released"] is None
 
 
-# -- shape -----------------------------------------------------------------------------------------------------------
-
-
 def test_every_variant_is_described_as_json(study_of: Callable[..., Study]) -> None:
     study = study_of()
     for variant in study.variants.values():
@@ -259,9 +250,6 @@ def test_what_is_handed_out_can_be_changed(study_of: Callable[..., Study]) -> No
     first["layers"][0]["paper"]["outputs"] = 1
     first["layers"].clear()
     assert networks(study)["generator"]["layers"][0]["paper"]["outputs"] == 64
-
-
-# -- the command -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -192,9 +192,6 @@ def test_names_change_nothing(study_of: Callable[..., Study], variant: str, data
     assert plan.runs[0].name == f"{variant}/{data}/0"
 
 
-# -- sharing -------------------------------------------------------------------------------------------------
-
-
 def test_variants_with_one_generator_share_its_pretraining(whole: Plan) -> None:
     ours = ("proposed", "single", "reconstruction_only", "proposed:multiscale=0", "proposed:loss=js")
     assert len({roles(whole, variant)["pretrain"] for variant in ours}) == 1
@@ -340,9 +337,6 @@ def test_work_shared_is_never_more(study_of: Callable[..., Study], names: set[st
     check_graph(plan)
 
 
-# -- the graph -----------------------------------------------------------------------------------------------
-
-
 def check_graph(plan: Plan) -> None:
     """Needs are in the plan and come before; runs name what is there; every stage has a run."""
     done: set[str] = set()
@@ -482,9 +476,6 @@ def test_data_that_are_not_there_are_bad_input(study_of: Callable[..., Study]) -
     told = "data.photos.root: there is no folder no/photos; name one that holds images, or a zip or tar of them$"
     with pytest.raises(BadInput, match=told):
         make_plan(study)
-
-
-# -- written and read ----------------------------------------------------------------------------------------
 
 
 def test_a_plan_is_saved_and_read_back(whole: Plan, tmp_path: Path) -> None:

@@ -321,9 +321,6 @@ def test_facts(results: Results) -> None:
     assert facts["networks"]["glcic"]["networks"][0]["parameters"] == parameters.loc["glcic"].iloc[0]
 
 
-# -- the comparison, by hand ---------------------------------------------------------------------------------
-
-
 def by_hand(results: Results, a: str, b: str, paired: bool) -> tuple[float, float]:
     """The mean difference and half its interval, by the rule: sqrt(t^2 A + 1.96^2 B)."""
 
@@ -369,9 +366,6 @@ def test_compare_with_a_diverged_variant_claims_nothing(results: Results) -> Non
 def test_compare_refuses_what_is_not_there(results: Results, a: str, metric: str, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         results.compare(a, "single", metric=metric)
-
-
-# -- whatever is there ---------------------------------------------------------------------------------------
 
 
 def test_no_study_is_bad_input(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from study.store import Damaged, RunState, read_json
 from study.use import inpaint
 from study.use.finished import Finished, Repairer
 
-ROOT = Path(__file__).parents[3]
 Pixels = NDArray[np.uint8]
 
 
@@ -68,9 +67,6 @@ def refusal(out: Path, *arguments: Any, **more: Any) -> str:
     with pytest.raises(BadInput) as caught:
         repair(out, *arguments, **more)
     return str(caught.value)
-
-
-# -- which run ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -134,9 +130,6 @@ def test_damaged_weights_are_not_used(tmp_path: Path) -> None:
     save_file({name: value + 1 for name, value in load_file(file).items()}, file)
     with pytest.raises(Damaged, match=r"generator\.safetensors"):
         Repairer(Finished.find(store.out, "proposed"), tiny.CPU)
-
-
-# -- what comes out ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("variant", ["proposed", "ce", "mean_fill", "noise_fill", "giica", "mean", "biharmonic"])
@@ -315,9 +308,6 @@ def test_a_run_that_fills_with_noise_repairs_each_image_by_itself(out: Path, tmp
     assert (tmp_path / "o" / "a.png").read_bytes() == (tmp_path / "o" / "b.png").read_bytes()
 
 
-# -- masks -------------------------------------------------------------------------------------------------
-
-
 def test_masks_of_any_two_values_are_read(out: Path, tmp_path: Path) -> None:
     image = saved(tmp_path / "i.png", pixels(40, 50))
     hole = read(masked(tmp_path / "m.png", 40, 50, (4, 4, 10, 10))) > 0
@@ -354,9 +344,6 @@ def test_a_smooth_mask_is_cut_at_the_middle_and_it_is_said(out: Path, tmp_path: 
     assert (found[smooth <= 100] == truth[smooth <= 100]).all() and (found[14:16, 4:14] != truth[14:16, 4:14]).any()
     saved(tmp_path / "m.jpg", np.repeat(smooth[..., None], 3, axis=2))
     assert "values; what is above" in repair(out, "proposed", image, tmp_path / "o.png", tmp_path / "m.jpg")[0]
-
-
-# -- what is refused ---------------------------------------------------------------------------------------
 
 
 def test_every_fault_of_every_input_is_told_and_nothing_written(out: Path, tmp_path: Path) -> None:
@@ -469,9 +456,6 @@ def test_where_the_result_goes_has_to_make_sense(out: Path, tmp_path: Path) -> N
     assert "holds 2 masks of its name, a.bmp and a.png; leave one" in refusal(
         out, "proposed", images[0], tmp_path / "o.png", tmp_path / "masks"
     )
-
-
-# -- as a user types it ------------------------------------------------------------------------------------
 
 
 def test_the_command_says_what_it_took_and_exits_as_documented(out: Path, tmp_path: Path) -> None:
