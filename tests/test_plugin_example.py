@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
+import inline
 import pandas as pd
 import pytest
+from commands import command
+from inline import Inline
+
+from study.parts import plugins
+from study.running.executors import EXECUTORS
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -18,13 +23,20 @@ FILES = dict(re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", TEXT, re.DOTA
 COMMANDS = re.findall(r"<!-- run -->\n```sh\n(.*?)```", TEXT, re.DOTALL)[0].splitlines()
 
 
-def run(command: str, folder: Path) -> str:
+def run(line: str, folder: Path) -> str:
     """Runs a command of the page and returns its output."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    words = [sys.executable if word == "python" else word for word in command.split()]
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+    python, module, name, *words = line.split()
+    assert (python, module, name) == ("python", "-m", "study")
+    with mock.patch.dict(EXECUTORS, local=Inline):
+        done = command(*words, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+@pytest.fixture(autouse=True)
+def _none_is_left_registered() -> Iterator[None]:
+    yield
+    plugins.use([])
 
 
 def made(folder: Path) -> set[str]:
@@ -40,8 +52,8 @@ def stages_of(folder: Path, variant: str) -> set[str]:
 def test_the_worked_example(tmp_path: Path) -> None:
     for name, content in FILES.items():
         (tmp_path / name).write_text(content)
-    for command in COMMANDS:
-        run(command, tmp_path)
+    for line in COMMANDS:
+        run(line, tmp_path)
     report = tmp_path / "out" / "report"
     table = pd.read_csv(report / "tables" / "results-psnr-faces.csv").set_index("variant")
     assert table.loc["my_method", "seeds"] == 2 and table.loc["my_method", "hole"] > 0
@@ -53,7 +65,8 @@ def test_the_worked_example(tmp_path: Path) -> None:
     (tmp_path / "my_method.py").write_text(edited)
     told = run("python -m study plan study.yaml --out out", tmp_path)
     assert f"to be made: {len(mine)} of {len(before)} stages" in told
-    run(COMMANDS[-1], tmp_path)
+    done = inline.run(tmp_path / "study.yaml", tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
     assert stages_of(tmp_path, "reconstruction_only") == theirs
     assert not stages_of(tmp_path, "my_method") & mine
     assert len(made(tmp_path) - before) == len(mine)

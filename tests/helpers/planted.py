@@ -1,14 +1,10 @@
-"""A search whose score is known in closed form: stages are published at once, and nothing is trained.
-
-As a script, it is one of several processes that share a search: ``planted.py STUDY OUT TRIALS``. It prints ``half-way``
-in the middle of its first trial, and waits there for a line of input.
-"""
+"""A search whose score is known in closed form: stages are published at once, and nothing is trained."""
 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -95,21 +91,22 @@ class Planted(Executor):
         self.store.publish(stage.key, outcome, {"key": stage.key, "steps": stage.steps, "lineage": stage.lineage})
 
 
-def main(file: Path, out: Path, trials: int) -> None:
+def share(file: Path, out: Path, trials: int, pipe: Connection) -> None:
+    """One of several processes that share a search: it says when its first trial is half-way, and waits for an answer.
+
+    After that it sends the number of each trial that it tells.
+    """
     study, store = load(file), Store(out)
     with locks.searching(out) as worker:
         tuner = tune.Tuner(study, study.variants["toy"], store, worker=worker, device="cpu", trials=trials)
-        tuner.on_trial = lambda trial, state: print(f"told {trial['number']}", flush=True)
+        tuner.on_trial = lambda trial, state: pipe.send(trial["number"])
         waited: list[Task] = []
 
         def fate(task: Task) -> None:
             if not waited:
-                print("half-way", flush=True)
-                sys.stdin.readline()
+                pipe.send("half-way")
+                pipe.recv()
             waited.append(task)
 
         tuner.run(Planted(store, fate=fate))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    pipe.send(None)

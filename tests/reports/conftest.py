@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from reports.analysis.frames import Frames
+from reports.document import Document
+from reports.sections import document
 
 IMAGES = [f"face-{i:02d}" for i in range(12)]
 EFFECTS = {  # PSNR of the hole, dB
@@ -195,6 +197,12 @@ def make_frames(seeds: list[int], data: str = "faces", /, **study: Any) -> Frame
 def frames() -> Frames:
     """Three seeds, 14 variants, one diverged run and one that failed. Not to be changed."""
     return make_frames([0, 1, 2])
+
+
+@pytest.fixture(scope="session")
+def content(frames: Frames) -> Document:
+    """The report of ``frames``."""
+    return document(frames)
 
 
 @pytest.fixture(scope="session")

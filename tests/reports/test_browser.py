@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from by_hand import figure, made
 
-from reports.analysis.frames import Frames
-from reports.document import Grid
+from reports.document import Document, Grid
 from reports.page import page
 from reports.render import drawings
-from reports.sections import document
 
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
@@ -35,10 +33,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def file(frames: Frames, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(content: Document, tmp_path_factory: pytest.TempPathFactory) -> Path:
     written = tmp_path_factory.mktemp("page") / "report.html"
-    told = document(frames)
-    written.write_text(page(told, drawings(told)), encoding="utf-8")
+    written.write_text(page(content, drawings(content)), encoding="utf-8")
     return written
 
 

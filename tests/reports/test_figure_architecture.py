@@ -96,9 +96,6 @@ def blocks(drawn: Figure, label: str = "layer") -> int:
     return sum(patch.get_label() == label for patch in drawn.axes[0].patches)
 
 
-# -- Table 1 as blocks -----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("side", [64, 256])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_layer_of_a_generator_is_a_block(variant: str, side: int, built: Callable[..., Frames]) -> None:
@@ -153,9 +150,6 @@ def test_a_long_part_is_broken_into_rows(built: Callable[..., Frames]) -> None:
     drawn = generator(replace(frames, study={**frames.study, "networks": {"proposed": described}}))
     assert blocks(drawn) == 45 and blocks(drawn, "copy") == 2
     check_apart(drawn)
-
-
-# -- Figure 3 --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pictures", [True, False], ids=["pictures", "none"])
@@ -224,9 +218,6 @@ def test_a_view_shows_that_part_of_the_picture(built: Callable[..., Frames]) -> 
     assert np.array_equal(shown[1][:, :, 0] == 255, (truth != masked).any(axis=2))
     assert np.array_equal(shown[4], repaired[4:12, 4:12]) and np.array_equal(shown[5], repaired)
     assert shown[6][0, 0] == pytest.approx(repaired[:2, :2].mean(axis=(0, 1)), abs=0.51)
-
-
-# -- both ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("draw", [generator, network])

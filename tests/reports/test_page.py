@@ -96,23 +96,25 @@ def read(told: Document) -> tuple[Page, str]:
     return found, text
 
 
-def test_every_number_of_every_table_is_the_document_s(frames: Frames) -> None:
-    told = document(frames)
-    found, _ = read(told)
-    for table in told.tables():
+@pytest.fixture(scope="module")
+def whole(content: Document) -> tuple[Page, str]:
+    return read(content)
+
+
+def test_every_number_of_every_table_is_the_document_s(content: Document, whole: tuple[Page, str]) -> None:
+    found, _ = whole
+    for table in content.tables():
         shown = [cell.value for row in table.rows for cell in row if cell.value is not None]
         assert found.values[f"table-{table.number}"] == shown, table.caption
     assert sum(map(len, found.values.values())) > 300
 
 
-def test_tables_and_figures_name_their_files(frames: Frames) -> None:
-    told = document(frames)
-    found, _ = read(told)
-    expected = {f"tables/{table.name}.tex" for table in told.tables()}
-    full = [table for table in told.tables() if table.frame is not None and len(table.frame)]
+def test_tables_and_figures_name_their_files(content: Document, whole: tuple[Page, str]) -> None:
+    expected = {f"tables/{table.name}.tex" for table in content.tables()}
+    full = [table for table in content.tables() if table.frame is not None and len(table.frame)]
     expected |= {f"tables/{table.name}.csv" for table in full}
-    expected |= {f"figures/{figure.name}.{kind}" for figure in told.figures() for kind in ("svg", "png")}
-    assert set(found.files) == expected
+    expected |= {f"figures/{figure.name}.{kind}" for figure in content.figures() for kind in ("svg", "png")}
+    assert set(whole[0].files) == expected
 
 
 def test_each_link_to_a_file_leads_to_one(tmp_path: Path) -> None:
@@ -125,8 +127,8 @@ def test_each_link_to_a_file_leads_to_one(tmp_path: Path) -> None:
     assert all((tmp_path / unquote(name)).is_file() for name in found.files)
 
 
-def test_it_is_the_same_each_time(frames: Frames) -> None:
-    assert read(document(frames))[1] == read(document(frames))[1]
+def test_it_is_the_same_each_time(frames: Frames, whole: tuple[Page, str]) -> None:
+    assert read(document(frames))[1] == whole[1]
 
 
 def test_all_text_is_text() -> None:

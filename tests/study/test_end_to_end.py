@@ -13,16 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import inline
 import pytest
 import tiny
 from commands import command
 from gate import PATIENCE_S, Gate, wait_for
+from inline import Inline
 from PIL import Image
 
 import study
 from study.config import load
 from study.plan.graph import Plan
 from study.plan.planner import make_plan
+from study.running.executors import Task
 from study.store import Store
 
 ROOT = Path(study.__file__).parents[1]
@@ -57,8 +60,10 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, text
 
 
-def run(file: Path, out: Path, *more: str) -> tuple[int, str]:
-    return ended(start(file, out, *more))
+def run(file: Path, out: Path, executor: type[Inline] = Inline) -> tuple[int, str]:
+    """``run`` in this process, without a report."""
+    done = inline.run(file, out, executor)
+    return done.returncode, done.stdout + done.stderr
 
 
 def status(out: Path) -> dict[str, Any]:
@@ -86,7 +91,7 @@ def file(made_once: Callable[..., Path]) -> Path:
 
     def make(folder: Path) -> None:
         file = tiny.write(folder, VARIANTS, defaults={"steps": STEPS, "log_every": 2})
-        code, text = run(file, folder / "whole")
+        code, text = ended(start(file, folder / "whole"))
         assert code == 0, text
         assert "3 of 3 runs completed, 0 diverged, 0 failed" in text
 
@@ -107,9 +112,6 @@ def plan_of(out: Path) -> Plan:
     plan = Plan.read(out / "plan.json")
     assert plan is not None
     return plan
-
-
-# -- made, and made again ------------------------------------------------------------------------------------
 
 
 def test_it_is_made_whole(whole: Path) -> None:
@@ -139,11 +141,11 @@ def test_it_is_what_is_made_in_process(whole: Path, file: Path, tmp_path: Path) 
     assert stages(store.out) == stages(whole)
 
 
-def test_the_second_time_makes_nothing(whole: Path, file: Path) -> None:
-    before, kept = times(whole), records(whole)
-    done = command("run", file, "--out", whole)
-    assert done.returncode == 0 and "made" not in done.stdout.replace("made again", "")
-    assert times(whole) == before and records(whole) == kept
+def test_the_second_time_makes_nothing(copy: Path, file: Path) -> None:
+    before, kept = times(copy), records(copy)
+    code, text = run(file, copy)
+    assert code == 0 and "made" not in text.replace("made again", "")
+    assert times(copy) == before and records(copy) == kept
 
 
 def test_what_is_deleted_or_damaged_is_made_again_and_nothing_else(copy: Path, whole: Path, file: Path) -> None:
@@ -175,15 +177,12 @@ def test_without_sharing_the_bytes_are_the_same(whole: Path, file: Path, tmp_pat
     assert tiny.by_role(alone, tiny.made(alone, Store(tmp_path / "out"))) == tiny.by_role(shared, Store(whole))
 
 
-# -- stopped and killed --------------------------------------------------------------------------------------
-
-
 def test_killed_again_and_again_it_ends_with_the_same_bytes(whole: Path, file: Path, tmp_path: Path) -> None:
-    """While it trains, while it publishes a stage, and while a run is open in its record."""
+    """While it trains, and while it publishes a stage of a run that is open in its record."""
     out = tmp_path / "out"
-    for number, point in enumerate(("step 5", "os.rename */stages/critic*", "os.rename */stages/joint*")):
-        gate = Gate(tmp_path / f"gate{number}", point)
-        process = start(file, out, gate=gate)
+    for point in ("step 5", "os.rename */stages/joint*"):
+        gate = Gate(tmp_path / point[:4], point)
+        process = start(file, out, "--jobs", "1", gate=gate)
         gate.wait(process)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -206,59 +205,50 @@ JOINT = "step 200"
 """In ``long`` this is a step of the joint stage: a worker makes fewer than 100 optimizer steps before it."""
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_loses_nothing_and_says_how_to_go_on(
-    long: tuple[Path, Path], stop: signal.Signals, tmp_path: Path
-) -> None:
+def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path], tmp_path: Path) -> None:
     file, out = long
     gate = Gate(tmp_path / "gate", JOINT)
     process = start(file, out, gate=gate)
     gate.wait(process, 2)
     assert records(out) == ["RUNNING"] * 2
-
-    if stop == signal.SIGINT:  # while it runs: its status is shown, and a second driver is refused
-        wait_for(lambda: status(out)["now"], process)
-        found = status(out)
-        assert found["running"] and found["now"] and 0 < found["done"] < 1
-        second = command("run", file, "--out", out)
-        assert second.returncode == 1 and "another run works in this folder" in second.stderr
-        assert "python -m study status" in second.stderr
-        os.killpg(process.pid, stop)  # a terminal signals all processes
-    else:
-        process.send_signal(stop)  # a batch system signals the driver
+    wait_for(lambda: status(out)["now"], process)  # its status is shown, and a second driver is refused
+    found = status(out)
+    assert found["running"] and found["now"] and 0 < found["done"] < 1
+    second = command("run", file, "--out", out)
+    assert second.returncode == 1 and "another run works in this folder" in second.stderr
+    assert "python -m study status" in second.stderr
+    os.killpg(process.pid, signal.SIGINT)  # a terminal signals all processes
     gate.open()
-    code, text = ended(process)
-    assert code == 130, text
-    assert "nothing is lost. Go on with:  " in text and "python -m study run" in text and "Traceback" not in text
-    assert records(out) and set(records(out)) == {"INTERRUPTED"}
+    interrupted(process, out)
     assert len(list((out / "making").glob("joint-*/checkpoint.safetensors"))) == 2
     found = status(out)
     assert not found["running"] and found["runs"]["interrupted"] == 2
 
-    if stop == signal.SIGTERM:
-        return
     # It goes on: the new records name the old ones.
     process = start(file, out)
     wait_for(lambda: len(records(out)) == 4, process)
-    process.send_signal(signal.SIGINT)
-    assert ended(process)[0] == 130
-    assert set(records(out)) == {"INTERRUPTED"}
+    process.send_signal(signal.SIGTERM)  # a batch system signals the driver
+    interrupted(process, out)
     infos = [json.loads((out / "sacred" / n / "info.json").read_text()) for n in ("3", "4")]
     assert {info["follows"] for info in infos} == {"1", "2"}
+
+
+def interrupted(process: subprocess.Popen[str], out: Path) -> None:
+    code, text = ended(process)
+    assert code == 130, text
+    assert "nothing is lost. Go on with:  " in text and "python -m study run" in text and "Traceback" not in text
+    assert set(records(out)) == {"INTERRUPTED"}
 
 
 def test_an_interrupt_while_workers_start_is_an_interrupt(long: tuple[Path, Path], tmp_path: Path) -> None:
     file, out = long
     gate = Gate(tmp_path / "gate", "import torch")
-    process = start(file, out, gate=gate)
+    process = start(file, out, "--jobs", "1", gate=gate)
     gate.wait(process)
     os.killpg(process.pid, signal.SIGINT)
     gate.open()
     code, text = ended(process)
     assert code == 130 and "Traceback" not in text, text
-
-
-# -- failures ------------------------------------------------------------------------------------------------
 
 
 def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
@@ -274,13 +264,15 @@ def test_one_failure_stops_nothing_else(tmp_path: Path) -> None:
     variants = {"single": {**tiny.PROPOSED, "method": "single"}, "mean": {"method": "mean"}}
     del variants["single"]["multiscale"]
     file, out = tiny.write(tmp_path, variants, data=data), tmp_path / "out"
-    gate = Gate(tmp_path / "gate", "import torch")
-    process = start(file, out, gate=gate)
-    gate.wait(process)
-    for image in list(photos.iterdir())[:2]:
-        image.rename(tmp_path / image.name)
-    gate.open()
-    code, text = ended(process)
+
+    class Moved(Inline):
+        def submit(self, task: Task) -> None:
+            for name in ("0.png", "1.png"):
+                if (photos / name).exists():
+                    (photos / name).rename(tmp_path / name)
+            super().submit(task)
+
+    code, text = run(file, out, Moved)
     assert code == 3, text
     assert "failed: single/photos/0" in text and "have changed since the study was planned" in text
     assert "2 of 4 runs completed, 0 diverged, 2 failed" in text and "Traceback" not in text
@@ -300,7 +292,7 @@ def test_divergence_is_a_result(tmp_path: Path) -> None:
     wild = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"}
     variants = {"wild": wild, "mean": {"method": "mean"}}
     file, out = tiny.write(tmp_path, variants), tmp_path / "out"
-    code, text = run(file, out, "--jobs", "1")
+    code, text = run(file, out)
     assert code == 0, text
     assert re.search(r"diverged: wild/faces/0: \S+ at step 1", text)
     assert sorted(records(out)) == ["COMPLETED", "DIVERGED"]

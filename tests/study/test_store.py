@@ -46,9 +46,6 @@ def content(store: Store) -> dict[str, bytes]:
     return files
 
 
-# -- killed at any moment ------------------------------------------------------------------------------------
-
-
 class Killed(BaseException):
     """Stands for kill -9: nothing that touches a file happens any more."""
 
@@ -199,9 +196,6 @@ def test_what_is_half_deleted_is_made_again(tmp_path: Path) -> None:
     store.verified(KEY)
 
 
-# -- what is stored ------------------------------------------------------------------------------------------
-
-
 def test_a_published_stage(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert not store.has(KEY)
@@ -239,9 +233,6 @@ def test_the_second_of_two_makers_changes_nothing(tmp_path: Path) -> None:
 def test_a_workspace_keeps_what_an_earlier_making_left(tmp_path: Path) -> None:
     Store(tmp_path).workspace(KEY).joinpath("checkpoint").write_bytes(b"state")
     assert Store(tmp_path).workspace(KEY).joinpath("checkpoint").read_bytes() == b"state"
-
-
-# -- damage --------------------------------------------------------------------------------------------------
 
 
 @QUICK
@@ -309,8 +300,6 @@ def test_a_stage_that_was_verified_is_verified_anew_once_it_was_set_aside(tmp_pa
     with pytest.raises(Damaged):
         store.verified(KEY)
 
-
-# -- several processes ---------------------------------------------------------------------------------------
 
 HOLDS = """
 import sys
@@ -381,8 +370,6 @@ def test_of_several_processes_one_makes_a_stage(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert (store.verified("key") / "who").read_text() == str(said.index("made\n")) == store.made("key")["who"]
 
-
-# -- small files ---------------------------------------------------------------------------------------------
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -159,9 +159,6 @@ def agreeing() -> Frames:
     return made({"proposed@scenes": {"psnr": 22.0, "ssim": 0.6}}, sets=("faces", "scenes"))
 
 
-# -- the outcomes --------------------------------------------------------------------------------------------
-
-
 def test_every_claim_is_there_in_order_and_holds_where_the_paper_is_right(agreeing: Frames) -> None:
     table = claims_table(agreeing)
     assert table["id"].tolist() == [f"C{number}" for number in range(1, 16)]
@@ -249,9 +246,6 @@ def test_a_diverged_seed_of_the_claimed_winner_blocks_support(variant: str) -> N
     found = row(made(seeds=5, lost={f"{variant}/faces/4": "diverged"}), "C1")
     assert found["outcome"] == "unresolved" and "but 1 seed diverged" in found["why"]
     assert f"{variant} against" in found["why"]
-
-
-# -- the numbers, and the words about them -------------------------------------------------------------------
 
 
 def test_the_numbers_are_the_deciding_link_s_by_hand() -> None:
@@ -356,9 +350,6 @@ def test_the_paper_contradicts_its_own_claim_about_faces(agreeing: Frames) -> No
     assert numbered == ["C1", "C2", "C14"]
 
 
-# -- what a study lacks --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("variant", "claim", "words"),
     [
@@ -448,9 +439,6 @@ def test_a_table_of_claims_is_plain_data(agreeing: Frames) -> None:
     assert json.loads(json.dumps(rows, allow_nan=False))[0]["links"][0]["a"] == "proposed"
 
 
-# -- a variant by what it is ---------------------------------------------------------------------------------
-
-
 def test_a_reference_of_another_kind_is_not_taken_for_the_paper_s() -> None:
     frames = made()
     configs = deepcopy(frames.study["configs"])
@@ -473,9 +461,6 @@ def test_options_differ_in_what_is_named_alone() -> None:
     matched = {**OPTIONS, "loss": {**WGAN, "kind": "js", "clip": None, "form": "saturating"}}
     assert differs(matched, OPTIONS, {"loss.kind": "js", "loss.clip": None, "loss.form": {}})
     assert not differs({**OPTIONS, "rates": {"joint": {"lr": 1.0}}}, OPTIONS, {"multiscale": 2})
-
-
-# -- the claims as data --------------------------------------------------------------------------------------
 
 
 LINK = {"a": "reference", "b": "glcic", "metric": "psnr", "of": "hole", "direction": "more"}
@@ -520,9 +505,6 @@ def test_margins_are_the_paper_s_own_gain() -> None:
             if (theirs := published_of(link))}  # fmt: skip
     for link in (link for claim in claims() for link in claim.links if link.margin is not None):
         assert link.margin == pytest.approx(gain[link.metric])
-
-
-# -- the command ---------------------------------------------------------------------------------------------
 
 
 def test_the_command_prints_sentences_and_for_programs_json(agreeing: Frames, monkeypatch: pytest.MonkeyPatch) -> None:

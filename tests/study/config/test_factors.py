@@ -47,9 +47,6 @@ def made(found: Multiverse, base: str) -> list[str]:
     return [names.pop() for names in runs]
 
 
-# -- ablations -----------------------------------------------------------------------------------------------
-
-
 def test_levels_of_nothing_switches_and_deeper_options(tmp_path: Path) -> None:
     factors = {"total_weight": [None, 0.5], "dilated": [True, False], "mask.kind": ["center", "free_form"]}
     cells, found = ablation(tmp_path, factors)
@@ -94,9 +91,6 @@ def test_a_recipe_written_in_place_is_a_level(tmp_path: Path) -> None:
     cells, found = ablation(tmp_path, {"loss": ["wgan", {"extends": "wgan", "critic_steps": 5}]})
     name = cells["extends=wgan,critic_steps=5",]
     assert found.variants[name].options.model_dump()["loss"]["critic_steps"] == 5
-
-
-# -- multiverses ---------------------------------------------------------------------------------------------
 
 
 def test_one_at_a_time_is_the_default_and_universe_0_the_studys_own(tmp_path: Path) -> None:
@@ -236,9 +230,6 @@ def test_null_in_a_profile_takes_out_an_ablation_a_multiverse_or_what_it_varies(
     assert config.load(file, settings=["multiverses=null"]).multiverses == {}
 
 
-# -- what is planned and read back ---------------------------------------------------------------------------
-
-
 def universes_of(folder: Path, *, only: list[str] | None = None) -> Any:
     """The universes of a study that is planned and not begun."""
     vary = {"head": ["mean", "patch"], "total_weight": [0.003]}
@@ -264,8 +255,6 @@ def test_universes_that_were_not_asked_for_whole_are_left_out(tmp_path: Path) ->
     assert set(universes_of(tmp_path / "b", only=["proposed*", "glcic"])["universe"]) == {0, 1, 2}
     assert universes_of(tmp_path / "c", only=["proposed*"]).empty
 
-
-# -- what is refused -----------------------------------------------------------------------------------------
 
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "no base": (HEADS, "", "a multiverse needs 'base', a list of variants such as [proposed, glcic]"),

@@ -494,8 +494,6 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         config.load(tmp_path)
 
 
-# -- options of the command line -----------------------------------------------------------------------------
-
 SET = {
     "variants.proposed.weight.local=0.1": "variants.proposed.weight: 'weight' is an unknown key; "
     f"choose {OPTIONS} (did you mean 'weights'?)",
@@ -641,9 +639,6 @@ def test_wrong_options_end_with_2(
     assert (stopped.value.code, out) == (2, "")
     assert message in err
     assert not (tmp_path / "out").exists()
-
-
-# -- what a good file means ----------------------------------------------------------------------------------
 
 
 def test_a_variant_states_only_its_difference(tmp_path: Path) -> None:
@@ -809,8 +804,6 @@ def test_the_demo_is_small() -> None:
     assert len(cells) == 8 and cells["2", "wgan"] == "proposed"
 
 
-# -- laws ----------------------------------------------------------------------------------------------------
-
 LINES = RUNS.read_text().splitlines()
 TEXT = "\n".join(LINES)
 PATHS = [
@@ -863,7 +856,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["kind", "extends", "lr", "a"]), inner),
     max_leaves=5,
 )
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def loads_or_says_why(text: str | bytes, folder: Path, **options: object) -> None:

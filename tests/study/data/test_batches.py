@@ -125,9 +125,6 @@ def test_the_mix_lies_between_0_and_1_and_draws_on_no_other_stream() -> None:
     assert torch.equal(batches().at(3).mix, drawn[3])  # whatever the holes and the fill are
 
 
-# -- the streams of whole stages -----------------------------------------------------------------------------
-
-
 def drawn(plan: Any, store: Any, role: str, variant: str, step: int) -> Batch:
     stage = tiny.stage_of(plan, role, variant)
     draw = training.batches_of(stage, store, torch.device("cpu"))

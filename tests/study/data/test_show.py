@@ -24,8 +24,6 @@ from study.data import Folder, Packed, show
 from study.plan.planner import make_plan
 from study.store import Store
 
-ROOT = Path(__file__).parents[3]
-
 
 def smooth(seed: int, side: int = 48) -> Image.Image:
     """A picture of few broad shapes."""
@@ -118,9 +116,6 @@ def test_the_sheet(photos: Path, tmp_path: Path) -> None:
     facts(photos, tmp_path / "few")
     with Image.open(show.sheet(tmp_path / "few" / "packed", tmp_path / "few.png")) as picture:
         assert picture.size == (4 * 34 + 2, 34 + 2)
-
-
-# -- as a user has it ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ import study
 from reports.analysis import tables
 from reports.analysis.claims import claims_table
 from reports.analysis.statistics import compare
-from reports.render import render
+from reports.page import page
+from reports.sections import document
 from study.errors import BadInput
 from study.external import entries
 from study.external.handout import hand_out
@@ -32,7 +33,6 @@ from study.store import Store
 
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "glcic", "reconstruction_only", "mean")}
 FACES = {"kind": "faces", "seed": 1, "train": 12, "validation": 2, "test": 6}
-ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +82,6 @@ def three_seeds(out: Path) -> Results:
     return study.load(out)
 
 
-# -- handing out ----------------------------------------------------------------------------------------------
-
-
 def test_what_is_handed_out(out: Path) -> None:
     hand = out.parent / "hand"
     names = {part: sorted(file.name for file in (hand / part).iterdir()) for part in ("truth", "mask", "masked")}
@@ -112,9 +109,6 @@ def test_a_study_that_is_not_there_or_not_packed(out: Path, tmp_path: Path) -> N
         shutil.rmtree(stage)
     with pytest.raises(BadInput, match="the images of faces are not packed yet"):
         hand_out(out, tmp_path / "new", None)
-
-
-# -- joining --------------------------------------------------------------------------------------------------
 
 
 def test_rows_join_as_the_study_s_own(out: Path) -> None:
@@ -250,9 +244,6 @@ def test_a_truth_has_to_be_the_study_s(out: Path) -> None:
     assert "test-000000.png is 64 x 64 px" in refused(out, folder, truth=hand / "truth")
 
 
-# -- what no longer speaks of the study -----------------------------------------------------------------------
-
-
 @pytest.fixture
 def stale(out: Path) -> Iterator[Path]:
     join(out, repaired(out))
@@ -340,10 +331,7 @@ def test_a_variant_that_took_the_name(stale: Path) -> None:
     assert "a variant of the study is called theirs now" in results.study["external"][0]["why"]
 
 
-# -- in the report --------------------------------------------------------------------------------------------
-
-
-def test_the_report_marks_it(out: Path, tmp_path: Path) -> None:
+def test_the_report_marks_it(out: Path) -> None:
     before, results = claims_table(study.load(out)), three_seeds(out)
     assert claims_table(results).equals(before)
     row = tables.results_table(results, metric="psnr", data="faces").set_index("variant").loc["theirs"]
@@ -354,9 +342,11 @@ def test_the_report_marks_it(out: Path, tmp_path: Path) -> None:
     assert "theirs" not in set(tables.mechanism_table(results, "faces")["variant"])
     pairs = tables.contrast_table(results, "faces")[["a", "b"]].drop_duplicates()
     assert ["proposed", "theirs"] in pairs.to_numpy().tolist()
-    page = render(results, tmp_path / "report").read_text()
-    assert "theirs (external)" in page and "Scored from files" in page
-    assert "theirs (external)" in (tmp_path / "report" / "tables" / "results-psnr-faces.csv").read_text()
+    content = document(results)
+    shown = page(content, dict.fromkeys((figure.name for figure in content.figures()), "<svg/>"))
+    assert "theirs (external)" in shown and "Scored from files" in shown
+    (view,) = (view for view in content.tables() if view.name == "results-psnr-faces")
+    assert "theirs (external)" in view.frame.to_csv()
 
 
 def test_diff_and_status_know_of_it(out: Path, made: Path) -> None:
@@ -369,9 +359,6 @@ def test_diff_and_status_know_of_it(out: Path, made: Path) -> None:
     assert own["same_bits"] and own["difference"] == 0
     done = command("status", out, "--json")
     assert json.loads(done.stdout)["external"] == {"theirs/faces/0": "completed"}
-
-
-# -- groups ---------------------------------------------------------------------------------------------------
 
 
 def grouped(out: Path, names: list[str]) -> Results:
@@ -433,9 +420,6 @@ def test_groups_widen_the_intervals_of_a_diff(out: Path, tmp_path: Path) -> None
     together = effect()
     assert together["difference"] == pytest.approx(alone["difference"]) and together["n_images"] == 6
     assert together["low"] != pytest.approx(alone["low"])
-
-
-# -- the command ----------------------------------------------------------------------------------------------
 
 
 def test_the_commands(out: Path, tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ from study.external.pairs import stems
 from study.external.score import Request, Scored, score
 
 SIDE = 32
-ROOT = Path(__file__).parents[3]
 
 Write = Callable[..., Path]
 
@@ -84,9 +83,6 @@ def three(write: Write) -> tuple[Path, Path, Path]:
     truth = write("truth", images)
     output = write("output", {name: noisy(image, where=square(64)) for name, image in images.items()})
     return truth, output, write("mask", dict.fromkeys(images, square(64).astype(np.uint8) * 255))
-
-
-# -- values ---------------------------------------------------------------------------------------------------
 
 
 def test_a_known_offset(write: Write) -> None:
@@ -171,9 +167,6 @@ def test_images_of_several_sizes_are_scored_as_each_alone(write: Write) -> None:
         assert found.values[list(found.names).index(name[0])].tolist() == alone.values[0].tolist()
 
 
-# -- which files belong together ------------------------------------------------------------------------------
-
-
 def test_pairs_are_by_relative_path_whatever_the_suffix(write: Write) -> None:
     truth = write("truth", {"x/a.png": photographs()[0], "y/a.png": photographs()[1]})
     output = write("output", {"x/a.bmp": noisy(photographs()[0]), "y/a.png": noisy(photographs()[1])})
@@ -227,9 +220,6 @@ def test_other_files_are_told(write: Write) -> None:
     (output / "log.txt").write_text("hello")
     found = score(Request(output, truth))
     assert found.found.notes == [f"{output}: 1 files are no images by their names and not read: log.txt"]
-
-
-# -- what cannot be held against each other -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -317,9 +307,6 @@ def test_several_pictures_in_a_file(write: Write) -> None:
     frames = [Image.new("L", (SIDE, SIDE), value) for value in (0, 9)]
     output = write("output", {"a.gif": frames[0]}, save_all=True, append_images=frames[1:])
     assert "it holds 2 pictures; save only the one you mean" in refused(Request(output, truth))
-
-
-# -- masks ----------------------------------------------------------------------------------------------------
 
 
 def test_reversed_masks_are_told_with_the_numbers(write: Write) -> None:
@@ -412,9 +399,6 @@ def test_options_that_do_not_go_together(write: Write) -> None:
     assert "--truth" in refused(Request(output))
 
 
-# -- PNG of 16 bits in colour ---------------------------------------------------------------------------------
-
-
 def png(pixels: NDArray[np.uint16], kind: int) -> bytes:
     """A PNG as its specification has it, each line filtered by ``kind``; 5: by each in turn."""
     height, width, channels = pixels.shape
@@ -460,9 +444,6 @@ def test_a_mask_of_16_bits() -> None:
     buffer = io.BytesIO()
     Image.fromarray(square(32).astype(np.uint16) * 65535).save(buffer, "PNG")
     assert np.array_equal(read_hole(buffer.getvalue(), "white", (32, 32))[0], square(32))
-
-
-# -- the command ----------------------------------------------------------------------------------------------
 
 
 def test_the_command(write: Write) -> None:

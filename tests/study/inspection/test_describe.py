@@ -1,8 +1,7 @@
 """What is described is what is built, beside what the paper prints: every cell of its Tables 1 to 5."""
 
+import io
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -81,9 +80,6 @@ def networks(study: Study, variant: str = "proposed") -> dict[str, dict[str, Any
 
 def proposed(**changes: Any) -> list[str]:
     return [f"variants.proposed.{key}={value}" for key, value in changes.items()]
-
-
-# -- against the paper -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", TABLES)
@@ -176,9 +172,6 @@ def test_a_patch_sees_no_more_than_its_maps(study_of: Callable[..., Study]) -> N
     assert (found["half"]["receptive_field"], found["half"]["score_receptive_field"]) == (251, 251)
 
 
-# -- parameters ------------------------------------------------------------------------------------------------------
-
-
 def test_parameters_of_the_papers_networks(study_of: Callable[..., Study]) -> None:
     found = networks(study_of())
     generator = found["generator"]
@@ -225,9 +218,6 @@ def test_a_network_unlike_the_released_says_in_what(study_of: Callable[..., Stud
     assert networks(study_of())["generator"]["released"] is None
 
 
-# -- shape -----------------------------------------------------------------------------------------------------------
-
-
 def test_every_variant_is_described_as_json(study_of: Callable[..., Study]) -> None:
     study = study_of()
     for variant in study.variants.values():
@@ -260,9 +250,6 @@ def test_what_is_handed_out_can_be_changed(study_of: Callable[..., Study]) -> No
     first["layers"][0]["paper"]["outputs"] = 1
     first["layers"].clear()
     assert networks(study)["generator"]["layers"][0]["paper"]["outputs"] == 64
-
-
-# -- the command -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -335,10 +322,11 @@ def test_what_cannot_be_meant_is_refused(words: list[str], said: str, command: C
     assert said in err and "Traceback" not in err
 
 
-@pytest.mark.slow
-def test_the_command_in_a_process_of_its_own() -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "ascii"}
-    line = [sys.executable, "-m", "study", "describe", "single"]
-    done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    assert "Not as Table 2 prints it. Width 0.125" in done.stdout
+def test_the_command_prints_on_a_terminal_that_knows_only_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="strict")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "argv", ["study", "describe", "single", "--study", str(ROOT / "runs.yaml")])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    terminal.seek(0)
+    assert stopped.value.code in (None, 0) and "Not as Table 2 prints it. Width 0.125" in terminal.read()

@@ -36,9 +36,6 @@ def channels_last(image: torch.Tensor) -> np.ndarray:
     return image.permute(1, 2, 0).numpy()
 
 
-# -- every metric, by being listed ---------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", METRICS)
 def test_a_metric_conforms(name: str) -> None:
     metric, image = METRICS[name], images()
@@ -93,9 +90,6 @@ def test_what_is_outside_of_the_hole_does_not_count_in_it(name: str) -> None:
     torch.testing.assert_close(before, after)
 
 
-# -- closed forms --------------------------------------------------------------------------------------------
-
-
 def test_a_constant_offset() -> None:
     image = images() * 0.8
     found = score(image + 0.1, image)
@@ -146,9 +140,6 @@ def score_seam(output: torch.Tensor, image: torch.Tensor, mask: torch.Tensor) ->
     return METRICS["seam"](output, image, mask.double())["boundary"].item()
 
 
-# -- sharpness, which is of the output's own detail and not of its error ---------------------------------------
-
-
 def sharpness(output: torch.Tensor, image: torch.Tensor, mask: torch.Tensor = MASK) -> list[float]:
     return METRICS["sharpness"](output.double(), image.double(), mask.double())["hole"].tolist()
 
@@ -189,9 +180,6 @@ def test_sharpness_is_the_ratio_of_the_mean_steps_within_the_hole() -> None:
         assert sharpness(output, image)[i] == pytest.approx(steps[0] / steps[1])
     assert sharpness(torch.full_like(image, 0.4), image) == [0.0] * 3
     assert sharpness(image, torch.full_like(image, 0.4)) == [math.inf] * 3
-
-
-# -- scikit-image --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -94,9 +94,6 @@ def fid_of(truth: np.ndarray, output: np.ndarray) -> float:
     return distances.frechet(*(distances.gaussian(torch.from_numpy(x)) for x in (output, truth)))
 
 
-# -- the reference packages ----------------------------------------------------------------------------------
-
-
 def ours(name: str, inception: Inception) -> Any:
     """What we say under a name of `references.EVERY`."""
     kind, _, rest = name.partition(" ")
@@ -134,9 +131,6 @@ def test_torch_fidelity_differs_in_its_resizing_alone(inception: Inception) -> N
     large = references.large()
     centred = inception(large)[:, ::64].numpy()
     assert np.abs(centred - np.asarray(GOLDEN["torch_fidelity features"])).max() > 1e-3
-
-
-# -- closed forms --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("net", references.NETS)
@@ -228,9 +222,6 @@ def test_fid_and_kid_worsen_as_noise_grows(inception: Inception) -> None:
     kid = [distances.squared_mmd(theirs, each) for each in found]
     assert fid[0] == pytest.approx(0, abs=1e-6) and kid[0] == 0
     assert (np.diff(fid) > 0).all() and (np.diff(kid) > 0).all()
-
-
-# -- the files of weights ------------------------------------------------------------------------------------
 
 
 EVERYTHING = Perceptual.model_validate(["lpips", "fid", "kid"])
@@ -355,9 +346,6 @@ def test_weights_that_change_after_planning_are_refused(tmp_path: Path) -> None:
         weights.network(HEADS, str(file), digest, tiny.CPU)
 
 
-# -- a study's file ------------------------------------------------------------------------------------------
-
-
 def wanting(folder: Path, perceptual: Any, **more: Any) -> Plan:
     protocol = {"pictures": 2, "perceptual": perceptual}
     return make_plan(load(tiny.write(folder, {"mean": {"method": "mean"}}, protocol=protocol, **more)))
@@ -436,9 +424,6 @@ def test_a_search_does_not_gather_them(tmp_path: Path) -> None:
     file = tiny.write(tmp_path, {"mean": {"method": "mean"}}, protocol={"perceptual": ["fid"]})
     stage = tiny.stage_of(make_plan(load(file), part="validation"), "evaluate", "mean")
     assert "perceptual" not in stage.options and "fid" not in stage.options["metrics"]
-
-
-# -- evaluations ---------------------------------------------------------------------------------------------
 
 
 def made(folder: Path, perceptual: Any, **more: Any) -> tuple[Plan, Store]:
@@ -537,9 +522,6 @@ def test_features_that_are_not_finite_are_said(tmp_path: Path) -> None:
     _, store = made(tmp_path, {"fid": {"weights": str(file)}}, data=data)
     found = study.load(store.out).distances
     assert found["value"].isna().all() and found["why"].str.startswith("FID: features are not finite").all()
-
-
-# -- the report ----------------------------------------------------------------------------------------------
 
 
 def test_the_report_shows_each_distance_with_its_sample(evaluated: tuple[Plan, Store]) -> None:

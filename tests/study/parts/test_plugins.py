@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import inline
 import pytest
 import tiny
+from commands import command
 
 from reports.analysis import naming
 from reports.analysis.tables import readings_table
@@ -20,7 +20,6 @@ from study.plan.graph import Plan
 from study.plan.planner import make_plan
 from study.results.frames import load
 
-ROOT = Path(__file__).parents[3]
 LOSS = """
 import torch
 
@@ -212,9 +211,7 @@ def test_two_plugins_may_not_bring_the_same_part(tmp_path: Path) -> None:
 def test_a_part_that_raises_is_a_failed_run_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(FIT.replace("loss.backward()", "loss.backwards()"))
     file = tiny.write(tmp_path, {"mine": {"method": "mine"}, "mean": {"method": "mean"}}, plugins=["own.py"])
-    command = [sys.executable, "-m", "study", "run", str(file), "--out", str(tmp_path / "out"), "--jobs", "1"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = inline.run(file, tmp_path / "out")
     assert done.returncode == 3, done.stderr
     assert "failed: mine/faces/0: AttributeError: 'Tensor' object has no attribute 'backwards'" in done.stdout
     (trace,) = (tmp_path / "out" / "failures").iterdir()
@@ -276,9 +273,7 @@ def test_a_part_that_is_not_what_its_registry_holds_is_told(source: str, sentenc
 def test_what_a_plugin_raises_while_a_study_is_planned_is_told_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(FIT.replace('return {"kind": "net"', 'return {"kind": net'))
     file = tiny.write(tmp_path, {"mine": {"method": "mine"}}, plugins=["own.py"])
-    command = [sys.executable, "-m", "study", "plan", str(file), "--out", str(tmp_path / "out")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+    done = command("plan", file, "--out", tmp_path / "out")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "own.py:20: NameError: name 'net' is not defined" in done.stderr
 

@@ -80,9 +80,6 @@ def half_width(variance: float, degrees: float, of_images: float) -> float:
     return float(np.sqrt(stats.t.ppf(0.975, degrees) ** 2 * variance + stats.norm.ppf(0.975) ** 2 * of_images))
 
 
-# -- the same ------------------------------------------------------------------------------------------------
-
-
 def test_an_output_is_the_same_as_itself(out: Path) -> None:
     found = diff(out, out)
     assert found["configuration"]["changed"] == [] and found["configuration"]["readings"] == []
@@ -107,9 +104,6 @@ def test_an_output_is_the_same_as_itself(out: Path) -> None:
         "no difference in claims",
     ):
         assert sentence in told
-
-
-# -- what changed --------------------------------------------------------------------------------------------
 
 
 def test_an_option_is_named_with_its_variant_and_both_values(out: Path, heavy: Path) -> None:
@@ -293,9 +287,6 @@ def test_masks_from_files_are_data_too(tmp_path: Path) -> None:
     assert "masks of the test: not the same" in text(found) and "effects include this difference" in text(found)
 
 
-# -- code and bits -------------------------------------------------------------------------------------------
-
-
 def test_versions_of_parts(out: Path, copy: Path) -> None:
     text_of = (copy / "plan.json").read_text()
     (copy / "plan.json").write_text(text_of.replace('"psnr": 1', '"psnr": 2').replace('"seam"', '"seem"'))
@@ -353,9 +344,6 @@ def test_claims_are_each_outputs_own(out: Path, heavy: Path, copy: Path) -> None
     assert changed and all((row["scope_a"], row["scope_b"]) == ("other", "reduced") for row in changed)
     told = text(other)
     assert f"{changed[0]['b']} (reduced)" in told and changed[0]["claim"][:20] in told
-
-
-# -- the command ---------------------------------------------------------------------------------------------
 
 
 def test_the_command(out: Path, heavy: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from study.running.record import Diverged, Log, record, settle_record
 from study.running.runs import make_run, settle_all
 from study.store import RunState, write_json
 
-Body = Callable[[Log], Mapping[str, float]]
 CONFIG = {"variant": "proposed", "options": {"norm": "batch", "a.b=c": 1, "$d": [{"e.f": 2}]}}
 
 
@@ -38,9 +36,6 @@ def fine(log: Log) -> dict[str, float]:
     log.scalar("loss", 0.5, 1)
     log.info(versions={"torch": "x"})
     return {"psnr": 20.0}
-
-
-# -- one record ----------------------------------------------------------------------------------------------
 
 
 def test_a_run_that_is_completed(tmp_path: Path) -> None:
@@ -114,9 +109,6 @@ def test_the_global_generators_are_not_relied_on(tmp_path: Path) -> None:
     assert "seed" in json.loads(
         (tmp_path / "sacred" / record("r", {}, fine, out=tmp_path).id / "config.json").read_text()
     )
-
-
-# -- whole files, or an error --------------------------------------------------------------------------------
 
 
 def test_files_are_whole_or_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,9 +231,6 @@ def test_long_series_are_not_rewritten_at_every_beat(tmp_path: Path, monkeypatch
     assert entry(tmp_path, file="metrics.json")["loss"]["steps"] == list(range(50))
 
 
-# -- runs of a study -----------------------------------------------------------------------------------------
-
-
 def test_a_run_stands_on_its_own(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, {name: tiny.EVERY[name] for name in ("proposed", "single", "mean")})
     tiny.recorded(plan, store)
@@ -315,9 +304,6 @@ def test_a_short_record_of_a_run_that_could_not_begin(tmp_path: Path) -> None:
     record_id = records.failed("run", CONFIG, "pretrain-1 failed: no memory", out=tmp_path)
     assert entry(tmp_path, record_id)["status"] == "FAILED"
     assert entry(tmp_path, record_id, "info.json")["why"] == "pretrain-1 failed: no memory"
-
-
-# -- what a kill leaves --------------------------------------------------------------------------------------
 
 
 def left_running(out: Path) -> None:

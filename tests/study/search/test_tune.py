@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
+import multiprocessing
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
-from planted import BEST, Planted, score
+from gate import PATIENCE_S
+from planted import BEST, Planted, score, share
 
 from study import cli, config
 from study.config import space
@@ -31,7 +31,6 @@ from study.search import trials, tune
 from study.store import RunState, Store
 
 TOY = {"toy": {"method": "proposed", "multiscale": 0, "loss": "wgan"}, "mean": {"method": "mean"}}
-ROOT = Path(__file__).parents[3]
 STEPS = {"steps": {"pretrain": 4, "critic": 3, "joint": 8}}
 
 
@@ -51,9 +50,6 @@ def searched(
 
 def rows(out: Path, variant: str = "toy") -> list[dict[str, Any]]:
     return next(state["trials"] for state in trials.states(out) if state["variant"] == variant)
-
-
-# -- what is found -----------------------------------------------------------------------------------------
 
 
 def test_a_planted_optimum_is_found_and_written_as_a_variant(tmp_path: Path) -> None:
@@ -152,9 +148,6 @@ def test_what_diverges_is_pruned_and_counted_and_never_the_best(tmp_path: Path) 
     assert found.best is not None and found.best["settings"]["weights.local"] <= 2e-3
 
 
-# -- nothing lost, nothing double ----------------------------------------------------------------------------
-
-
 def test_a_failure_stops_the_search_which_tries_its_settings_again(tmp_path: Path) -> None:
     file, out = written(tmp_path, search={"pruner": "none"}), tmp_path / "out"
     count = 0
@@ -216,30 +209,33 @@ def test_a_lost_trial_that_turns_up_again_is_not_counted_twice(tmp_path: Path) -
     assert [row["state"] for row in rows(out)] == ["failed", "completed", "completed"]
 
 
-@pytest.mark.slow
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_several_processes_share_a_search_and_one_is_killed(tmp_path: Path) -> None:
-    file, out, count = written(tmp_path), tmp_path / "out", 15
-    command = [sys.executable, str(ROOT / "tests" / "helpers" / "planted.py"), str(file), str(out), str(count)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    pipe = subprocess.PIPE
-    processes = [subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) for _ in range(3)]
-    for process in processes:  # each has a trial before any goes on
-        assert process.stdout is not None
-        assert process.stdout.readline() == "half-way\n"
+    file, out, count = written(tmp_path), tmp_path / "out", 8
+    context = multiprocessing.get_context("fork")
+    pipes = [context.Pipe() for _ in range(3)]
+    processes = [context.Process(target=share, args=(file, out, count, theirs)) for _, theirs in pipes]
+    for process in processes:
+        process.start()
+    for pipe, _ in pipes:  # each has a trial before any goes on
+        assert pipe.poll(PATIENCE_S) and pipe.recv() == "half-way"
     processes[0].kill()
-    processes[0].wait()
-    for process in processes[1:]:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    told = [process.communicate(timeout=600)[0] for process in processes]
-    assert [process.returncode for process in processes] == [-signal.SIGKILL, 0, 0]
+    processes[0].join()
+    for pipe, _ in pipes[1:]:
+        pipe.send("go on")
+    for pipe, _ in pipes[1:]:
+        assert pipe.poll(PATIENCE_S) and isinstance(pipe.recv(), int)  # each tells a trial
+        while pipe.recv() is not None:
+            pass
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [-signal.SIGKILL, 0, 0]
     found = rows(out)
     ended = [row for row in found if row["state"] in trials.ENDED]
     assert len(ended) == count and len({row["number"] for row in found}) == len(found)
     assert {row["state"] for row in found} <= {*trials.ENDED, "failed"}
     assert len([row for row in found if row["state"] == "failed"]) == 1
-    assert "told" in told[1] and "told" in told[2]
     assert locks.workers(out) == []
 
 
@@ -268,9 +264,6 @@ def test_a_study_is_not_made_where_a_search_is_under_way(tmp_path: Path) -> None
     with output_lock(tmp_path), pytest.raises(StudyError, match="another run works"):  # noqa: SIM117
         with output_lock(tmp_path, searches=True):
             pass
-
-
-# -- in earnest ----------------------------------------------------------------------------------------------
 
 
 class Inline(Planted):
@@ -341,9 +334,6 @@ def test_readers_find_the_trials_without_optuna(tmp_path: Path) -> None:
     facts = frames.study["searches"]["toy"]
     assert facts["of"] == 24 and [entry["key"] for entry in facts["space"]] == ["weights.local", "weights.global"]
     assert facts["importance"] == {} or sum(facts["importance"].values()) == pytest.approx(1, abs=1e-4)
-
-
-# -- what can be searched, and what cannot -------------------------------------------------------------------
 
 
 def study_of(folder: Path, **changes: Any) -> Study:
@@ -486,9 +476,6 @@ def test_what_is_included_is_a_file_of_variants(tmp_path: Path) -> None:
     assert any(
         "none.yaml:2:1: seeds: 'seeds' is an unknown key; choose tuned, variants" in f for f in raised.value.faults
     )
-
-
-# -- the command ---------------------------------------------------------------------------------------------
 
 
 def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:

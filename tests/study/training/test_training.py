@@ -59,9 +59,6 @@ def same(a: list[Any], b: list[Any]) -> bool:
     )
 
 
-# -- shared work is the same work ----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("variant", ["proposed", "proposed_js"])
 def test_a_critic_made_alone_is_the_critic_made_beside_others(tmp_path: Path, variant: str) -> None:
     variants = {name: tiny.EVERY[name] for name in ("proposed", variant)}
@@ -98,8 +95,6 @@ def test_the_generator_starts_from_its_stream_whatever_the_variant_is_called(tmp
     assert manifests["one/faces/0", "pretrain"] == manifests["another/faces/0", "pretrain"]
     assert manifests["one/faces/0", "critic.local"] != manifests["another/faces/0", "critic.local"]
 
-
-# -- stopped anywhere ----------------------------------------------------------------------------------------
 
 STAGES = [
     ("proposed", "pretrain"),
@@ -146,7 +141,7 @@ def test_stopped_at_any_step_it_ends_with_the_same_bytes(
     plan, made = undisturbed
     keys = keys_of(plan, variant, role)
     count = plan.stages[keys[0]].steps * len(keys)
-    for n in range(1, count + 1) if harm == "none" else (1, count):
+    for n in range(1, count + 1) if harm == "none" else (count,):
         store = inputs_of(plan, made, keys, tmp_path / str(n))
         assert tiny.stopped_at(n, lambda watch, s=store: make(keys, plan, s, watch, tiny.CPU))  # type: ignore[misc]
         assert not any(store.has(key) for key in keys)
@@ -245,19 +240,13 @@ def test_a_pass_goes_on_where_one_of_its_critics_is_there_already(
     assert all(tiny.published(store, key) == tiny.published(made, key) for key in keys)
 
 
-# -- longer stages go on from shorter ones -------------------------------------------------------------------
-
-
 def steps(pretrain: int, critic: int, joint: int) -> dict[str, Any]:
     return {"defaults": {"steps": {"pretrain": pretrain, "critic": critic, "joint": joint}}}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["proposed", "proposed_js", "glcic"])
-def test_a_longer_stage_goes_on_from_a_shorter_one(
-    tmp_path: Path, variant: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    variants = {"proposed": tiny.PROPOSED, variant: tiny.EVERY[variant]}
+def test_a_longer_stage_goes_on_from_a_shorter_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    variants = {name: tiny.EVERY[name] for name in ("proposed", "proposed_js", "glcic")}
     begun_at: list[int] = []
     resume = TrainingState.resume
 
@@ -296,9 +285,6 @@ def test_a_stage_whose_rate_depends_on_its_end_starts_over(tmp_path: Path) -> No
     plan, _ = tiny.planned(tmp_path, {"proposed": {**tiny.PROPOSED, "rates": rates}}, **steps(4, 2, 2))
     assert tiny.stage_of(plan, "pretrain").lineage is None
     assert tiny.stage_of(plan, "joint").lineage is not None
-
-
-# -- nobody's gradient reaches anybody else ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("variant", ["proposed", "proposed_js", "glcic"])
@@ -388,9 +374,6 @@ def test_the_generators_gradient_is_that_of_eq_8(
     for parameter, grad in zip(generator.network.parameters(), expected, strict=True):
         assert parameter.grad is not None
         torch.testing.assert_close(parameter.grad, grad, rtol=1e-4, atol=1e-5 * largest)
-
-
-# -- generators of several predictions, and losses of several terms --------------------------------------------
 
 
 class TwoStage(nn.Module):
@@ -542,9 +525,6 @@ def test_the_whole_output_is_computed_where_something_reads_it() -> None:
         assert training.needs_whole_output({**options, "mask": {"kind": kind}}, [])
 
 
-# -- the gradient penalty --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("sees", "head"), [("composite", "mean"), ("raw", "patch")])
 def test_the_penalty_is_how_far_each_images_slope_is_from_1(tmp_path: Path, sees: str, head: str) -> None:
     """Image by image, with a mix that is given: in the hole alone where the critic sees the repaired image."""
@@ -621,9 +601,6 @@ def test_every_loss_trains_every_methods_critics(tmp_path: Path, loss: str) -> N
             after = load_file(store.folder(key) / f"{critic.name}.safetensors")
             before = critic.network.state_dict()
             assert any(not torch.equal(before[name], value) for name, value in after.items())
-
-
-# -- what diverges ends, and nothing else does ---------------------------------------------------------------
 
 
 def poisoned(monkeypatch: pytest.MonkeyPatch, name: str, step: int) -> None:
@@ -709,8 +686,6 @@ def test_weights_are_within_the_bound_after_every_stage(undisturbed: tuple[Plan,
                     seen += 1
     assert seen == 6
 
-
-# -- the readings run ----------------------------------------------------------------------------------------
 
 READINGS: dict[str, dict[str, Any]] = {
     "raw": {"critic_input": "raw"},
@@ -840,9 +815,6 @@ def test_wgan_is_what_eq_3_says() -> None:
     real, fake = torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 0.0])
     assert WGAN().critic(real, fake) == -2
     assert WGAN().generator(fake) == 0.5
-
-
-# -- golden numbers ------------------------------------------------------------------------------------------
 
 
 def golden_numbers(folder: Path) -> dict[str, dict[str, float]]:

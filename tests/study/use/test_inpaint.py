@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,28 +22,7 @@ from study.store import Damaged, RunState, read_json
 from study.use import inpaint
 from study.use.finished import Finished, Repairer
 
-ROOT = Path(__file__).parents[3]
-VARIANTS = {
-    "proposed": tiny.PROPOSED,
-    "again": {"extends": "proposed"},
-    "ce": {"method": "ce"},
-    "mean_fill": {"extends": "proposed", "method": "reconstruction_only", "fill": "mean"},
-    "noise_fill": {"extends": "proposed", "method": "reconstruction_only", "fill": "noise"},
-    "giica": {"method": "giica", "loss": "wgan_gp"},
-    "mean": {"method": "mean"},
-    "biharmonic": {"method": "biharmonic", "images": 2},
-}
-FACES = {"kind": "faces", "seed": 1, "train": 12, "validation": 2, "test": 4}
-OTHERS = {**FACES, "seed": 2}
 Pixels = NDArray[np.uint8]
-
-
-@pytest.fixture(scope="module")
-def out(made_once: Callable[..., Path]) -> Path:
-    """A finished study of two data sets and two seeds."""
-    data = {"faces": FACES, "another": OTHERS}
-    study = {"seeds": [0, 1], "data": data}
-    return made_once("inpaint", lambda folder: tiny.recorded(*tiny.planned(folder, VARIANTS, **study))) / "out"
 
 
 def pixels(height: int, width: int, channels: int = 3, seed: int = 0) -> Pixels:
@@ -88,9 +67,6 @@ def refusal(out: Path, *arguments: Any, **more: Any) -> str:
     with pytest.raises(BadInput) as caught:
         repair(out, *arguments, **more)
     return str(caught.value)
-
-
-# -- which run ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -156,10 +132,7 @@ def test_damaged_weights_are_not_used(tmp_path: Path) -> None:
         Repairer(Finished.find(store.out, "proposed"), tiny.CPU)
 
 
-# -- what comes out ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if name != "again"])
+@pytest.mark.parametrize("variant", ["proposed", "ce", "mean_fill", "noise_fill", "giica", "mean", "biharmonic"])
 @pytest.mark.parametrize("size", [(37, 91), (140, 100)])
 def test_known_pixels_are_kept_to_the_bit(out: Path, tmp_path: Path, variant: str, size: tuple[int, int]) -> None:
     height, width = size
@@ -335,9 +308,6 @@ def test_a_run_that_fills_with_noise_repairs_each_image_by_itself(out: Path, tmp
     assert (tmp_path / "o" / "a.png").read_bytes() == (tmp_path / "o" / "b.png").read_bytes()
 
 
-# -- masks -------------------------------------------------------------------------------------------------
-
-
 def test_masks_of_any_two_values_are_read(out: Path, tmp_path: Path) -> None:
     image = saved(tmp_path / "i.png", pixels(40, 50))
     hole = read(masked(tmp_path / "m.png", 40, 50, (4, 4, 10, 10))) > 0
@@ -374,9 +344,6 @@ def test_a_smooth_mask_is_cut_at_the_middle_and_it_is_said(out: Path, tmp_path: 
     assert (found[smooth <= 100] == truth[smooth <= 100]).all() and (found[14:16, 4:14] != truth[14:16, 4:14]).any()
     saved(tmp_path / "m.jpg", np.repeat(smooth[..., None], 3, axis=2))
     assert "values; what is above" in repair(out, "proposed", image, tmp_path / "o.png", tmp_path / "m.jpg")[0]
-
-
-# -- what is refused ---------------------------------------------------------------------------------------
 
 
 def test_every_fault_of_every_input_is_told_and_nothing_written(out: Path, tmp_path: Path) -> None:
@@ -489,9 +456,6 @@ def test_where_the_result_goes_has_to_make_sense(out: Path, tmp_path: Path) -> N
     assert "holds 2 masks of its name, a.bmp and a.png; leave one" in refusal(
         out, "proposed", images[0], tmp_path / "o.png", tmp_path / "masks"
     )
-
-
-# -- as a user types it ------------------------------------------------------------------------------------
 
 
 def test_the_command_says_what_it_took_and_exits_as_documented(out: Path, tmp_path: Path) -> None:

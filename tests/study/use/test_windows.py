@@ -182,7 +182,7 @@ def test_a_ramp_is_carried_on_at_every_scale() -> None:
             assert (repaired - image).abs().max() < 0.01
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     height=st.integers(2, 70),
     width=st.integers(2, 70),

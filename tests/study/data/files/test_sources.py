@@ -84,9 +84,6 @@ def test_the_identity_of_an_archive_follows_its_content_not_its_place(tmp_path: 
     assert Folder(root=str(layouts.as_zip(tmp_path / "a.zip", changed))).identity() != first
 
 
-# -- what is in an archive and not read ----------------------------------------------------------------------
-
-
 def zipped(file: Path, entries: list[tuple[zipfile.ZipInfo, bytes]]) -> Source:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for info, content in entries:
@@ -192,9 +189,6 @@ def test_archives_within_a_zip_are_told(tmp_path: Path) -> None:
     assert [entry.name for entry in source.left_out] == ["b.zip", "c.tar", "d.tar.gz"]
 
 
-# -- archives that cannot be read ----------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -239,9 +233,6 @@ def test_a_tar_whose_listing_breaks_off_is_refused_not_shortened(nested: bool, t
         opened(str(tmp_path / "a.tar"))
 
 
-# -- folders -------------------------------------------------------------------------------------------------
-
-
 def test_what_a_folder_holds_beside_files_is_told(tmp_path: Path) -> None:
     root = layouts.as_folder(tmp_path / "set", layouts.images(["a.jpg"]))
     layouts.as_folder(tmp_path / "other", layouts.images(["b.jpg"]))
@@ -256,9 +247,6 @@ def test_what_a_folder_holds_beside_files_is_told(tmp_path: Path) -> None:
         "gone.jpg": "it is a link to nothing",
         "pipe.jpg": "it is no regular file",
     }
-
-
-# -- the index of a large tar --------------------------------------------------------------------------------
 
 
 def test_the_index_of_a_large_tar_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,9 +272,6 @@ def test_the_index_of_a_large_tar_is_kept(tmp_path: Path, monkeypatch: pytest.Mo
     os.utime(file, ns=(1, 1))
     read()
     assert len(list((tmp_path / "cache" / "mo-zhou-study").iterdir())) == 2  # another tar, for all that is known
-
-
-# -- checksums -----------------------------------------------------------------------------------------------
 
 
 def test_checksums_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,9 +138,6 @@ def test_the_aligned_image_is_cut_to_its_central_square(tmp_path: Path) -> None:
     assert abs(found.part("test")[0, 4:-4].astype(int) - (10, 200, 30)).max() < 5 and found.enlarged == 0
 
 
-# -- what does not match -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("file", "split"),
     [("list_eval_partition.txt", "official"), ("identity_CelebA.txt", "identity"), ("identity_CelebA.txt", "random")],

@@ -50,9 +50,6 @@ def test_it_is_listed() -> None:
     assert DATASETS["folder"] is Folder
 
 
-# -- splits --------------------------------------------------------------------------------------------------
-
-
 def test_a_seeded_split(root: Path) -> None:
     split = Folder(root=str(root)).split()
     assert {part: len(names) for part, names in split.items()} == {"train": 15, "validation": 1, "test": 4}
@@ -85,9 +82,6 @@ def test_hidden_files_and_others_are_no_images(root: Path) -> None:
     picture(root / "UPPER.PNG")
     names = [name for names in Folder(root=str(root)).split().values() for name in names]
     assert len(names) == 21 and "UPPER.PNG" in names
-
-
-# -- what is not as asked ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -185,9 +179,6 @@ def test_a_part_without_an_image_is_an_error_that_says_why(root: Path, tmp_path:
         packed(root, tmp_path / "packed")
 
 
-# -- pixels --------------------------------------------------------------------------------------------------
-
-
 def test_the_central_square_is_taken(tmp_path: Path) -> None:
     pixels = np.zeros((40, 100, 3), np.uint8)
     pixels[:, 30:70] = 200
@@ -240,9 +231,6 @@ def test_sixteen_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "deep.png")
     found = square(tmp_path / "deep.png", 16)
     assert found[:, :6].mean() == pytest.approx(100, abs=2) and found[:, 10:].mean() == pytest.approx(150, abs=2)
-
-
-# -- identity ------------------------------------------------------------------------------------------------
 
 
 def test_the_identity_follows_the_content_not_the_place(root: Path, tmp_path: Path) -> None:
@@ -298,9 +286,6 @@ def test_packing_again_gives_the_same_bytes(root: Path, tmp_path: Path) -> None:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()
 
 
-# -- photographs ---------------------------------------------------------------------------------------------
-
-
 def test_a_few_steps_on_photographs(tmp_path: Path) -> None:
     """STUDY_PHOTOS names a folder of them; train.txt and test.txt are used where they are there."""
     place = os.environ.get("STUDY_PHOTOS")
@@ -321,9 +306,6 @@ def test_a_few_steps_on_photographs(tmp_path: Path) -> None:
     data = Packed(store.folder(tiny.run_of(plan, "proposed").stages["data"]))
     assert data.left_out == [] and len(data.part("test")) == 6
     assert data.part("test").std() > 20
-
-
-# -- groups and other split files ----------------------------------------------------------------------------
 
 
 def groups_of(root: Path, rows: list[str], name: str = "groups.csv") -> None:
