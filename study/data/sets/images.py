@@ -5,6 +5,7 @@ import json
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,10 +61,7 @@ class Images(DataSet):
 
     def pack(self, image_size: int, folder: Path, report: Report) -> None:
         chosen = self.chosen()
-
-        def read(name: str) -> packed.Picture | LeftOut:
-            return picture(chosen.source, name, image_size)
-
+        read = partial(picture, chosen.source, side=image_size)
         packed.write(
             folder,
             image_size,
