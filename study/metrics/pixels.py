@@ -5,7 +5,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from models.masking import known
 from study.metrics.base import Metric
 
 
@@ -55,11 +54,8 @@ class Seam(Metric):
         total = torch.zeros(len(image), dtype=image.dtype, device=image.device)
         pairs = torch.zeros_like(total)
         for axis in (2, 3):
-            length = image.shape[axis] - 1
-            first, second = mask.narrow(axis, 0, length), mask.narrow(axis, 1, length)
-            crosses = first * known(second) + known(first) * second
-            step = (error.narrow(axis, 0, length) - error.narrow(axis, 1, length)).abs()
-            total += (step * crosses).sum((1, 2, 3))
+            crosses = mask.diff(dim=axis).abs()
+            total += (error.diff(dim=axis).abs() * crosses).sum((1, 2, 3))
             pairs += image.shape[1] * crosses.sum((1, 2, 3))
         return {"boundary": total / pairs}
 
@@ -84,8 +80,6 @@ def _steps(image: Tensor, mask: Tensor) -> Tensor:
     """The sum of the absolute steps between neighbours in the hole: (B,)."""
     total = torch.zeros(len(image), dtype=image.dtype, device=image.device)
     for axis in (2, 3):
-        length = image.shape[axis] - 1
-        both = mask.narrow(axis, 0, length) * mask.narrow(axis, 1, length)
-        step = (image.narrow(axis, 0, length) - image.narrow(axis, 1, length)).abs()
-        total += (step * both).sum((1, 2, 3))
+        both = mask.unfold(axis, 2, 1).amin(-1)
+        total += (image.diff(dim=axis).abs() * both).sum((1, 2, 3))
     return total
