@@ -29,9 +29,7 @@ from study.data.files.source import LeftOut
 
 PARTS = ("train", "validation", "test")
 REPORT_EVERY = 32  # images
-NOTE_EVERY_S = 5.0
-"""Seconds between notes of the progress: the most work that a crash can lose."""
-
+NOTE_EVERY_S = 5.0  # between notes of the progress: the most work that a crash can lose
 NOTE = ".packing.json"
 ASIDE = f"{NOTE}.new"
 AHEAD = 4  # images that each thread may read ahead

@@ -23,15 +23,12 @@ from rich.text import Text
 from study.data.packed import PARTS, Packed
 from study.data.sets.images import processors
 
-NEAR = 4
-"""Two images are near duplicates if their difference hashes differ in at most this many of 64 bits."""
-
+NEAR = 4  # near duplicates' difference hashes differ in at most this many of 64 bits
 COMPARED = (("train", "test"), ("validation", "test"))
 PAIRS_SHOWN = 5
 LEFT_OUT_SHOWN = 10
+# The numbers in a reason that belong to one image, as opposed to limits; reasons are counted without them.
 OF_ONE = re.compile(r"(?<!than )(?<!than the )(?<!has )(?<![\w,.-])\d[\d,.]*")
-"""The numbers in a reason that belong to one image, as opposed to limits; reasons are counted without them."""
-
 CHUNK = 128  # images compared with all others at once
 SHEET = 8  # images a side
 THUMB = 128  # px at most

@@ -22,9 +22,7 @@ from study.data.files import cache
 from study.data.files.image import Unfit
 from study.data.files.source import Facts, LeftOut, Source, is_hidden
 
-MOST_BYTES = 256 * 2**20
-"""The largest size of a member, unpacked. Members that declare more are left out, and no more is ever unpacked."""
-
+MOST_BYTES = 256 * 2**20  # members that declare more are left out, and no more is ever unpacked of one
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tar.lzma")
 FOREIGN = (".7z", ".rar")
 TWICE = "the archive holds several files of this name; the last of them is read, as unpacking would leave it"

@@ -95,7 +95,7 @@ class Heads(nn.Module):
 class LPIPS(nn.Module):
     """The distance of images from their truths."""
 
-    def __init__(self, features: Features, heads: Heads) -> None:
+    def __init__(self, features: nn.Module, heads: nn.Module) -> None:
         super().__init__()
         self.features, self.heads = features, heads
 

@@ -28,7 +28,7 @@ from reports.sections import document
 from reports.sections.perceptual import perceptual as section
 from study.config import load
 from study.errors import BadInput, StudyError
-from study.external.score import Asked, score
+from study.external.score import Request, score
 from study.metrics.perceptual import Gathering, Perceptual, distances, find, gathering, weights
 from study.metrics.perceptual.inception import Inception
 from study.metrics.perceptual.lpips import LEAST_SIDE, LPIPS, Heads
@@ -598,7 +598,7 @@ def test_folders_of_images_are_scored_by_them_too(cache: Path, monkeypatch: pyte
         for folder, image in zip(("truth", "output"), pixels, strict=True):
             (tmp_path / folder).mkdir(exist_ok=True)
             Image.fromarray(image).save(tmp_path / folder / f"{place}.png")
-    asked = Asked(tmp_path / "output", tmp_path / "truth", perceptual="[lpips, fid]")
+    asked = Request(tmp_path / "output", tmp_path / "truth", perceptual="[lpips, fid]")
     lacking = score(asked).about["distances"]
     assert {(row["metric"], row["value"]) for row in lacking} == {("lpips", None), ("fid", None)}
     assert all("no weights: put" in row["why"] for row in lacking)
@@ -607,7 +607,7 @@ def test_folders_of_images_are_scored_by_them_too(cache: Path, monkeypatch: pyte
     (fid,) = found.about["distances"]
     assert fid["metric"] == "fid" and fid["images"] == 4 and fid["value"] > 0
     assert ("raw", "whole", "lpips") in found.columns
-    same = score(Asked(tmp_path / "truth", tmp_path / "truth", perceptual="[lpips, fid]"))
+    same = score(Request(tmp_path / "truth", tmp_path / "truth", perceptual="[lpips, fid]"))
     assert same.values[:, same.columns.index(("raw", "whole", "lpips"))].max() == 0
     assert abs(same.about["distances"][0]["value"]) < 1e-3 * fid["value"]
 
@@ -622,5 +622,5 @@ def test_folders_of_images_are_scored_by_them_too(cache: Path, monkeypatch: pyte
 def test_what_folders_cannot_be_scored_by_is_told(asked: str, sentence: str, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(BadInput) as told:
-        score(Asked(tmp_path, tmp_path, perceptual=asked))
+        score(Request(tmp_path, tmp_path, perceptual=asked))
     assert sentence in str(told.value)
