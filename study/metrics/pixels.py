@@ -8,9 +8,10 @@ from torch import Tensor
 from study.metrics.base import Metric
 
 
-def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    """The mean of (B, C, H, W) over all channels of the pixels where the weight (B, 1, H, W) is 1: (B,)."""
-    return (values * weight).sum((1, 2, 3)) / (values.shape[1] * weight.sum((1, 2, 3)))
+def _means(values: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """The means of (B, C, H, W) over all channels, in the hole and in the whole image: (B,)."""
+    hole = (values * mask).sum((1, 2, 3)) / (values.shape[1] * mask.sum((1, 2, 3)))
+    return {"hole": hole, "whole": values.mean((1, 2, 3))}
 
 
 class PSNR(Metric):
@@ -21,8 +22,7 @@ class PSNR(Metric):
     regions = ("hole", "whole")
 
     def __call__(self, output: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        error = (output - image).square()
-        means = {"hole": _mean(error, mask), "whole": error.mean((1, 2, 3))}
+        means = _means((output - image).square(), mask)
         return {region: -10 * mean.log10() for region, mean in means.items()}
 
 
@@ -34,8 +34,7 @@ class L1(Metric):
     regions = ("hole", "whole")
 
     def __call__(self, output: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        error = (output - image).abs()
-        return {"hole": _mean(error, mask), "whole": error.mean((1, 2, 3))}
+        return _means((output - image).abs(), mask)
 
 
 class Seam(Metric):

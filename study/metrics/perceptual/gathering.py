@@ -14,10 +14,8 @@ from study.metrics.perceptual.lpips import LPIPS
 from study.metrics.perceptual.weights import kinds, lacking, network
 from study.seeds import numpy_rng
 
-BATCH = 16
-"""The number of images in a network at once. It is fixed because the last bits of a result can depend on it."""
-LEAST = {"fid": 2, "kid": 4}
-"""The smallest number of images that has a covariance (FID), or two halves of two images (KID)."""
+BATCH = 16  # images in a network at once, fixed because the last bits of a result can depend on it
+LEAST = {"fid": 2, "kid": 4}  # images that have a covariance (FID), or two halves of two images (KID)
 
 Scores = dict[tuple[str, str, str], Tensor]
 Cache = dict[tuple[str, bytes], Tensor]

@@ -9,17 +9,13 @@ Images are resized as in pytorch-fid: bilinear, in 0..1, without antialiasing, c
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SIDE = 299
-"""The side to which images are resized, in pixels."""
-FEATURES = 2048
-
-
+SIDE = 299  # px, to which images are resized
 Size = int | tuple[int, int]
 Chains = Mapping[str, Sequence[tuple[int, Size] | tuple[int, Size, int]]]
 """Convolutions in a row, by name: the channels, the size and, where it is not 1, the stride of each."""
@@ -40,9 +36,7 @@ class Convolution(nn.Module):
         return F.relu(self.bn(self.conv(x)))
 
 
-def _mean(x: Tensor) -> Tensor:
-    """The mean of each 3 x 3 window, without padding."""
-    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+_mean = partial(F.avg_pool2d, kernel_size=3, stride=1, padding=1, count_include_pad=False)
 
 
 class Block(nn.Module):

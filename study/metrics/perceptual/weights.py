@@ -25,27 +25,18 @@ from study.metrics.perceptual.lpips import LEAST_SIDE, Features, Heads
 from study.metrics.perceptual.options import LPIPS, Perceptual
 from study.store import file_digest
 
-VERSIONS = {"lpips": 1, "fid": 1, "kid": 1}
-"""The version of each distance: raise it when the same options and weights give other numbers."""
-ABSENT = "absent"
-"""In a key, in place of the digest of a missing file."""
-SHOWN = 3
-"""The number of weights that do not fit that an error names."""
+VERSIONS = {"lpips": 1, "fid": 1, "kid": 1}  # raised when the same options and weights give other numbers
+ABSENT = "absent"  # in a key, in place of the digest of a missing file
+SHOWN = 3  # weights that do not fit that an error names
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind of file.
+    """One kind of file."""
 
-    Attributes:
-        names: in torch's cache.
-        shipped: packages that contain it, and its path in them.
-        network: makes the network that the weights are for.
-    """
-
-    names: tuple[str, ...]
-    shipped: tuple[tuple[str, str], ...] = ()
-    network: Callable[[], nn.Module]
+    names: tuple[str, ...]  # in torch's cache
+    shipped: tuple[tuple[str, str], ...] = ()  # packages that contain it, and its path in them
+    network: Callable[[], nn.Module]  # makes the network that the weights are for
 
 
 ALEX, VGG = ("alexnet-owt-7be5be79.pth", "alexnet-owt-4df8aa71.pth"), ("vgg16-397923af.pth",)
