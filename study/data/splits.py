@@ -8,31 +8,30 @@ import io
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.data.files.source import LeftOut, Source, is_image, printable, some
+from study.data.files.source import Source, is_image, printable, some
+from study.data.packed import PARTS
 from study.seeds import numpy_rng
 
 GROUPS = "groups.csv"
 HEADER = ["image", "group"]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Split:
     """The names of each part's images, in packing order, and the source that they are read from.
 
-    groups: the group of each image, by name; an image without one is a group of its own. left_out: files that cannot
-    be used. notes: sentences for the user.
+    groups: the group of each image, by name; an image without one is a group of its own. notes: sentences for the user.
+
+    Raises ValueError if a part has no image.
     """
 
-    parts: Mapping[str, Sequence[str]]
-    source: Source
-    groups: Mapping[str, str] = field(default_factory=dict)
-    left_out: Sequence[LeftOut] = ()
-    notes: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self, parts: Mapping[str, Sequence[str]], source: Source, groups: Mapping[str, str], notes: Sequence[str] = ()
+    ) -> None:
+        self.parts = {part: sorted(parts[part]) for part in PARTS}
+        self.source, self.groups = source, groups
+        self.notes = [*notes, *_alike_but_for_case(name for names in parts.values() for name in names)]
         for part in (part for part, names in self.parts.items() if not names):
             why = f"no image is left for the {part} part; ask for fewer in the others"
             if self.groups:
@@ -97,7 +96,7 @@ def counted(
     return found, notes
 
 
-def alike_but_for_case(names: Iterable[str]) -> list[str]:
+def _alike_but_for_case(names: Iterable[str]) -> list[str]:
     """A note on names that differ only in case; empty if there are none."""
     spellings: dict[str, list[str]] = defaultdict(list)
     for name in sorted(set(names)):

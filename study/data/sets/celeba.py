@@ -65,13 +65,8 @@ class CelebA(Images):
             counts = {part: getattr(self, part) or PAPER[part] for part in ("test", "train", "validation")}
             apart = groups if self.split == "identity" else {}
             found, notes = splits.counted(order, counts, apart, files.images.place)
-        return splits.Split(
-            parts={part: sorted(found[part]) for part in PARTS},
-            source=files.images,
-            groups={name: groups[name] for part in PARTS for name in found[part]} if groups else {},
-            left_out=files.images.left_out,
-            notes=[*notes, *splits.alike_but_for_case(names)],
-        )
+        groups = {name: groups[name] for part in PARTS for name in found[part]} if groups else {}
+        return splits.Split(found, files.images, groups, notes)
 
     def _official(self, files: "_Files", names: Sequence[str]) -> dict[str, list[str]]:
         """The images of each part in the official partition, or a random choice of them."""

@@ -8,7 +8,6 @@ from typing import Literal
 from study.data import splits
 from study.data.files.source import Source, Together
 from study.data.files.tree import opened
-from study.data.packed import PARTS
 from study.data.sets.images import Count, Grouped
 
 
@@ -55,13 +54,7 @@ class Distributed(Grouped):
                 f"groups: {one} and {other} both belong to '{group}', and are of the training and the validation set; "
                 f"set test_from: train, or leave them out of the file of groups"
             )
-        return splits.Split(
-            parts={part: sorted(parts[part]) for part in PARTS},
-            source=source,
-            groups=groups,
-            left_out=source.left_out,
-            notes=[*notes, *splits.alike_but_for_case(name for own in parts.values() for name in own)],
-        )
+        return splits.Split(parts, source, groups, notes)
 
     def _order(self, names: Sequence[str], which: str) -> list[str]:
         """The names in a random order that does not depend on the folders they are in."""

@@ -11,7 +11,7 @@ from study.data import splits
 from study.data.files.image import SUFFIXES, square
 from study.data.files.source import Source, is_archive, some
 from study.data.files.tree import opened
-from study.data.sets.images import Count, Grouped, groups_digest
+from study.data.sets.images import Count, Grouped
 
 __all__ = ["SUFFIXES", "Folder", "square"]
 
@@ -29,8 +29,6 @@ class Folder(Grouped):
     """
 
     version: ClassVar[int] = 1
-    NEW: ClassVar[frozenset[str]] = frozenset({"validation", "groups"})  # in a key only if they are set
-
     kind: Literal["folder"] = "folder"
     train: str | None = None
     test: str | None = None
@@ -58,11 +56,10 @@ class Folder(Grouped):
         """The options except the root and ``ABOUT``, and a digest of each image's relative path and bytes."""
         chosen = self.chosen()
         files = [self.beside(file).read_bytes() for file in self._files().values()]
-        unset = {name for name in self.NEW if getattr(self, name) is None}
-        options = {name: value for name, value in self.deciding().items() if name not in {"root", "groups", *unset}}
-        if chosen.groups:
-            options["groups"] = groups_digest(chosen)
-        return options | {"version": self.version, "content": self.content(chosen, files)}
+        options = self.deciding()
+        if self.validation is None:  # older keys lack it
+            del options["validation"]
+        return self.identified(options, chosen, files)
 
     def chosen(self) -> splits.Split:
         source = opened(self.root)
@@ -76,15 +73,14 @@ class Folder(Grouped):
         if validation is None:
             count = max(1, round(self.validation_share * len(train)))
             validation, train = splits.cut(train, count, groups)
-        parts = {"train": sorted(train), "validation": sorted(validation), "test": sorted(test)}
+        parts = {"train": train, "validation": validation, "test": test}
         if parted := splits.parted_groups(parts, groups):
             group, one, other = parted
             raise ValueError(
                 f"groups: {one} and {other} both belong to '{group}', and the split files put them into different "
                 f"parts; keep whole groups in one part, or leave them out of the file of groups"
             )
-        notes = splits.alike_but_for_case([name for names in parts.values() for name in names])
-        return splits.Split(parts=parts, source=source, groups=groups, left_out=source.left_out, notes=notes)
+        return splits.Split(parts, source, groups)
 
     def _files(self) -> dict[str, str]:
         """The split files, by part."""
