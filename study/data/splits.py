@@ -174,12 +174,11 @@ def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
     return groups
 
 
-def parted_groups(parts: Mapping[str, Sequence[str]], groups: Mapping[str, str]) -> tuple[str, str, str] | None:
-    """A group with images in two parts, and one image of each part; None if there is none."""
+def check_groups(parts: Mapping[str, Sequence[str]], groups: Mapping[str, str], why: str) -> None:
+    """Raises ValueError, which goes on with ``why``, if a group has images in two parts."""
     first: dict[str, tuple[str, str]] = {}
     for part, names in parts.items():
         for name in names:
             group = groups.get(posixpath.normpath(name))
             if group is not None and (before := first.setdefault(group, (part, name)))[0] != part:
-                return group, before[1], name
-    return None
+                raise ValueError(f"groups: {before[1]} and {name} both belong to '{group}', and {why}")

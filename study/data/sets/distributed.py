@@ -48,12 +48,8 @@ class Distributed(Grouped):
             asked = {part: n for part, n in counts.items() if (self.test_from if part == "test" else "train") == name}
             drawn, more = splits.counted(self._order(own, name), asked, groups, sets[name].place)
             parts, notes = {**parts, **drawn}, [*notes, *more]
-        if parted := splits.parted_groups(parts, groups):
-            group, one, other = parted
-            raise ValueError(
-                f"groups: {one} and {other} both belong to '{group}', and are of the training and the validation set; "
-                f"set test_from: train, or leave them out of the file of groups"
-            )
+        are = "are of the training and the validation set; set test_from: train"
+        splits.check_groups(parts, groups, f"{are}, or leave them out of the file of groups")
         return splits.Split(parts, source, groups, notes)
 
     def _order(self, names: Sequence[str], which: str) -> list[str]:

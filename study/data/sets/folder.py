@@ -74,12 +74,8 @@ class Folder(Grouped):
             count = max(1, round(self.validation_share * len(train)))
             validation, train = splits.cut(train, count, groups)
         parts = {"train": train, "validation": validation, "test": test}
-        if parted := splits.parted_groups(parts, groups):
-            group, one, other = parted
-            raise ValueError(
-                f"groups: {one} and {other} both belong to '{group}', and the split files put them into different "
-                f"parts; keep whole groups in one part, or leave them out of the file of groups"
-            )
+        put = "the split files put them into different parts; keep whole groups in one part"
+        splits.check_groups(parts, groups, f"{put}, or leave them out of the file of groups")
         return splits.Split(parts, source, groups)
 
     def _files(self) -> dict[str, str]:
