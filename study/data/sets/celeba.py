@@ -148,11 +148,10 @@ class _Files:
         if found is None:
             return None
         shown, rows = found
-        columns = [""]
         if header and rows and len(rows[0][1]) == 1:  # the number of images
             rows = rows[1:]
+        columns = [column for _, cells in rows[:1] for column in cells if column != "image_id"] if header else [""]
         if header or (rows and rows[0][1][0] == "image_id"):
-            columns = [column for _, cells in rows[:1] for column in cells if column != "image_id"]
             rows = rows[1:]
         values: dict[str, list[T]] = {}
         for number, (image, *cells) in rows:
