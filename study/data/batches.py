@@ -5,6 +5,7 @@ exactly.
 """
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -37,88 +38,76 @@ class Batch(NamedTuple):
     mix: Tensor  # (B,), 0..1
 
 
+@dataclass(eq=False)
 class Batches:
-    """The batches of one stream of a seed, by number.
+    """The batches of one stream of a seed, by number."""
 
-    Args:
-        images: uint8 (N, H, W, 3).
-        holes: draws holes from a random generator (``holes.drawn_holes``).
-        mean: the colour of ``fill: mean``, 0..1.
-        kept: the same images on the device, if they fit (``on_device``).
-    """
+    images: NDArray[np.uint8]  # (N, H, W, 3)
+    _: KW_ONLY
+    seed: int
+    stream: str
+    batch: int
+    flips: bool
+    holes: Draw
+    fill: Fill
+    mean: Sequence[float]  # the colour of ``fill: mean``, 0..1
+    device: torch.device
+    kept: Tensor | None = None  # the same images on the device, if they fit (``on_device``)
 
-    def __init__(
-        self,
-        images: NDArray[np.uint8],
-        *,
-        seed: int,
-        stream: str,
-        batch: int,
-        flips: bool,
-        holes: Draw,
-        fill: Fill,
-        mean: Sequence[float],
-        device: torch.device,
-        kept: Tensor | None = None,
-    ) -> None:
-        self._seed, self._stream, self._batch = seed, stream, batch
-        self._flips, self._holes, self._fill, self._mean = flips, holes, fill, mean
-        self._device, self._side = device, images.shape[1]
-        self._count = len(images)
-        self._images = images
-        self._kept = kept
+    def __post_init__(self) -> None:
+        self._side = self.images.shape[1]
         self._order = lru_cache(maxsize=2)(self._permutation)
         self._last: tuple[Holes, Tensor, list[Box]] | None = None
 
     def at(self, number: int) -> Batch:
         """Batch ``number`` of the stream, from 0. Each epoch has its own random order."""
         image = self._pixels(self._indices(number))
-        if self._flips:
-            flip = self._rng("flips", number).random(self._batch) < 0.5
-            turned = torch.from_numpy(flip).to(self._device)[:, None, None, None]
+        if self.flips:
+            flip = self._rng("flips", number).random(self.batch) < 0.5
+            turned = torch.from_numpy(flip).to(self.device)[:, None, None, None]
             image = torch.where(turned, image.flip(-1), image)
-        mask, windows = self._masked(self._holes(self._rng("holes", number), self._batch))
-        mix = torch.from_numpy(self._rng("mix", number).random(self._batch, dtype=np.float32)).to(self._device)
+        mask, windows = self._masked(self.holes(self._rng("holes", number), self.batch))
+        mix = torch.from_numpy(self._rng("mix", number).random(self.batch, dtype=np.float32)).to(self.device)
         return Batch(image, mask, self._filling(number), windows, self._elsewhere(number), mix)
 
     def _masked(self, holes: Holes) -> tuple[Tensor, list[Box]]:
         """The mask and the windows of holes. Holes that are the same array every time are converted once."""
         if self._last is None or self._last[0] is not holes:
             windows = [window_of(bounding_box(hole), self._side) for hole in holes]
-            self._last = holes, as_mask(holes, self._device), windows
+            self._last = holes, as_mask(holes, self.device), windows
         return self._last[1:]
 
     def _rng(self, what: str, number: int) -> np.random.Generator:
-        return numpy_rng(self._seed, self._stream, what, number)
+        return numpy_rng(self.seed, self.stream, what, number)
 
     def _permutation(self, epoch: int) -> NDArray[np.int64]:
-        return self._rng("order", epoch).permutation(self._count)
+        return self._rng("order", epoch).permutation(len(self.images))
 
     def _indices(self, number: int) -> NDArray[np.int64]:
-        places = np.arange(number * self._batch, (number + 1) * self._batch)
-        return np.array([self._order(place // self._count)[place % self._count] for place in places.tolist()])
+        places = np.arange(number * self.batch, (number + 1) * self.batch)
+        return np.array([self._order(place // len(self.images))[place % len(self.images)] for place in places.tolist()])
 
     def _pixels(self, indices: NDArray[np.int64]) -> Tensor:
         """(B, 3, H, W) in 0..1, in channels_last memory format like the file."""
-        if self._kept is not None:
-            pixels = self._kept[torch.from_numpy(indices).to(self._device)]
+        if self.kept is not None:
+            pixels = self.kept[torch.from_numpy(indices).to(self.device)]
         else:
-            pixels = torch.from_numpy(self._images[indices]).to(self._device, non_blocking=True)
+            pixels = torch.from_numpy(self.images[indices]).to(self.device, non_blocking=True)
         return pixels.permute(0, 3, 1, 2).float() / 255
 
     def _elsewhere(self, number: int) -> list[Box]:
         half = self._side // 2
-        places = self._rng("elsewhere", number).integers(0, half, size=(self._batch, 2), endpoint=True)
+        places = self._rng("elsewhere", number).integers(0, half, size=(self.batch, 2), endpoint=True)
         return [Box(top, left, half, half) for top, left in places.tolist()]
 
     def _filling(self, number: int) -> Tensor | float:
-        if self._fill == "zero":
+        if self.fill == "zero":
             return 0.0
-        if self._fill == "noise":
-            shape = (self._batch, 3, self._side, self._side)
+        if self.fill == "noise":
+            shape = (self.batch, 3, self._side, self._side)
             noise = self._rng("noise", number).random(shape, dtype=np.float32)
-            return torch.from_numpy(noise).to(self._device)
-        return colour(self._fill, self._mean, self._device)
+            return torch.from_numpy(noise).to(self.device)
+        return colour(self.fill, self.mean, self.device)
 
 
 def on_device(images: NDArray[np.uint8], device: torch.device) -> Tensor | None:

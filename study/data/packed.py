@@ -29,9 +29,7 @@ from study.data.files.source import LeftOut
 
 PARTS = ("train", "validation", "test")
 REPORT_EVERY = 32  # images
-NOTE_EVERY_S = 5.0
-"""Seconds between notes of the progress: the most work that a crash can lose."""
-
+NOTE_EVERY_S = 5.0  # between notes of the progress: the most work that a crash can lose
 NOTE = ".packing.json"
 ASIDE = f"{NOTE}.new"
 AHEAD = 4  # images that each thread may read ahead
@@ -63,10 +61,8 @@ class Packed:
         self.left_out = [LeftOut(**entry) for entry in self._data["left_out"]]
         self.notes: list[str] = self._data.get("notes", [])
         self.enlarged: int | None = self._data.get("enlarged")  # images; None if sizes are unknown
-        sides = self._data.get("short_sides") or {}
-        self.short_sides: dict[int, int] = {
-            int(side): count for side, count in sides.items()
-        }  # number of images by original short side, px
+        sides = self._data.get("short_sides", {})  # number of images by original short side, px
+        self.short_sides: dict[int, int] = {int(side): count for side, count in sides.items()}
 
     @cached_property
     def _images(self) -> Pixels:
@@ -128,7 +124,11 @@ def write(
                     if facts.done % REPORT_EVERY == 0:
                         report(facts.done, len(names))
                     if isinstance(item, Picture):
-                        content = _content(item, image_size)
+                        got, wanted = item.pixels, (image_size, image_size, 3)
+                        if got.shape != wanted or got.dtype != np.uint8:
+                            fault = f"its pixels are {got.dtype} {got.shape}; expected uint8 {wanted}"
+                            raise ValueError(f"{item.name}: {fault}")
+                        content = got.tobytes()
                         file.write(content)
                         digest.update(content)
                     # An interrupt may come anywhere: this one assignment counts the image.
@@ -166,16 +166,7 @@ def _in_order(read: Read, names: Sequence[str], threads: int) -> Generator[Pictu
             while ahead:
                 yield ahead.popleft().result()
         finally:
-            for future in ahead:
-                future.cancel()
-
-
-def _content(item: Picture, image_size: int) -> bytes:
-    pixels = item.pixels
-    if pixels.shape != (image_size, image_size, 3) or pixels.dtype != np.uint8:
-        wanted = (image_size, image_size, 3)
-        raise ValueError(f"{item.name}: its pixels are {pixels.dtype} {pixels.shape}; expected uint8 {wanted}")
-    return pixels.tobytes()
+            pool.shutdown(cancel_futures=True)
 
 
 class _Facts(NamedTuple):
@@ -210,9 +201,9 @@ class _Facts(NamedTuple):
 
 def _resumed(folder: Path, plan: str, image_bytes: int) -> _Facts:
     """What an earlier packing of the same plan noted, if its images are still there; otherwise no images."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
+    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-        left_out = {place: LeftOut(name, why) for place, name, why in note["left_out"]}
+        left_out = {int(place): LeftOut(*entry) for place, entry in note["left_out"].items()}
         sides = {int(side): count for side, count in note["short_sides"].items()}
         facts = _Facts(note["done"], left_out, note["sums"], sides)
         if note["plan"] == plan and (folder / "images.npy").stat().st_size >= facts.packed * image_bytes:
@@ -224,15 +215,8 @@ def _note(folder: Path, plan: str, facts: _Facts, file: BinaryIO) -> None:
     """Writes the progress to the note, once the pixels are on disk."""
     file.flush()
     os.fsync(file.fileno())
-    note = {
-        "plan": plan,
-        "done": facts.done,
-        "left_out": [[place, *entry] for place, entry in facts.left_out.items()],
-        "sums": facts.sums,
-        "short_sides": facts.short_sides,
-    }
     aside = folder / ASIDE
-    aside.write_text(json.dumps(note), encoding="utf-8")
+    aside.write_text(json.dumps({"plan": plan, **facts._asdict()}), encoding="utf-8")
     aside.replace(folder / NOTE)
 
 
@@ -259,11 +243,16 @@ def _write_facts(
     for part in PARTS:
         own = [name for place, name in enumerate(parts[part], first) if place not in facts.left_out]
         if not own:
-            raise ValueError(f"the {part} part is empty: {_why_empty(list(facts.left_out.values()))}")
+            why = "no image was given for it; ask for more images"
+            if unusable := list(facts.left_out.values()):
+                example = f"{unusable[0].name} ({unusable[0].why})"
+                why = f"{len(unusable)} images could not be used, the first of them {example}; replace them"
+            raise ValueError(f"the {part} part is empty: {why}")
         bounds[part] = [len(names), len(names) + len(own)]
         names += own
         first += len(parts[part])
-        text = "".join(f"{_entry(name)}\n" for name in own)
+        # './' escapes a name that a split file would read as a comment or strip.
+        text = "".join(f"./{name}\n" if name[0] == "#" or name[0].isspace() else f"{name}\n" for name in own)
         (folder / f"{part}.txt").write_text(text, encoding="utf-8", newline="\n")
     pixels = bounds["train"][1] * image_size**2
     data: dict[str, Any] = {
@@ -285,11 +274,6 @@ def _write_facts(
     (folder / "data.json").write_text(text, encoding="utf-8", newline="\n")
 
 
-def _entry(name: str) -> str:
-    """A name as a line of a split file, escaped if it begins with '#' or a space."""
-    return f"./{name}" if name[0] == "#" or name[0].isspace() else name
-
-
 def _read_again(file: BinaryIO, length: int) -> "hashlib._Hash":
     """The SHA-256 of the next ``length`` bytes. Truncates the file after them."""
     digest = hashlib.sha256()
@@ -305,13 +289,5 @@ def _read_again(file: BinaryIO, length: int) -> "hashlib._Hash":
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:
     """Writes the header of a uint8 array file. Returns where the data begin, in bytes."""
-    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return file.tell()
-
-
-def _why_empty(left_out: list[LeftOut]) -> str:
-    if not left_out:
-        return "no image was given for it; ask for more images"
-    name, why = left_out[0]
-    return f"{len(left_out)} images could not be used, the first of them {name} ({why}); replace them"

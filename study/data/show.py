@@ -8,8 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,12 @@ from rich.text import Text
 from study.data.packed import PARTS, Packed
 from study.data.sets.images import processors
 
-NEAR = 4
-"""Two images are near duplicates if their difference hashes differ in at most this many of 64 bits."""
-
+NEAR = 4  # near duplicates' difference hashes differ in at most this many of 64 bits
 COMPARED = (("train", "test"), ("validation", "test"))
 PAIRS_SHOWN = 5
 LEFT_OUT_SHOWN = 10
+# The numbers in a reason that belong to one image, as opposed to limits; reasons are counted without them.
 OF_ONE = re.compile(r"(?<!than )(?<!than the )(?<!has )(?<![\w,.-])\d[\d,.]*")
-"""The numbers in a reason that belong to one image, as opposed to limits; reasons are counted without them."""
-
 CHUNK = 128  # images compared with all others at once
 SHEET = 8  # images a side
 THUMB = 128  # px at most
@@ -79,35 +77,25 @@ def facts(folder: Path) -> dict[str, Any]:
 def _groups(packed: Packed) -> dict[str, Any] | None:
     """The number of groups in each part, and of groups in two parts; None if no groups are known."""
     found = {part: set(groups) for part in PARTS if (groups := packed.groups(part)) is not None}
-    if not found:
-        return None
-    counts = Counter(group for groups in found.values() for group in groups)
-    return {
-        **{part: len(groups) for part, groups in found.items()},
-        "in_two_parts": sum(n > 1 for n in counts.values()),
-    }
+    counts = Counter(chain.from_iterable(found.values()))
+    sizes = {part: len(groups) for part, groups in found.items()}
+    return {**sizes, "in_two_parts": sum(n > 1 for n in counts.values())} if found else None
 
 
 def _sides(sides: Mapping[int, int]) -> dict[str, int] | None:
     """The least, median and greatest original short side of the images, px; None if unknown."""
     if not sides:
         return None
-    values = sorted(sides)
-    at = np.searchsorted(np.cumsum([sides[value] for value in values]), sum(sides.values()) / 2)
-    return {"least": values[0], "median": values[int(at)], "greatest": values[-1]}
-
-
-# -- duplicates --------------------------------------------------------------------------------------------
+    return {"least": min(sides), "median": median_low(Counter(sides).elements()), "greatest": max(sides)}
 
 
 def _marks(images: NDArray[np.uint8]) -> Marks:
+    def both(pixels: NDArray[np.uint8]) -> tuple[bytes, int]:
+        return hashlib.sha256(pixels.tobytes()).digest(), difference_hash(pixels)
+
     with ThreadPoolExecutor(processors()) as pool:
-        found = list(pool.map(lambda place: _mark(images[place]), range(len(images)), chunksize=1))
-    return Marks([exact for exact, _ in found], np.array([near for _, near in found], np.uint64))
-
-
-def _mark(pixels: NDArray[np.uint8]) -> tuple[bytes, int]:
-    return hashlib.sha256(pixels.tobytes()).digest(), difference_hash(pixels)
+        exact, near = zip(*pool.map(both, images), strict=True)
+    return Marks(exact, np.array(near, np.uint64))
 
 
 def difference_hash(pixels: NDArray[np.uint8]) -> int:
@@ -126,9 +114,10 @@ def duplicates(a: Marks, b: Marks, names_a: Sequence[str], names_b: Sequence[str
     for place, mark in enumerate(a.exact):
         places[mark].append(place)
     same = [(place, other) for other, mark in enumerate(b.exact) for place in places.get(mark, ())]
+    found = {"exact": (len(same), {other for _, other in same}, same[:PAIRS_SHOWN]), "near": _near(a, b)}
     return {
-        "exact": _counted(len(same), {other for _, other in same}, same, names_a, names_b),
-        "near": _counted(*_near(a, b), names_a, names_b),
+        kind: {"pairs": count, "images": len(images), "first": [[names_a[i], names_b[j]] for i, j in first]}
+        for kind, (count, images, first) in found.items()
     }
 
 
@@ -158,16 +147,6 @@ def distance(a: Bits, b: Bits) -> NDArray[np.uint8]:
     return np.asarray(bits.sum(-1, dtype=np.uint8))
 
 
-def _counted(
-    count: int, images: set[int], pairs: Sequence[tuple[int, int]], names_a: Sequence[str], names_b: Sequence[str]
-) -> dict[str, Any]:
-    first = [[names_a[place], names_b[other]] for place, other in islice(pairs, PAIRS_SHOWN)]
-    return {"pairs": count, "images": len(images), "first": first}
-
-
-# -- a sheet, and a table ----------------------------------------------------------------------------------
-
-
 def sheet(folder: Path, file: Path) -> Path:
     """Writes 8 x 8 test images, evenly spread over the part, as a PNG. Returns its path."""
     images = Packed(folder).part("test")
@@ -188,7 +167,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     """Prints the facts of a data set. Names are text, not markup."""
     table = Table(box=None, show_header=False)
     for row in _rows(found):
-        table.add_row(Text(row[0]), Text(row[1]))
+        table.add_row(*map(Text, row))
     console.print(table)
     console.print(Text(MEANING, style="dim"))
 

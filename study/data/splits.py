@@ -8,42 +8,40 @@ import io
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.data.files.source import LeftOut, Source, is_image, printable, some
+from study.data.files.source import Source, is_image, printable, some
+from study.data.packed import PARTS
 from study.seeds import numpy_rng
 
 GROUPS = "groups.csv"
 HEADER = ["image", "group"]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Split:
     """The names of each part's images, in packing order, and the source that they are read from.
 
-    groups: the group of each image, by name; an image without one is a group of its own. left_out: files that cannot
-    be used. notes: sentences for the user.
+    groups: the group of each image, by name; an image without one is a group of its own. notes: sentences for the user.
+
+    Raises ValueError if a part has no image.
     """
 
-    parts: Mapping[str, Sequence[str]]
-    source: Source
-    groups: Mapping[str, str] = field(default_factory=dict)
-    left_out: Sequence[LeftOut] = ()
-    notes: Sequence[str] = ()
-
-    def __post_init__(self) -> None:
-        for part, names in self.parts.items():
-            if not names and self.groups:
-                raise ValueError(
-                    f"{self.source.place}: no group is left for the {part} part, as whole groups go into one part; "
+    def __init__(
+        self, parts: Mapping[str, Sequence[str]], source: Source, groups: Mapping[str, str], notes: Sequence[str] = ()
+    ) -> None:
+        self.parts = {part: sorted(parts[part]) for part in PARTS}
+        self.source, self.groups = source, groups
+        self.notes = [*notes, *_alike_but_for_case(name for names in parts.values() for name in names)]
+        for part in (part for part, names in self.parts.items() if not names):
+            why = f"no image is left for the {part} part; ask for fewer in the others"
+            if self.groups:
+                why = (
+                    f"no group is left for the {part} part, as whole groups go into one part; "
                     f"ask for another share or fewer images in the others"
                 )
-            if not names and sum(map(len, self.parts.values())) < len(self.parts):
-                raise ValueError(f"{self.source.place}: too few images for the {part} part; at least three are needed")
-            if not names:
-                why = f"no image is left for the {part} part; ask for fewer in the others"
-                raise ValueError(f"{self.source.place}: {why}")
+            elif sum(map(len, self.parts.values())) < len(self.parts):
+                why = f"too few images for the {part} part; at least three are needed"
+            raise ValueError(f"{self.source.place}: {why}")
 
 
 def shuffled(names: Sequence[str], *stream: str | int) -> list[str]:
@@ -63,17 +61,12 @@ def cut(names: Sequence[str], count: int, groups: Mapping[str, str]) -> tuple[li
     for name in names:
         members[groups.get(name, name)].append(name)
     taken: set[str] = set()
-    left = count
-    for group, own in members.items():
-        if len(own) <= left:
-            taken.add(group)
-            left -= len(own)
+    for own in members.values():
+        if len(taken) + len(own) <= count:
+            taken.update(own)
     if not taken and len(members) > 1:
-        taken = {min(members, key=lambda group: len(members[group]))}
-    return (
-        [name for name in names if groups.get(name, name) in taken],
-        [name for name in names if groups.get(name, name) not in taken],
-    )
+        taken = {*min(members.values(), key=len)}
+    return [name for name in names if name in taken], [name for name in names if name not in taken]
 
 
 def counted(
@@ -103,21 +96,17 @@ def counted(
     return found, notes
 
 
-def alike_but_for_case(names: Iterable[str]) -> list[str]:
+def _alike_but_for_case(names: Iterable[str]) -> list[str]:
     """A note on names that differ only in case; empty if there are none."""
     spellings: dict[str, list[str]] = defaultdict(list)
     for name in sorted(set(names)):
         spellings[name.lower()].append(name)
     pairs = [" and ".join(map(printable, found)) for found in spellings.values() if len(found) > 1]
-    if not pairs:
-        return []
-    return [
+    note = (
         f"names that differ only in case are images of their own here: {some(pairs)}; a disk that does not tell case "
         f"apart holds one of each"
-    ]
-
-
-# -- files that name images --------------------------------------------------------------------------------
+    )
+    return [note] if pairs else []
 
 
 def listed(file: Path, shown: str, source: Source) -> list[str]:
@@ -134,18 +123,21 @@ def listed(file: Path, shown: str, source: Source) -> list[str]:
     if not names:
         raise ValueError(f"{shown}: it names no image")
     for number, name in enumerate(names, 1):
-        outside = name.startswith("/") or ".." in name.split("/")
-        if outside or not is_image(name) or not source.has(name):
-            hint = "" if outside else _other_case(name, source)
-            raise ValueError(f"{shown}: entry {number}, '{name}', is not an image below {source.place}{hint}")
+        if fault := _not_below(source, name):
+            raise ValueError(f"{shown}: entry {number}, '{name}', {fault}")
     if len({posixpath.normpath(name) for name in names}) < len(names):
         raise ValueError(f"{shown}: an image is named twice")
     return names
 
 
-def _other_case(name: str, source: Source) -> str:
-    found = next((other for other in source.images if other.lower() == name.lower()), None)
-    return f"; there is '{printable(found)}', whose case differs" if found else ""
+def _not_below(source: Source, name: str) -> str:
+    """What is wrong with a name that should be an image of the source; '' if it is one."""
+    outside = name.startswith("/") or ".." in name.split("/")
+    if not outside and is_image(name) and source.has(name):
+        return ""
+    found = None if outside else next((other for other in source.images if other.lower() == name.lower()), None)
+    hint = f"; there is '{printable(found)}', whose case differs" if found else ""
+    return f"is not an image below {source.place}{hint}"
 
 
 def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
@@ -170,10 +162,8 @@ def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
         name, group = posixpath.normpath(cells[0]), cells[1]
         if name in groups:
             raise ValueError(f"groups: {shown}:{number}: the image {name} is listed twice")
-        outside = cells[0].startswith("/") or ".." in name.split("/")
-        if outside or not is_image(name) or not source.has(name):
-            hint = _other_case(name, source)
-            raise ValueError(f"groups: {shown}:{number}: '{cells[0]}' is not an image below {source.place}{hint}")
+        if fault := _not_below(source, name):
+            raise ValueError(f"groups: {shown}:{number}: '{cells[0]}' {fault}")
         groups[name] = group
     for group in sorted(set(groups.values())):
         if group not in groups and is_image(group) and source.has(group):
@@ -184,15 +174,11 @@ def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
     return groups
 
 
-def parted_groups(parts: Mapping[str, Sequence[str]], groups: Mapping[str, str]) -> tuple[str, str, str] | None:
-    """A group with images in two parts, and one image of each part; None if there is none."""
+def check_groups(parts: Mapping[str, Sequence[str]], groups: Mapping[str, str], why: str) -> None:
+    """Raises ValueError, which goes on with ``why``, if a group has images in two parts."""
     first: dict[str, tuple[str, str]] = {}
     for part, names in parts.items():
         for name in names:
             group = groups.get(posixpath.normpath(name))
-            if group is None:
-                continue
-            there, other = first.setdefault(group, (part, name))
-            if there != part:
-                return group, other, name
-    return None
+            if group is not None and (before := first.setdefault(group, (part, name)))[0] != part:
+                raise ValueError(f"groups: {before[1]} and {name} both belong to '{group}', and {why}")

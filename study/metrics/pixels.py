@@ -5,13 +5,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from models.masking import known
 from study.metrics.base import Metric
 
 
-def _mean(values: Tensor, weight: Tensor) -> Tensor:
-    """The mean of (B, C, H, W) over all channels of the pixels where the weight (B, 1, H, W) is 1: (B,)."""
-    return (values * weight).sum((1, 2, 3)) / (values.shape[1] * weight.sum((1, 2, 3)))
+def _means(values: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """The means of (B, C, H, W) over all channels, in the hole and in the whole image: (B,)."""
+    hole = (values * mask).sum((1, 2, 3)) / (values.shape[1] * mask.sum((1, 2, 3)))
+    return {"hole": hole, "whole": values.mean((1, 2, 3))}
 
 
 class PSNR(Metric):
@@ -22,8 +22,7 @@ class PSNR(Metric):
     regions = ("hole", "whole")
 
     def __call__(self, output: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        error = (output - image).square()
-        means = {"hole": _mean(error, mask), "whole": error.mean((1, 2, 3))}
+        means = _means((output - image).square(), mask)
         return {region: -10 * mean.log10() for region, mean in means.items()}
 
 
@@ -35,8 +34,7 @@ class L1(Metric):
     regions = ("hole", "whole")
 
     def __call__(self, output: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        error = (output - image).abs()
-        return {"hole": _mean(error, mask), "whole": error.mean((1, 2, 3))}
+        return _means((output - image).abs(), mask)
 
 
 class Seam(Metric):
@@ -55,11 +53,8 @@ class Seam(Metric):
         total = torch.zeros(len(image), dtype=image.dtype, device=image.device)
         pairs = torch.zeros_like(total)
         for axis in (2, 3):
-            length = image.shape[axis] - 1
-            first, second = mask.narrow(axis, 0, length), mask.narrow(axis, 1, length)
-            crosses = first * known(second) + known(first) * second
-            step = (error.narrow(axis, 0, length) - error.narrow(axis, 1, length)).abs()
-            total += (step * crosses).sum((1, 2, 3))
+            crosses = mask.diff(dim=axis).abs()
+            total += (error.diff(dim=axis).abs() * crosses).sum((1, 2, 3))
             pairs += image.shape[1] * crosses.sum((1, 2, 3))
         return {"boundary": total / pairs}
 
@@ -84,8 +79,6 @@ def _steps(image: Tensor, mask: Tensor) -> Tensor:
     """The sum of the absolute steps between neighbours in the hole: (B,)."""
     total = torch.zeros(len(image), dtype=image.dtype, device=image.device)
     for axis in (2, 3):
-        length = image.shape[axis] - 1
-        both = mask.narrow(axis, 0, length) * mask.narrow(axis, 1, length)
-        step = (image.narrow(axis, 0, length) - image.narrow(axis, 1, length)).abs()
-        total += (step * both).sum((1, 2, 3))
+        both = mask.unfold(axis, 2, 1).amin(-1)
+        total += (image.diff(dim=axis).abs() * both).sum((1, 2, 3))
     return total

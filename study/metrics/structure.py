@@ -1,5 +1,6 @@
 """Structural similarity (Wang 2004), in Gaussian windows and in one window over the whole image."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -11,9 +12,8 @@ WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2  # for values in 0..1
 
 
-def _gaussian() -> list[float]:
-    weights = torch.exp(-((torch.arange(WINDOW) - WINDOW // 2).double() ** 2) / (2 * SIGMA**2))
-    return (weights / weights.sum()).tolist()
+_CURVE = torch.exp(-((torch.arange(WINDOW) - WINDOW // 2).double() ** 2) / (2 * SIGMA**2))
+WEIGHTS: list[float] = (_CURVE / _CURVE.sum()).tolist()
 
 
 def _blur(image: Tensor) -> Tensor:
@@ -21,24 +21,20 @@ def _blur(image: Tensor) -> Tensor:
     for axis in (2, 3):
         length = image.shape[axis] - WINDOW + 1
         blurred = torch.zeros_like(image.narrow(axis, 0, length))
-        for place, weight in enumerate(_gaussian()):
+        for place, weight in enumerate(WEIGHTS):
             blurred.add_(image.narrow(axis, place, length), alpha=weight)
         image = blurred
     return image
 
 
-def _similarity(mean_a: Tensor, mean_b: Tensor, aa: Tensor, bb: Tensor, ab: Tensor) -> Tensor:
-    """Eq. (11), with the factor 2 of the covariance that the paper leaves out (READING R24)."""
+def _similarity(a: Tensor, b: Tensor, mean: Callable[[Tensor], Tensor]) -> Tensor:
+    """Eq. (11) in each window, with the factor 2 of the covariance that the paper leaves out (READING R24)."""
+    mean_a, mean_b = mean(a), mean(b)
+    ab = mean(a * b) - mean_a * mean_b
+    aa, bb = mean(a * a) - mean_a.square(), mean(b * b) - mean_b.square()
     both = 2 * mean_a * mean_b + C1
     spread = mean_a.square() + mean_b.square() + C1
     return both * (2 * ab + C2) / (spread * (aa + bb + C2))
-
-
-def ssim_map(a: Tensor, b: Tensor) -> Tensor:
-    """SSIM of each channel at each pixel whose window fits: (B, C, H - 10, W - 10), population covariance."""
-    mean_a, mean_b = _blur(a), _blur(b)
-    aa, bb = _blur(a * a) - mean_a.square(), _blur(b * b) - mean_b.square()
-    return _similarity(mean_a, mean_b, aa, bb, _blur(a * b) - mean_a * mean_b)
 
 
 class SSIM(Metric):
@@ -49,7 +45,7 @@ class SSIM(Metric):
     regions = ("hole", "whole")
 
     def __call__(self, output: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        values = ssim_map(output, image).mean(1, keepdim=True)
+        values = _similarity(output, image, _blur).mean(1, keepdim=True)
         edge = WINDOW // 2
         inner = mask[..., edge:-edge, edge:-edge]
         hole = (values * inner).sum((1, 2, 3)) / inner.sum((1, 2, 3))
@@ -64,8 +60,4 @@ class GlobalSSIM(Metric):
     regions = ("whole",)
 
     def __call__(self, output: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        a, b = output.flatten(2), image.flatten(2)
-        mean_a, mean_b = a.mean(2), b.mean(2)
-        ab = (a * b).mean(2) - mean_a * mean_b
-        aa, bb = a.square().mean(2) - mean_a.square(), b.square().mean(2) - mean_b.square()
-        return {"whole": _similarity(mean_a, mean_b, aa, bb, ab).mean(1)}
+        return {"whole": _similarity(output.flatten(2), image.flatten(2), lambda x: x.mean(2)).mean(1)}

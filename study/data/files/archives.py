@@ -13,22 +13,19 @@ import stat
 import tarfile
 import threading
 import zipfile
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple
 
 from study.data.files import cache
 from study.data.files.image import Unfit
-from study.data.files.source import Below, Facts, LeftOut, Source, is_hidden
+from study.data.files.source import Facts, LeftOut, Source, is_hidden
 
-MOST_BYTES = 256 * 2**20
-"""The largest size of a member, unpacked. Members that declare more are left out, and no more is ever unpacked."""
-
+MOST_BYTES = 256 * 2**20  # members that declare more are left out, and no more is ever unpacked of one
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tar.lzma")
 FOREIGN = (".7z", ".rar")
-WITHIN = "it is an archive within an archive, of a kind or a depth that is not read"
+TWICE = "the archive holds several files of this name; the last of them is read, as unpacking would leave it"
 OPENED = 8  # archives whose index stays in memory
 LEAST = 10_000  # members of a tar whose index is cached; smaller tars are indexed fast enough
 
@@ -52,9 +49,9 @@ def _indexed(path: Path, place: str, size: int, changed: int) -> Source:
         raise ValueError(f"root: {place} is an archive of a kind that is not read; unpack it and name the folder")
     try:
         if zipfile.is_zipfile(path) and not name.endswith(".tar"):
-            return _Zip(path, place)
+            return _zip(path, place, changed)
         if name.endswith(".tar") or tarfile.is_tarfile(path):
-            return _Tar(path, place)
+            return _tar(path, place, size, changed)
     except zipfile.BadZipFile as error:
         raise ValueError(f"root: {place} cannot be read as a zip ({error}); download it again") from error
     except OSError as error:
@@ -66,32 +63,33 @@ def _indexed(path: Path, place: str, size: int, changed: int) -> Source:
 
 
 class _Member(NamedTuple):
-    """A file in an archive.
-
-    crc: its checksum, in a zip. start: where its content begins in a tar, in bytes. info: ``ZipInfo``, in a zip.
-    """
+    """A file in an archive, and where it is: the first byte in a tar, ``ZipInfo`` in a zip. Only zips list CRCs."""
 
     size: int
-    crc: int | None = None
-    start: int = 0
-    info: Any = None
+    crc: int | None
+    at: Any
+
+
+_Entry = tuple[str, _Member, str]  # its name, and why it cannot be read or ''
 
 
 class _Archive(Source):
-    """The members of an archive by their names."""
+    """The members of an archive by their names. ``content`` reads one."""
 
-    def __init__(self, path: Path, place: str, members: dict[str, _Member], left_out: list[LeftOut]) -> None:
-        super().__init__(place)
-        self._changed = path.stat().st_mtime_ns
+    def __init__(
+        self,
+        place: str,
+        changed: int,
+        members: dict[str, _Member],
+        left_out: Iterable[LeftOut],
+        content: Callable[[_Member], bytes],
+    ) -> None:
+        self.place, self._changed, self._content = place, changed, content
         self._members, self._unusable = members, left_out
 
     @cached_property
-    def names(self) -> Sequence[str]:
-        return sorted(self._members)
-
-    @cached_property
-    def left_out(self) -> Sequence[LeftOut]:
-        return sorted(self._unusable)
+    def listing(self) -> tuple[list[str], list[LeftOut]]:
+        return sorted(self._members), sorted(self._unusable)
 
     def has(self, name: str) -> bool:
         return posixpath.normpath(name) in self._members
@@ -105,141 +103,111 @@ class _Archive(Source):
 
     def at(self, path: str) -> Source | None:
         below = posixpath.normpath(path) + "/"
-        return Below(self, below) if any(name.startswith(below) for name in self._members) else None
+        members = {name.removeprefix(below): each for name, each in self._members.items() if name.startswith(below)}
+        left_out = [LeftOut(name.removeprefix(below), why) for name, why in self.left_out if name.startswith(below)]
+        place = f"{self.place}/{below[:-1]}"
+        return _Archive(place, self._changed, members, left_out, self._content) if members else None
 
-    @abstractmethod
-    def _content(self, member: _Member) -> bytes:
-        """The bytes of a member."""
+
+def _usable(entries: Iterable[_Entry]) -> tuple[dict[str, _Member], list[LeftOut]]:
+    """The members that can be read, by normalized name, and those that are left out."""
+    members: dict[str, _Member] = {}
+    left_out: list[LeftOut] = []
+    for given, member, fault in entries:
+        why, name = fault, posixpath.normpath(given)
+        if not _is_safe(given):
+            why, name = "its name leads out of the archive", given
+        elif is_hidden(name):
+            continue
+        elif not why and name.lower().endswith((".tar", ".zip", *COMPRESSED, *FOREIGN)):
+            why = "it is an archive within an archive, of a kind or a depth that is not read"
+        elif not why and member.size > MOST_BYTES:
+            why = f"it unpacks to {member.size:,} bytes, more than the {MOST_BYTES:,} that are read of one file"
+        if not why and name in members:
+            left_out.append(LeftOut(name, TWICE))
+        if why:
+            left_out.append(LeftOut(name, why))
+        else:
+            members[name] = member
+    return members, left_out
 
 
-class _Zip(_Archive):
-    def __init__(self, path: Path, place: str) -> None:
-        self._zip = zipfile.ZipFile(path)
-        self._lock = threading.Lock()  # one thread unpacks at a time; decoding takes far longer
-        collected = _Collected()
-        for info in self._zip.infolist():
-            name = info.filename.replace("\\", "/")
-            kind = info.external_attr >> 16
-            if info.is_dir() or name.endswith("/"):
-                continue
-            why = None
-            if stat.S_IFMT(kind) not in (0, stat.S_IFREG):
-                why = "it is a link or a device"
-            elif info.flag_bits & 1:
-                why = "it is encrypted"
-            elif _is_archive(name):
-                why = WITHIN
-            collected.add(name, _Member(info.file_size, crc=info.CRC, info=info), why)
-        super().__init__(path, place, collected.members, collected.left_out)
+def _is_safe(name: str) -> bool:
+    """True if unpacking a file of this name could not write outside the target folder."""
+    return not (name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/") or "\0" in name)
 
-    def _content(self, member: _Member) -> bytes:
+
+def _zip(path: Path, place: str, changed: int) -> Source:
+    file, lock = zipfile.ZipFile(path), threading.Lock()
+
+    def entries() -> Iterator[_Entry]:
+        for info in file.infolist():
+            name, kind = info.filename.replace("\\", "/"), stat.S_IFMT(info.external_attr >> 16)
+            if not name.endswith("/"):
+                why = "it is encrypted" if info.flag_bits & 1 else ""
+                if kind not in (0, stat.S_IFREG):
+                    why = "it is a link or a device"
+                yield name, _Member(info.file_size, info.CRC, info), why
+
+    def content(member: _Member) -> bytes:
         try:
-            with self._lock, self._zip.open(member.info) as stream:
+            with lock, file.open(member.at) as stream:  # one thread unpacks at a time; decoding takes far longer
                 return stream.read(MOST_BYTES)
         except NotImplementedError:
             raise Unfit("it is compressed in a way that is not read") from None
         except (zipfile.BadZipFile, EOFError) as error:
             raise Unfit(f"the archive is damaged here: {error}") from error
 
+    return _Archive(place, changed, *_usable(entries()), content)
 
-class _Tar(_Archive):
-    def __init__(self, path: Path, place: str) -> None:
-        self._path = path
-        facts = path.stat()
-        about: list[str | int] = [os.fsdecode(path.absolute()), facts.st_size, facts.st_mtime_ns]
-        index = cache.read("tar", about)
-        if index is None:
-            collected = _scanned(path, place)
-            numbers = {name: (member.size, member.start) for name, member in collected.members.items()}
-            index = cache.Entry(numbers, collected.left_out)
-            if len(numbers) >= LEAST:
-                cache.write("tar", about, index)
-        members = {name: _Member(size, start=start) for name, (size, start) in index.numbers.items()}
-        super().__init__(path, place, members, [LeftOut(*entry) for entry in index.more])
 
-    def _content(self, member: _Member) -> bytes:
-        with self._path.open("rb") as file:
-            file.seek(member.start)
+def _tar(path: Path, place: str, size: int, changed: int) -> Source:
+    about: cache.About = [os.fsdecode(path), size, changed]
+    index = cache.read("tar", about)
+    if index is None:
+        members, left_out = _usable(_scanned(path, place))
+        index = cache.Entry({name: (member.size, member.at) for name, member in members.items()}, left_out)
+        if len(members) >= LEAST:
+            cache.write("tar", about, index)
+
+    def content(member: _Member) -> bytes:
+        with path.open("rb") as file:
+            file.seek(member.at)
             return file.read(member.size)
 
-
-class _Collected:
-    """The members of an archive that can be read, and those that are left out."""
-
-    def __init__(self) -> None:
-        self.members: dict[str, _Member] = {}
-        self.left_out: list[LeftOut] = []
-
-    def add(self, name: str, member: _Member, why: str | None) -> None:
-        """Adds a member under a safe name, or leaves it out."""
-        if not is_safe(name):
-            self.left_out.append(LeftOut(name, "its name leads out of the archive"))
-            return
-        name = posixpath.normpath(name)
-        if is_hidden(name):
-            return
-        if why is None and member.size > MOST_BYTES:
-            why = f"it unpacks to {member.size:,} bytes, more than the {MOST_BYTES:,} that are read of one file"
-        if why is not None:
-            self.left_out.append(LeftOut(name, why))
-            return
-        if name in self.members:
-            why = "the archive holds several files of this name; the last of them is read, as unpacking would leave it"
-            self.left_out.append(LeftOut(name, why))
-        self.members[name] = member
+    members = {name: _Member(length, None, start) for name, (length, start) in index.numbers.items()}
+    return _Archive(place, changed, members, [LeftOut(*entry) for entry in index.more], content)
 
 
-def _scanned(path: Path, place: str) -> _Collected:
-    """The members of a tar, from their headers."""
-    collected = _Collected()
+def _scanned(path: Path, place: str) -> Iterator[_Entry]:
+    """The members of a tar, and of tars in it, from their headers."""
+
+    def entry(name: str, info: tarfile.TarInfo, start: int) -> _Entry:
+        why = "it is a sparse file" if info.issparse() else "" if info.isreg() else "it is a link or a device"
+        return name, _Member(info.size, None, start + info.offset_data), why
+
     with path.open("rb") as file:
         for tar, info in _headers(file, path.stat().st_size, place):
-            name, start = _plain(info.name), info.offset_data
+            name = info.name.removeprefix("./")
             if info.isreg() and not info.issparse() and name.lower().endswith(".tar"):
                 content = tar.extractfile(info)
                 assert content is not None, "it is a regular file"
                 for _, inner in _headers(content, info.size, f"{place}: {name}"):
-                    _collect(collected, f"{name[:-4]}/{_plain(inner.name)}", inner, start + inner.offset_data)
+                    yield entry(f"{name[:-4]}/{inner.name.removeprefix('./')}", inner, info.offset_data)
             else:
-                _collect(collected, name, info, start)
-    return collected
-
-
-def is_safe(name: str) -> bool:
-    """True if unpacking a file of this name could not write outside the target folder."""
-    return not (name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/") or "\0" in name)
-
-
-def _is_archive(name: str) -> bool:
-    return name.lower().endswith((".tar", ".zip", *COMPRESSED, *FOREIGN))
-
-
-def _plain(name: str) -> str:
-    return name.removeprefix("./")
-
-
-def _collect(collected: _Collected, name: str, info: tarfile.TarInfo, start: int) -> None:
-    if info.isdir():
-        return
-    why = None
-    if not info.isreg():
-        why = "it is a link or a device"
-    elif info.issparse():
-        why = "it is a sparse file"
-    elif _is_archive(name):
-        why = WITHIN
-    collected.add(name, _Member(info.size, start=start), why)
+                yield entry(name, info, 0)
 
 
 def _headers(file: IO[bytes], length: int, place: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
-    """The members of a tar of ``length`` bytes. Raises ValueError if the tar is cut off or damaged."""
+    """The members of a tar of ``length`` bytes, without folders. Raises ValueError if the tar is cut off or damaged."""
     cut_off = f"root: {place} ends in the middle of a file, as after a broken download; download it again"
     try:
         with tarfile.TarFile(fileobj=file, mode="r") as tar:
             while (info := tar.next()) is not None:
                 if info.isreg() and not info.issparse() and info.offset_data + info.size > length:
                     raise ValueError(cut_off)
-                yield tar, info
+                if not info.isdir():
+                    yield tar, info
                 vars(tar)["members"] = []  # tarfile would keep all of them in memory
             file.seek(tar.offset)
             if any(file.read(tarfile.BLOCKSIZE)):  # the headers end before the archive does

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from study.data.files import cache
-from study.data.files.source import Facts, Source
+from study.data.files.source import Source
 from study.errors import StudyError
 
 LEAST = 1_000  # files that are worth a cache entry; fewer are read again fast enough
@@ -28,17 +28,14 @@ def checksums(root: str, source: Source, names: Sequence[str], *, threads: int) 
     about = [os.fsdecode(Path(root).expanduser().absolute())]
     cached = cache.read("crc", about)
     known = dict(cached.numbers) if cached else {}
-    unread = [name for name, one in facts.items() if one.crc is None and not _is_known(one, known.get(name))]
+    fresh = {name for name, one in facts.items() if tuple(known.get(name, ())[:2]) == (one.size, one.changed)}
+    unread = [name for name, one in facts.items() if one.crc is None and name not in fresh]
     with ThreadPoolExecutor(threads, thread_name_prefix="checksums") as pool:
         read = dict(zip(unread, pool.map(lambda name: _read(source, name), unread), strict=True))
     known |= {name: (facts[name].size, facts[name].changed, crc) for name, crc in read.items()}
     if len(unread) >= LEAST:
         cache.write("crc", about, cache.Entry({name: row for name, row in known.items() if row[-1] != UNREADABLE}))
     return [(one.size, known[name][-1] if one.crc is None else one.crc) for name, one in facts.items()]
-
-
-def _is_known(facts: Facts, row: Sequence[int] | None) -> bool:
-    return row is not None and tuple(row[:2]) == (facts.size, facts.changed)
 
 
 def _read(source: Source, name: str) -> int:

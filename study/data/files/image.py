@@ -30,26 +30,14 @@ SUFFIXES = {
 
 Image.init()
 _READ = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "AVIF", "TGA", "PCX", "ICO")
+# Formats that are decoded, in Pillow's names. EPS and the like are not: Pillow hands them to other programs.
 FORMATS = tuple(name for name in _READ if name in Image.OPEN)
-"""Formats that are decoded, in Pillow's names. EPS and the like are not: Pillow hands them to other programs."""
-
-LOSSY = ("JPEG", "JPEG2000")
-"""Formats, in Pillow's names, that change pixels which a method left alone."""
-
-MOST_PIXELS = 178_956_970
-"""Larger images are refused by their header, before they are decoded: Pillow's own limit, 2 GiB / 12."""
-
-LEAST_SIDE = 8
-"""px. An image with a shorter side is not a photograph, and a data set leaves it out."""
-
-LARGE = 25_000_000
-"""Images with more pixels are decoded one at a time, so that several threads need little more memory than one."""
-
-OPAQUE = {8: 255, 16: 65535}
-"""The largest value, by bits a channel."""
-
-PLAIN = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
-"""Pillow's modes that become grey or RGB without a change of colours."""
+LOSSY = ("JPEG", "JPEG2000")  # formats that change pixels which a method left alone
+MOST_PIXELS = 178_956_970  # Pillow's own limit, 2 GiB / 12; larger images are refused by their header
+LEAST_SIDE = 8  # px. An image with a shorter side is not a photograph, and a data set leaves it out
+LARGE = 25_000_000  # images with more pixels are decoded one at a time, so that threads need little more memory
+OPAQUE = {8: 255, 16: 65535}  # the largest value, by bits a channel
+PLAIN = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # modes that become grey or RGB without a change of colours
 
 _one_large = threading.Lock()
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # Pillow warns from half of MOST_PIXELS
@@ -61,9 +49,6 @@ class Unfit(ValueError):
 
 class UnknownRange(Unfit):
     """An image whose pixels have 32 bits, so that nothing says which value is white."""
-
-
-# -- for data sets -------------------------------------------------------------------------------------------
 
 
 class Decoded(NamedTuple):
@@ -100,9 +85,6 @@ def _square(opened: Image.Image, side: int) -> Pixels:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
     image = ImageOps.fit(image.convert("RGB"), (side, side), Image.Resampling.LANCZOS)
     return np.asarray(image, dtype=np.uint8)
-
-
-# -- at the image's own size ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -176,8 +158,8 @@ def read(content: bytes, *, full: bool = False) -> Raster:
     converted = "" if image.mode in PLAIN or image.mode.startswith("I") else image.mode
     values, alpha = np.array(shown), None
     if shown.mode in ("LA", "RGBA"):
-        values, alpha = np.ascontiguousarray(values[..., :-1]), np.ascontiguousarray(values[..., -1])
-        values = values[..., 0] if shown.mode == "LA" else values
+        colours = values[..., 0] if shown.mode == "LA" else values[..., :3]
+        values, alpha = np.ascontiguousarray(colours), np.ascontiguousarray(values[..., -1])
     # a profile describes the colours before the conversion
     return Raster(values, alpha, None if converted else profile, frames, converted, reduced=deep, lossy=lossy)
 
@@ -199,9 +181,6 @@ def exact(content: bytes) -> Raster:
     if image.alpha is not None and (image.alpha < OPAQUE[image.depth]).any():
         raise Unfit("it is transparent in part; save it without an alpha channel")
     return replace(image, alpha=None)
-
-
-# -- with Pillow ---------------------------------------------------------------------------------------------
 
 
 def _opened(file: Path | BinaryIO) -> ImageFile.ImageFile:

@@ -23,18 +23,12 @@ from study.data.files.image import OPAQUE, Unfit, read
 
 Hole = NDArray[np.bool_]
 
-TINT = 32
-"""Channels that differ by more, of 255, are a colour."""
-
-CONTRAST = 128
-"""The least difference, of 255, between the darkest and the lightest of more than two values."""
-
+TINT = 32  # channels that differ by more, of 255, are a colour
+CONTRAST = 128  # the least difference, of 255, between the darkest and the lightest of more than two values
+# The largest share of pixels in the middle half between darkest and lightest. Antialiased strokes 5 px wide that cover
+# a quarter of an image have 0.05; a photograph or a gradient has about 0.5.
 BETWEEN = 0.1
-"""The largest share of pixels in the middle half between darkest and lightest. Antialiased strokes 5 px wide that
-cover a quarter of an image have 0.05; a photograph or a gradient has about 0.5."""
-
-SSIM_EDGE = 5
-"""px that half a window of SSIM reaches beyond its centre."""
+SSIM_EDGE = 5  # px that half a window of SSIM reaches beyond its centre
 
 
 def read_hole(content: bytes, hole: str, size: tuple[int, int]) -> tuple[Hole, str]:

@@ -32,18 +32,22 @@ class Facts(NamedTuple):
 class Source(ABC):
     """Named files. ``place`` names the whole tree in messages."""
 
-    def __init__(self, place: str) -> None:
-        self.place = place
+    place: str
 
     @cached_property
     @abstractmethod
-    def names(self) -> Sequence[str]:
+    def listing(self) -> tuple[list[str], list[LeftOut]]:
+        """``names`` and ``left_out``."""
+
+    @property
+    def names(self) -> list[str]:
         """Every regular file, sorted, without hidden files and folders."""
+        return self.listing[0]
 
-    @cached_property
-    @abstractmethod
-    def left_out(self) -> Sequence[LeftOut]:
-        """What cannot be read as a file, and why."""
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """What cannot be read as a file, and why, sorted."""
+        return self.listing[1]
 
     @abstractmethod
     def has(self, name: str) -> bool:
@@ -57,9 +61,9 @@ class Source(ABC):
     def open(self, name: str) -> BinaryIO:
         """Opens a file. Raises Unfit, OSError, or anything that a damaged archive makes its reader raise."""
 
-    @abstractmethod
     def at(self, path: str) -> "Source | None":
         """The folder or archive at a relative path; None if there is none."""
+        return None
 
     @cached_property
     def images(self) -> Sequence[str]:
@@ -74,11 +78,7 @@ def is_image(name: str) -> bool:
 
 def first_of(source: Source, *paths: str) -> Source | None:
     """The first of several paths that holds images; None if none does."""
-    for path in paths:
-        found = source.at(path)
-        if found is not None and found.images:
-            return found
-    return None
+    return next((found for path in paths if (found := source.at(path)) is not None and found.images), None)
 
 
 def is_archive(name: str) -> bool:
@@ -102,56 +102,18 @@ def printable(name: str) -> str:
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)
 
 
-class Below(Source):
-    """One folder of a source."""
-
-    def __init__(self, whole: Source, below: str) -> None:
-        super().__init__(f"{whole.place}/{below.rstrip('/')}")
-        self._whole, self._below = whole, below
-
-    @cached_property
-    def names(self) -> Sequence[str]:
-        return [name.removeprefix(self._below) for name in self._whole.names if name.startswith(self._below)]
-
-    @cached_property
-    def left_out(self) -> Sequence[LeftOut]:
-        return [
-            LeftOut(entry.name.removeprefix(self._below), entry.why)
-            for entry in self._whole.left_out
-            if entry.name.startswith(self._below)
-        ]
-
-    def has(self, name: str) -> bool:
-        return self._whole.has(self._below + name)
-
-    def facts(self, name: str) -> Facts:
-        return self._whole.facts(self._below + name)
-
-    def open(self, name: str) -> BinaryIO:
-        return self._whole.open(self._below + name)
-
-    def at(self, path: str) -> Source | None:
-        return self._whole.at(self._below + path)
-
-
 class Together(Source):
     """Several sources as folders of one source, by folder name."""
 
     def __init__(self, sources: dict[str, Source]) -> None:
-        super().__init__(" and ".join(source.place for source in sources.values()))
+        self.place = " and ".join(source.place for source in sources.values())
         self._sources = sources
 
     @cached_property
-    def names(self) -> Sequence[str]:
-        return sorted(f"{folder}/{name}" for folder, source in self._sources.items() for name in source.names)
-
-    @cached_property
-    def left_out(self) -> Sequence[LeftOut]:
-        return [
-            LeftOut(f"{folder}/{entry.name}", entry.why)
-            for folder, source in self._sources.items()
-            for entry in source.left_out
-        ]
+    def listing(self) -> tuple[list[str], list[LeftOut]]:
+        sources = self._sources.items()
+        left_out = [LeftOut(f"{folder}/{name}", why) for folder, source in sources for name, why in source.left_out]
+        return sorted(f"{folder}/{name}" for folder, source in sources for name in source.names), left_out
 
     def has(self, name: str) -> bool:
         folder, _, rest = name.partition("/")
@@ -164,7 +126,3 @@ class Together(Source):
     def open(self, name: str) -> BinaryIO:
         folder, _, rest = name.partition("/")
         return self._sources[folder].open(rest)
-
-    def at(self, path: str) -> Source | None:
-        folder, _, rest = path.partition("/")
-        return (self._sources[folder].at(rest) if rest else self._sources[folder]) if folder in self._sources else None

@@ -1,7 +1,6 @@
 """Opens the folder or archive at a path on disk."""
 
 import os
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -34,24 +33,15 @@ def opened(place: str) -> Source:
 
 class _Folder(Source):
     def __init__(self, place: str, path: Path) -> None:
-        super().__init__(place)
-        self._path = path
+        self.place, self._path = place, path
         self._inner: dict[str, Source | None] = {}
-
-    @cached_property
-    def names(self) -> Sequence[str]:
-        return self._listing[0]
-
-    @cached_property
-    def left_out(self) -> Sequence[LeftOut]:
-        return self._listing[1]
 
     def has(self, name: str) -> bool:
         return (self._path / name).is_file()
 
     def facts(self, name: str) -> Facts:
-        found = (self._path / name).stat()
-        return Facts(found.st_size, None, found.st_mtime_ns)
+        entry = (self._path / name).stat()
+        return Facts(entry.st_size, None, entry.st_mtime_ns)
 
     def open(self, name: str) -> BinaryIO:
         return (self._path / name).open("rb")
@@ -64,7 +54,7 @@ class _Folder(Source):
         return self._inner[path]
 
     @cached_property
-    def _listing(self) -> tuple[list[str], list[LeftOut]]:
+    def listing(self) -> tuple[list[str], list[LeftOut]]:
         names: list[str] = []
         left_out: list[LeftOut] = []
         folders = [""]

@@ -6,7 +6,6 @@ hairstyle determines the fringe, the cord the glasses, and the clothes the eyes 
 """
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -16,7 +15,7 @@ from pydantic import Field
 
 from study.data import packed
 from study.data.base import DataSet, Report
-from study.data.portraits.canvas import Canvas, Colour, Frame, Shape, arc, box, ellipse, half_plane
+from study.data.portraits.canvas import Canvas, Colour, Frame, arc, box, ellipse, half_plane
 from study.seeds import numpy_rng
 
 Count = Annotated[int, Field(ge=1)]
@@ -48,16 +47,10 @@ class Faces(DataSet):
 
 def portrait(seed: int, part: str, index: int, size: int) -> NDArray[np.uint8]:
     """One portrait, uint8 (size, size, 3). The person does not depend on the size."""
-    person = _person(numpy_rng(seed, "faces", part, index))
+    person = _Person(numpy_rng(seed, "faces", part, index))
     canvas = Canvas(size, person.backdrop)
-    _background(canvas, person)
-    _hair_behind(canvas, person)
-    _body(canvas, person)
-    _head(canvas, person)
-    _mouth(canvas, person)
-    _eyes(canvas, person)
-    _hair_before(canvas, person)
-    _glasses(canvas, person)
+    for paint in (_background, _hair_behind, _body, _head, _mouth, _eyes, _hair_before, _glasses):
+        paint(canvas, person)
     canvas.pixels *= person.tint
     return canvas.finish()
 
@@ -89,85 +82,47 @@ STYLES = ("short", "long", "bob", "afro", "bun", "bald", "hat")
 BEARDED = ("short", "afro", "bald", "hat")
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Person:
     """Everything that is random. Lengths are in units of half the image, or of the head's frame."""
 
-    head: Frame
-    body: Frame
-    turn: float  # how far the features shift sideways in the face
-    side: int  # where the light comes from: -1 left, 1 right; the hair is parted there
-    light: float  # its height, radians above the horizon
-    tint: Colour
-    backdrop: Colour
-    backdrop2: Colour
-    pattern: str
-    pattern_angle: float
-    skin: Colour
-    hair: Colour
-    style: str
-    beard: str
-    clothes: Colour
-    trim: Colour
-    neckline: str
-    eye: Colour
-    lips: Colour
-    jewels: bool
-    glasses: str
-    frames: Colour
-    width: float  # of the face
-    jaw: float
-    eye_size: float
-    gap: float  # from the middle to an eye
-    brow: float  # its thickness
-    smile: str
-    nose: float
+    def __init__(self, rng: np.random.Generator) -> None:
+        def pick(items: Any) -> Any:
+            return items[int(rng.integers(len(items)))]
 
+        def near(colour: Colour, by: float) -> Colour:
+            return colour + np.float32(rng.uniform(-by, by))
 
-def _person(rng: np.random.Generator) -> _Person:
-    def pick(items: Any) -> Any:
-        return items[int(rng.integers(len(items)))]
-
-    def near(colour: Colour, by: float) -> Colour:
-        return colour + np.float32(rng.uniform(-by, by))
-
-    shift = rng.uniform(-0.05, 0.05)
-    clothes, trim, eye, lips = pick(OUTFITS)
-    style = pick(STYLES)
-    beard = pick(("none", "full", "goatee", "none")) if style in BEARDED else "none"
-    backdrop = pick(BACKDROPS)
-    warm = rng.uniform(-0.05, 0.05)
-    return _Person(
-        head=Frame(shift, rng.uniform(-0.03, 0.03), rng.uniform(-0.07, 0.07), rng.uniform(1.02, 1.1)),
-        body=Frame(shift * 0.6, 0.0, 0.0, rng.uniform(0.95, 1.05)),
-        turn=-0.9 * shift,  # towards the camera
-        side=pick((-1, 1)),
-        light=rng.uniform(0.2, 0.9),
-        tint=np.array([1 + warm, 1, 1 - warm], np.float32) * np.float32(rng.uniform(0.86, 1.02)),
-        backdrop=near(backdrop, 0.04),
-        backdrop2=pick(BACKDROPS),
-        pattern=pick(("plain", "plain", "stripes", "two-tone", "disc")),
-        pattern_angle=rng.uniform(0, math.pi),
-        skin=near(pick(SKINS), 0.03),
-        hair=near(pick(HAIRS), 0.03),
-        style=style,
-        beard=beard,
-        clothes=near(clothes, 0.04),
-        trim=trim,
-        neckline=pick(("crew", "v", "shirt", "turtle", "stripes")),
-        eye=eye,
-        lips=lips,
-        jewels=style in ("long", "bob", "bun") and rng.random() < 0.6,
-        glasses=pick(("none", "none", "none", "round", "none", "square")),
-        frames=pick((BLACK, BLACK, trim)),
-        width=rng.uniform(0.42, 0.45),
-        jaw=rng.uniform(0.78, 0.92),
-        eye_size=rng.uniform(0.95, 1.1),
-        gap=rng.uniform(0.18, 0.195),
-        brow=rng.uniform(0.045, 0.06),
-        smile=pick(("closed", "open", "closed", "calm")),
-        nose=rng.uniform(0.9, 1.1),
-    )
+        # The order of the draws decides the portraits.
+        shift = rng.uniform(-0.05, 0.05)
+        clothes, self.trim, self.eye, self.lips = pick(OUTFITS)
+        self.style = pick(STYLES)
+        self.beard = pick(("none", "full", "goatee", "none")) if self.style in BEARDED else "none"
+        backdrop = pick(BACKDROPS)
+        warm = rng.uniform(-0.05, 0.05)
+        self.head = Frame(shift, rng.uniform(-0.03, 0.03), rng.uniform(-0.07, 0.07), rng.uniform(1.02, 1.1))
+        self.body = Frame(shift * 0.6, 0.0, 0.0, rng.uniform(0.95, 1.05))
+        self.turn = -0.9 * shift  # how far the features shift sideways in the face: towards the camera
+        self.side = pick((-1, 1))  # where the light comes from: -1 left, 1 right; the hair is parted there
+        self.light = rng.uniform(0.2, 0.9)  # its height, radians above the horizon
+        self.tint = np.array([1 + warm, 1, 1 - warm], np.float32) * np.float32(rng.uniform(0.86, 1.02))
+        self.backdrop = near(backdrop, 0.04)
+        self.backdrop2 = pick(BACKDROPS)
+        self.pattern = pick(("plain", "plain", "stripes", "two-tone", "disc"))
+        self.pattern_angle = rng.uniform(0, math.pi)
+        self.skin = near(pick(SKINS), 0.03)
+        self.hair = near(pick(HAIRS), 0.03)
+        self.clothes = near(clothes, 0.04)
+        self.neckline = pick(("crew", "v", "shirt", "turtle", "stripes"))
+        self.jewels = self.style in ("long", "bob", "bun") and rng.random() < 0.6
+        self.glasses = pick(("none", "none", "none", "round", "none", "square"))
+        self.frames = pick((BLACK, BLACK, self.trim))
+        self.width = rng.uniform(0.42, 0.45)  # of the face
+        self.jaw = rng.uniform(0.78, 0.92)
+        self.eye_size = rng.uniform(0.95, 1.1)
+        self.gap = rng.uniform(0.18, 0.195)  # from the middle to an eye
+        self.brow = rng.uniform(0.045, 0.06)  # its thickness
+        self.smile = pick(("closed", "open", "closed", "calm"))
+        self.nose = rng.uniform(0.9, 1.1)
 
 
 def _mix(a: Colour, b: Colour, share: float) -> Colour:
@@ -243,16 +198,11 @@ def _body(canvas: Canvas, p: _Person) -> None:
         canvas.paint(p.body, arc(0, 0.86, 0.21, 0.035, -0.14), GOLD)
 
 
-def _face(p: _Person) -> Shape:
-    """The outline: a skull and a jaw."""
-    return ellipse(0, -0.04, p.width, 0.52) | box(0, 0.2, p.width * p.jaw, 0.42, 0.34)
-
-
 def _head(canvas: Canvas, p: _Person) -> None:
     for side in (-1, 1):
         ear = ellipse(side * (p.width + 0.015) + 0.3 * p.turn, 0.02, 0.07, 0.11)
         canvas.paint(p.head, ear, _dark(p.skin, 0.1 if side == p.side else 0.38))
-    face = _face(p)
+    face = ellipse(0, -0.04, p.width, 0.52) | box(0, 0.2, p.width * p.jaw, 0.42, 0.34)  # a skull and a jaw
     canvas.paint(p.head, face, _dark(p.skin, 0.36))
     canvas.paint(p.head, face & ellipse(p.side * 0.26, -0.05, 0.5, 0.8), p.skin)
     if p.jewels:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from study.data import splits
 from study.data.base import Like
@@ -23,7 +23,6 @@ LABELS = ("", "Anno/", "Eval/")
 SETS = ("", "celeba/", "CelebA/")  # below the root, where that is a folder of data sets
 PARTITION = {"0": "train", "1": "validation", "2": "test"}
 PAPER = {"train": 80_000, "validation": 1_000, "test": 20_000}
-
 
 T = TypeVar("T")
 
@@ -52,73 +51,60 @@ class CelebA(Images):
 
     def chosen(self) -> splits.Split:
         files = _Files.found(self.root)
-        names = list(files.images.images)
+        names = files.images.images
         people = files.labels("identity_CelebA", "the number of a person", _person)
-        if people is not None:
-            _check(people, names)
-        elif self.split == "identity":
+        if self.split == "identity" and people is None:
             raise ValueError(f"split: 'identity' needs identity_CelebA.txt, which is not at {self.root} or its Anno/")
-        groups = people.values if people else {}
-        partition = self._partition(files, names)
-        if self.only:
-            names = self._having(files, names)
-        if partition is None:
+        groups = {image: person for image, (person,) in people.values.items()} if people else {}
+        names = self._having(files, self.only) if self.only else names
+        notes: list[str] = []
+        if self.split == "official":
+            found = self._official(files, names)
+        else:
             order = splits.shuffled(names, self.split_seed, "celeba", "split")
             counts = {part: getattr(self, part) or PAPER[part] for part in ("test", "train", "validation")}
             apart = groups if self.split == "identity" else {}
             found, notes = splits.counted(order, counts, apart, files.images.place)
-        else:
-            found, notes = {part: self._of(part, names, partition) for part in PARTS}, []
-        return splits.Split(
-            parts={part: sorted(found[part]) for part in PARTS},
-            source=files.images,
-            groups={name: groups[name] for part in PARTS for name in found[part]} if groups else {},
-            left_out=files.images.left_out,
-            notes=[*notes, *splits.alike_but_for_case(names)],
-        )
+        groups = {name: groups[name] for part in PARTS for name in found[part]} if groups else {}
+        return splits.Split(found, files.images, groups, notes)
 
-    def _partition(self, files: "_Files", names: Sequence[str]) -> Mapping[str, str] | None:
-        """The part of each image in the official partition; None for other splits."""
-        if self.split != "official":
-            return None
-        found = files.labels("list_eval_partition", "its part, 0, 1 or 2", PARTITION.get)
-        if found is None:
+    def _official(self, files: "_Files", names: Sequence[str]) -> dict[str, list[str]]:
+        """The images of each part in the official partition, or a random choice of them."""
+        partition = files.labels("list_eval_partition", "its part, 0, 1 or 2", PARTITION.get)
+        if partition is None:
             raise ValueError(
                 f"split: 'official' needs list_eval_partition.txt (or .csv), which is not at {self.root} or its Eval/"
             )
-        _check(found, names)
-        return found.values
+        parts: dict[str, list[str]] = {}
+        for part in PARTS:
+            own = [name for name in names if partition.values[name] == [part]]
+            count = getattr(self, part)
+            if count is not None and count > len(own):
+                asked = f"{count:,} images are asked for"
+                raise ValueError(f"{part}: {asked}, the official partition has {len(own):,} of them")
+            parts[part] = splits.shuffled(own, self.split_seed, "celeba", part)[:count] if count else own
+        return parts
 
-    def _of(self, part: str, names: Sequence[str], partition: Mapping[str, str]) -> list[str]:
-        own = [name for name in names if partition[name] == part]
-        count = getattr(self, part)
-        if count is None:
-            return own
-        if count > len(own):
-            raise ValueError(f"{part}: {count:,} images are asked for, the official partition has {len(own):,} of them")
-        return splits.shuffled(own, self.split_seed, "celeba", part)[:count]
-
-    def _having(self, files: "_Files", names: Sequence[str]) -> list[str]:
-        """The images with the attributes in ``only``."""
-        found = files.attributes()
+    def _having(self, files: "_Files", only: Mapping[str, bool]) -> list[str]:
+        """The images with these attributes."""
+        what = "1 or -1 for each of {} attributes, and each image stands once"
+        found = files.labels("list_attr_celeba", what, {"1": True, "-1": False}.get, header=True)
         if found is None:
             raise ValueError(f"only: it needs list_attr_celeba.txt (or .csv), which is not at {self.root} or its Anno/")
-        _check(found, names)
-        columns = found.columns
-        for attribute in self.only or {}:
-            if attribute not in columns:
-                raise ValueError(f"only: '{attribute}' is not an attribute; {found.shown} has {', '.join(columns)}")
-        wanted = {columns.index(attribute): has for attribute, has in (self.only or {}).items()}
-        return [name for name in names if all(found.values[name][place] is has for place, has in wanted.items())]
+        for attribute in only:
+            if attribute not in found.columns:
+                has = f"{found.shown} has {', '.join(found.columns)}"
+                raise ValueError(f"only: '{attribute}' is not an attribute; {has}")
+        wanted = {found.columns.index(attribute): has for attribute, has in only.items()}
+        return [name for name in files.images.images if all(found.values[name][i] is has for i, has in wanted.items())]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Table(Generic[T]):
-    """A label file: values by image. ``shown`` names the file; ``columns`` names several values."""
+class _Table(NamedTuple, Generic[T]):
+    """A label file: its name, the values of each image, and the names of the values, if the file has a header."""
 
     shown: str
-    values: dict[str, T]
-    columns: Sequence[str] = ()
+    values: dict[str, list[T]]
+    columns: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,80 +137,62 @@ class _Files:
         bases = [path / below] if path.is_dir() and images is not whole else [path.parent, path.parent.parent]
         return cls(images=images, folders=[base / folder for base in bases for folder in LABELS], whole=whole)
 
-    def labels(self, name: str, what: str, value: Callable[[str], T | None]) -> _Table[T] | None:
-        """Reads a file with an image and a value per line; None without a file. Raises ValueError for bad lines."""
+    def labels(
+        self, name: str, what: str, value: Callable[[str], T | None], *, header: bool = False
+    ) -> _Table[T] | None:
+        """Reads NAME.txt or NAME.csv, with an image and a value per line, or several values below a ``header``.
+
+        Returns None without a file. Raises ValueError for a bad line, or if the images named are not those that exist.
+        """
         found = self._rows(name)
         if found is None:
             return None
         shown, rows = found
-        values: dict[str, T] = {}
-        for number, row in rows:
-            if number == 1 and row[0] == "image_id":
-                continue
-            read = value(row[1]) if len(row) == 2 else None
-            if read is None or row[0] in values:
-                why = "the image is listed twice" if row[0] in values else f"got '{' '.join(row)}'"
-                raise ValueError(f"root: {shown}:{number}: a line is an image and {what}; {why}")
-            values[row[0]] = read
-        return _Table(shown=shown, values=values)
-
-    def attributes(self) -> _Table[list[bool]] | None:
-        """The attributes of each image; None if there is no such file. Raises ValueError for bad lines."""
-        found = self._rows("list_attr_celeba")
-        if found is None:
-            return None
-        shown, rows = found
-        if rows and len(rows[0][1]) == 1:  # the number of images
+        if header and rows and len(rows[0][1]) == 1:  # the number of images
             rows = rows[1:]
-        columns = [name for name in rows[0][1] if name != "image_id"] if rows else []
-        values: dict[str, list[bool]] = {}
-        for number, row in rows[1:]:
-            if len(row) != len(columns) + 1 or not set(row[1:]) <= {"1", "-1"} or row[0] in values:
-                raise ValueError(
-                    f"root: {shown}:{number}: a line is an image and 1 or -1 for each of {len(columns)} attributes, "
-                    f"and each image stands once; got '{' '.join(row)[:60]}'"
-                )
-            values[row[0]] = [cell == "1" for cell in row[1:]]
-        return _Table(shown=shown, values=values, columns=columns)
+        columns = [column for _, cells in rows[:1] for column in cells if column != "image_id"] if header else [""]
+        if header or (rows and rows[0][1][0] == "image_id"):
+            rows = rows[1:]
+        values: dict[str, list[T]] = {}
+        for number, (image, *cells) in rows:
+            own = [one for one in map(value, cells) if one is not None]
+            if len(own) != len(cells) or len(own) != len(columns) or image in values:
+                why = "the image is listed twice" if image in values else f"got '{' '.join([image, *cells])[:60]}'"
+                raise ValueError(f"root: {shown}:{number}: a line is an image and {what.format(len(columns))}; {why}")
+            values[image] = own
+        there = set(self.images.images)
+        gone, unnamed = sorted(values.keys() - there), sorted(there - values.keys())
+        faults = [f"{len(gone):,} images that it names are not there ({some(gone)})"] if gone else []
+        faults += [f"{len(unnamed):,} images that are there it does not name ({some(unnamed)})"] if unnamed else []
+        if faults:
+            raise ValueError(
+                f"root: {shown} does not match the images: {'; '.join(faults)}; download both again, or cut the file "
+                f"to the existing images"
+            )
+        return _Table(shown, values, columns)
 
     def _rows(self, name: str) -> tuple[str, list[tuple[int, list[str]]]] | None:
         """The name of NAME.txt or NAME.csv, whichever exists, and its lines: number and cells."""
         for file in (f"{name}.txt", f"{name}.csv"):
-            content = self._content(file)
-            if content is None:
-                continue
-            try:
-                lines = content.decode("utf-8-sig").splitlines()
-                cells = list(csv.reader(lines)) if file.endswith(".csv") else [line.split() for line in lines]
-            except (UnicodeDecodeError, csv.Error) as error:
-                raise ValueError(f"root: {file}: it cannot be read ({error})") from error
-            return file, [(number, row) for number, row in enumerate(cells, 1) if row]
+            if (content := self._content(file)) is not None:
+                try:
+                    lines = content.decode("utf-8-sig").splitlines()
+                    cells = list(csv.reader(lines)) if file.endswith(".csv") else [line.split() for line in lines]
+                except (UnicodeDecodeError, csv.Error) as error:
+                    raise ValueError(f"root: {file}: it cannot be read ({error})") from error
+                return file, [(number, row) for number, row in enumerate(cells, 1) if row]
         return None
 
     def _content(self, file: str) -> bytes | None:
-        for folder in self.folders:
-            if (folder / file).is_file():
-                return (folder / file).read_bytes()
-        inside = next((f"{folder}{file}" for folder in LABELS if self.whole.has(f"{folder}{file}")), None)
-        if inside is None:
-            return None
-        with self.whole.open(inside) as stream:
-            return stream.read()
+        for place in (folder / file for folder in self.folders):
+            if place.is_file():
+                return place.read_bytes()
+        for folder in LABELS:
+            if self.whole.has(f"{folder}{file}"):
+                with self.whole.open(f"{folder}{file}") as stream:
+                    return stream.read()
+        return None
 
 
 def _person(text: str) -> str | None:
     return text if text.isdecimal() else None
-
-
-def _check(table: _Table[T], names: Sequence[str]) -> None:
-    """Raises ValueError if a file does not name exactly the existing images."""
-    there = set(names)
-    gone = sorted(set(table.values) - there)
-    unnamed = sorted(there - set(table.values))
-    faults = [f"{len(gone):,} images that it names are not there ({some(gone)})"] if gone else []
-    faults += [f"{len(unnamed):,} images that are there it does not name ({some(unnamed)})"] if unnamed else []
-    if faults:
-        raise ValueError(
-            f"root: {table.shown} does not match the images: {'; '.join(faults)}; download both again, or cut the file "
-            f"to the existing images"
-        )

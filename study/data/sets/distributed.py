@@ -2,13 +2,12 @@
 
 import posixpath
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from study.data import splits
 from study.data.files.source import Source, Together
 from study.data.files.tree import opened
-from study.data.packed import PARTS
 from study.data.sets.images import Count, Grouped
 
 
@@ -46,29 +45,14 @@ class Distributed(Grouped):
         counts = {part: int(getattr(self, part)) for part in ("test", "train", "validation")}
         parts: dict[str, list[str]] = {}
         for name, own in names.items():
-            wanted = [part for part in counts if (self.test_from if part == "test" else "train") == name]
-            asked = {part: counts[part] for part in wanted}
+            asked = {part: n for part, n in counts.items() if (self.test_from if part == "test" else "train") == name}
             drawn, more = splits.counted(self._order(own, name), asked, groups, sets[name].place)
             parts, notes = {**parts, **drawn}, [*notes, *more]
-        _whole_groups(parts, groups)
-        return splits.Split(
-            parts={part: sorted(parts[part]) for part in PARTS},
-            source=source,
-            groups=groups,
-            left_out=source.left_out,
-            notes=[*notes, *splits.alike_but_for_case(name for own in parts.values() for name in own)],
-        )
+        are = "are of the training and the validation set; set test_from: train"
+        splits.check_groups(parts, groups, f"{are}, or leave them out of the file of groups")
+        return splits.Split(parts, source, groups, notes)
 
     def _order(self, names: Sequence[str], which: str) -> list[str]:
         """The names in a random order that does not depend on the folders they are in."""
         in_order = sorted(names, key=lambda name: (posixpath.basename(name), name))
         return splits.shuffled(in_order, self.split_seed, type(self).model_fields["kind"].default, which)
-
-
-def _whole_groups(parts: Mapping[str, Sequence[str]], groups: Mapping[str, str]) -> None:
-    if parted := splits.parted_groups(parts, groups):
-        group, one, other = parted
-        raise ValueError(
-            f"groups: {one} and {other} both belong to '{group}', and are of the training and the validation set; "
-            f"set test_from: train, or leave them out of the file of groups"
-        )

@@ -2,6 +2,7 @@
 
 import posixpath
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -10,7 +11,7 @@ from study.data import splits
 from study.data.files.image import SUFFIXES, square
 from study.data.files.source import Source, is_archive, some
 from study.data.files.tree import opened
-from study.data.sets.images import Count, Grouped, groups_digest
+from study.data.sets.images import Count, Grouped
 
 __all__ = ["SUFFIXES", "Folder", "square"]
 
@@ -28,8 +29,6 @@ class Folder(Grouped):
     """
 
     version: ClassVar[int] = 1
-    NEW: ClassVar[frozenset[str]] = frozenset({"validation", "groups"})  # in a key only if they are set
-
     kind: Literal["folder"] = "folder"
     train: str | None = None
     test: str | None = None
@@ -45,8 +44,7 @@ class Folder(Grouped):
             raise ValueError("name both split files, 'train' and 'test', or neither")
         if self.validation is not None and self.train is None:
             raise ValueError("a split file for 'validation' needs those for 'train' and 'test'")
-        named = [file for file in (self.train, self.validation, self.test) if file is not None]
-        if len({posixpath.normpath(file) for file in named}) < len(named):
+        if len(set(map(posixpath.normpath, self._files().values()))) < len(self._files()):
             raise ValueError("a split file is named for two parts; no image can be in both")
         idle = {"test_share": self.train, "validation_share": self.validation}
         for share, file in idle.items():
@@ -57,12 +55,11 @@ class Folder(Grouped):
     def identity(self) -> dict[str, Any]:
         """The options except the root and ``ABOUT``, and a digest of each image's relative path and bytes."""
         chosen = self.chosen()
-        files = [self.beside(file).read_bytes() for file in (self.train, self.validation, self.test) if file]
-        unset = {name for name in self.NEW if getattr(self, name) is None}
-        options = {name: value for name, value in self.deciding().items() if name not in {"root", "groups", *unset}}
-        if chosen.groups:
-            options["groups"] = groups_digest(chosen)
-        return options | {"version": self.version, "content": self.content(chosen, files)}
+        files = [self.beside(file).read_bytes() for file in self._files().values()]
+        options = self.deciding()
+        if self.validation is None:  # older keys lack it
+            del options["validation"]
+        return self.identified(options, chosen, files)
 
     def chosen(self) -> splits.Split:
         source = opened(self.root)
@@ -76,57 +73,36 @@ class Folder(Grouped):
         if validation is None:
             count = max(1, round(self.validation_share * len(train)))
             validation, train = splits.cut(train, count, groups)
-        parts = {"train": sorted(train), "validation": sorted(validation), "test": sorted(test)}
-        if parted := splits.parted_groups(parts, groups):
-            group, one, other = parted
-            raise ValueError(
-                f"groups: {one} and {other} both belong to '{group}', and the split files put them into different "
-                f"parts; keep whole groups in one part, or leave them out of the file of groups"
-            )
-        notes = splits.alike_but_for_case([name for names in parts.values() for name in names])
-        return splits.Split(parts=parts, source=source, groups=groups, left_out=source.left_out, notes=notes)
+        parts = {"train": train, "validation": validation, "test": test}
+        put = "the split files put them into different parts; keep whole groups in one part"
+        splits.check_groups(parts, groups, f"{put}, or leave them out of the file of groups")
+        return splits.Split(parts, source, groups)
 
-    def split(self) -> dict[str, list[str]]:
-        """The names of each part's images, in packing order. Raises as ``chosen`` does."""
-        return {part: list(names) for part, names in self.chosen().parts.items()}
+    def _files(self) -> dict[str, str]:
+        """The split files, by part."""
+        files = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {part: file for part, file in files.items() if file is not None}
 
     def _named(self, source: Source) -> tuple[list[str], list[str] | None, list[str]]:
         """The images that the split files name; None for validation without a split file."""
-        files = {"train": self.train, "validation": self.validation, "test": self.test}
-        found: dict[str, list[str]] = {}
-        for part, file in files.items():
-            if file is not None:
-                found[part] = splits.listed(self.beside(file), f"{self.root}/{file}", source)
-        _check_disjoint({files[part] or "": names for part, names in found.items()})
-        train = self._shuffled(found["train"], "train")
-        return train, found.get("validation"), found["test"]
+        files = self._files()
+        found = {part: splits.listed(self.beside(file), f"{self.root}/{file}", source) for part, file in files.items()}
+        for one, other in combinations(found, 2):
+            names = {posixpath.normpath(name) for name in found[one]}
+            if both := sorted(name for name in found[other] if posixpath.normpath(name) in names):
+                raise ValueError(f"{files[one]} and {files[other]} both name {both[0]} ({len(both)} in all)")
+        return self._shuffled(found["train"], "train"), found.get("validation"), found["test"]
 
     def _drawn(self, source: Source, groups: Mapping[str, str]) -> tuple[list[str], None, list[str]]:
         names = source.images
         if not names:
+            archives = [name for name in source.names if is_archive(name)]
+            hint = f"; archives are not looked into unless one is named as root (there: {some(archives)})"
             kinds = ", ".join(sorted(SUFFIXES))
-            raise ValueError(f"root: no images below {self.root}; looked for {kinds}{_hint(source)}")
+            raise ValueError(f"root: no images below {self.root}; looked for {kinds}{hint if archives else ''}")
         count = max(1, round(self.test_share * len(names)))
         test, train = splits.cut(self._shuffled(names, "split"), count, groups)
         return train, None, test
 
     def _shuffled(self, names: Sequence[str], what: str) -> list[str]:
         return splits.shuffled(names, self.split_seed, "folder", what)
-
-
-def _check_disjoint(files: Mapping[str, Sequence[str]]) -> None:
-    """Raises ValueError if two split files name the same image."""
-    first: dict[str, str] = {}
-    clashes: dict[tuple[str, str], list[str]] = {}
-    for file, names in files.items():
-        for name in sorted(names):
-            there = first.setdefault(posixpath.normpath(name), file)
-            if there != file:
-                clashes.setdefault((there, file), []).append(name)
-    for (one, other), both in clashes.items():
-        raise ValueError(f"{one} and {other} both name {both[0]} ({len(both)} in all)")
-
-
-def _hint(source: Source) -> str:
-    archives = [name for name in source.names if is_archive(name)]
-    return f"; archives are not looked into unless one is named as root (there: {some(archives)})" if archives else ""

@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,28 +43,25 @@ class Images(DataSet):
     def identity(self) -> dict[str, Any]:
         """The options that decide pixels, except the root; and digests of the split and of the images."""
         chosen = self.chosen()
-        options = {name: value for name, value in self.deciding().items() if name not in {"root", "groups"}}
-        options |= {part: len(names) for part, names in chosen.parts.items()}
-        if chosen.groups:
-            options["groups"] = groups_digest(chosen)
-        return options | {"version": self.version, "content": self.content(chosen, [_as_json(chosen.parts)])}
+        options = self.deciding() | {part: len(names) for part, names in chosen.parts.items()}
+        return self.identified(options, chosen, [json.dumps(chosen.parts, sort_keys=True).encode()])
 
-    def content(self, chosen: splits.Split, files: Sequence[bytes] = ()) -> str:
-        """A digest of the name and bytes of every chosen image, and of ``files``, the content of other files."""
+    def identified(self, options: Mapping[str, Any], chosen: splits.Split, files: Sequence[bytes]) -> dict[str, Any]:
+        """The identity of options but the root, of the names and bytes of the images, the groups, and other files."""
         names = sorted({name for part in chosen.parts.values() for name in part})
         digest = hashlib.sha256()
         for name, facts in zip(names, checksums(self.root, chosen.source, names, threads=processors()), strict=True):
             digest.update(json.dumps([name, *facts]).encode())
-        for held in files:
-            digest.update(held)
-        return digest.hexdigest()
+        for content in files:
+            digest.update(content)
+        identity = {name: value for name, value in options.items() if name not in {"root", "groups"}}
+        if chosen.groups:
+            identity["groups"] = hashlib.sha256(json.dumps(chosen.groups, sort_keys=True).encode()).hexdigest()
+        return identity | {"version": self.version, "content": digest.hexdigest()}
 
     def pack(self, image_size: int, folder: Path, report: Report) -> None:
         chosen = self.chosen()
-
-        def read(name: str) -> packed.Picture | LeftOut:
-            return picture(chosen.source, name, image_size)
-
+        read = partial(picture, chosen.source, side=image_size)
         packed.write(
             folder,
             image_size,
@@ -72,7 +70,7 @@ class Images(DataSet):
             report,
             threads=processors(),
             groups=chosen.groups,
-            left_out=chosen.left_out,
+            left_out=chosen.source.left_out,
             notes=chosen.notes,
         )
 
@@ -109,15 +107,6 @@ class Grouped(Images):
         """The root, or the folder of its archive."""
         root = Path(self.root).expanduser()
         return next((place for place in (root, *root.parents) if place.is_dir()), root)
-
-
-def groups_digest(chosen: splits.Split) -> str:
-    """A digest of the groups."""
-    return hashlib.sha256(_as_json(chosen.groups)).hexdigest()
-
-
-def _as_json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True).encode()
 
 
 def picture(source: Source, name: str, side: int) -> packed.Picture | LeftOut:

@@ -37,26 +37,17 @@ class Places2(Distributed):
     )
 
     def distributed(self, root: Source, which: str) -> tuple[Source, Sequence[str], list[str]]:
-        place = next((place for place in IMAGES[which] if first_of(root, place) is not None), None)
-        if place is None:
+        sources = ((place, first_of(root, place)) for place in IMAGES[which])
+        place, found = next((pair for pair in sources if pair[1] is not None), ("", None))
+        if found is None:
             looked = ", ".join(IMAGES[which])
             raise ValueError(f"root: there is no set '{which}' of Places365 at {self.root}; looked for {looked}")
-        found = first_of(root, place)
-        assert found is not None
-        inner = first_of(found, *IMAGES[which])  # the folder that a tar holds
-        found = inner if inner is not None else found
-        lists = [name for name in LISTS[which] if not _of_the_other(name, place)]
-        file = next((path for name in lists for path in self._lists(name) if path.is_file()), None)
+        found = first_of(found, *IMAGES[which]) or found  # the folder that a tar holds
+        # A list of the standard set does not fit images of the challenge set, nor the other way round.
+        other = "challenge" if "standard" in place else "standard" if "challenge" in place else None
+        lists = [f"{at}{name}" for name in LISTS[which] if not other or other not in name for at in LISTS_AT]
+        file = next((path for path in map(self.beside, lists) if path.is_file()), None)
         return (found, found.images, []) if file is None else (found, *_listed(file, found))
-
-    def _lists(self, name: str) -> list[Path]:
-        return [self.beside(f"{folder}{name}") for folder in LISTS_AT]
-
-
-def _of_the_other(name: str, place: str) -> bool:
-    """True if the list and the images belong to different sets, standard and challenge."""
-    pairs = (("standard", "challenge"), ("challenge", "standard"))
-    return any(here in place and there in name for here, there in pairs)
 
 
 def _listed(file: Path, source: Source) -> tuple[list[str], list[str]]:

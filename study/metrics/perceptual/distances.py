@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-CHUNK = 4096
-"""The number of images that are converted to float64 at once."""
+CHUNK = 4096  # images that are converted to float64 at once
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -10,14 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from study.metrics.perceptual.distances import frechet, gaussian, kernel_distance
-from study.metrics.perceptual.lpips import LPIPS, Features, Heads
+from study.metrics.perceptual.lpips import LPIPS
 from study.metrics.perceptual.weights import kinds, lacking, network
 from study.seeds import numpy_rng
 
-BATCH = 16
-"""The number of images in a network at once. It is fixed because the last bits of a result can depend on it."""
-LEAST = {"fid": 2, "kid": 4}
-"""The smallest number of images that has a covariance (FID), or two halves of two images (KID)."""
+BATCH = 16  # images in a network at once, fixed because the last bits of a result can depend on it
+LEAST = {"fid": 2, "kid": 4}  # images that have a covariance (FID), or two halves of two images (KID)
 
 Scores = dict[tuple[str, str, str], Tensor]
 Cache = dict[tuple[str, bytes], Tensor]
@@ -54,24 +53,28 @@ class Gathering:
         self._sets: dict[str, _Set] = {}
         self._outputs: tuple[str, ...] = ()
         for name, entry in options.items():
-            if name in self._lacking:
-                continue
-            loaded = {
-                option: network(kind, files[name][option], entry[option], device)
-                for option, kind in kinds(entry).items()
-            }
-            if name == "lpips":
-                self._lpips = _lpips(loaded["features"], loaded["linear"])
-            else:  # FID and KID with the same weights share the features
-                self._sets[entry["weights"]] = _Set(loaded["weights"], entry["weights"], cache)
+            if name not in self._lacking:
+                loaded = [network(kind, files[name][at], entry[at], device) for at, kind in kinds(entry).items()]
+                if name == "lpips":
+                    self._lpips = LPIPS(*loaded)
+                else:  # FID and KID with the same weights share the features
+                    self._sets[entry["weights"]] = _Set(loaded[0], entry["weights"], cache)
 
     def add(self, indices: NDArray[Any], image: Tensor, outputs: Mapping[str, Tensor]) -> Scores:
         """Adds the next images and all their outputs, (B, 3, H, W) in 0..1. Returns LPIPS, (B,) float64 per output."""
         self._outputs = tuple(outputs)
+        rows: dict[str, list[Tensor]] = {output: [] for output in outputs}
         with torch.inference_mode():
             for one in self._sets.values():
                 one.add(indices, image, outputs)
-            return _scores(self._lpips, image, outputs) if self._lpips else {}
+            if self._lpips is None:
+                return {}
+            for start in range(0, len(image), BATCH):
+                part = slice(start, start + BATCH)
+                truth = self._lpips.units(image[part].float())
+                for output, result in outputs.items():
+                    rows[output].append(self._lpips(result[part].float(), truth))
+            return {(output, "whole", "lpips"): torch.cat(parts).double() for output, parts in rows.items()}
 
     def distances(self) -> list[dict[str, Any]]:
         """A row for FID and KID of each output, and for each distance without weights.
@@ -92,22 +95,22 @@ class Gathering:
     def _of_set(self, name: str, entry: Mapping[str, Any], features: _Set) -> dict[str, dict[str, Any]]:
         """The value, spread, images and why of each output."""
         truth = features.of("truth")
+        outputs = {output: features.of(output) for output in self._outputs}
         images: dict[str, Any] = {"images": len(truth)}
         why = ""
         if len(truth) < LEAST[name]:
             why = f"{name.upper()}: needs at least {LEAST[name]} images, and {len(truth)} were scored"
-        elif not all(features.of(output).isfinite().all() for output in ("truth", *self._outputs)):
+        elif not all(found.isfinite().all() for found in (truth, *outputs.values())):
             why = f"{name.upper()}: features are not finite; name weights of the Inception that FID is of"
         if why:
-            return {output: {**images, "why": why} for output in self._outputs}
+            return {output: {**images, "why": why} for output in outputs}
         if name == "fid":
             theirs = gaussian(truth)
-            return {out: {**images, "value": frechet(gaussian(features.of(out)), theirs)} for out in self._outputs}
+            return {output: {**images, "value": frechet(gaussian(own), theirs)} for output, own in outputs.items()}
         measured = {}
-        for output in self._outputs:
+        for output, own in outputs.items():
             rng = numpy_rng(self._seed, "kid subsets")  # the same subsets for every output and method
-            drawn = {"subsets": entry["subsets"], "size": entry["size"]}
-            value, spread = kernel_distance(truth, features.of(output), rng, **drawn)
+            value, spread = kernel_distance(truth, own, rng, subsets=entry["subsets"], size=entry["size"])
             measured[output] = {**images, "value": value, "spread": spread}
         return measured
 
@@ -138,28 +141,7 @@ class _Set:
         return torch.cat([self._inception(part.float()).cpu() for part in torch.split(image, BATCH)])
 
 
-def _lpips(features: nn.Module, heads: nn.Module) -> LPIPS:
-    assert isinstance(features, Features) and isinstance(heads, Heads)
-    return LPIPS(features, heads)
-
-
-def _scores(lpips: LPIPS, image: Tensor, outputs: Mapping[str, Tensor]) -> Scores:
-    """LPIPS of each output, (B,)."""
-    rows: dict[str, list[Tensor]] = {output: [] for output in outputs}
-    for start in range(0, len(image), BATCH):
-        part = slice(start, start + BATCH)
-        truth = lpips.units(image[part].float())
-        for output, result in outputs.items():
-            rows[output].append(lpips(result[part].float(), truth))
-    return {(output, "whole", "lpips"): torch.cat(parts).double() for output, parts in rows.items()}
-
-
-_last: dict[Hashable, Cache] = {}
-
-
+@lru_cache(maxsize=1)
 def _cache(images: Hashable) -> Cache:
-    """This process's cache for these images. It drops the cache of other images."""
-    if images not in _last:
-        _last.clear()
-        _last[images] = {}
-    return _last[images]
+    """This process's cache for these images. That of other images is dropped."""
+    return {}

@@ -8,24 +8,26 @@ Images are resized as in pytorch-fid: bilinear, in 0..1, without antialiasing, c
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import partial, reduce
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SIDE = 299
-"""The side to which images are resized, in pixels."""
-FEATURES = 2048
+SIDE = 299  # px, to which images are resized
+Size = int | tuple[int, int]
+Chains = Mapping[str, Sequence[tuple[int, Size] | tuple[int, Size, int]]]
+"""Convolutions in a row, by name: the channels, the size and, where it is not 1, the stride of each."""
 
 
 class Convolution(nn.Module):
-    """Convolution, batch normalisation, ReLU."""
+    """Convolution, batch normalisation, ReLU. ``padding``: a stride of 1 keeps the size."""
 
-    def __init__(
-        self, inputs: int, outputs: int, size: int | tuple[int, int], *, stride: int = 1, padding: bool = False
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, size: Size, stride: int = 1, *, padding: bool = True) -> None:
         super().__init__()
         height, width = (size, size) if isinstance(size, int) else size
-        around = (height // 2, width // 2) if padding else (0, 0)
+        around = (height // 2, width // 2) if padding and stride == 1 else (0, 0)
         self.conv = nn.Conv2d(inputs, outputs, (height, width), stride=stride, padding=around, bias=False)
         self.bn = nn.BatchNorm2d(outputs, eps=0.001)
 
@@ -34,88 +36,49 @@ class Convolution(nn.Module):
         return F.relu(self.bn(self.conv(x)))
 
 
-def _mean(x: Tensor) -> Tensor:
-    """The mean of each 3 x 3 window, without padding."""
-    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+_mean = partial(F.avg_pool2d, kernel_size=3, stride=1, padding=1, count_include_pad=False)
 
 
-class BlockA(nn.Module):
-    """Mixed_5b to Mixed_5d, at 35 x 35."""
+class Block(nn.Module):
+    """Chains of convolutions and a pooling side by side, joined by channel.
 
-    def __init__(self, inputs: int, pooled: int) -> None:
+    ``pooled``: the channels of the convolution after a pooling by mean; None for the largest values with stride 2.
+    """
+
+    def __init__(self, inputs: int, pooled: int | None, chains: Chains) -> None:
         super().__init__()
-        self.branch1x1 = Convolution(inputs, 64, 1)
-        self.branch5x5_1 = Convolution(inputs, 48, 1)
-        self.branch5x5_2 = Convolution(48, 64, 5, padding=True)
-        self.branch3x3dbl_1 = Convolution(inputs, 64, 1)
-        self.branch3x3dbl_2 = Convolution(64, 96, 3, padding=True)
-        self.branch3x3dbl_3 = Convolution(96, 96, 3, padding=True)
-        self.branch_pool = Convolution(inputs, pooled, 1)
+        self.chains = list[list[str]]()
+        for name, chain in chains.items():
+            modules = [f"{name}_{number}" for number in range(1, len(chain) + 1)] if len(chain) > 1 else [name]
+            channels = inputs
+            for module, layer in zip(modules, chain, strict=True):
+                self.add_module(module, Convolution(channels, *layer))
+                channels = layer[0]
+            self.chains.append(modules)
+        self.branch_pool = Convolution(inputs, pooled, 1) if pooled else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, 224 + pooled, H, W)."""
-        five = self.branch5x5_2(self.branch5x5_1(x))
-        three = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
-        return torch.cat([self.branch1x1(x), five, three, self.branch_pool(_mean(x))], 1)
+        """(B, inputs, H, W) to (B, outputs, H', W')."""
+        parts = [reduce(lambda part, module: self.get_submodule(module)(part), chain, x) for chain in self.chains]
+        pooled = self.branch_pool(_mean(x)) if self.branch_pool else F.max_pool2d(x, 3, stride=2)
+        return torch.cat([*parts, pooled], 1)
 
 
-class BlockB(nn.Module):
-    """Mixed_6a, from 35 x 35 to 17 x 17."""
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.branch3x3 = Convolution(inputs, 384, 3, stride=2)
-        self.branch3x3dbl_1 = Convolution(inputs, 64, 1)
-        self.branch3x3dbl_2 = Convolution(64, 96, 3, padding=True)
-        self.branch3x3dbl_3 = Convolution(96, 96, 3, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, 480 + inputs, H', W')."""
-        three = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
-        return torch.cat([self.branch3x3(x), three, F.max_pool2d(x, 3, stride=2)], 1)
+BLOCK_A: Chains = {"branch1x1": [(64, 1)], "branch5x5": [(48, 1), (64, 5)], "branch3x3dbl": [(64, 1), (96, 3), (96, 3)]}
+BLOCK_B: Chains = {"branch3x3": [(384, 3, 2)], "branch3x3dbl": [(64, 1), (96, 3), (96, 3, 2)]}
+BLOCK_D: Chains = {
+    "branch3x3": [(192, 1), (320, 3, 2)],
+    "branch7x7x3": [(192, 1), (192, (1, 7)), (192, (7, 1)), (192, 3, 2)],
+}
 
 
-class BlockC(nn.Module):
-    """Mixed_6b to Mixed_6e, at 17 x 17."""
-
-    def __init__(self, inputs: int, inner: int) -> None:
-        super().__init__()
-        self.branch1x1 = Convolution(inputs, 192, 1)
-        self.branch7x7_1 = Convolution(inputs, inner, 1)
-        self.branch7x7_2 = Convolution(inner, inner, (1, 7), padding=True)
-        self.branch7x7_3 = Convolution(inner, 192, (7, 1), padding=True)
-        self.branch7x7dbl_1 = Convolution(inputs, inner, 1)
-        self.branch7x7dbl_2 = Convolution(inner, inner, (7, 1), padding=True)
-        self.branch7x7dbl_3 = Convolution(inner, inner, (1, 7), padding=True)
-        self.branch7x7dbl_4 = Convolution(inner, inner, (7, 1), padding=True)
-        self.branch7x7dbl_5 = Convolution(inner, 192, (1, 7), padding=True)
-        self.branch_pool = Convolution(inputs, 192, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, 768, H, W)."""
-        once = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
-        twice = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(x)))
-        twice = self.branch7x7dbl_5(self.branch7x7dbl_4(twice))
-        return torch.cat([self.branch1x1(x), once, twice, self.branch_pool(_mean(x))], 1)
-
-
-class BlockD(nn.Module):
-    """Mixed_7a, from 17 x 17 to 8 x 8."""
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.branch3x3_1 = Convolution(inputs, 192, 1)
-        self.branch3x3_2 = Convolution(192, 320, 3, stride=2)
-        self.branch7x7x3_1 = Convolution(inputs, 192, 1)
-        self.branch7x7x3_2 = Convolution(192, 192, (1, 7), padding=True)
-        self.branch7x7x3_3 = Convolution(192, 192, (7, 1), padding=True)
-        self.branch7x7x3_4 = Convolution(192, 192, 3, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, 512 + inputs, H', W')."""
-        three = self.branch3x3_2(self.branch3x3_1(x))
-        seven = self.branch7x7x3_4(self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(x))))
-        return torch.cat([three, seven, F.max_pool2d(x, 3, stride=2)], 1)
+def _block_c(inner: int) -> Chains:
+    row, column = (inner, (1, 7)), (inner, (7, 1))
+    return {
+        "branch1x1": [(192, 1)],
+        "branch7x7": [(inner, 1), row, (192, (7, 1))],
+        "branch7x7dbl": [(inner, 1), column, row, column, (192, (1, 7))],
+    }
 
 
 class BlockE(nn.Module):
@@ -126,12 +89,12 @@ class BlockE(nn.Module):
         self.largest = largest
         self.branch1x1 = Convolution(inputs, 320, 1)
         self.branch3x3_1 = Convolution(inputs, 384, 1)
-        self.branch3x3_2a = Convolution(384, 384, (1, 3), padding=True)
-        self.branch3x3_2b = Convolution(384, 384, (3, 1), padding=True)
+        self.branch3x3_2a = Convolution(384, 384, (1, 3))
+        self.branch3x3_2b = Convolution(384, 384, (3, 1))
         self.branch3x3dbl_1 = Convolution(inputs, 448, 1)
-        self.branch3x3dbl_2 = Convolution(448, 384, 3, padding=True)
-        self.branch3x3dbl_3a = Convolution(384, 384, (1, 3), padding=True)
-        self.branch3x3dbl_3b = Convolution(384, 384, (3, 1), padding=True)
+        self.branch3x3dbl_2 = Convolution(448, 384, 3)
+        self.branch3x3dbl_3a = Convolution(384, 384, (1, 3))
+        self.branch3x3dbl_3b = Convolution(384, 384, (3, 1))
         self.branch_pool = Convolution(inputs, 192, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -150,19 +113,19 @@ class Inception(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.Conv2d_1a_3x3 = Convolution(3, 32, 3, stride=2)
-        self.Conv2d_2a_3x3 = Convolution(32, 32, 3)
-        self.Conv2d_2b_3x3 = Convolution(32, 64, 3, padding=True)
+        self.Conv2d_2a_3x3 = Convolution(32, 32, 3, padding=False)
+        self.Conv2d_2b_3x3 = Convolution(32, 64, 3)
         self.Conv2d_3b_1x1 = Convolution(64, 80, 1)
-        self.Conv2d_4a_3x3 = Convolution(80, 192, 3)
-        self.Mixed_5b = BlockA(192, 32)
-        self.Mixed_5c = BlockA(256, 64)
-        self.Mixed_5d = BlockA(288, 64)
-        self.Mixed_6a = BlockB(288)
-        self.Mixed_6b = BlockC(768, 128)
-        self.Mixed_6c = BlockC(768, 160)
-        self.Mixed_6d = BlockC(768, 160)
-        self.Mixed_6e = BlockC(768, 192)
-        self.Mixed_7a = BlockD(768)
+        self.Conv2d_4a_3x3 = Convolution(80, 192, 3, padding=False)
+        self.Mixed_5b = Block(192, 32, BLOCK_A)
+        self.Mixed_5c = Block(256, 64, BLOCK_A)
+        self.Mixed_5d = Block(288, 64, BLOCK_A)
+        self.Mixed_6a = Block(288, None, BLOCK_B)
+        self.Mixed_6b = Block(768, 192, _block_c(128))
+        self.Mixed_6c = Block(768, 192, _block_c(160))
+        self.Mixed_6d = Block(768, 192, _block_c(160))
+        self.Mixed_6e = Block(768, 192, _block_c(192))
+        self.Mixed_7a = Block(768, None, BLOCK_D)
         self.Mixed_7b = BlockE(1280, largest=False)
         self.Mixed_7c = BlockE(2048, largest=True)
 

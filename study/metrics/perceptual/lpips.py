@@ -6,17 +6,15 @@ directly.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-"""The network's input is (image - SHIFT) / SCALE per channel, for images in -1..1."""
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)  # of each channel, for images in -1..1
 EPSILON = 1e-10
-
-Units = list[Tensor]
-"""The features of each layer, (B, C, H, W), scaled to length 1 at each position."""
+Units = list[Tensor]  # the features of each layer, (B, C, H, W), scaled to length 1 at each position
 
 
 def _alexnet() -> Iterator[nn.Module]:
@@ -39,10 +37,9 @@ def _vgg16() -> Iterator[nn.Module]:
 
 
 LAYERS = {"alex": _alexnet, "vgg": _vgg16}
+# The layers whose features are compared, with their numbers of channels.
 READ = {"alex": {1: 64, 4: 192, 7: 384, 9: 256, 11: 256}, "vgg": {3: 64, 8: 128, 15: 256, 22: 512, 29: 512}}
-"""The layers whose features are compared, with their numbers of channels."""
-LEAST_SIDE = {"alex": 31, "vgg": 16}
-"""The smallest side of an image, in pixels, for which every layer has a feature."""
+LEAST_SIDE = {"alex": 31, "vgg": 16}  # px, for which every layer has a feature
 
 
 class Features(nn.Module):
@@ -64,26 +61,15 @@ class Features(nn.Module):
         return units
 
 
-class Head(nn.Module):
-    """One weight per channel. The dropout is for training; here it only gives the layers their numbers."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.model = nn.Sequential(nn.Dropout(), nn.Conv2d(channels, 1, 1, bias=False))
-
-    def forward(self, features: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, 1, H, W)."""
-        found: Tensor = self.model(features)
-        return found
-
-
 class Heads(nn.Module):
     """The weights of each layer's channels, fitted to human judgements."""
 
     def __init__(self, net: str) -> None:
         super().__init__()
         for layer, channels in enumerate(READ[net].values()):
-            self.add_module(f"lin{layer}", Head(channels))
+            # The dropout of the training stays, for the numbers in the names of the weights.
+            model = nn.Sequential(nn.Dropout(), nn.Conv2d(channels, 1, 1, bias=False))
+            self.add_module(f"lin{layer}", nn.Sequential(OrderedDict(model=model)))
 
     def forward(self, a: Units, b: Units) -> Tensor:
         """The distance of each pair, (B,)."""
@@ -95,7 +81,7 @@ class Heads(nn.Module):
 class LPIPS(nn.Module):
     """The distance of images from their truths."""
 
-    def __init__(self, features: Features, heads: Heads) -> None:
+    def __init__(self, features: nn.Module, heads: nn.Module) -> None:
         super().__init__()
         self.features, self.heads = features, heads
 

@@ -67,5 +67,4 @@ class Perceptual(Options):
 
     def wanted(self) -> dict[str, LPIPS | FID | KID]:
         """The distances that the study measures, with their options."""
-        named = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: options for name, options in named.items() if options is not None}
+        return {name: options for name, options in self if options is not None}

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import importlib.util
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -25,42 +25,30 @@ from study.metrics.perceptual.lpips import LEAST_SIDE, Features, Heads
 from study.metrics.perceptual.options import LPIPS, Perceptual
 from study.store import file_digest
 
-VERSIONS = {"lpips": 1, "fid": 1, "kid": 1}
-"""The version of each distance: raise it when the same options and weights give other numbers."""
-ABSENT = "absent"
-"""In a key, in place of the digest of a missing file."""
-SHOWN = 3
-"""The number of weights that do not fit that an error names."""
+VERSIONS = {"lpips": 1, "fid": 1, "kid": 1}  # raised when the same options and weights give other numbers
+ABSENT = "absent"  # in a key, in place of the digest of a missing file
+SHOWN = 3  # weights that do not fit that an error names
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One kind of file.
+    """One kind of file."""
 
-    Attributes:
-        names: in torch's cache.
-        shipped: packages that contain it, and its path in them.
-        network: makes the network that the weights are for.
-    """
-
-    names: tuple[str, ...]
-    shipped: tuple[tuple[str, str], ...] = ()
-    network: Callable[[], nn.Module]
+    names: tuple[str, ...]  # in torch's cache
+    shipped: tuple[tuple[str, str], ...] = ()  # packages that contain it, and its path in them
+    network: Callable[[], nn.Module]  # makes the network that the weights are for
 
 
-def _heads(net: str) -> Kind:
-    shipped = (("lpips", f"weights/v0.1/{net}.pth"), ("torchmetrics", f"functional/image/lpips_models/{net}.pth"))
-    return Kind(names=(f"{net}.pth",), shipped=shipped, network=lambda: Heads(net))
-
-
-FEATURES = {
-    "alex": Kind(
-        names=("alexnet-owt-7be5be79.pth", "alexnet-owt-4df8aa71.pth"),
-        network=lambda: Features("alex"),
-    ),
-    "vgg": Kind(names=("vgg16-397923af.pth",), network=lambda: Features("vgg")),
+ALEX, VGG = ("alexnet-owt-7be5be79.pth", "alexnet-owt-4df8aa71.pth"), ("vgg16-397923af.pth",)
+FEATURES = {net: Kind(names=names, network=partial(Features, net)) for net, names in (("alex", ALEX), ("vgg", VGG))}
+HEADS = {
+    net: Kind(
+        names=(f"{net}.pth",),
+        shipped=(("lpips", f"weights/v0.1/{net}.pth"), ("torchmetrics", f"functional/image/lpips_models/{net}.pth")),
+        network=partial(Heads, net),
+    )
+    for net in FEATURES
 }
-HEADS = {net: _heads(net) for net in FEATURES}
 INCEPTION = Kind(
     names=("pt_inception-2015-12-05-6726825d.pth", "weights-inception-2015-12-05-6726825d.pth"),
     network=Inception,
@@ -96,9 +84,9 @@ def find(wanted: Perceptual | None, image_size: int) -> tuple[Distances, list[st
             continue
         for option, kind in kinds(decides).items():
             named = getattr(options, option)
-            file = _path(named, kind)
+            file = Path(named).expanduser().resolve() if named else _usual(kind)
             try:
-                decides[option] = _checked(file, _stamp(file), kind) if file else ABSENT
+                decides[option] = _checked(file, file.stat().st_size, file.stat().st_mtime_ns, kind) if file else ABSENT
             except ValueError as error:
                 advice = "" if named else "; it was found in a cache: mend it there, or name another one here"
                 faults.append(f"{name}.{option}: {error}{advice}")
@@ -121,30 +109,17 @@ def lacking(name: str, options: Mapping[str, Any]) -> str:
     )
 
 
-def _path(named: str | None, kind: Kind) -> Path | None:
-    """The path of a file: the one in the study, else the first usual place that has it."""
-    if named is not None:
-        return Path(named).expanduser().resolve()
-    return next((place for place in _usual(kind) if place.is_file()), None)
-
-
-def _usual(kind: Kind) -> Iterator[Path]:
-    for package, inside in kind.shipped:
-        spec = importlib.util.find_spec(package)  # does not import the package
-        if spec is not None and spec.origin:
-            yield Path(spec.origin).parent / inside
-    for name in kind.names:
-        yield Path(torch.hub.get_dir(), "checkpoints", name)
-
-
-def _stamp(file: Path) -> tuple[int, int]:
-    facts = file.stat()
-    return facts.st_size, facts.st_mtime_ns
+def _usual(kind: Kind) -> Path | None:
+    """The first usual place that has a file of this kind."""
+    specs = [(importlib.util.find_spec(package), inside) for package, inside in kind.shipped]  # imports no package
+    places = [Path(spec.origin).parent / inside for spec, inside in specs if spec is not None and spec.origin]
+    places += [Path(torch.hub.get_dir(), "checkpoints", name) for name in kind.names]
+    return next((place for place in places if place.is_file()), None)
 
 
 @cache
-def _checked(file: Path, stamp: tuple[int, int], kind: Kind) -> str:
-    """The digest of a file that fits; ``stamp`` differs if the file has changed. Raises ValueError."""
+def _checked(file: Path, size: int, changed: int, kind: Kind) -> str:
+    """The digest of a file that fits. Cached until size or modification time changes. Raises ValueError."""
     read(file, kind)
     return file_digest(file)
 
@@ -165,10 +140,6 @@ def read(file: Path, kind: Kind) -> dict[str, Tensor]:
     except Exception as error:  # a damaged file makes the readers raise many kinds of errors
         why = " ".join(str(error).split()).partition(". ")[0] or type(error).__name__
         raise ValueError(f"{file}: it is damaged, or no file of weights: {why[:200]}") from error
-    return _fitting(file, weights, kind)
-
-
-def _fitting(file: Path, weights: Any, kind: Kind) -> dict[str, Tensor]:
     with torch.device("meta"):
         needed = {name: tensor.shape for name, tensor in kind.network().state_dict().items() if tensor.ndim}
     if not isinstance(weights, Mapping):

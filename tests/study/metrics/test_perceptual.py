@@ -484,11 +484,11 @@ def test_what_a_process_keeps_changes_no_byte(
     key = tiny.run_of(plan, "mean").stages["evaluate"]
     for fresh in (True, False):
         if fresh:
-            gathering._last.clear()
+            gathering._cache.cache_clear()
         again = Store(tmp_path / str(fresh))
         tiny.made(plan, again)
         assert tiny.published(again, key) == tiny.published(store, key)
-    assert len(gathering._last) == 1
+    assert gathering._cache.cache_info().currsize == 1
 
 
 def test_without_weights_a_study_completes_and_says_why(tmp_path: Path) -> None:

@@ -51,25 +51,25 @@ def test_it_is_listed() -> None:
 
 
 def test_a_seeded_split(root: Path) -> None:
-    split = Folder(root=str(root)).split()
+    split = Folder(root=str(root)).chosen().parts
     assert {part: len(names) for part, names in split.items()} == {"train": 15, "validation": 1, "test": 4}
     assert len({name for names in split.values() for name in names}) == 20
-    assert split == Folder(root=str(root)).split()
-    assert split != Folder(root=str(root), split_seed=1).split()
+    assert split == Folder(root=str(root)).chosen().parts
+    assert split != Folder(root=str(root), split_seed=1).chosen().parts
 
 
 def test_split_files(root: Path) -> None:
     train = listed(root, "train.txt", ["# a comment", *(f"{'ab'[i % 2]}/{i:02}.png" for i in range(10)), ""])
     test = listed(root, "test.txt", ["a/10.png", "b/11.png"])
-    split = Folder(root=str(root), train=train, test=test).split()
+    split = Folder(root=str(root), train=train, test=test).chosen().parts
     assert split["test"] == ["a/10.png", "b/11.png"]
     assert len(split["train"]) == 9 and len(split["validation"]) == 1
 
 
 def test_limits_keep_a_seeded_choice(root: Path) -> None:
-    split = Folder(root=str(root), train_limit=6, test_limit=2).split()
+    split = Folder(root=str(root), train_limit=6, test_limit=2).chosen().parts
     assert {part: len(names) for part, names in split.items()} == {"train": 5, "validation": 1, "test": 2}
-    whole = Folder(root=str(root)).split()
+    whole = Folder(root=str(root)).chosen().parts
     assert set(split["test"]) < set(whole["test"])
     assert set(split["train"] + split["validation"]) < set(whole["train"] + whole["validation"])
 
@@ -80,7 +80,7 @@ def test_hidden_files_and_others_are_no_images(root: Path) -> None:
     (root / "notes.txt").write_text("no image")
     (root / "folder.png").mkdir()
     picture(root / "UPPER.PNG")
-    names = [name for names in Folder(root=str(root)).split().values() for name in names]
+    names = [name for names in Folder(root=str(root)).chosen().parts.values() for name in names]
     assert len(names) == 21 and "UPPER.PNG" in names
 
 
@@ -139,7 +139,7 @@ def test_a_share_that_leaves_nothing(root: Path, share: str) -> None:
 def test_a_split_file_may_begin_with_a_byte_order_mark(root: Path) -> None:
     (root / "train.txt").write_text("\ufeffa/00.png\na/02.png\n", encoding="utf-8")
     (root / "test.txt").write_text("b/01.png\n", encoding="utf-8")
-    assert Folder(root=str(root), train="train.txt", test="test.txt").split()["test"] == ["b/01.png"]
+    assert Folder(root=str(root), train="train.txt", test="test.txt").chosen().parts["test"] == ["b/01.png"]
 
 
 def test_one_split_file_alone_is_refused() -> None:
@@ -154,7 +154,7 @@ def test_the_plan_says_so_in_the_studys_words(tmp_path: Path) -> None:
 
 def test_what_does_not_decode_is_left_out_by_name(root: Path, tmp_path: Path) -> None:
     data = Folder(root=str(root), validation_share=0.15)
-    split = data.split()
+    split = data.chosen().parts
     bad = {split["train"][3]: b"not an image", split["train"][5]: b"", split["validation"][0]: None}
     whole = (root / split["validation"][0]).read_bytes()
     for name, content in bad.items():
@@ -173,7 +173,7 @@ def test_a_name_that_is_no_text_is_left_out(root: Path, tmp_path: Path) -> None:
 
 
 def test_a_part_without_an_image_is_an_error_that_says_why(root: Path, tmp_path: Path) -> None:
-    for name in Folder(root=str(root)).split()["test"]:
+    for name in Folder(root=str(root)).chosen().parts["test"]:
         (root / name).write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"the test part is empty: 4 images could not be used, the first of them"):
         packed(root, tmp_path / "packed")
@@ -321,7 +321,7 @@ def tiles(root: Path, each: int = 4) -> list[str]:
 def test_whole_groups_are_in_one_part(root: Path, tmp_path: Path, seed: int) -> None:
     groups_of(root, tiles(root))
     data = Folder(root=str(root), split_seed=seed, validation_share=0.25)
-    groups = {part: {int(name[-6:-4]) // 4 for name in names} for part, names in data.split().items()}
+    groups = {part: {int(name[-6:-4]) // 4 for name in names} for part, names in data.chosen().parts.items()}
     assert {part: len(found) for part, found in groups.items()} == {"train": 3, "validation": 1, "test": 1}
     assert len(set.union(*groups.values())) == 5
     found = packed(root, tmp_path / "packed", split_seed=seed)
@@ -340,9 +340,9 @@ def test_an_image_without_a_group_is_one_of_its_own(root: Path, tmp_path: Path) 
 def test_where_no_group_fits_the_smallest_is_taken(root: Path) -> None:
     groups_of(root, [f"{'ab'[i % 2]}/{i:02}.png,{'large' if i < 12 else 'small'}" for i in range(20)])
     with pytest.raises(ValueError, match="no group is left for the validation part, as whole groups go into one part"):
-        Folder(root=str(root)).split()  # one group for the test, the other for validation
+        Folder(root=str(root)).chosen()  # one group for the test, the other for validation
     groups_of(root, [f"{'ab'[i % 2]}/{i:02}.png,{i // 7}" for i in range(20)])  # 7, 7 and 6 images
-    assert [len(names) for names in Folder(root=str(root)).split().values()] == [7, 7, 6]
+    assert [len(names) for names in Folder(root=str(root)).chosen().parts.values()] == [7, 7, 6]
 
 
 def test_groups_are_part_of_the_identity_and_no_groups_leave_it_as_it_was(root: Path) -> None:
@@ -400,10 +400,10 @@ def test_split_files_that_part_a_group_are_refused(root: Path) -> None:
 def test_a_split_file_for_the_validation_images(root: Path) -> None:
     files = {"train": ["a/00.png", "b/01.png"], "validation": ["a/02.png"], "test": ["b/03.png"]}
     named = {part: listed(root, f"{part}.txt", names) for part, names in files.items()}
-    assert Folder(root=str(root), **named).split() == files  # type: ignore[arg-type]
+    assert Folder(root=str(root), **named).chosen().parts == files  # type: ignore[arg-type]
     listed(root, "validation.txt", ["b/03.png"])
     with pytest.raises(ValueError, match=r"validation.txt and test.txt both name b/03.png \(1 in all\)"):
-        Folder(root=str(root), **named).split()  # type: ignore[arg-type]
+        Folder(root=str(root), **named).chosen()  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="a split file for 'validation' needs those for 'train' and 'test'"):
         Folder(root=str(root), validation="validation.txt")
 
@@ -411,10 +411,10 @@ def test_a_split_file_for_the_validation_images(root: Path) -> None:
 def test_one_image_under_two_spellings_does_not_stand_on_both_sides(root: Path) -> None:
     train, test = listed(root, "train.txt", ["a/00.png", "a/02.png"]), listed(root, "test.txt", ["./a/00.png"])
     with pytest.raises(ValueError, match="both name"):
-        Folder(root=str(root), train=train, test=test).split()
+        Folder(root=str(root), train=train, test=test).chosen()
     listed(root, "train.txt", ["a/00.png", "a/./00.png"])
     with pytest.raises(ValueError, match="an image is named twice"):
-        Folder(root=str(root), train=train, test=test).split()
+        Folder(root=str(root), train=train, test=test).chosen()
 
 
 def test_names_that_differ_only_in_case_are_both_there_and_told(root: Path, tmp_path: Path) -> None:
@@ -432,13 +432,13 @@ def test_a_split_file_of_another_case_says_so(root: Path) -> None:
     train, test = listed(root, "train.txt", ["A/00.png"]), listed(root, "test.txt", ["a/02.png"])
     hint = "there is 'a/00.png', whose case differs"
     with pytest.raises(ValueError, match=rf"'A/00.png', is not an image below .*; {hint}"):
-        Folder(root=str(root), train=train, test=test).split()
+        Folder(root=str(root), train=train, test=test).chosen()
 
 
 def test_a_folder_of_archives_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "photos.zip").write_bytes(b"")
     with pytest.raises(ValueError, match=r"archives are not looked into unless one is named as root \(there: photos"):
-        Folder(root=str(tmp_path)).split()
+        Folder(root=str(tmp_path)).chosen()
 
 
 def test_split_files_lie_beside_an_archive(tmp_path: Path, root: Path) -> None:
