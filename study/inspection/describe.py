@@ -17,7 +17,6 @@ from models.critics import PUBLISHED_SIDE
 from models.layers import halvings
 from models.method import Filler, Part, Trained
 from study.inspection import anatomy
-from study.inspection.anatomy import Anatomy, Layer
 from study.parts import registries
 
 PRINTED_KINDS = ("conv", "d-conv", "deconv")
@@ -49,39 +48,29 @@ def describe(options: Trained | Filler, image_size: int) -> dict[str, Any]:
     networks = []
     if isinstance(options, Trained):
         method = options.method(image_size)
-        networks.append(_generator(method.generator, image_size))
-        networks += [_critic(role, critic.network, image_size) for role, critic in method.critics.items()]
+        parts = {"generator": method.generator, **{role: critic.network for role, critic in method.critics.items()}}
+        networks = [_network(name, part, image_size) for name, part in parts.items()]
     totals = {name: sum(network[name] for network in networks) for name in ("parameters", "macs")}
     return {"image_size": image_size, "networks": networks, "totals": totals}
 
 
-def _generator(part: Part, side: int) -> dict[str, Any]:
-    found = anatomy.of_generator(part, side)
-    fields = {"receptive_field": found.receptive_field, "score_receptive_field": None}
-    return _network("generator", part, found, fields, "generator", "generator", "whole image")
-
-
-def _critic(role: str, part: Part, side: int) -> dict[str, Any]:
-    found = anatomy.of_critic(part, side)
-    fields = {"receptive_field": found.maps_receptive_field, "score_receptive_field": found.receptive_field}
-    views = getattr(registries.CRITICS[part["kind"]], "views", (part.get("view"),))
-    whole = "whole window" if views == ("local",) else "whole image"
-    return _network(role, part, found, fields, "critic", part.get("view", role), whole)
-
-
-def _network(
-    name: str,
-    part: Part,
-    found: Anatomy,
-    fields: Mapping[str, float | None],
-    released_as: str,
-    printed_as: str,
-    whole: str,
-) -> dict[str, Any]:
-    """``released_as``, ``printed_as``: its name in paper.yaml. ``whole``: the name of an infinite field."""
-    table = _table(part["kind"], printed_as)
+def _network(name: str, part: Part, side: int) -> dict[str, Any]:
+    """One network. ``name``: generator, or a critic's role."""
+    whole, score = "whole image", None
+    if name == "generator":
+        found = anatomy.of_generator(part, side)
+        field = found.receptive_field
+    else:
+        found = anatomy.of_critic(part, side)
+        field, score = found.maps_receptive_field, found.receptive_field
+        if getattr(registries.CRITICS[part["kind"]], "views", (part.get("view"),)) == ("local",):
+            whole = "whole window"
+    table = _table(part["kind"], part.get("view", name))
     rows = table["layers"] if table else []
-    layers = [_layer(layer, whole) for layer in found.layers]
+    layers = [
+        {**vars(layer), "receptive_field": _pixels(layer.receptive_field, whole), "paper": None, "agrees": None}
+        for layer in found.layers
+    ]
     body = [layer for layer in layers if layer["kind"] in PRINTED_KINDS and layer["name"] != HEAD]
     for place, layer in enumerate(body if table else ()):
         layer["paper"] = dict(rows[place]) if place < len(rows) else None
@@ -94,23 +83,13 @@ def _network(
         "parameters": found.parameters,
         "norm_parameters": found.norm_parameters,
         "macs": found.macs,
-        **{key: _pixels(field, whole) for key, field in fields.items()},
+        "receptive_field": _pixels(field, whole),
+        "score_receptive_field": _pixels(score, whole),
         "paper": f"Table {table['table']}" if table else None,
         "agrees_with_paper": agrees,
         "why": " ".join(_why(part, layers, agrees)) or None,
         "unbuilt": [dict(row) for row in rows[len(body) :]],
-        "released": _released(released_as, part, found.parameters),
-    }
-
-
-def _layer(layer: Layer, whole: str) -> dict[str, Any]:
-    stride = layer.stride
-    return {
-        **vars(layer),
-        "stride": int(stride) if stride and stride >= 1 else stride,
-        "receptive_field": _pixels(layer.receptive_field, whole),
-        "paper": None,
-        "agrees": None,
+        "released": _released("generator" if name == "generator" else "critic", part, found.parameters),
     }
 
 

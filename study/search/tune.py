@@ -28,7 +28,7 @@ import numpy as np
 import optuna
 from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -37,7 +37,7 @@ from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.evaluation import HOLE_PSNR, Evaluation
 from study.plan.facts import StudyFacts
-from study.plan.graph import Plan, json_digest
+from study.plan.graph import Plan, Run, json_digest
 from study.plan.planner import make_plan
 from study.running import driver
 from study.running.executors import Event, Executor, Task
@@ -50,12 +50,10 @@ from study.store import RunState, Store, write_json
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-POLL_S = 1.0
-BEAT_S = 60.0
+POLL_S, BEAT_S, LOCKED_S = 1.0, 60.0, 60.0
 STALE_S = 600.0
 """A process on another machine that is silent for this long is taken for lost."""
 
-LOCKED_S = 60.0
 CLAIMED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
@@ -81,18 +79,14 @@ class SearchResult:
 
 @dataclass
 class _ActiveTrial:
-    """A trial that this process is making.
-
-    ``plan``: the plan being made now. ``tasks``: see ``Tuner._make``. ``outcome``: completed, pruned or diverged.
-    ``failure``: why the trial failed. ``files``: the saved plans.
-    """
+    """A trial that this process is making."""
 
     trial: Trial
-    plan: Plan
-    tasks: Iterator[list[Task]] = field(default_factory=lambda: iter(()))
-    outcome: str = ""
-    failure: str = ""
-    files: list[Path] = field(default_factory=list)
+    plan: Plan  # the one being made now
+    tasks: Iterator[list[Task]] = field(init=False)
+    outcome: str = ""  # completed, pruned or diverged
+    failure: str = ""  # why it failed
+    files: list[Path] = field(default_factory=list)  # the saved plans
 
 
 class Tuner:
@@ -149,38 +143,37 @@ class Tuner:
             )
             for one in list(self.active):
                 one.failure = "it was interrupted"
-                self._end(one, TrialState.FAIL)
-            state = self.write_state()
-            best = best_of(state)
-            file = None
-            if best is not None and self.finished() >= self.trials:
-                facts = {"trials": self.finished(), "trial": best["number"], "validation_psnr_db": best["value"]}
+                self._end(one)
+            best, ended, file = best_of(self.write_state()), self.finished(), None
+            if best is not None and ended >= self.trials:
+                facts = {"trials": ended, "trial": best["number"], "validation_psnr_db": best["value"]}
                 file = tuned.write_tuned(self.store.out, self.study, self.variant, best["settings"], facts)
         return SearchResult(best=best, file=file, failed=self.stopped, interrupted=summary.interrupted)
-
-    # -- the storage ------------------------------------------------------------------------------------------
 
     def _open(self, url: str | None) -> optuna.Study:
         """Opens the search in its storage, or creates it there; its first trial is the study's own setting."""
         journal = self.folder / f"{self.variant.name}.journal"
         where = f"--storage {_without_password(url)}" if url else str(journal)
         name = self.variant.name if url is None else f"{self.study.name}:{self.study.profile}:{self.variant.name}"
-        lock: Any = _JournalLock(journal.with_suffix(".journal.lock"))
+        # held through the operating system, which releases it when its holder is killed
+        lock: Any = FileLock(journal.with_suffix(".journal.lock"), timeout=LOCKED_S)
         try:
-            storage: BaseStorage = (
-                RDBStorage(url) if url else JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
-            )
+            storage = RDBStorage(url) if url else JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
             opened = optuna.create_study(
-                storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=_pruner(self.study)
+                storage=storage,
+                study_name=name,
+                direction="maximize",
+                load_if_exists=True,
+                pruner=PRUNERS[self.study.search.pruner](),
             )
         except Exception as error:  # database clients raise errors of their own
             why = " ".join(str(error).split())[:300] or type(error).__name__
-            remedy = (
-                "give the URL of a running database whose client is installed, such as "
-                "postgresql://user@host/name, or omit --storage"
-                if url
-                else "remove the file to start over"
-            )
+            remedy = "remove the file to start over"
+            if url:
+                remedy = (
+                    "give the URL of a running database whose client is installed, such as "
+                    "postgresql://user@host/name, or omit --storage"
+                )
             raise BadInput(f"{where}: this storage cannot be used: {why}; {remedy}") from error
         identity = self._identity()
         known = opened.user_attrs.get("identity")
@@ -223,8 +216,6 @@ class Tuner:
     def finished(self) -> int:
         """The number of completed, pruned and diverged trials, over all processes."""
         return len(self.optuna.get_trials(deepcopy=False, states=FINISHED))
-
-    # -- claiming trials --------------------------------------------------------------------------------------
 
     def more(self) -> list[Task]:
         """The tasks that the trials need now; asks for new trials. Waits while only other processes have trials."""
@@ -279,9 +270,8 @@ class Tuner:
             return replace(plan, study=plan.study.of_trial(facts))
 
         whole = planned(1.0)
-        if self.study.search.pruner == "none" or any(
-            stage.lineage is None for stage in whole.stages.values() if stage.kind == "joint"
-        ):
+        joints = [stage for stage in whole.stages.values() if stage.kind == "joint"]
+        if self.study.search.pruner == "none" or any(stage.lineage is None for stage in joints):
             return [whole]
         rungs = {_steps(plan): plan for plan in map(planned, sorted(self.study.search.rungs))}
         return [*(plan for steps, plan in rungs.items() if steps < _steps(whole)), whole]
@@ -291,9 +281,9 @@ class Tuner:
         own = {one.trial.number for one in self.active}
         for trial in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if trial.number not in own and self._lost(trial):
+                name = f"{trial_name(self.variant.name, trial.number)}/{tuned.data_of(self.study)}"
                 for seed in self.study.search.seeds:
-                    name = trial_name(self.variant.name, trial.number)
-                    settle(self.store.out, f"{name}/{tuned.data_of(self.study)}/{seed}")
+                    settle(self.store.out, f"{name}/{seed}")
                 self._fail(trial)
 
     def _lost(self, trial: FrozenTrial) -> bool:
@@ -314,13 +304,11 @@ class Tuner:
         usual = {"usual": trial.user_attrs["usual"]} if "usual" in trial.user_attrs else {}
         self.optuna.enqueue_trial(trial.params, user_attrs={**usual, "retry_of": trial.number})
 
-    # -- making trials ----------------------------------------------------------------------------------------
-
     def _advance(self, one: _ActiveTrial) -> list[Task]:
         """Takes a trial as far as it goes without more work. Returns the tasks that it then needs."""
         if one.failure:
             self.stopped = f"trial {one.trial.number}: {one.failure}"
-            self._end(one, TrialState.FAIL)
+            self._end(one)
             return []
         try:
             return next(one.tasks, [])
@@ -330,7 +318,6 @@ class Tuner:
 
     def _make(self, one: _ActiveTrial, rungs: list[Plan], last: Plan) -> Iterator[list[Task]]:
         """Makes a trial: yields the tasks that it needs next, or none while it waits for them."""
-        plan = last
         for rung in rungs:
             yield from self._make_plan(one, rung, recorded=False)
             if self._diverged(rung):
@@ -339,11 +326,11 @@ class Tuner:
                 one.trial.report(float(np.mean(self._values(rung))), _steps(rung))
                 one.outcome = "pruned" if one.trial.should_prune() else ""
             if one.outcome:
-                plan = rung
+                last = rung
                 break
-        yield from self._make_plan(one, plan, recorded=True)
-        one.outcome = one.outcome or ("diverged" if self._diverged(plan) else "completed")
-        self._end(one, TrialState.COMPLETE if one.outcome == "completed" else TrialState.PRUNED)
+        yield from self._make_plan(one, last, recorded=True)
+        one.outcome = one.outcome or ("diverged" if self._diverged(last) else "completed")
+        self._end(one)
 
     def _make_plan(self, one: _ActiveTrial, plan: Plan, *, recorded: bool) -> Iterator[list[Task]]:
         """Yields a plan's tasks, then none until they are done. ``recorded``: its runs get Sacred records."""
@@ -353,9 +340,11 @@ class Tuner:
         self.plan.stages.update(plan.stages)
         if tasks := driver.tasks(saved, self.store, one.files[-1]):
             yield tasks
-        while not all(
-            complete(run, plan, self.store) if recorded else self.store.has(run.stages["evaluate"]) for run in plan.runs
-        ):
+
+        def done(run: Run) -> bool:
+            return complete(run, plan, self.store) if recorded else self.store.has(run.stages["evaluate"])
+
+        while not all(map(done, plan.runs)):
             yield []
 
     def on_event(self, event: Event) -> None:
@@ -373,34 +362,30 @@ class Tuner:
                 with suppress(LOST):  # its next step notices
                     one.trial.set_user_attr("beat", time.time())
 
-    # -- ending trials ----------------------------------------------------------------------------------------
-
-    def _end(self, one: _ActiveTrial, state: TrialState) -> None:
+    def _end(self, one: _ActiveTrial) -> None:
         """Tells Optuna how a trial ended, and then writes the search's state."""
         self.active.remove(one)
         try:
             if one.failure:
                 one.trial.set_user_attr("why", one.failure)
-            if state == TrialState.FAIL:
                 with self.lock:
                     self._fail(one.trial)
             else:
-                self._tell(one, state)
+                records = [RunState.of(self.store.out, run.name).read().get("record") for run in one.plan.runs]
+                facts: dict[str, Any] = {"ended": one.outcome, "records": records, "steps": _steps(one.plan)}
+                value, state = None, TrialState.PRUNED
+                if one.outcome == "completed":
+                    facts["by_seed"] = self._values(one.plan)
+                    value, state = float(np.mean(facts["by_seed"])), TrialState.COMPLETE
+                for name, fact in facts.items():
+                    one.trial.set_user_attr(name, fact)
+                self.optuna.tell(one.trial, value, state=state)
                 for file in one.files:  # workers may still read those of a failed trial
                     file.unlink(missing_ok=True)
         except LOST:  # another process took the trial for lost
             return
         written = self.write_state()
         self.on_trial(next(row for row in written["trials"] if row["number"] == one.trial.number), written)
-
-    def _tell(self, one: _ActiveTrial, state: TrialState) -> None:
-        records = [RunState.of(self.store.out, run.name).read().get("record") for run in one.plan.runs]
-        for name, known in (("ended", one.outcome), ("records", records), ("steps", _steps(one.plan))):
-            one.trial.set_user_attr(name, known)
-        by_seed = self._values(one.plan) if state == TrialState.COMPLETE else None
-        if by_seed is not None:
-            one.trial.set_user_attr("by_seed", by_seed)
-        self.optuna.tell(one.trial, None if by_seed is None else float(np.mean(by_seed)), state=state)
 
     def _diverged(self, plan: Plan) -> bool:
         keys = [run.stages["evaluate"] for run in plan.runs]
@@ -429,13 +414,10 @@ class Tuner:
         return state
 
     def _rows(self) -> list[dict[str, Any]]:
-        trials = self.optuna.get_trials(deepcopy=False)
+        trials, seeds = self.optuna.get_trials(deepcopy=False), len(self.study.search.seeds)
         again = {trial.user_attrs["retry_of"]: trial.number for trial in trials if "retry_of" in trial.user_attrs}
-        return [
-            _row(trial, len(self.study.search.seeds), again.get(trial.number))
-            for trial in trials
-            if trial.state != TrialState.WAITING
-        ]
+        began = [trial for trial in trials if trial.state != TrialState.WAITING]
+        return [_row(trial, seeds, again.get(trial.number)) for trial in began]
 
     def _importance(self) -> dict[str, float]:
         """The importance of each option (PED-ANOVA, Watanabe 2023); empty if there are too few trials."""
@@ -485,11 +467,15 @@ def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:
 
 
 def _steps(plan: Plan) -> int:
-    """The steps of a plan's joint stages."""
     return max(stage.steps for stage in plan.stages.values() if stage.kind == "joint")
 
 
-# -- Optuna's parts by name ----------------------------------------------------------------------------------
+PRUNERS: dict[str, type[optuna.pruners.BasePruner]] = {
+    "median": optuna.pruners.MedianPruner,
+    "halving": optuna.pruners.SuccessiveHalvingPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "none": optuna.pruners.NopPruner,
+}
 
 
 def _distribution(within: Range) -> BaseDistribution:
@@ -516,30 +502,6 @@ def _sampler(study: Study, variant: Variant, number: int) -> optuna.samplers.Bas
             raise BadInput("search.sampler: cmaes needs the package cmaes: run pip install cmaes, or choose tpe")
         return optuna.samplers.CmaEsSampler(seed=seed)
     return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
-
-
-def _pruner(study: Study) -> optuna.pruners.BasePruner:
-    pruners: dict[str, type[optuna.pruners.BasePruner]] = {
-        "median": optuna.pruners.MedianPruner,
-        "halving": optuna.pruners.SuccessiveHalvingPruner,
-        "hyperband": optuna.pruners.HyperbandPruner,
-        "none": optuna.pruners.NopPruner,
-    }
-    return pruners[study.search.pruner]()
-
-
-class _JournalLock:
-    """The journal's lock, held through the operating system, which releases it when its holder is killed."""
-
-    def __init__(self, file: Path) -> None:
-        self._lock = FileLock(file, timeout=LOCKED_S)
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self._lock.release()
 
 
 def _without_password(url: str) -> str:
