@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
 class ReadingFacts(_Facts):

@@ -61,14 +61,10 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     facts = plan.study.model_dump()
     config = {
         "run": run.name,
-        "variant": run.variant,
-        "method": run.method,
-        "data": run.data,
-        "seed": run.seed,
         "options": run.config,
-        **{key: facts[key] for key in ("name", "profile", "image_size", "protocol", "numerics")},
+        **{key: getattr(run, key) for key in ("variant", "method", "data", "seed")},
+        **{key: facts[key] for key in ("name", "profile", "image_size", "protocol", "numerics", "plugins")},
         "dataset": facts["data"][run.data],
-        "plugins": facts["plugins"],
     }
     if plan.study.trial is not None:  # the run is a trial of a search
         config["trial"] = plan.study.trial
@@ -82,14 +78,7 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     why = f"{outcome['term']} at step {outcome['step']}" if recorded.status == "diverged" else ""
     if recorded.lost:
         why = "; ".join(filter(None, [why, f"not recorded by {', '.join(recorded.lost)}"]))
-    state.write(
-        run=run.name,
-        status=recorded.status,
-        record=recorded.id,
-        stage=last,
-        results=recorded.result,
-        why=why,
-    )
+    state.write(run=run.name, status=recorded.status, record=recorded.id, stage=last, results=recorded.result, why=why)
     return recorded
 
 
@@ -146,7 +135,7 @@ def _results(log: Log, folder: Path) -> dict[str, float]:
     evaluation = Evaluation.read(folder)
     if evaluation.pictures:
         pictures = load_file(folder / "pictures.safetensors")
-        strip = np.concatenate([np.concatenate(list(pictures[kind]), axis=1) for kind in PICTURES])
+        strip = np.vstack([np.hstack(list(pictures[kind])) for kind in PICTURES])  # each kind: (N, H, W, 3)
         with tempfile.TemporaryDirectory() as place:
             file = Path(place) / "samples.png"
             Image.fromarray(strip).save(file)

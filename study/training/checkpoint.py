@@ -39,7 +39,8 @@ class Watch(Protocol):
         """Receives the number of steps or images that are done."""
 
     def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
-        """Receives the means of a stage's terms over the log interval that ends at ``step``."""
+        """Receives the means of a stage's terms over the log interval that ends at ``step``. May do nothing."""
+        return
 
 
 @dataclass(eq=False)
