@@ -1,8 +1,7 @@
 """Searches a variant's options with Optuna, judged on the validation images. The only module that imports optuna.
 
-A trial is made like any other run; only its evaluation differs. Stages are addressed by what decides them, so trials
-share pretrain and critics where their settings allow it, a setting that comes up again costs nothing, and an
-interrupted trial continues from its checkpoint.
+A trial is made like any other run; only its evaluation differs. Trials share pretrain and critics where their settings
+allow it, a setting that comes up again costs nothing, and an interrupted trial continues from its checkpoint.
 
 Several processes can share a search through its storage. A trial belongs to the process that asked for it. If that
 process is gone, another one marks the trial as failed, and its settings are tried again under a new number. Optuna's
@@ -65,15 +64,11 @@ ENOUGH = 20
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """The outcome of a search.
+    """The outcome of a search."""
 
-    ``best``: the row of the best trial. ``file``: the tuned variant, once all trials have ended. ``failed``: why the
-    search stopped.
-    """
-
-    best: Mapping[str, Any] | None
-    file: Path | None
-    failed: str = ""
+    best: Mapping[str, Any] | None  # the row of the best trial
+    file: Path | None  # the tuned variant, once all trials have ended
+    failed: str = ""  # why the search stopped
     interrupted: bool = False
 
 
@@ -153,8 +148,16 @@ class Tuner:
     def _open(self, url: str | None) -> optuna.Study:
         """Opens the search in its storage, or creates it there; its first trial is the study's own setting."""
         journal = self.folder / f"{self.variant.name}.journal"
-        where = f"--storage {_without_password(url)}" if url else str(journal)
-        name = self.variant.name if url is None else f"{self.study.name}:{self.study.profile}:{self.variant.name}"
+        where, name = str(journal), self.variant.name
+        remedy, start_over = "remove the file to start over", f"remove {journal}"
+        if url:
+            where = "--storage " + re.sub(r"//([^:/@]*):[^@]*@", r"//\1:...@", url)  # without a password
+            name = f"{self.study.name}:{self.study.profile}:{self.variant.name}"
+            remedy = (
+                "give the URL of a running database whose client is installed, such as "
+                "postgresql://user@host/name, or omit --storage"
+            )
+            start_over = f"remove study '{name}' there"
         # held through the operating system, which releases it when its holder is killed
         lock: Any = FileLock(journal.with_suffix(".journal.lock"), timeout=LOCKED_S)
         try:
@@ -168,12 +171,6 @@ class Tuner:
             )
         except Exception as error:  # database clients raise errors of their own
             why = " ".join(str(error).split())[:300] or type(error).__name__
-            remedy = "remove the file to start over"
-            if url:
-                remedy = (
-                    "give the URL of a running database whose client is installed, such as "
-                    "postgresql://user@host/name, or omit --storage"
-                )
             raise BadInput(f"{where}: this storage cannot be used: {why}; {remedy}") from error
         identity = self._identity()
         known = opened.user_attrs.get("identity")
@@ -184,7 +181,6 @@ class Tuner:
                 opened.enqueue_trial(usual, user_attrs={"usual": True})
         elif known != identity:
             which = next(part for part in identity if known.get(part) != identity[part])
-            start_over = f"remove study '{name}' there" if url else f"remove {journal}"
             raise BadInput(
                 f"{where}: this search was started with another {which}: {_shortened(known.get(which))}, not "
                 f"{_shortened(identity[which])}; continue with that one, or start over: {start_over}, or choose "
@@ -198,19 +194,17 @@ class Tuner:
         for key in self.space:
             paths.drop(options, key)
         plan = make_plan(tuned.as_study(self.study, self.variant), device=self.device, part="validation")
+        decides = [self.variant.method, options, self.study.image_size, self.study.numerics.model_dump()]
         return {
             "space": {key: within.model_dump(mode="json", exclude_none=True) for key, within in self.space.items()},
             "set of seeds": list(self.study.search.seeds),
             "data set": [entry.stage for entry in plan.study.data.values()],
             "protocol": plan.study.protocol,
             "setting of its own": self._usual_settings(),
-            "configuration of the variant": json_digest(
-                [self.variant.method, options, self.study.image_size, self.study.numerics.model_dump()]
-            ),
+            "configuration of the variant": json_digest(decides),
         }
 
     def _usual_settings(self) -> dict[str, Any]:
-        """The study's own values of the searched options."""
         return {key: space.usual(self.variant, key) for key in self.space}
 
     def finished(self) -> int:
@@ -443,9 +437,7 @@ def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:
     began = trial.datetime_start
     seconds = ((trial.datetime_complete or datetime.now()) - began).total_seconds() if began else 0.0
     states = {TrialState.COMPLETE: "completed", TrialState.RUNNING: "running", TrialState.FAIL: "failed"}
-    why = known.get("why", "")
-    if trial.state == TrialState.FAIL and not why:
-        why = "its process was killed"
+    why = known.get("why", "") or ("its process was killed" if trial.state == TrialState.FAIL else "")
     if again is not None:
         why = f"{why}; its settings are tried again as trial {again}"
     last = max(trial.intermediate_values, default=None)
@@ -504,10 +496,6 @@ def _sampler(study: Study, variant: Variant, number: int) -> optuna.samplers.Bas
     return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
 
-def _without_password(url: str) -> str:
-    return re.sub(r"//([^:/@]*):[^@]*@", r"//\1:...@", url)
-
-
 def _shortened(value: Any) -> str:
-    text = json.dumps(value) if not isinstance(value, str) else value
+    text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 300 else text[:297] + "..."
