@@ -150,7 +150,7 @@ class Store:
         file, manifest = self.folder(key) / name, self.manifest(key)
         if not file.is_file() or manifest.get("digest") != _manifest_digest(manifest):
             return False
-        return file_digest(file) == manifest.get("files", {}).get(name)
+        return bool(file_digest(file) == manifest.get("files", {}).get(name))
 
     def set_aside(self, key: str) -> None:
         """Moves a damaged stage to ``out/damaged``. It will be made again."""

@@ -124,8 +124,7 @@ class Plan:
         alone = 0
         for run in self.runs:
             stages = [self.stages[key] for key in run.stages.values()]
-            alone += sum(stage.work for stage in stages)
-            alone += max((stage.forward for stage in stages), default=0)
+            alone += sum(stage.work for stage in stages) + max(stage.forward for stage in stages)
         return {"shared": once, "unshared": alone}
 
     def save(self, out: Path, *, asked: bool = True) -> Path:
@@ -166,14 +165,11 @@ class Plan:
     @staticmethod
     def read(file: Path) -> Plan | None:
         """Reads a saved plan; None if there is no such file."""
-        value = read_json(file)
-        if not value:
+        if not (value := read_json(file)):
             return None
-        return Plan(
-            study=StudyFacts.model_validate(value["study"]),
-            runs=[Run(**run) for run in value["runs"]],
-            stages={stage["key"]: Stage(**stage) for stage in value["stages"]},
-        )
+        stages = {stage["key"]: Stage(**stage) for stage in value["stages"]}
+        runs = [Run(**run) for run in value["runs"]]
+        return Plan(study=StudyFacts.model_validate(value["study"]), runs=runs, stages=stages)
 
 
 def pass_of(stage: Stage) -> str:

@@ -106,14 +106,13 @@ def set_up(
         for critic in critics:
             if key := stage.needs.get(f"critic.{critic.name}"):
                 critic.load(*read_learner(store.verified(key), critic.name))
-    states = [
-        TrainingState(one, store, own, Series(stage.options["log_every"]))
-        for one, own in zip(stages, learners, strict=True)
-    ]
-    for state in states:
+    states = []
+    for one, own in zip(stages, learners, strict=True):
+        state = TrainingState(one, store, own, Series(stage.options["log_every"]))
         state.resume()
         for step, means in zip(state.series.steps, state.series.rows, strict=True):
-            watch.logged(state.stage.key, step, means)
+            watch.logged(one.key, step, means)
+        states.append(state)
     return generator, critics, states
 
 
