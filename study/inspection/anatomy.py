@@ -75,27 +75,18 @@ NOTHING = Field(((0, -1),))
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One layer. An attribute that its kind does not have is None.
+    """One layer. An attribute that its kind does not have is None."""
 
-    Attributes:
-        name: the module's qualified name, or the operation's for a layer without weights.
-        stride: 1/2 for a layer that doubles the side.
-        size: the side of its maps.
-        parameters: of its weights and biases; 0 if an earlier layer uses the same ones.
-        macs: multiply-accumulates per image.
-        receptive_field: in pixels, or infinite.
-    """
-
-    name: str
+    name: str  # the module's qualified name, or the operation's for a layer without weights
     kind: Kind
     kernel: int | None = None
     dilation: int | None = None
-    stride: float | None = None
+    stride: float | None = None  # 1/2 for a layer that doubles the side
     outputs: int
-    size: int | None = None
-    parameters: int = 0
-    macs: int = 0
-    receptive_field: float
+    size: int | None = None  # the side of its maps
+    parameters: int = 0  # of its weights and biases; 0 if an earlier layer uses the same ones
+    macs: int = 0  # multiply-accumulates per image
+    receptive_field: float  # in pixels, or infinite
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -286,14 +286,8 @@ class _RunPlanner:
         size, batch, steps = self.study.image_size, options.batch, options.steps
         mask, masks = self.holes(options.mask)
         roles = {f"data.{role}": key for role, key in masks.items()}
-        common = {
-            "fill": method.fill,
-            "generator": method.generator,
-            "mask": mask,
-            "batch": batch,
-            "flips": options.flips,
-            "log_every": options.log_every,
-        }
+        common = {"fill": method.fill, "generator": method.generator, "mask": mask}
+        common |= {name: getattr(options, name) for name in ("batch", "flips", "log_every")}
         versions = _versions(method.generator, {})
         if "fit" in method.stages:
             assert isinstance(options, Fitted)
@@ -316,39 +310,29 @@ class _RunPlanner:
 
         def generator_options(stage: str) -> dict[str, Any]:
             rate = method.rates.get(stage) or Rate(lr=method.optimizer.lr)
-            return {
-                "reconstruction": method.reconstruction.model_dump(mode="json"),
-                "init_std": method.init_std,
-                "optimizer": method.optimizer.model_dump(mode="json"),
-                "rate": rate.model_dump(mode="json"),
-            }
+            parts = {"reconstruction": method.reconstruction, "optimizer": method.optimizer, "rate": rate}
+            return {"init_std": method.init_std, **{key: part.model_dump(mode="json") for key, part in parts.items()}}
 
-        needs = dict(masks)
-        updates = 0
+        needs, updates = dict(masks), 0
         if "pretrain" in method.stages:
             updates = steps.pretrain
             pretrain = {"steps": updates, "first_update": 0, "versions": versions}
             pretrain |= common | generator_options("pretrain")
-            needs["generator"] = self.add("pretrain", pretrain, masks, work=3 * forward() * batch * updates)
-            roles["pretrain"] = needs["generator"]
+            roles["pretrain"] = self.add("pretrain", pretrain, masks, work=3 * forward() * batch * updates)
+            needs["generator"] = roles["pretrain"]
         critic_macs = {role: anatomy.of_critic(critic.network, size).macs for role, critic in method.critics.items()}
         for role, critic in method.critics.items() if "critic" in method.stages else ():
             images = batch * steps.critic * critic.recipe.critic_steps
-            alone = critic.model_dump(mode="json", exclude={"weight"})  # what only the generator's step reads
-            del alone["recipe"]["form"]
             train = {
                 **common,
-                "role": role,
-                "critic": alone,
+                "role": role,  # without what only the generator's step reads:
+                "critic": critic.model_dump(mode="json", exclude={"weight": True, "recipe": {"form"}}),
                 "critic_steps": critic.recipe.critic_steps,
                 "steps": steps.critic,
                 "versions": _versions(method.generator, {role: critic}),
             }
-            costs = {
-                "work": _update(critic) * critic_macs[role] * images,
-                "forward": forward([critic], learns=False) * images,
-            }
-            key = self.add("critic", train, {**masks, "generator": roles["pretrain"]}, **costs)
+            work, shared = _update(critic) * critic_macs[role] * images, forward([critic], learns=False) * images
+            key = self.add("critic", train, {**masks, "generator": roles["pretrain"]}, work=work, forward=shared)
             roles[f"critic.{role}"] = needs[f"critic.{role}"] = key
         rounds = max((critic.recipe.critic_steps for critic in method.critics.values()), default=1)
         macs = (2 + rounds) * forward(method.critics.values()) + sum(
