@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Console
@@ -19,12 +21,8 @@ from models.method import Filler, Part, Trained
 from study.inspection import anatomy
 from study.parts import registries
 
-PRINTED_KINDS = ("conv", "d-conv", "deconv")
-"""The kinds of layer in the paper's tables."""
-
-HEAD = "head"
-"""The module that turns a critic's last maps into scores; no table has it."""
-
+PRINTED_KINDS = ("conv", "d-conv", "deconv")  # those of the paper's tables
+HEAD = "head"  # the module that turns a critic's last maps into scores; no table has it
 LEGEND = (
     "sees: receptive field, in pixels of the image along a side, of the position that sees most; what the statistics "
     "of norms read is not in it. MMAC: million multiply-accumulates an image."
@@ -72,19 +70,17 @@ def _network(name: str, part: Part, side: int) -> dict[str, Any]:
         for layer in found.layers
     ]
     body = [layer for layer in layers if layer["kind"] in PRINTED_KINDS and layer["name"] != HEAD]
-    for place, layer in enumerate(body if table else ()):
-        layer["paper"] = dict(rows[place]) if place < len(rows) else None
-        layer["agrees"] = place < len(rows) and _agrees(layer, rows[place])
+    for layer, row in zip_longest(body, rows[: len(body)]) if table else ():
+        layer["paper"] = row and dict(row)
+        layer["agrees"] = bool(row) and all(layer["kind" if cell == "layer" else cell] == row[cell] for cell in row)
     agrees = len(body) == len(rows) and all(layer["agrees"] for layer in body) if table else None
     return {
         "name": name,
         "kind": part["kind"],
         "layers": layers,
-        "parameters": found.parameters,
-        "norm_parameters": found.norm_parameters,
-        "macs": found.macs,
+        **{total: getattr(found, total) for total in ("parameters", "norm_parameters", "macs")},
         "receptive_field": _pixels(field, whole),
-        "score_receptive_field": _pixels(score, whole),
+        "score_receptive_field": None if score is None else _pixels(score, whole),
         "paper": f"Table {table['table']}" if table else None,
         "agrees_with_paper": agrees,
         "why": " ".join(_why(part, layers, agrees)) or None,
@@ -93,15 +89,8 @@ def _network(name: str, part: Part, side: int) -> dict[str, Any]:
     }
 
 
-def _pixels(field: float | None, whole: str) -> int | str | None:
-    if field is None:
-        return None
+def _pixels(field: float, whole: str) -> int | str:
     return whole if math.isinf(field) else int(field)
-
-
-def _agrees(layer: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    """Returns True if a layer has the values of all cells of a row of the paper."""
-    return all(layer["kind" if cell == "layer" else cell] == value for cell, value in row.items())
 
 
 def _table(kind: str, name: str) -> Mapping[str, Any] | None:
@@ -157,15 +146,10 @@ def _released(network: str, part: Part, parameters: int) -> dict[str, Any] | Non
     return None
 
 
-# -- in a terminal ---------------------------------------------------------------------------------------------------
-
-
 def print_networks(name: str, described: Mapping[str, Any], console: Console) -> None:
     """Prints what ``describe`` returns: a table and a few sentences for each network of the variant ``name``."""
 
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False)
-
+    say = partial(console.print, markup=False, highlight=False)
     if not described["networks"]:
         say(f"{name} has no networks: it is not trained")
         return

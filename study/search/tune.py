@@ -18,7 +18,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -84,50 +84,40 @@ class _ActiveTrial:
     files: list[Path] = field(default_factory=list)  # the saved plans
 
 
+@dataclass(eq=False)
 class Tuner:
     """One process's part in the search of one variant in one output.
-
-    Args:
-        worker: this process's name (``study.running.locks.searching``).
-        device: cpu or cuda.
-        trials: how many trials the search has in the end, over all processes: completed, pruned and diverged.
-        parallel: how many trials this process makes at once.
-        storage: a database URL; None for a journal file in the output.
-        on_trial: called with a trial's row and the search's state when a trial ends.
 
     Raises:
         BadInput: the storage cannot be used, or it holds a different search.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        variant: Variant,
-        store: Store,
-        *,
-        worker: str,
-        device: str,
-        trials: int,
-        parallel: int = 1,
-        storage: str | None = None,
-        on_trial: Callable[[Mapping[str, Any], Mapping[str, Any]], None] = lambda trial, state: None,
-    ) -> None:
-        self.study, self.variant, self.store = study, variant, store
-        self.worker, self.device, self.trials, self.parallel = worker, device, trials, parallel
-        self.remote, self.on_trial = storage is not None, on_trial
-        self.space = space.space_of(study, variant)
-        self.folder = store.out / FOLDER
+    study: Study
+    variant: Variant
+    store: Store
+    _: KW_ONLY
+    worker: str  # this process's name (``study.running.locks.searching``)
+    device: str  # cpu or cuda
+    trials: int  # how many the search has in the end, over all processes: completed, pruned and diverged
+    parallel: int = 1  # how many trials this process makes at once
+    storage: str | None = None  # a database URL; None for a journal file in the output
+    on_trial: Callable[[Mapping[str, Any], Mapping[str, Any]], None] = lambda trial, state: None
+    """Called with a trial's row and the search's state when a trial ends."""
+
+    def __post_init__(self) -> None:
+        self.space = space.space_of(self.study, self.variant)
+        self.folder = self.store.out / FOLDER
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(self.folder / f"{variant.name}.lock", timeout=LOCKED_S)
-        facts = StudyFacts.model_construct(name=study.name)  # workers read the facts of each trial's own plan
+        self.lock = FileLock(self.folder / f"{self.variant.name}.lock", timeout=LOCKED_S)
+        facts = StudyFacts.model_construct(name=self.study.name)  # workers read the facts of each trial's own plan
         self.plan = Plan(study=facts, runs=[], stages={})
         self.active: list[_ActiveTrial] = []
         self.stopped = ""
         self._beat = time.monotonic()
         with self.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna warns of its experimental parts
-            _sampler(study, variant, 0)  # fails early if its package is missing
-            self.optuna = self._open(storage)
+            _sampler(self.study, self.variant, 0)  # fails early if its package is missing
+            self.optuna = self._open(self.storage)
 
     def run(self, executor: Executor) -> SearchResult:
         """Makes trials until there are enough, or until one of this process's trials fails."""
@@ -243,7 +233,7 @@ class Tuner:
                 return None
             *rungs, last = self._plans(trial)
             one = _ActiveTrial(trial, last)
-            one.tasks = self._make(one, rungs, last)
+            one.tasks = self._make(one, rungs)
             self.active.append(one)
             self.write_state()
             return one
@@ -284,7 +274,7 @@ class Tuner:
         """Returns True if the process that makes a trial is gone."""
         worker = trial.user_attrs.get("worker")
         alive = lives(self.store.out, worker) if worker else None
-        if alive is not None or not self.remote:
+        if alive is not None or self.storage is None:
             return not alive
         began = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
         return bool(time.time() - trial.user_attrs.get("beat", began) > STALE_S)
@@ -310,8 +300,9 @@ class Tuner:
             self.active.remove(one)
             return []
 
-    def _make(self, one: _ActiveTrial, rungs: list[Plan], last: Plan) -> Iterator[list[Task]]:
+    def _make(self, one: _ActiveTrial, rungs: list[Plan]) -> Iterator[list[Task]]:
         """Makes a trial: yields the tasks that it needs next, or none while it waits for them."""
+        last = one.plan
         for rung in rungs:
             yield from self._make_plan(one, rung, recorded=False)
             if self._diverged(rung):
@@ -350,7 +341,7 @@ class Tuner:
 
     def on_tick(self, running: list[Task]) -> None:
         """Tells other machines that this process is alive."""
-        if self.remote and time.monotonic() - self._beat > BEAT_S:
+        if self.storage is not None and time.monotonic() - self._beat > BEAT_S:
             self._beat = time.monotonic()
             for one in self.active:
                 with suppress(LOST):  # its next step notices
