@@ -66,11 +66,8 @@ class Field:
         return Field(spans, self.shift)
 
 
-WHOLE = Field(((-math.inf, math.inf),))
-"""The field of every pixel."""
-
-NOTHING = Field(((0, -1),))
-"""The field of a constant."""
+WHOLE = Field(((-math.inf, math.inf),))  # the field of every pixel
+NOTHING = Field(((0, -1),))  # the field of a constant
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,7 @@ from study.running.executors import Event, Executor, Task
 from study.running.runs import complete, settle
 from study.store import Damaged, Store, write_atomically
 
-TRIES = 2
-"""How often a task is started whose process dies."""
-
+TRIES = 2  # how often a task is started whose process dies
 POLL_S = 0.5
 
 RANKS = {"data": 0, "pretrain": 1, "critic": 2, "joint": 3, "fit": 3, "evaluate": 4}

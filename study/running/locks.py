@@ -13,11 +13,8 @@ from filelock import FileLock, Timeout
 from study.errors import StudyError
 from study.store import read_json, write_json
 
-WORKERS = Path("search", "workers")
-"""In the output: one file per searching process, locked while the process lives."""
-
-BEGIN_S = 10.0
-"""How long a starting search waits for another one that starts."""
+WORKERS = Path("search", "workers")  # in the output: one file per searching process, locked while the process lives
+BEGIN_S = 10.0  # how long a starting search waits for another one that starts
 
 
 @contextmanager

@@ -20,11 +20,8 @@ from study.store import Store, read_json, write_json
 
 LINE_EVERY_S = 30.0
 FILE = "progress.json"
-SMALL = 0.002
-"""The weight of a stage without counted work (packing, evaluation), as a share of all work."""
-
-CHECKPOINTED = 0.02
-"""A stage that first reports a larger share than this continues from a checkpoint."""
+SMALL = 0.002  # the weight of a stage without counted work (packing, evaluation), as a share of all work
+CHECKPOINTED = 0.02  # a stage that first reports a larger share than this continues from a checkpoint
 
 
 def bars(console: Console, *columns: ProgressColumn) -> Progress:

@@ -1,9 +1,8 @@
 """Sacred records: one Sacred run per run, complete in itself. This is the only module that imports sacred.
 
-It works around these problems of Sacred (measured with 0.8.7): files are half written when a process dies; metrics are
-rewritten whole at each heartbeat; runs stay RUNNING after a kill; an exception loses captured output; NumPy results are
-stored as objects; one bad artifact silently ends the metrics; observers fail silently; and a result is announced before
-the last metrics are written.
+It works around problems of Sacred 0.8.7: files are half written when a process dies; metrics are rewritten at each
+heartbeat; runs stay RUNNING after a kill; an exception loses captured output; NumPy results are stored as objects; one
+bad artifact silently ends the metrics; observers fail silently; a result is announced before the last metrics.
 """
 
 from __future__ import annotations
@@ -171,13 +170,10 @@ def record(
     observers: Sequence[Observer] = (),
     opened: Callable[[str], None] = lambda _id: None,
 ) -> Recorded:
-    """Makes a run inside a Sacred run.
+    """Makes the run called ``name`` inside a Sacred run, in the output folder ``out``.
 
     Args:
-        name: the run's name.
-        config: the run's configuration.
         body: gets the log and returns the run's results by name.
-        out: the output folder.
         observers: databases that also get the record.
         opened: called with the Sacred id as soon as it is known.
 

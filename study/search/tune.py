@@ -50,16 +50,13 @@ from study.store import RunState, Store, write_json
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 POLL_S, BEAT_S, LOCKED_S = 1.0, 60.0, 60.0
-STALE_S = 600.0
-"""A process on another machine that is silent for this long is taken for lost."""
-
+STALE_S = 600.0  # a process on another machine that is silent for this long is taken for lost
 CLAIMED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
 """Optuna's error for writing to a trial that has ended. Before 4.3 it had no class of its own."""
 
-ENOUGH = 20
-"""Importances need this many completed trials: PED-ANOVA looks at the best tenth."""
+ENOUGH = 20  # importances need this many completed trials: PED-ANOVA looks at the best tenth
 
 
 @dataclass(frozen=True, kw_only=True)

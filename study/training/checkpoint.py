@@ -24,8 +24,7 @@ from study.store import Damaged, Store, read_facts, write_atomically
 MachineFacts = Callable[[], Mapping[str, Any]]
 """Gives what to record about the machine, called when a stage is finished."""
 
-VANISHED, EXPLODED = 1e-4, 1e4
-"""Bounds of the mean size of a critic's scores, outside of which a warning is logged."""
+VANISHED, EXPLODED = 1e-4, 1e4  # bounds of the mean size of a critic's scores, outside of which a warning is logged
 
 
 class Watch(Protocol):
