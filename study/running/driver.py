@@ -48,20 +48,19 @@ def tasks(plan: Plan, store: Store, file: Path | str = "") -> list[Task]:
     shared = [[key] for key, stage in plan.stages.items() if stage.kind != "critic" and key not in own]
     missing: list[Task] = []
     for group in [*plan.passes(), *shared]:
-        if keys := [key for key in group if not store.has(key)]:
-            stages = [plan.stages[key] for key in keys]
+        if stages := [plan.stages[key] for key in group if not store.has(key)]:
+            keys = tuple(stage.key for stage in stages)
             needs = {need for stage in stages for need in stage.needs.values()}
-            work = sum(stage.work for stage in stages) + stages[0].forward
-            rank = RANKS[stages[0].kind]
-            missing.append(Task(tuple(keys), tuple(sorted(needs)), work=work, rank=rank, plan=str(file)))
+            work, rank = sum(stage.work for stage in stages) + stages[0].forward, RANKS[stages[0].kind]
+            missing.append(Task(keys, tuple(sorted(needs)), work=work, rank=rank, plan=str(file)))
     for run in plan.runs:
         if not complete(run, plan, store):
-            keys = plan.own(run)
-            needs = {need for key in keys for need in plan.stages[key].needs.values()} | set(run.stages.values())
-            needs -= set(keys)
+            keys = tuple(plan.own(run))
+            needs = {need for key in keys for need in plan.stages[key].needs.values()}.union(run.stages.values())
             work = sum(plan.stages[key].work for key in keys if not store.has(key))
             rank = RANKS["joint" if work else "evaluate"]
-            missing.append(Task(tuple(keys), tuple(sorted(needs)), run.name, work=work, rank=rank, plan=str(file)))
+            needed = tuple(sorted(needs.difference(keys)))
+            missing.append(Task(keys, needed, run.name, work=work, rank=rank, plan=str(file)))
     return sorted(missing, key=lambda task: (task.rank, -task.work))
 
 
