@@ -374,8 +374,9 @@ class Tuner:
         return any(self.store.outcome(key).get("status") == "diverged" for key in keys)
 
     def _values(self, plan: Plan) -> list[float]:
-        """The score by seed: the mean PSNR of the hole over the validation images, in dB."""
-        return [score(self.store.verified(run.stages["evaluate"])) for run in plan.runs]
+        """The score by seed: the mean PSNR of the hole over the validation images, in dB, without infinite ones."""
+        evaluations = (Evaluation.read(self.store.verified(run.stages["evaluate"])) for run in plan.runs)
+        return [evaluation.means().get(HOLE_PSNR, np.nan) for evaluation in evaluations]
 
     def write_state(self) -> dict[str, Any]:
         """Writes the search's state for readers that do not use Optuna, and returns it."""
@@ -412,11 +413,6 @@ class Tuner:
         except (ValueError, RuntimeError):  # too few trials differ
             return {}
         return {key: round(float(value), 6) for key, value in importances.items()}
-
-
-def score(folder: Path) -> float:
-    """The mean PSNR of the hole, dB, of an evaluate stage's composites; infinite ones are left out."""
-    return Evaluation.read(folder).means().get(HOLE_PSNR, np.nan)
 
 
 def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:
