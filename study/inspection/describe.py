@@ -131,24 +131,22 @@ def _released(network: str, part: Part, parameters: int) -> dict[str, Any] | Non
     """The parameters of public code, and whether ours has as many; None if no public code was counted."""
     from reports.analysis.published import paper
 
-    for entry in paper()["released"]:
-        if (entry["kind"], entry["network"]) != (part["kind"], network):
-            continue
-        other = {key: value for key, value in entry["options"].items() if part.get(key, value) != value}
-        theirs, ours = (", ".join(f"{key} {options[key]}" for key in other) for options in (other, part))
-        return {
-            "parameters": entry["parameters"],
-            "agrees": parameters == entry["parameters"],
-            "difference": parameters - entry["parameters"],
-            "why": f"Released with {theirs}; here {ours}." if other else None,
-            "source": entry["source"],
-        }
-    return None
+    named = {(entry["kind"], entry["network"]): entry for entry in paper()["released"]}
+    if (entry := named.get((part["kind"], network))) is None:
+        return None
+    other = {key: value for key, value in entry["options"].items() if part.get(key, value) != value}
+    theirs, ours = (", ".join(f"{key} {options[key]}" for key in other) for options in (other, part))
+    return {
+        "parameters": entry["parameters"],
+        "agrees": parameters == entry["parameters"],
+        "difference": parameters - entry["parameters"],
+        "why": f"Released with {theirs}; here {ours}." if other else None,
+        "source": entry["source"],
+    }
 
 
 def print_networks(name: str, described: Mapping[str, Any], console: Console) -> None:
     """Prints what ``describe`` returns: a table and a few sentences for each network of the variant ``name``."""
-
     say = partial(console.print, markup=False, highlight=False)
     if not described["networks"]:
         say(f"{name} has no networks: it is not trained")
