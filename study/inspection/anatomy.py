@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
@@ -221,48 +221,22 @@ class _Tracer(TorchFunctionMode):
 # The rules: the field of an operation's output. Each takes the arguments of torch's function.
 
 
-def _conv2d(
-    tracer: _Tracer,
-    output: Tensor,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Field:
-    before, after, kernel = input.shape[-2], output.shape[-2], weight.shape[-2]
-    stride, dilation = _one(stride), _one(dilation)
-    same = dilation * (kernel - 1) // 2
+def _convolution(tracer: _Tracer, output: Tensor, *args: Any, names: tuple[str, ...], **named: Any) -> Field:
+    """A convolution, or its transpose (deconv). ``names``: of the arguments of torch's function, in order."""
+    call = dict(zip(names, args, strict=False)) | named
+    input, weight, transposed = call["input"], call["weight"], "output_padding" in names
+    kernel, stride, dilation = weight.shape[-2], _one(call.get("stride", 1)), _one(call.get("dilation", 1))
+    same, padding = dilation * (kernel - 1) // 2, call.get("padding", 0)
     padding = {"same": same, "valid": 0}[padding] if isinstance(padding, str) else _one(padding)
-    field = tracer.mixed(input).through(kernel, stride, padding, dilation)
-    kind: Kind = "conv" if dilation == 1 else "d-conv"
-    if after == 1 < before <= dilation * (kernel - 1) + 1 - padding:  # the only position reads all inputs
-        field = WHOLE
+    kind: Kind = "deconv" if transposed else "conv" if dilation == 1 else "d-conv"
+    before, field = input.shape[-2], tracer.mixed(input)
+    field = (field.up if transposed else field.through)(kernel, stride, padding, dilation)
+    if not transposed and output.shape[-2] == 1 < before <= dilation * (kernel - 1) + 1 - padding:
+        field = WHOLE  # the only position reads all inputs
     if tracer.tracked(weight):  # patches of the maps as kernels: contextual attention
         kind, field = "attention", WHOLE
-    geometry = {"kernel": kernel, "dilation": dilation, "stride": stride}
-    return tracer.layer(kind, output, field, weight, bias, **geometry)
-
-
-def _conv_transpose2d(
-    tracer: _Tracer,
-    output: Tensor,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-) -> Field:
-    kernel, stride, dilation = weight.shape[-2], _one(stride), _one(dilation)
-    attention = tracer.tracked(weight)
-    field = WHOLE if attention else tracer.mixed(input).up(kernel, stride, _one(padding), dilation)
-    geometry = {"kernel": kernel, "dilation": dilation, "stride": 1 / stride if stride > 1 else 1}
-    return tracer.layer("attention" if attention else "deconv", output, field, weight, bias, **geometry)
+    step = 1 / stride if transposed and stride > 1 else stride
+    return tracer.layer(kind, output, field, weight, call.get("bias"), kernel=kernel, dilation=dilation, stride=step)
 
 
 def _linear(tracer: _Tracer, output: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Field:
@@ -347,9 +321,10 @@ def _like(tracer: _Tracer, output: Tensor, input: Tensor, *more: Any, **named: A
     return tracer.widest(input) if tracer.tracked(input) else None
 
 
+CONV = ("input", "weight", "bias", "stride", "padding")
 RULES: dict[str, Callable[..., Field | None]] = {
-    "conv2d": _conv2d,
-    "conv_transpose2d": _conv_transpose2d,
+    "conv2d": partial(_convolution, names=(*CONV, "dilation", "groups")),
+    "conv_transpose2d": partial(_convolution, names=(*CONV, "output_padding", "groups", "dilation")),
     "linear": _linear,
     **dict.fromkeys(("matmul", "bmm", "mm"), _matmul),
     **dict.fromkeys(("avg_pool2d", "max_pool2d"), _pool),
