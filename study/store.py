@@ -146,14 +146,11 @@ class Store:
         return folder
 
     def intact(self, key: str, name: str) -> bool:
-        """Returns True if this one file of a stage matches the manifest."""
-        file = self.folder(key) / name
-        return file.is_file() and file_digest(file) == (self._checksums(key) or {}).get(name)
-
-    def _checksums(self, key: str) -> dict[str, str] | None:
-        """The checksum of each file of a stage; None if there is no readable manifest."""
-        manifest = self.manifest(key)
-        return manifest.get("files") if manifest.get("digest") == _manifest_digest(manifest) else None
+        """Returns True if this one file of a stage matches the manifest, and the manifest is readable."""
+        file, manifest = self.folder(key) / name, self.manifest(key)
+        if not file.is_file() or manifest.get("digest") != _manifest_digest(manifest):
+            return False
+        return bool(file_digest(file) == manifest.get("files", {}).get(name))
 
     def set_aside(self, key: str) -> None:
         """Moves a damaged stage to ``out/damaged``. It will be made again."""

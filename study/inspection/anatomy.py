@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import torch
@@ -30,12 +30,9 @@ Span = tuple[float, float]
 class Field:
     """The first and last pixel that each position of some maps sees along a side.
 
-    After up-sampling, neighbours have fields of different sizes, in a repeating pattern.
-
-    Attributes:
-        spans: of the positions of one period.
-        shift: pixels from one period to the next.
-        folded: positions are stored in channels, so an operation that mixes channels sees all of them.
+    After up-sampling, neighbours have fields of different sizes, in a repeating pattern: ``spans`` has those of one
+    period, and the next period is ``shift`` pixels on. If ``folded``, positions are stored in channels, so an operation
+    that mixes channels sees all of them.
     """
 
     spans: tuple[Span, ...] = ((0, 0),)
@@ -69,36 +66,24 @@ class Field:
         return Field(spans, self.shift)
 
 
-WHOLE = Field(((-math.inf, math.inf),))
-"""The field of every pixel."""
-
-NOTHING = Field(((0, -1),))
-"""The field of a constant."""
+WHOLE = Field(((-math.inf, math.inf),))  # the field of every pixel
+NOTHING = Field(((0, -1),))  # the field of a constant
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """One layer. An attribute that its kind does not have is None.
+    """One layer. An attribute that its kind does not have is None."""
 
-    Attributes:
-        name: the module's qualified name, or the operation's for a layer without weights.
-        stride: 1/2 for a layer that doubles the side.
-        size: the side of its maps.
-        parameters: of its weights and biases; 0 if an earlier layer uses the same ones.
-        macs: multiply-accumulates per image.
-        receptive_field: in pixels, or infinite.
-    """
-
-    name: str
+    name: str  # the module's qualified name, or the operation's for a layer without weights
     kind: Kind
     kernel: int | None = None
     dilation: int | None = None
-    stride: float | None = None
+    stride: float | None = None  # 1/2 for a layer that doubles the side
     outputs: int
-    size: int | None = None
-    parameters: int = 0
-    macs: int = 0
-    receptive_field: float
+    size: int | None = None  # the side of its maps
+    parameters: int = 0  # of its weights and biases; 0 if an earlier layer uses the same ones
+    macs: int = 0  # multiply-accumulates per image
+    receptive_field: float  # in pixels, or infinite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,28 +138,23 @@ def of_generator(part: Part, side: int, window: Box | None = None, training: boo
     With a ``window``, of computing the window only; in ``training`` only if the network's norms then read no more.
     """
     version = registries.version("GENERATORS", part["kind"])
-    return _of_generator(json.dumps(part, sort_keys=True), version, side, window, training)
+    return _of_part("GENERATORS", json.dumps(part, sort_keys=True), version, side, window, training)
 
 
 def of_critic(part: Part, side: int) -> Anatomy:
     """The anatomy of the critic that a part describes, on images of ``side`` pixels with the central hole."""
-    return _of_critic(json.dumps(part, sort_keys=True), registries.version("CRITICS", part["kind"]), side)
+    version = registries.version("CRITICS", part["kind"])
+    return _of_part("CRITICS", json.dumps(part, sort_keys=True), version, side, None, False)
 
 
 @cache
-def _of_generator(part: str, version: int | str, side: int, window: Box | None, training: bool) -> Anatomy:
+def _of_part(name: str, part: str, version: int | str, side: int, window: Box | None, training: bool) -> Anatomy:
     with torch.device("meta"):
-        network = registries.build(registries.GENERATORS, json.loads(part)).train()
-        if training and not getattr(network, "windowed", False):
+        network, image = registries.build(getattr(registries, name), json.loads(part)), torch.empty(1, 3, side, side)
+        if training and not getattr(network.train(), "windowed", False):
             window = None
-        return trace(network.eval(), torch.empty(1, 3, side, side), torch.empty(1, 1, side, side), window)
-
-
-@cache
-def _of_critic(part: str, version: int | str, side: int) -> Anatomy:
-    with torch.device("meta"):
-        network = registries.build(registries.CRITICS, json.loads(part)).eval()
-        return trace(network, torch.empty(1, 3, side, side), [center_box(side)])
+        mask = (torch.empty(1, 1, side, side), window) if name == "GENERATORS" else ([center_box(side)],)
+        return trace(network.eval(), image, *mask)
 
 
 class _Tracer(TorchFunctionMode):
@@ -183,11 +163,8 @@ class _Tracer(TorchFunctionMode):
     An operation without a rule works position by position: it has the widest field of its inputs.
     """
 
-    operation = ""
-    """The name of the current function."""
-
-    macs = 0
-    """The multiply-accumulates of the current function: half of the floating-point operations that torch counts."""
+    operation = ""  # the name of the current function
+    macs = 0  # its multiply-accumulates: half of the floating-point operations that torch counts
 
     def __init__(self, network: nn.Module, inputs: list[Tensor]) -> None:
         super().__init__()
@@ -200,7 +177,6 @@ class _Tracer(TorchFunctionMode):
             self.set_field(tensor, Field())
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Runs a torch function and sets the field of its outputs."""
         kwargs = kwargs or {}
         before = self.counter.get_total_flops()
         output = func(*args, **kwargs)
@@ -215,7 +191,6 @@ class _Tracer(TorchFunctionMode):
         return output
 
     def set_field(self, tensor: Tensor, field: Field) -> None:
-        """Sets the field of a tensor's positions."""
         self.fields[id(tensor)] = (tensor, field)
 
     def tracked(self, value: Any) -> bool:
@@ -243,53 +218,25 @@ class _Tracer(TorchFunctionMode):
         return field
 
 
-# -- the rules: the field of an operation's output. Each takes the arguments of torch's function ---------------------
+# The rules: the field of an operation's output. Each takes the arguments of torch's function.
 
 
-def _conv2d(
-    tracer: _Tracer,
-    output: Tensor,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Field:
-    before, after, kernel = input.shape[-2], output.shape[-2], weight.shape[-2]
-    stride, dilation = _one(stride), _one(dilation)
-    same = dilation * (kernel - 1) // 2
+def _convolution(tracer: _Tracer, output: Tensor, *args: Any, names: tuple[str, ...], **named: Any) -> Field:
+    """A convolution, or its transpose (deconv). ``names``: of the arguments of torch's function, in order."""
+    call = dict(zip(names, args, strict=False)) | named
+    input, weight, transposed = call["input"], call["weight"], "output_padding" in names
+    kernel, stride, dilation = weight.shape[-2], _one(call.get("stride", 1)), _one(call.get("dilation", 1))
+    same, padding = dilation * (kernel - 1) // 2, call.get("padding", 0)
     padding = {"same": same, "valid": 0}[padding] if isinstance(padding, str) else _one(padding)
-    field = tracer.mixed(input).through(kernel, stride, padding, dilation)
-    kind: Kind = "conv" if dilation == 1 else "d-conv"
-    if after == 1 < before <= dilation * (kernel - 1) + 1 - padding:  # the only position reads all inputs
-        field = WHOLE
+    kind: Kind = "deconv" if transposed else "conv" if dilation == 1 else "d-conv"
+    before, field = input.shape[-2], tracer.mixed(input)
+    field = (field.up if transposed else field.through)(kernel, stride, padding, dilation)
+    if not transposed and output.shape[-2] == 1 < before <= dilation * (kernel - 1) + 1 - padding:
+        field = WHOLE  # the only position reads all inputs
     if tracer.tracked(weight):  # patches of the maps as kernels: contextual attention
         kind, field = "attention", WHOLE
-    geometry = {"kernel": kernel, "dilation": dilation, "stride": stride}
-    return tracer.layer(kind, output, field, weight, bias, **geometry)
-
-
-def _conv_transpose2d(
-    tracer: _Tracer,
-    output: Tensor,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-) -> Field:
-    kernel, stride, dilation = weight.shape[-2], _one(stride), _one(dilation)
-    field = tracer.mixed(input).up(kernel, stride, _one(padding), dilation)
-    kind: Kind = "deconv"
-    if tracer.tracked(weight):
-        kind, field = "attention", WHOLE
-    geometry = {"kernel": kernel, "dilation": dilation, "stride": 1 / stride}
-    return tracer.layer(kind, output, field, weight, bias, **geometry)
+    step = 1 / stride if transposed and stride > 1 else stride
+    return tracer.layer(kind, output, field, weight, call.get("bias"), kernel=kernel, dilation=dilation, stride=step)
 
 
 def _linear(tracer: _Tracer, output: Tensor, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Field:
@@ -310,33 +257,20 @@ def _matmul(tracer: _Tracer, output: Tensor, input: Tensor, other: Tensor) -> Fi
 
 
 def _pool(
-    tracer: _Tracer,
-    output: Tensor,
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    *more: Any,
-    **named: Any,
+    tracer: _Tracer, output: Any, input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, *_: Any, **__: Any
 ) -> Field:
-    kernel = _one(kernel_size)
-    stride = _one(stride) if stride else kernel
+    kernel, stride = _one(kernel_size), _one(stride or kernel_size)
     field = tracer.widest(input).through(kernel, stride, _one(padding))
     return tracer.layer("pool", output, field, kernel=kernel, stride=stride)
 
 
 def _interpolate(
-    tracer: _Tracer,
-    output: Tensor,
-    input: Tensor,
-    size: Any = None,
-    scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
+    tracer: _Tracer, output: Tensor, input: Tensor, *, mode: str, align_corners: bool | None, antialias: bool, **_: Any
 ) -> Field:
-    """By an integer factor, as a convolution or its transpose; by any other, the whole image."""
+    """By an integer factor, as a convolution or its transpose; by any other, the whole image.
+
+    Torch hands on all options by name, with its defaults.
+    """
     before, after = input.shape[-2], output.shape[-2]
     factor, rest = divmod(max(before, after), min(before, after))
     samples = {"nearest": 1, "nearest-exact": 1, "area": 1, "bilinear": 2, "bicubic": 4}[mode]
@@ -345,7 +279,7 @@ def _interpolate(
     if after > before:
         kernel = samples * factor
         field = field.up(kernel, factor, (kernel - factor) // 2) if regular else WHOLE
-        return tracer.layer("upsample", output, field, stride=1 / factor)
+        return tracer.layer("upsample", output, field, stride=1 / factor if factor > 1 else 1)
     kernel = samples * factor if antialias or mode == "area" else samples
     field = field.through(kernel, factor, max(kernel - factor, 0) // 2) if regular else WHOLE
     return tracer.layer("pool", output, field, kernel=kernel, stride=factor)
@@ -387,13 +321,10 @@ def _like(tracer: _Tracer, output: Tensor, input: Tensor, *more: Any, **named: A
     return tracer.widest(input) if tracer.tracked(input) else None
 
 
-def _constant(tracer: _Tracer, output: Tensor, *more: Any, **named: Any) -> None:
-    """An output with a tensor's shape, not its values."""
-
-
+CONV = ("input", "weight", "bias", "stride", "padding")
 RULES: dict[str, Callable[..., Field | None]] = {
-    "conv2d": _conv2d,
-    "conv_transpose2d": _conv_transpose2d,
+    "conv2d": partial(_convolution, names=(*CONV, "dilation", "groups")),
+    "conv_transpose2d": partial(_convolution, names=(*CONV, "output_padding", "groups", "dilation")),
     "linear": _linear,
     **dict.fromkeys(("matmul", "bmm", "mm"), _matmul),
     **dict.fromkeys(("avg_pool2d", "max_pool2d"), _pool),
@@ -401,7 +332,7 @@ RULES: dict[str, Callable[..., Field | None]] = {
     **dict.fromkeys(("mean", "sum", "amax", "amin", "max", "min", "var", "std", "softmax", "log_softmax"), _reduce),
     **dict.fromkeys(("flatten", "unflatten", "reshape", "view", "permute", "transpose", "unfold"), _reshape),
     **dict.fromkeys(("to", "type_as", "expand_as"), _like),
-    **dict.fromkeys(("zeros_like", "ones_like", "empty_like", "new_zeros", "new_ones"), _constant),
+    **dict.fromkeys(("zeros_like", "ones_like", "empty_like", "new_zeros", "new_ones"), lambda *_, **__: None),
     "__getitem__": _index,
     "__setitem__": _set_index,
 }

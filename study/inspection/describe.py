@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Console
@@ -17,15 +19,10 @@ from models.critics import PUBLISHED_SIDE
 from models.layers import halvings
 from models.method import Filler, Part, Trained
 from study.inspection import anatomy
-from study.inspection.anatomy import Anatomy, Layer
 from study.parts import registries
 
-PRINTED_KINDS = ("conv", "d-conv", "deconv")
-"""The kinds of layer in the paper's tables."""
-
-HEAD = "head"
-"""The module that turns a critic's last maps into scores; no table has it."""
-
+PRINTED_KINDS = ("conv", "d-conv", "deconv")  # those of the paper's tables
+HEAD = "head"  # the module that turns a critic's last maps into scores; no table has it
 LEGEND = (
     "sees: receptive field, in pixels of the image along a side, of the position that sees most; what the statistics "
     "of norms read is not in it. MMAC: million multiply-accumulates an image."
@@ -49,80 +46,51 @@ def describe(options: Trained | Filler, image_size: int) -> dict[str, Any]:
     networks = []
     if isinstance(options, Trained):
         method = options.method(image_size)
-        networks.append(_generator(method.generator, image_size))
-        networks += [_critic(role, critic.network, image_size) for role, critic in method.critics.items()]
+        parts = {"generator": method.generator, **{role: critic.network for role, critic in method.critics.items()}}
+        networks = [_network(name, part, image_size) for name, part in parts.items()]
     totals = {name: sum(network[name] for network in networks) for name in ("parameters", "macs")}
     return {"image_size": image_size, "networks": networks, "totals": totals}
 
 
-def _generator(part: Part, side: int) -> dict[str, Any]:
-    found = anatomy.of_generator(part, side)
-    fields = {"receptive_field": found.receptive_field, "score_receptive_field": None}
-    return _network("generator", part, found, fields, "generator", "generator", "whole image")
-
-
-def _critic(role: str, part: Part, side: int) -> dict[str, Any]:
-    found = anatomy.of_critic(part, side)
-    fields = {"receptive_field": found.maps_receptive_field, "score_receptive_field": found.receptive_field}
-    views = getattr(registries.CRITICS[part["kind"]], "views", (part.get("view"),))
-    whole = "whole window" if views == ("local",) else "whole image"
-    return _network(role, part, found, fields, "critic", part.get("view", role), whole)
-
-
-def _network(
-    name: str,
-    part: Part,
-    found: Anatomy,
-    fields: Mapping[str, float | None],
-    released_as: str,
-    printed_as: str,
-    whole: str,
-) -> dict[str, Any]:
-    """``released_as``, ``printed_as``: its name in paper.yaml. ``whole``: the name of an infinite field."""
-    table = _table(part["kind"], printed_as)
+def _network(name: str, part: Part, side: int) -> dict[str, Any]:
+    """One network. ``name``: generator, or a critic's role."""
+    whole, score = "whole image", None
+    if name == "generator":
+        found = anatomy.of_generator(part, side)
+        field = found.receptive_field
+    else:
+        found = anatomy.of_critic(part, side)
+        field, score = found.maps_receptive_field, found.receptive_field
+        if getattr(registries.CRITICS[part["kind"]], "views", (part.get("view"),)) == ("local",):
+            whole = "whole window"
+    table = _table(part["kind"], part.get("view", name))
     rows = table["layers"] if table else []
-    layers = [_layer(layer, whole) for layer in found.layers]
+    layers = [
+        {**vars(layer), "receptive_field": _pixels(layer.receptive_field, whole), "paper": None, "agrees": None}
+        for layer in found.layers
+    ]
     body = [layer for layer in layers if layer["kind"] in PRINTED_KINDS and layer["name"] != HEAD]
-    for place, layer in enumerate(body if table else ()):
-        layer["paper"] = dict(rows[place]) if place < len(rows) else None
-        layer["agrees"] = place < len(rows) and _agrees(layer, rows[place])
+    for layer, row in zip_longest(body, rows[: len(body)]) if table else ():
+        layer["paper"] = row and dict(row)
+        layer["agrees"] = bool(row) and all(layer["kind" if cell == "layer" else cell] == row[cell] for cell in row)
     agrees = len(body) == len(rows) and all(layer["agrees"] for layer in body) if table else None
     return {
         "name": name,
         "kind": part["kind"],
         "layers": layers,
-        "parameters": found.parameters,
-        "norm_parameters": found.norm_parameters,
-        "macs": found.macs,
-        **{key: _pixels(field, whole) for key, field in fields.items()},
+        **{total: getattr(found, total) for total in ("parameters", "norm_parameters", "macs")},
+        "receptive_field": _pixels(field, whole),
+        "score_receptive_field": None if score is None else _pixels(score, whole),
         "paper": f"Table {table['table']}" if table else None,
         "agrees_with_paper": agrees,
         "why": " ".join(_why(part, layers, agrees)) or None,
         "unbuilt": [dict(row) for row in rows[len(body) :]],
-        "released": _released(released_as, part, found.parameters),
+        "released": _released("generator" if name == "generator" else "critic", part, found.parameters),
     }
 
 
-def _layer(layer: Layer, whole: str) -> dict[str, Any]:
-    stride = layer.stride
-    return {
-        **vars(layer),
-        "stride": int(stride) if stride and stride >= 1 else stride,
-        "receptive_field": _pixels(layer.receptive_field, whole),
-        "paper": None,
-        "agrees": None,
-    }
-
-
-def _pixels(field: float | None, whole: str) -> int | str | None:
-    if field is None:
-        return None
+def _pixels(field: float, whole: str) -> int | str:
     return whole if math.isinf(field) else int(field)
-
-
-def _agrees(layer: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    """Returns True if a layer has the values of all cells of a row of the paper."""
-    return all(layer["kind" if cell == "layer" else cell] == value for cell, value in row.items())
 
 
 def _table(kind: str, name: str) -> Mapping[str, Any] | None:
@@ -163,30 +131,23 @@ def _released(network: str, part: Part, parameters: int) -> dict[str, Any] | Non
     """The parameters of public code, and whether ours has as many; None if no public code was counted."""
     from reports.analysis.published import paper
 
-    for entry in paper()["released"]:
-        if (entry["kind"], entry["network"]) != (part["kind"], network):
-            continue
-        other = {key: value for key, value in entry["options"].items() if part.get(key, value) != value}
-        theirs, ours = (", ".join(f"{key} {options[key]}" for key in other) for options in (other, part))
-        return {
-            "parameters": entry["parameters"],
-            "agrees": parameters == entry["parameters"],
-            "difference": parameters - entry["parameters"],
-            "why": f"Released with {theirs}; here {ours}." if other else None,
-            "source": entry["source"],
-        }
-    return None
-
-
-# -- in a terminal ---------------------------------------------------------------------------------------------------
+    named = {(entry["kind"], entry["network"]): entry for entry in paper()["released"]}
+    if (entry := named.get((part["kind"], network))) is None:
+        return None
+    other = {key: value for key, value in entry["options"].items() if part.get(key, value) != value}
+    theirs, ours = (", ".join(f"{key} {options[key]}" for key in other) for options in (other, part))
+    return {
+        "parameters": entry["parameters"],
+        "agrees": parameters == entry["parameters"],
+        "difference": parameters - entry["parameters"],
+        "why": f"Released with {theirs}; here {ours}." if other else None,
+        "source": entry["source"],
+    }
 
 
 def print_networks(name: str, described: Mapping[str, Any], console: Console) -> None:
     """Prints what ``describe`` returns: a table and a few sentences for each network of the variant ``name``."""
-
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False)
-
+    say = partial(console.print, markup=False, highlight=False)
     if not described["networks"]:
         say(f"{name} has no networks: it is not trained")
         return

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
 class ReadingFacts(_Facts):
@@ -80,39 +80,28 @@ class MultiverseFacts(_Facts):
 
 
 class StudyFacts(_Facts):
-    """The facts of a study.
-
-    Attributes:
-        metrics, methods: those of plugins.
-        data, ablations, multiverses: by name.
-        shared: whether runs share stages.
-        networks: what ``study.inspection.describe.describe`` returns, by variant.
-        readings: of all variants except those of plugins' methods.
-        resolved: the study file with its profile applied.
-        command: the command that makes the study again.
-        trial: in the plan of a search's trial, the search's variant, the trial's Optuna number and its settings.
-    """
+    """The facts of a study. Data sets, ablations and multiverses are by name."""
 
     name: str
     file: str | None = None
     plugins: list[PluginFacts] = []
-    metrics: dict[str, MetricFacts] = {}
-    methods: list[str] = []
+    metrics: dict[str, MetricFacts] = {}  # of plugins
+    methods: list[str] = []  # of plugins
     profile: str | None
     seeds: list[int]
     image_size: int
     data: dict[str, DataFacts]
     protocol: dict[str, Any] = {}
     numerics: dict[str, Any]
-    shared: bool | None = None
+    shared: bool | None = None  # whether runs share stages
     observers: list[dict[str, Any]] = []
     ablations: dict[str, AblationFacts]
     multiverses: dict[str, MultiverseFacts] = {}
-    networks: dict[str, dict[str, Any]] | None = None
-    readings: list[ReadingFacts]
-    resolved: dict[str, Any] = {}
-    command: str | None = None
-    trial: dict[str, Any] | None = None
+    networks: dict[str, dict[str, Any]] | None = None  # by variant: ``study.inspection.describe.describe``
+    readings: list[ReadingFacts]  # of all variants except those of plugins' methods
+    resolved: dict[str, Any] = {}  # the study file with its profile applied
+    command: str | None = None  # makes the study again
+    trial: dict[str, Any] | None = None  # of a search: its variant, the trial's Optuna number and its settings
 
     @property
     def digests(self) -> dict[str, str]:

@@ -23,25 +23,20 @@ LAST = ("joint", "fit", "evaluate")
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One node of the graph.
+    """One node of the graph. ``options``, ``needs`` and ``seed`` decide the result.
 
-    Attributes:
-        options: with ``needs`` (keys of inputs) and ``seed``, everything that decides the result.
-        hints: what making it takes but does not decide the result, such as the path of a folder.
-        lineage: the key without the number of steps, if the stage can continue from a shorter one of the same lineage.
-        work: multiply-accumulates, without ``forward``.
-        forward: multiply-accumulates of the generator's forward pass, which the critics of one pass share.
+    A stage can continue from a shorter one of the same ``lineage``: the key without the number of steps.
     """
 
     key: str
     kind: str
     options: dict[str, Any]
-    needs: dict[str, str]
+    needs: dict[str, str]  # keys of inputs
     seed: int | None = None
-    hints: dict[str, Any] = field(default_factory=dict)
+    hints: dict[str, Any] = field(default_factory=dict)  # for making it: does not decide the result; a folder's path
     lineage: str | None = None
-    work: int = 0
-    forward: int = 0
+    work: int = 0  # multiply-accumulates, without ``forward``
+    forward: int = 0  # those of the generator's forward pass, which the critics of one pass share
 
     @property
     def steps(self) -> int:
@@ -51,26 +46,19 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A variant x data set x seed.
-
-    Attributes:
-        stages: keys by role, in order: 'data', 'data.masks', 'pretrain', 'critic.local', ..., 'evaluate'.
-        config: the variant's options.
-        updates: of the generator.
-        aliases: other variants that are the same run.
-    """
+    """A variant x data set x seed."""
 
     name: str
     variant: str
     data: str
     seed: int
     method: str
-    stages: dict[str, str]
-    config: dict[str, Any]
-    updates: int = 0
+    stages: dict[str, str]  # keys by role, in order: data, data.masks, pretrain, critic.local, ..., evaluate
+    config: dict[str, Any]  # the variant's options
+    updates: int = 0  # of the generator
     parameters: int = 0
     critic_parameters: int = 0
-    aliases: list[str] = field(default_factory=list)
+    aliases: list[str] = field(default_factory=list)  # other variants that are the same run
 
     @property
     def names(self) -> list[str]:
@@ -124,8 +112,7 @@ class Plan:
         alone = 0
         for run in self.runs:
             stages = [self.stages[key] for key in run.stages.values()]
-            alone += sum(stage.work for stage in stages)
-            alone += max((stage.forward for stage in stages), default=0)
+            alone += sum(stage.work for stage in stages) + max(stage.forward for stage in stages)
         return {"shared": once, "unshared": alone}
 
     def save(self, out: Path, *, asked: bool = True) -> Path:
@@ -166,14 +153,11 @@ class Plan:
     @staticmethod
     def read(file: Path) -> Plan | None:
         """Reads a saved plan; None if there is no such file."""
-        value = read_json(file)
-        if not value:
+        if not (value := read_json(file)):
             return None
-        return Plan(
-            study=StudyFacts.model_validate(value["study"]),
-            runs=[Run(**run) for run in value["runs"]],
-            stages={stage["key"]: Stage(**stage) for stage in value["stages"]},
-        )
+        stages = {stage["key"]: Stage(**stage) for stage in value["stages"]}
+        runs = [Run(**run) for run in value["runs"]]
+        return Plan(study=StudyFacts.model_validate(value["study"]), runs=runs, stages=stages)
 
 
 def pass_of(stage: Stage) -> str:

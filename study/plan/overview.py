@@ -40,10 +40,8 @@ def as_json(plan: Plan, store: Store, measured: Mapping[str, Cost] | None) -> di
         }
         for key, stage in plan.stages.items()
     ]
-    runs = [
-        {name: getattr(run, name) for name in ("name", "variant", "data", "seed", "aliases", "stages")}
-        for run in plan.runs
-    ]
+    fields = ("name", "variant", "data", "seed", "aliases", "stages")
+    runs = [{name: getattr(run, name) for name in fields} for run in plan.runs]
     value: dict[str, Any] = {"runs": runs, "stages": stages, "work": plan.work()}
     if measured is not None:
         for entry in stages:
@@ -66,7 +64,7 @@ def print_plan(plan: Plan, store: Store, measured: Mapping[str, Cost] | None, co
             say(f"{run.variant} is also {', '.join(run.aliases)}: one run under several names")
     missing = [stage for key, stage in plan.stages.items() if not store.has(key)]
     passes = [keys for keys in plan.passes() if not all(map(store.has, keys))]
-    forwards = sum(max(plan.stages[key].forward for key in keys) for keys in passes)
+    forwards = sum(plan.stages[keys[0]].forward for keys in passes)  # the same for all critics of a pass
     to_make = sum(stage.work for stage in missing) + forwards
     say(f"to be made: {len(missing)} of {len(plan.stages)} stages, {to_make / 1e12:,.2f} TMAC")
     shared, unshared = plan.work().values()
@@ -84,22 +82,16 @@ def _table(plan: Plan, store: Store, measured: Mapping[str, Cost] | None) -> Tab
     users = plan.users()
     table = Table(title="Stages", box=None, title_justify="left", pad_edge=False)
     table.add_column("stage", no_wrap=True)
-    for name in (
-        "exists",
-        "steps",
-        "GMAC",
-        *(("ms per step", "MiB memory", "MiB disk") if measured is not None else ()),
-    ):
+    costs = ("ms per step", "MiB memory", "MiB disk") if measured is not None else ()
+    for name in ("exists", "steps", "GMAC", *costs):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("runs", overflow="fold")
     for stage in sorted(plan.stages.values(), key=lambda stage: KINDS.index(stage.kind)):
         row = [stage.key, "yes" if store.has(stage.key) else "no", str(stage.steps or ""), f"{stage.work / 1e9:,.0f}"]
-        if measured is not None:
-            cost = measured.get(stage.key)
-            sizes = (
-                [f"{1000 * cost.step_s:.1f}", f"{cost.memory / 2**20:.0f}", f"{cost.disk / 2**20:.1f}"] if cost else []
-            )
-            row += sizes or [""] * 3
+        if cost := (measured or {}).get(stage.key):
+            row += [f"{1000 * cost.step_s:.1f}", f"{cost.memory / 2**20:.0f}", f"{cost.disk / 2**20:.1f}"]
+        else:
+            row += [""] * len(costs)
         names = users[stage.key]
         table.add_row(*row, ", ".join(names) if len(names) <= 2 else f"{names[0]} and {len(names) - 1} more")
     return table

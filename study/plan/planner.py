@@ -26,7 +26,6 @@ from study.plan.facts import (
     PluginFacts,
     ReadingFacts,
     StudyFacts,
-    UniverseFacts,
 )
 from study.plan.graph import Plan, Run, Stage, json_digest
 
@@ -93,12 +92,17 @@ def _facts(
     study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], distances: perceptual.Distances, share: bool
 ) -> StudyFacts:
     ours = [variant for variant in study.variants.values() if ("METHODS", variant.method) not in registries.SOURCES]
+
+    def data_facts(stage: Stage) -> DataFacts:
+        named = {key: stage.hints["options"].get(key) for key in ("like", "licence")}
+        return DataFacts.model_validate({**stage.options["dataset"], "stage": stage.key, **named})
+
     return StudyFacts(
         name=study.name,
         file=study.file.name,
         plugins=[PluginFacts(file=str(plugin.file), digest=plugin.digest) for plugin in plugins.used()],
         metrics={
-            name: MetricFacts(title=metric.title, unit=metric.unit, better=metric.better)
+            name: MetricFacts.model_validate(metric)
             for name, metric in registries.METRICS.items()
             if ("METRICS", name) in registries.SOURCES
         },
@@ -106,35 +110,17 @@ def _facts(
         profile=study.profile,
         seeds=study.seeds,
         image_size=study.image_size,
-        data={
-            name: DataFacts.model_validate(
-                {
-                    **stage.options["dataset"],
-                    "stage": stage.key,
-                    **{key: stage.hints["options"].get(key) for key in ("like", "licence")},
-                }
-            )
-            for name, stage in packed.items()
-        },
+        data={name: data_facts(stage) for name, stage in packed.items()},
         protocol=study.protocol.plain() | ({"perceptual": distances.options} if distances.options else {}),
         numerics=numerics,
         shared=share,
         observers=[observer.model_dump(mode="json") for observer in study.observers],
         ablations={
-            name: AblationFacts(
-                reference=ablation.reference,
-                factors=ablation.factors,
-                cells=[(list(levels), variant) for levels, variant in ablation.cells.items()],
-            )
+            name: AblationFacts.model_validate({**vars(ablation), "cells": list(ablation.cells.items())})
             for name, ablation in study.ablations.items()
         },
         multiverses={
-            name: MultiverseFacts(
-                base=multiverse.bases,
-                contrasts=multiverse.contrasts,
-                design=multiverse.design,
-                universes=[[UniverseFacts(**vars(row)) for row in universe] for universe in multiverse.universes],
-            )
+            name: MultiverseFacts.model_validate({**vars(multiverse), "base": multiverse.bases})
             for name, multiverse in study.multiverses.items()
         },
         networks={
@@ -152,8 +138,7 @@ def readings(variant: Variant) -> Iterator[ReadingFacts]:
 
     A baseline is compared with its own paper, whose values are the defaults of its options.
     """
-    options = variant.options
-    published = None
+    options, published = variant.options, None
     if isinstance(options, Trained) and options.as_published:
         published = type(options)().model_dump(mode="json", by_alias=True)
     yield from _readings(variant.name, "", options, published)
@@ -193,12 +178,8 @@ def _packed(study: Study) -> dict[str, Stage]:
             named = node.get(option)
             faults.append(named.place.fault(why) if named else node.place.fault(str(error)))
             continue
-        stages[name] = _stage(
-            "data",
-            {"dataset": dataset, "image_size": study.image_size},
-            {},
-            hints={"options": options.model_dump(mode="json")},
-        )
+        packing = {"dataset": dataset, "image_size": study.image_size}
+        stages[name] = _stage("data", packing, {}, hints={"options": options.model_dump(mode="json")})
     if faults:
         raise BadInput(faults)
     return stages
@@ -214,13 +195,13 @@ def _masks(study: Study) -> dict[str, Stage]:
     stages: dict[str, Stage] = {}
     faults: dict[str, str] = {}
     for place, mask in named.items():
-        if isinstance(mask, Files) and mask.model_dump_json() not in {**stages, **faults}:
+        name = mask.model_dump_json()
+        if isinstance(mask, Files) and name not in {**stages, **faults}:
             try:
                 options = {"masks": holes.identity(mask, study.image_size), "image_size": study.image_size}
+                stages[name] = _stage("data", options, {}, hints={"options": mask.model_dump()})
             except ValueError as error:
-                faults[mask.model_dump_json()] = f"{study.file}: {place}.mask.{error}"
-                continue
-            stages[mask.model_dump_json()] = _stage("data", options, {}, hints={"options": mask.model_dump()})
+                faults[name] = f"{study.file}: {place}.mask.{error}"
     if faults:
         raise BadInput(list(faults.values()))
     return stages
@@ -277,15 +258,12 @@ class _RunPlanner:
         method = options.method(self.study.image_size)
         roles = self.trained(variant.method, options, method)
         *_, last = roles.values()
-        model: dict[str, Any] = {
-            "generator": method.generator,
-            "fill": method.fill,
-            "versions": _versions(method.generator, {}),
-        }
-        test = self.data.options["dataset"].get(self.part, 0)
-        images = test if isinstance(test, int) else 0
-        forward = images * anatomy.of_generator(method.generator, self.study.image_size).macs
-        return roles | self.evaluated(model, {"model": last}, work=forward)
+        versions = _versions(method.generator, {})
+        model = {"generator": method.generator, "fill": method.fill, "versions": versions}
+        images = self.data.options["dataset"].get(self.part, 0)
+        forward = anatomy.of_generator(method.generator, self.study.image_size).macs
+        work = images * forward if isinstance(images, int) else 0
+        return roles | self.evaluated(model, {"model": last}, work=work)
 
     def evaluated(self, model: dict[str, Any], needs: dict[str, str], **more: Any) -> dict[str, str]:
         """The stage that evaluates a model under the protocol, after the one that packs the protocol's mask files."""
@@ -308,14 +286,8 @@ class _RunPlanner:
         size, batch, steps = self.study.image_size, options.batch, options.steps
         mask, masks = self.holes(options.mask)
         roles = {f"data.{role}": key for role, key in masks.items()}
-        common = {
-            "fill": method.fill,
-            "generator": method.generator,
-            "mask": mask,
-            "batch": batch,
-            "flips": options.flips,
-            "log_every": options.log_every,
-        }
+        common = {"fill": method.fill, "generator": method.generator, "mask": mask}
+        common |= {name: getattr(options, name) for name in ("batch", "flips", "log_every")}
         versions = _versions(method.generator, {})
         if "fit" in method.stages:
             assert isinstance(options, Fitted)
@@ -338,44 +310,38 @@ class _RunPlanner:
 
         def generator_options(stage: str) -> dict[str, Any]:
             rate = method.rates.get(stage) or Rate(lr=method.optimizer.lr)
-            return {
-                "reconstruction": method.reconstruction.model_dump(mode="json"),
-                "init_std": method.init_std,
-                "optimizer": method.optimizer.model_dump(mode="json"),
-                "rate": rate.model_dump(mode="json"),
-            }
+            parts = {"reconstruction": method.reconstruction, "optimizer": method.optimizer, "rate": rate}
+            return {"init_std": method.init_std, **{key: part.model_dump(mode="json") for key, part in parts.items()}}
 
-        needs = dict(masks)
-        updates = 0
+        needs, updates = dict(masks), 0
         if "pretrain" in method.stages:
             updates = steps.pretrain
             pretrain = {"steps": updates, "first_update": 0, "versions": versions}
             pretrain |= common | generator_options("pretrain")
-            needs["generator"] = self.add("pretrain", pretrain, masks, work=3 * forward() * batch * updates)
-            roles["pretrain"] = needs["generator"]
+            roles["pretrain"] = self.add("pretrain", pretrain, masks, work=3 * forward() * batch * updates)
+            needs["generator"] = roles["pretrain"]
         critic_macs = {role: anatomy.of_critic(critic.network, size).macs for role, critic in method.critics.items()}
         for role, critic in method.critics.items() if "critic" in method.stages else ():
             images = batch * steps.critic * critic.recipe.critic_steps
-            roles[f"critic.{role}"] = needs[f"critic.{role}"] = self.add(
-                "critic",
-                {
-                    **common,
-                    "role": role,
-                    "critic": _critic_alone(critic),
-                    "critic_steps": critic.recipe.critic_steps,
-                    "steps": steps.critic,
-                    "versions": _versions(method.generator, {role: critic}),
-                },
-                {**masks, "generator": roles["pretrain"]},
-                work=_update(critic) * critic_macs[role] * images,
-                forward=forward([critic], learns=False) * images,
-            )
+            train = {
+                **common,
+                "role": role,  # without what only the generator's step reads:
+                "critic": critic.model_dump(mode="json", exclude={"weight": True, "recipe": {"form"}}),
+                "critic_steps": critic.recipe.critic_steps,
+                "steps": steps.critic,
+                "versions": _versions(method.generator, {role: critic}),
+            }
+            work, shared = _update(critic) * critic_macs[role] * images, forward([critic], learns=False) * images
+            key = self.add("critic", train, {**masks, "generator": roles["pretrain"]}, work=work, forward=shared)
+            roles[f"critic.{role}"] = needs[f"critic.{role}"] = key
         rounds = max((critic.recipe.critic_steps for critic in method.critics.values()), default=1)
         macs = (2 + rounds) * forward(method.critics.values()) + sum(
             (_update(critic) * critic.recipe.critic_steps + 2) * critic_macs[role]
             for role, critic in method.critics.items()
         )
-        last = _shortened(steps.generator - updates, self.joint, options.log_every)
+        last = steps.generator - updates
+        if self.joint < 1:  # whole logging intervals, so that a longer stage can continue from it
+            last = min(last, options.log_every * max(1, round(self.joint * last / options.log_every)))
         joint = {
             **common,
             **generator_options("joint"),
@@ -388,21 +354,9 @@ class _RunPlanner:
         return {**roles, "joint": self.add("joint", joint, needs, work=macs * batch * last)}
 
 
-def _shortened(steps: int, share: float, every: int) -> int:
-    """A share of the steps, in whole logging intervals, so that a longer stage can continue from it."""
-    return steps if share >= 1 else min(steps, every * max(1, round(share * steps / every)))
-
-
 def _update(critic: Critic) -> int:
     """The cost of a critic's update in forward passes: 3 each for real and fake images, 6 more with a penalty."""
     return 6 if critic.recipe.penalty is None else 12
-
-
-def _critic_alone(critic: Critic) -> dict[str, Any]:
-    """The options that a critic's own stage reads: not its weight, nor what only the generator's step reads."""
-    value = critic.model_dump(mode="json", exclude={"weight"})
-    value["recipe"].pop("form")
-    return value
 
 
 def _versions(generator: dict[str, Any], critics: Mapping[str, Critic]) -> dict[str, int | str]:
@@ -422,8 +376,7 @@ def _stage(
     seed: int | None = None,
     salt: str = "",
     hints: dict[str, Any] | None = None,
-    work: int = 0,
-    forward: int = 0,
+    **costs: int,
 ) -> Stage:
     lean = _lean(options)
     hashed = {"kind": kind, "version": VERSIONS[kind], "options": lean, "needs": needs, "seed": seed}
@@ -436,17 +389,8 @@ def _stage(
     if constant and steps and steps % options["log_every"] == 0:
         shorter = {name: value for name, value in lean.items() if name != "steps"}
         lineage = json_digest({**hashed, "options": shorter})
-    return Stage(
-        key=f"{kind}-{json_digest(hashed)}",
-        kind=kind,
-        options=options,
-        needs=needs,
-        seed=seed,
-        hints=hints,
-        lineage=lineage,
-        work=work,
-        forward=forward,
-    )
+    key = f"{kind}-{json_digest(hashed)}"
+    return Stage(key=key, kind=kind, options=options, needs=needs, seed=seed, hints=hints, lineage=lineage, **costs)
 
 
 def _lean(value: Any) -> Any:

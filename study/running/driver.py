@@ -12,9 +12,7 @@ from study.running.executors import Event, Executor, Task
 from study.running.runs import complete, settle
 from study.store import Damaged, Store, write_atomically
 
-TRIES = 2
-"""How often a task is started whose process dies."""
-
+TRIES = 2  # how often a task is started whose process dies
 POLL_S = 0.5
 
 RANKS = {"data": 0, "pretrain": 1, "critic": 2, "joint": 3, "fit": 3, "evaluate": 4}
@@ -31,14 +29,13 @@ class Summary:
 def check(plan: Plan, store: Store) -> list[str]:
     """Checks the published stages against their checksums, moves damaged ones aside, and describes the damage."""
     damaged = []
-    for key in plan.stages:
-        if store.has(key):
-            store.clear(key)
-            try:
-                store.verified(key)
-            except Damaged as error:
-                store.set_aside(key)
-                damaged.append(str(error))
+    for key in filter(store.has, plan.stages):
+        store.clear(key)
+        try:
+            store.verified(key)
+        except Damaged as error:
+            store.set_aside(key)
+            damaged.append(str(error))
     return damaged
 
 
@@ -51,20 +48,19 @@ def tasks(plan: Plan, store: Store, file: Path | str = "") -> list[Task]:
     shared = [[key] for key, stage in plan.stages.items() if stage.kind != "critic" and key not in own]
     missing: list[Task] = []
     for group in [*plan.passes(), *shared]:
-        if keys := [key for key in group if not store.has(key)]:
-            stages = [plan.stages[key] for key in keys]
+        if stages := [plan.stages[key] for key in group if not store.has(key)]:
+            keys = tuple(stage.key for stage in stages)
             needs = {need for stage in stages for need in stage.needs.values()}
-            work = sum(stage.work for stage in stages) + stages[0].forward
-            rank = RANKS[stages[0].kind]
-            missing.append(Task(tuple(keys), tuple(sorted(needs)), work=work, rank=rank, plan=str(file)))
+            work, rank = sum(stage.work for stage in stages) + stages[0].forward, RANKS[stages[0].kind]
+            missing.append(Task(keys, tuple(sorted(needs)), work=work, rank=rank, plan=str(file)))
     for run in plan.runs:
         if not complete(run, plan, store):
-            keys = plan.own(run)
-            needs = {need for key in keys for need in plan.stages[key].needs.values()} | set(run.stages.values())
-            needs -= set(keys)
+            keys = tuple(plan.own(run))
+            needs = {need for key in keys for need in plan.stages[key].needs.values()}.union(run.stages.values())
             work = sum(plan.stages[key].work for key in keys if not store.has(key))
             rank = RANKS["joint" if work else "evaluate"]
-            missing.append(Task(tuple(keys), tuple(sorted(needs)), run.name, work=work, rank=rank, plan=str(file)))
+            needed = tuple(sorted(needs.difference(keys)))
+            missing.append(Task(keys, needed, run.name, work=work, rank=rank, plan=str(file)))
     return sorted(missing, key=lambda task: (task.rank, -task.work))
 
 
@@ -94,7 +90,7 @@ def drive(
     try:
         while True:
             for task in more():
-                if all((task.keys, task.run) != (other.keys, other.run) for other in (*queue, *running)):
+                if (task.keys, task.run) not in {(other.keys, other.run) for other in (*queue, *running)}:
                     queue.append(task)
             if not (queue or running):
                 break
@@ -106,9 +102,7 @@ def drive(
                     running.append(task)
                     tries[task] = tries.get(task, 0) + 1
                     executor.submit(task)
-            if not running:
-                stuck = ", ".join(task.name for task in queue)
-                raise AssertionError(f"no task is ready, yet these wait: {stuck}")
+            assert running, f"no task is ready, yet these wait: {', '.join(task.name for task in queue)}"
             for event in executor.poll(POLL_S):
                 task = event.task
                 if event.kind != "progress":
@@ -119,8 +113,7 @@ def drive(
                         queue.insert(0, task)
                     else:
                         event = replace(event, kind="failed", text=event.text or "its process was told to stop")
-                        _write_failure(store.out, event)
-                        queue = _without_dependants(plan, event, queue, summary)
+                        queue = _after_failure(plan, store.out, event, queue, summary)
                 on_event(event)
             on_tick(running)
     except (KeyboardInterrupt, Interrupted):
@@ -136,15 +129,11 @@ def _settle(store: Store, task: Task) -> None:
         settle(store.out, task.run, "its process ended")
 
 
-def _write_failure(out: Path, event: Event) -> None:
-    name = event.task.run or event.task.keys[0]
+def _after_failure(plan: Plan, out: Path, failure: Event, queue: list[Task], summary: Summary) -> list[Task]:
+    """The queue after a failure, which is written down: runs that need what failed are only recorded as failed."""
+    task, name = failure.task, failure.task.run or failure.task.keys[0]
     file = out / "failures" / f"{name.replace('/', '-').replace(':', '-')}.txt"
-    write_atomically(file, f"{name}\n{event.text}\n\n{event.trace}")
-
-
-def _without_dependants(plan: Plan, failure: Event, queue: list[Task], summary: Summary) -> list[Task]:
-    """The queue after a failure: runs that need what failed are only recorded as failed."""
-    task = failure.task
+    write_atomically(file, f"{name}\n{failure.text}\n\n{failure.trace}")
     if task.run:
         summary.failed[task.run] = failure.text
         return queue

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,11 +13,8 @@ from filelock import FileLock, Timeout
 from study.errors import StudyError
 from study.store import read_json, write_json
 
-WORKERS = Path("search", "workers")
-"""In the output: one file per searching process, locked while the process lives."""
-
-BEGIN_S = 10.0
-"""How long a starting search waits for another one that starts."""
+WORKERS = Path("search", "workers")  # in the output: one file per searching process, locked while the process lives
+BEGIN_S = 10.0  # how long a starting search waits for another one that starts
 
 
 @contextmanager
@@ -52,20 +48,14 @@ def output_lock(out: Path, *, wait_s: float = 0.0, searches: bool = False) -> It
 @contextmanager
 def searching(out: Path) -> Iterator[str]:
     """Registers this process as searching in an output, in which no driver may work. Yields the process's name."""
-    with ExitStack() as stack:
-        with output_lock(out, wait_s=BEGIN_S, searches=True):
-            name = stack.enter_context(_worker(out))
-        yield name
-
-
-@contextmanager
-def _worker(out: Path) -> Iterator[str]:
     name = f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     file = out / WORKERS / f"{name}.lock"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(file):
+    with ExitStack() as stack:
+        with output_lock(out, wait_s=BEGIN_S, searches=True):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(file))
         yield name
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         file.unlink()
 
 
@@ -83,5 +73,4 @@ def lives(out: Path, name: str) -> bool | None:
 
 def workers(out: Path) -> list[str]:
     """The processes that are searching in an output."""
-    names = [file.stem for file in (out / WORKERS).glob("*.lock")]
-    return [name for name in names if lives(out, name)]
+    return [file.stem for file in (out / WORKERS).glob("*.lock") if lives(out, file.stem)]

@@ -48,10 +48,8 @@ def peak_memory(device: torch.device) -> int:
 
 
 def _processor() -> str:
-    try:
-        name = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        name = None
+    cpuinfo = Path("/proc/cpuinfo")  # of Linux only
+    name = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
     return name.group(1).strip() if name else platform.processor() or platform.machine()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 
 import torch
 from filelock import Timeout
@@ -30,29 +31,26 @@ def make(keys: Sequence[str], plan: Plan, store: Store, watch: Watch, device: to
     Each stage is locked meanwhile. Another process that works in the same output waits, and then finds it published.
     """
     with ExitStack() as locks:
-        for key in sorted(keys):
-            lock = store.lock(key)
-            while True:
+        for lock in map(store.lock, sorted(keys)):
+            while not lock.is_locked:
                 try:
                     locks.enter_context(lock.acquire(timeout=LOCK_WAIT_S))
-                    break
                 except Timeout:
                     if watch.stopping:
                         raise Interrupted from None
         stages = [plan.stages[key] for key in keys if not store.has(key)]
         if not stages:
             return
-        kind = stages[0].kind
-        if kind == "data":
-            for stage in stages:
+        kind, facts = stages[0].kind, partial(machine, device)
+        if kind in ("pretrain", "critic", "joint"):
+            train(stages, store, watch, device=device, machine_facts=facts)
+            return
+        for stage in stages:
+            if kind == "data":
                 _pack(stage, store, watch)
-        elif kind in ("evaluate", "fit"):
-            for stage in stages:
-                (evaluate if kind == "evaluate" else fit)(
-                    stage, store, watch, device=device, machine_facts=lambda: machine(device)
-                )
-        else:
-            train(stages, store, watch, device=device, machine_facts=lambda: machine(device))
+            else:
+                make_one = evaluate if kind == "evaluate" else fit
+                make_one(stage, store, watch, device=device, machine_facts=facts)
 
 
 def _pack(stage: Stage, store: Store, watch: Watch) -> None:
@@ -68,18 +66,16 @@ def _pack(stage: Stage, store: Store, watch: Watch) -> None:
 
     if "masks" in stage.options:
         files = Files.model_validate(options)
-        _check_unchanged(holes.identity(files, side) == stage.options["masks"], "masks")
-        holes.pack(files, side, folder)
+        what, planned, found = "masks", stage.options["masks"], holes.identity(files, side)
+        pack = partial(holes.pack, files, side, folder)
     else:
         dataset = DATASETS[options["kind"]].model_validate(options)
-        identity = {**dataset.identity(), "version": registries.version("DATASETS", options["kind"])}
-        _check_unchanged(identity == stage.options["dataset"], "images")
-        dataset.pack(side, folder, report)
+        what, planned = "images", stage.options["dataset"]
+        found = {**dataset.identity(), "version": registries.version("DATASETS", options["kind"])}
+        pack = partial(dataset.pack, side, folder, report)
+    if found != planned:
+        raise StudyError(f"its {what} have changed since the study was planned; run the same command again")
+    pack()
     seconds = (datetime.now(UTC) - started).total_seconds()
     facts = {"key": stage.key, "seconds": round(seconds, 3), **machine(torch.device("cpu"))}
     store.publish(stage.key, {"status": "finished"}, facts)
-
-
-def _check_unchanged(same: bool, what: str) -> None:
-    if not same:
-        raise StudyError(f"its {what} have changed since the study was planned; run the same command again")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -18,13 +19,14 @@ from study.plan.overview import Cost
 from study.running.machine import peak_memory, prepare
 from study.running.make import make
 from study.store import Store
+from study.training.checkpoint import Watch
 
 MEASURED_STEPS = 6
 WARM_UP = 2
 
 
-class _Clock:
-    """A watch that records the time at which each step of each stage ends."""
+class _Clock(Watch):
+    """Records the time at which each step of each stage ends."""
 
     stopping = False
 
@@ -35,9 +37,6 @@ class _Clock:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self.ends.setdefault(key, []).append(time.monotonic())
-
-    def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
-        """Does nothing."""
 
 
 def measure(plan: Plan, device_kind: str) -> dict[str, Cost]:
@@ -50,9 +49,12 @@ def measure(plan: Plan, device_kind: str) -> dict[str, Cost]:
     costs: dict[str, Cost] = {}
     short = replace(plan, stages={key: _short(stage) for key, stage in plan.stages.items()})
     needed = {need for stage in plan.stages.values() for need in stage.needs.values()}
+    alone = [[key] for key, stage in plan.stages.items() if stage.kind not in ("critic", "evaluate")]
+    groups = [*alone, *plan.passes()]  # the critics of one pass share G's forward pass
+    groups.sort(key=lambda keys: KINDS.index(plan.stages[keys[0]].kind))  # inputs first
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
-        for keys in _in_order(plan):
+        for keys in groups:
             name = json_digest([_cost_group(plan.stages[key]) for key in keys])
             clock = _Clock()
             if name not in measured or needed.intersection(keys):
@@ -68,16 +70,10 @@ def measure(plan: Plan, device_kind: str) -> dict[str, Cost]:
     return costs
 
 
-def _in_order(plan: Plan) -> list[list[str]]:
-    """All stages except evaluation, inputs first; the critics of one pass together, as they share G's forward pass."""
-    alone = [[key] for key, stage in plan.stages.items() if stage.kind not in ("critic", "evaluate")]
-    return sorted([*alone, *plan.passes()], key=lambda keys: KINDS.index(plan.stages[keys[0]].kind))
-
-
-def _cost_group(stage: Stage) -> str:
-    """Equal for stages whose steps cost the same: a digest of the options that do not count steps."""
-    options = {k: v for k, v in stage.options.items() if k not in ("steps", "first_update", "log_every", "dataset")}
-    return json_digest([stage.kind, options])
+def _cost_group(stage: Stage) -> list[Any]:
+    """Equal for stages whose steps cost the same: the options that do not count steps."""
+    uncounted = ("steps", "first_update", "log_every", "dataset")
+    return [stage.kind, {key: value for key, value in stage.options.items() if key not in uncounted}]
 
 
 def _short(stage: Stage) -> Stage:
@@ -92,8 +88,6 @@ def _short(stage: Stage) -> Stage:
 def _reset_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        return
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return  # on other systems the peak is that of the whole process
+    else:
+        with suppress(OSError):  # on other systems the peak is that of the whole process
+            Path("/proc/self/clear_refs").write_text("5")

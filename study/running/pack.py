@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from study.running.machine import prepare
 from study.running.make import make
 from study.running.progress import LINE_EVERY_S, bars
 from study.store import Damaged, Store
+from study.training.checkpoint import Watch
 
 
 def pack(study: Study, name: str, store: Store, console: Console) -> Path:
@@ -50,7 +50,7 @@ def pack(study: Study, name: str, store: Store, console: Console) -> Path:
     return store.folder(key)
 
 
-class _Watch:
+class _Watch(Watch):
     """Shows how many images are packed: a bar on a terminal, otherwise a line every 30 s."""
 
     stopping = False  # a signal raises in the process that packs
@@ -65,6 +65,3 @@ class _Watch:
         if self._bar.disable and time.monotonic() - self._printed > LINE_EVERY_S:
             self._printed = time.monotonic()
             self._bar.console.print(f"{self._text}: {done:,} of {total:,} images", highlight=False, soft_wrap=True)
-
-    def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
-        """Does nothing."""

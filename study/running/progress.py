@@ -20,11 +20,8 @@ from study.store import Store, read_json, write_json
 
 LINE_EVERY_S = 30.0
 FILE = "progress.json"
-SMALL = 0.002
-"""The weight of a stage without counted work (packing, evaluation), as a share of all work."""
-
-CHECKPOINTED = 0.02
-"""A stage that first reports a larger share than this continues from a checkpoint."""
+SMALL = 0.002  # the weight of a stage without counted work (packing, evaluation), as a share of all work
+CHECKPOINTED = 0.02  # a stage that first reports a larger share than this continues from a checkpoint
 
 
 def bars(console: Console, *columns: ProgressColumn) -> Progress:
@@ -44,7 +41,8 @@ class Display:
         work = {key: stage.work + stage.forward / passes.get(key, 1) for key, stage in plan.stages.items()}
         total = sum(work.values()) or 1
         missing = {key for task in waiting for key in task.keys if not store.has(key)}
-        self._weight = {key: work[key] / total + SMALL for key in missing}
+        weight = {key: work[key] / total + SMALL for key in missing}
+        self._weight = {key: value / sum(weight.values()) for key, value in weight.items()}  # of all that is missing
         self._share: dict[str, float] = {}
         self._checkpointed: dict[str, float] = {}
         self._runs_done = len(plan.runs) - sum(task.run is not None for task in waiting)
@@ -60,10 +58,7 @@ class Display:
 
     def __exit__(self, *_: object) -> None:
         self._write([], over=True)
-        self._refresh([])
         self._bars.stop()
-
-    # -- what happens ---------------------------------------------------------------------------------------
 
     def on_event(self, event: Event) -> None:
         """Counts an event of the driver's, and prints failures and divergences."""
@@ -92,24 +87,19 @@ class Display:
     def on_tick(self, running: list[Task]) -> None:
         """Shows and writes the progress."""
         self._write(running)
-        self._refresh(running)
         if self._bars.disable and time.monotonic() - self._printed > LINE_EVERY_S:
             self._printed = time.monotonic()
             self._print(f"{self.done():4.0%}  {self._summary()}  {', '.join(_short(task) for task in running)}")
 
     def done(self) -> float:
         """The share of the work that is done, 0 to 1."""
-        total = sum(self._weight.values())
-        return sum(self._weight[key] * self._share.get(key, 0) for key in self._weight) / total if total else 1.0
+        return sum(self._weight[key] * self._share.get(key, 0) for key in self._weight) if self._weight else 1.0
 
     def left_s(self) -> float | None:
         """Seconds left at the pace so far; None if it is too early to say."""
         elapsed = time.monotonic() - self._started
-        total = sum(self._weight.values())
-        made = self.done() * total - sum(self._weight[key] * share for key, share in self._checkpointed.items())
-        if elapsed < 3 or made <= 0.01 * total:
-            return None
-        return elapsed * (1 - self.done()) * total / made
+        made = self.done() - sum(self._weight[key] * share for key, share in self._checkpointed.items())
+        return elapsed * (1 - self.done()) / made if elapsed >= 3 and made > 0.01 else None
 
     def _summary(self) -> str:
         return f"{self._runs_done}/{len(self._plan.runs)} runs  {left(self.left_s())}"
@@ -120,31 +110,28 @@ class Display:
         missing = Counter(self._plan.stages[key].kind for key in self._weight if self._share.get(key, 0) < 1)
         return {kind: (total[kind] - missing[kind], total[kind]) for kind in KINDS}
 
-    def _refresh(self, running: list[Task]) -> None:
-        for kind, row in self._rows.items():
-            names = ", ".join(_short(task) for task in running if self._kind(task) == kind)
-            self._bars.update(row, completed=self._counts()[kind][0], text=names[:48])
-        self._bars.update(self._all, completed=round(100 * self.done()), text=self._summary())
-
     def _kind(self, task: Task) -> str | None:
         """The kind of stage that a task is making: the first of its stages that is not done."""
         return next((self._plan.stages[key].kind for key in task.keys if self._share.get(key, 0) < 1), None)
 
     def _write(self, running: list[Task], over: bool = False) -> None:
-        seconds = None if over else self.left_s()
-        write_json(
-            self._store.out / FILE,
-            {
-                "pid": os.getpid(),
-                "time": time.time(),
-                "over": over,
-                "done": round(self.done(), 4),
-                "left_s": None if seconds is None else round(seconds),
-                "runs": [self._runs_done, len(self._plan.runs)],
-                "stages": {kind: list(count) for kind, count in self._counts().items()},
-                "running": [_short(task) for task in running],
-            },
-        )
+        """Updates the bars and the file."""
+        counts, done, seconds = self._counts(), self.done(), None if over else self.left_s()
+        for kind, row in self._rows.items():
+            names = ", ".join(_short(task) for task in running if self._kind(task) == kind)
+            self._bars.update(row, completed=counts[kind][0], text=names[:48])
+        self._bars.update(self._all, completed=round(100 * done), text=self._summary())
+        state = {
+            "pid": os.getpid(),
+            "time": time.time(),
+            "over": over,
+            "done": round(done, 4),
+            "left_s": None if seconds is None else round(seconds),
+            "runs": [self._runs_done, len(self._plan.runs)],
+            "stages": {kind: list(count) for kind, count in counts.items()},
+            "running": [_short(task) for task in running],
+        }
+        write_json(self._store.out / FILE, state)
 
 
 def read(out: Path) -> dict[str, Any]:

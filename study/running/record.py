@@ -1,9 +1,8 @@
 """Sacred records: one Sacred run per run, complete in itself. This is the only module that imports sacred.
 
-It works around these problems of Sacred (measured with 0.8.7): files are half written when a process dies; metrics are
-rewritten whole at each heartbeat; runs stay RUNNING after a kill; an exception loses captured output; NumPy results are
-stored as objects; one bad artifact silently ends the metrics; observers fail silently; and a result is announced before
-the last metrics are written.
+It works around problems of Sacred 0.8.7: files are half written when a process dies; metrics are rewritten at each
+heartbeat; runs stay RUNNING after a kill; an exception loses captured output; NumPy results are stored as objects; one
+bad artifact silently ends the metrics; observers fail silently; a result is announced before the last metrics.
 """
 
 from __future__ import annotations
@@ -49,17 +48,19 @@ class _Stopped(SacredInterrupt):
     STATUS = "INTERRUPTED"
 
 
+class SharedStageFailed(StudyError):
+    """Ends a run whose shared stages could not be made."""
+
+
 class FileObserver(FileStorageObserver):
     """Sacred's file storage, with atomic writes and with metrics kept in memory between writes."""
 
-    ended = False
-    """Whether the last event is written. Sacred hides errors in it."""
+    ended = False  # whether the last event is written: Sacred hides errors in it
 
-    def started_event(self, *arguments: Any, **named: Any) -> Any:
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, copy_sources=False)
         self._series: dict[str, dict[str, list[Any]]] = {}
         self._written = 0.0
-        started: Any = super().started_event
-        return started(*arguments, **named)
 
     def save_json(self, obj: Any, filename: str) -> None:
         write_atomically(Path(str(self.dir)) / filename, json.dumps(flatten(obj), sort_keys=True, indent=2))
@@ -74,7 +75,6 @@ class FileObserver(FileStorageObserver):
             self.write_metrics()
 
     def write_metrics(self) -> None:
-        """Writes the metrics received so far."""
         if self._series:
             self.save_json(self._series, "metrics.json")
         self._written = time.monotonic()
@@ -95,8 +95,7 @@ class DatabaseObserver(RunObserver):
     priority = -1  # after the files, which number the run
 
     def __init__(self, observer: Observer) -> None:
-        self.lost = ""
-        """Why the run is not recorded there; empty if it is."""
+        self.lost = ""  # why the run is not recorded there; empty if it is
         self._described = observer
         self._inner: RunObserver | None = None
 
@@ -154,15 +153,12 @@ class Log:
 
 @dataclass(frozen=True)
 class Recorded:
-    """How a run ended.
+    """How a run ended."""
 
-    ``id``: the Sacred id in the output. ``status``: completed or diverged. ``lost``: why databases have no record.
-    """
-
-    id: str
-    status: str
+    id: str  # Sacred's, in the output
+    status: str  # completed or diverged
     result: dict[str, float]
-    lost: Sequence[str] = ()
+    lost: Sequence[str] = ()  # why databases have no record
 
 
 def record(
@@ -174,13 +170,10 @@ def record(
     observers: Sequence[Observer] = (),
     opened: Callable[[str], None] = lambda _id: None,
 ) -> Recorded:
-    """Makes a run inside a Sacred run.
+    """Makes the run called ``name`` inside a Sacred run, in the output folder ``out``.
 
     Args:
-        name: the run's name.
-        config: the run's configuration.
         body: gets the log and returns the run's results by name.
-        out: the output folder.
         observers: databases that also get the record.
         opened: called with the Sacred id as soon as it is known.
 
@@ -188,11 +181,11 @@ def record(
         StudyError: the record could not be written.
         Exception: any exception of ``body``, once it is recorded, except Diverged, which is a result.
     """
-    logging.getLogger("study.running.record").setLevel(logging.CRITICAL)
     experiment = Experiment(name, base_dir=str(out), save_git_info=False)
-    experiment.logger = logging.getLogger("study.running.record")  # type: ignore[assignment]
+    experiment.logger = logger = logging.getLogger("study.running.record")  # type: ignore[assignment]
+    logger.setLevel(logging.CRITICAL)
     experiment.sources.clear()  # databases check paths that an output does not have
-    files = FileObserver(out / FOLDER, copy_sources=False)
+    files = FileObserver(out / FOLDER)
     databases = [DatabaseObserver(observer) for observer in observers]
     experiment.observers.extend([files, *databases])
     experiment.add_config(_plain(config))
@@ -205,26 +198,21 @@ def record(
             raise _Stopped from stop
 
     experiment.main(main)
-    status = "completed"
-    result: dict[str, float] = {}
-    run: Any = None
+    status, result = "completed", dict[str, float]()
     try:
-        run = experiment.run(options={"--loglevel": "CRITICAL"})
-        result = run.result
+        result = experiment.run(options={"--loglevel": "CRITICAL"}).result or {}
     except Diverged:
         status = "diverged"
     except _Stopped as stop:
         raise Interrupted from stop
-    run = run or experiment.current_run
-    if run is not None:
+    if (run := experiment.current_run) is not None:
         if run._heartbeat is not None and run._heartbeat.is_alive():  # Sacred itself waits only two seconds
             run._heartbeat.join()
             files.write_metrics()
         if files in run._failed_observers or not files.ended:
             raise StudyError(f"the record {files.dir} could not be written; is the disk full?")
-    return Recorded(
-        Path(str(files.dir)).name, status, result, [database.lost for database in databases if database.lost]
-    )
+    lost = [database.lost for database in databases if database.lost]
+    return Recorded(Path(str(files.dir)).name, status, result, lost)
 
 
 def _observer(observer: Observer) -> RunObserver:
@@ -244,10 +232,6 @@ def _plain(value: Any) -> Any:
 
 def failed(name: str, config: Mapping[str, Any], why: str, *, out: Path, observers: Sequence[Observer] = ()) -> str:
     """Writes a short FAILED record of a run whose shared stages could not be made. Returns its id."""
-
-    class SharedStageFailed(StudyError):
-        pass
-
     ids: list[str] = []
 
     def body(log: Log) -> Mapping[str, float]:

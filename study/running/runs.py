@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +34,11 @@ def complete(run: Run, plan: Plan, store: Store) -> bool:
 def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.device) -> Recorded:
     """Makes a run's own stages inside its Sacred record, which also gets the series of the shared stages."""
     state = RunState.of(store.out, run.name)
-    before = state.read()
-    own = plan.own(run)
-    last = run.stages["evaluate"]
+    before, own, last = state.read(), plan.own(run), run.stages["evaluate"]
+    write = partial(state.write, run=run.name, stage=last)
 
     def opened(record_id: str) -> None:
-        state.write(run=run.name, status="running", record=record_id, stage=last, pid=os.getpid())
+        write(status="running", record=record_id, pid=os.getpid())
 
     def body(log: Log) -> Mapping[str, float]:
         if before.get("record"):
@@ -61,35 +61,24 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     facts = plan.study.model_dump()
     config = {
         "run": run.name,
-        "variant": run.variant,
-        "method": run.method,
-        "data": run.data,
-        "seed": run.seed,
         "options": run.config,
-        **{key: facts[key] for key in ("name", "profile", "image_size", "protocol", "numerics")},
+        **{key: getattr(run, key) for key in ("variant", "method", "data", "seed")},
+        **{key: facts[key] for key in ("name", "profile", "image_size", "protocol", "numerics", "plugins")},
         "dataset": facts["data"][run.data],
-        "plugins": facts["plugins"],
     }
-    if plan.study.trial is not None:  # the run is a trial of a search
+    if plan.study.trial is not None:  # of a search
         config["trial"] = plan.study.trial
     try:
         recorded = record(run.name, config, body, out=store.out, observers=_observers(plan), opened=opened)
     except (Exception, Interrupted) as error:
         status = "interrupted" if isinstance(error, Interrupted) else "failed"
-        state.write(**{**state.read(), "run": run.name, "status": status, "why": str(error), "stage": last})
+        write(**state.read() | {"run": run.name, "stage": last, "status": status, "why": str(error)})
         raise
     outcome = store.outcome(last)
     why = f"{outcome['term']} at step {outcome['step']}" if recorded.status == "diverged" else ""
     if recorded.lost:
         why = "; ".join(filter(None, [why, f"not recorded by {', '.join(recorded.lost)}"]))
-    state.write(
-        run=run.name,
-        status=recorded.status,
-        record=recorded.id,
-        stage=last,
-        results=recorded.result,
-        why=why,
-    )
+    write(status=recorded.status, record=recorded.id, results=recorded.result, why=why)
     return recorded
 
 
@@ -146,7 +135,7 @@ def _results(log: Log, folder: Path) -> dict[str, float]:
     evaluation = Evaluation.read(folder)
     if evaluation.pictures:
         pictures = load_file(folder / "pictures.safetensors")
-        strip = np.concatenate([np.concatenate(list(pictures[kind]), axis=1) for kind in PICTURES])
+        strip = np.vstack([np.hstack(list(pictures[kind])) for kind in PICTURES])  # each kind: (N, H, W, 3)
         with tempfile.TemporaryDirectory() as place:
             file = Path(place) / "samples.png"
             Image.fromarray(strip).save(file)

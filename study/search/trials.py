@@ -16,11 +16,8 @@ from typing import Any
 from study.store import read_json
 
 FOLDER = "search"
-FIELDS = frozenset({"variant", "space", "of", "trials"})
-"""Every search's state has these."""
-
-ENDED = ("completed", "pruned", "diverged")
-"""The states of trials that count."""
+FIELDS = frozenset({"variant", "space", "of", "trials"})  # every search's state has these
+ENDED = ("completed", "pruned", "diverged")  # the states of trials that count
 
 
 def trial_name(variant: str, number: int) -> str:

@@ -1,8 +1,7 @@
 """Searches a variant's options with Optuna, judged on the validation images. The only module that imports optuna.
 
-A trial is made like any other run; only its evaluation differs. Stages are addressed by what decides them, so trials
-share pretrain and critics where their settings allow it, a setting that comes up again costs nothing, and an
-interrupted trial continues from its checkpoint.
+A trial is made like any other run; only its evaluation differs. Trials share pretrain and critics where their settings
+allow it, a setting that comes up again costs nothing, and an interrupted trial continues from its checkpoint.
 
 Several processes can share a search through its storage. A trial belongs to the process that asked for it. If that
 process is gone, another one marks the trial as failed, and its settings are tried again under a new number. Optuna's
@@ -19,7 +18,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ import numpy as np
 import optuna
 from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -37,7 +36,7 @@ from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.evaluation import HOLE_PSNR, Evaluation
 from study.plan.facts import StudyFacts
-from study.plan.graph import Plan, json_digest
+from study.plan.graph import Plan, Run, json_digest
 from study.plan.planner import make_plan
 from study.running import driver
 from study.running.executors import Event, Executor, Task
@@ -50,95 +49,72 @@ from study.store import RunState, Store, write_json
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-POLL_S = 1.0
-BEAT_S = 60.0
-STALE_S = 600.0
-"""A process on another machine that is silent for this long is taken for lost."""
-
-LOCKED_S = 60.0
+POLL_S, BEAT_S, LOCKED_S = 1.0, 60.0, 60.0
+STALE_S = 600.0  # a process on another machine that is silent for this long is taken for lost
 CLAIMED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
 """Optuna's error for writing to a trial that has ended. Before 4.3 it had no class of its own."""
 
-ENOUGH = 20
-"""Importances need this many completed trials: PED-ANOVA looks at the best tenth."""
+ENOUGH = 20  # importances need this many completed trials: PED-ANOVA looks at the best tenth
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
-    """The outcome of a search.
+    """The outcome of a search."""
 
-    ``best``: the row of the best trial. ``file``: the tuned variant, once all trials have ended. ``failed``: why the
-    search stopped.
-    """
-
-    best: Mapping[str, Any] | None
-    file: Path | None
-    failed: str = ""
+    best: Mapping[str, Any] | None  # the row of the best trial
+    file: Path | None  # the tuned variant, once all trials have ended
+    failed: str = ""  # why the search stopped
     interrupted: bool = False
 
 
 @dataclass
 class _ActiveTrial:
-    """A trial that this process is making.
-
-    ``plan``: the plan being made now. ``tasks``: see ``Tuner._make``. ``outcome``: completed, pruned or diverged.
-    ``failure``: why the trial failed. ``files``: the saved plans.
-    """
+    """A trial that this process is making."""
 
     trial: Trial
-    plan: Plan
-    tasks: Iterator[list[Task]] = field(default_factory=lambda: iter(()))
-    outcome: str = ""
-    failure: str = ""
-    files: list[Path] = field(default_factory=list)
+    plan: Plan  # the one being made now
+    tasks: Iterator[list[Task]] = field(init=False)
+    outcome: str = ""  # completed, pruned or diverged
+    failure: str = ""  # why it failed
+    files: list[Path] = field(default_factory=list)  # the saved plans
 
 
+@dataclass(eq=False)
 class Tuner:
     """One process's part in the search of one variant in one output.
-
-    Args:
-        worker: this process's name (``study.running.locks.searching``).
-        device: cpu or cuda.
-        trials: how many trials the search has in the end, over all processes: completed, pruned and diverged.
-        parallel: how many trials this process makes at once.
-        storage: a database URL; None for a journal file in the output.
-        on_trial: called with a trial's row and the search's state when a trial ends.
 
     Raises:
         BadInput: the storage cannot be used, or it holds a different search.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        variant: Variant,
-        store: Store,
-        *,
-        worker: str,
-        device: str,
-        trials: int,
-        parallel: int = 1,
-        storage: str | None = None,
-        on_trial: Callable[[Mapping[str, Any], Mapping[str, Any]], None] = lambda trial, state: None,
-    ) -> None:
-        self.study, self.variant, self.store = study, variant, store
-        self.worker, self.device, self.trials, self.parallel = worker, device, trials, parallel
-        self.remote, self.on_trial = storage is not None, on_trial
-        self.space = space.space_of(study, variant)
-        self.folder = store.out / FOLDER
+    study: Study
+    variant: Variant
+    store: Store
+    _: KW_ONLY
+    worker: str  # this process's name (``study.running.locks.searching``)
+    device: str  # cpu or cuda
+    trials: int  # how many the search has in the end, over all processes: completed, pruned and diverged
+    parallel: int = 1  # how many trials this process makes at once
+    storage: str | None = None  # a database URL; None for a journal file in the output
+    on_trial: Callable[[Mapping[str, Any], Mapping[str, Any]], None] = lambda trial, state: None
+    """Called with a trial's row and the search's state when a trial ends."""
+
+    def __post_init__(self) -> None:
+        self.space = space.space_of(self.study, self.variant)
+        self.folder = self.store.out / FOLDER
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(self.folder / f"{variant.name}.lock", timeout=LOCKED_S)
-        facts = StudyFacts.model_construct(name=study.name)  # workers read the facts of each trial's own plan
+        self.lock = FileLock(self.folder / f"{self.variant.name}.lock", timeout=LOCKED_S)
+        facts = StudyFacts.model_construct(name=self.study.name)  # workers read the facts of each trial's own plan
         self.plan = Plan(study=facts, runs=[], stages={})
         self.active: list[_ActiveTrial] = []
         self.stopped = ""
         self._beat = time.monotonic()
         with self.lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna warns of its experimental parts
-            _sampler(study, variant, 0)  # fails early if its package is missing
-            self.optuna = self._open(storage)
+            _sampler(self.study, self.variant, 0)  # fails early if its package is missing
+            self.optuna = self._open(self.storage)
 
     def run(self, executor: Executor) -> SearchResult:
         """Makes trials until there are enough, or until one of this process's trials fails."""
@@ -149,38 +125,39 @@ class Tuner:
             )
             for one in list(self.active):
                 one.failure = "it was interrupted"
-                self._end(one, TrialState.FAIL)
-            state = self.write_state()
-            best = best_of(state)
-            file = None
-            if best is not None and self.finished() >= self.trials:
-                facts = {"trials": self.finished(), "trial": best["number"], "validation_psnr_db": best["value"]}
+                self._end(one)
+            best, ended, file = best_of(self.write_state()), self.finished(), None
+            if best is not None and ended >= self.trials:
+                facts = {"trials": ended, "trial": best["number"], "validation_psnr_db": best["value"]}
                 file = tuned.write_tuned(self.store.out, self.study, self.variant, best["settings"], facts)
         return SearchResult(best=best, file=file, failed=self.stopped, interrupted=summary.interrupted)
-
-    # -- the storage ------------------------------------------------------------------------------------------
 
     def _open(self, url: str | None) -> optuna.Study:
         """Opens the search in its storage, or creates it there; its first trial is the study's own setting."""
         journal = self.folder / f"{self.variant.name}.journal"
-        where = f"--storage {_without_password(url)}" if url else str(journal)
-        name = self.variant.name if url is None else f"{self.study.name}:{self.study.profile}:{self.variant.name}"
-        lock: Any = _JournalLock(journal.with_suffix(".journal.lock"))
-        try:
-            storage: BaseStorage = (
-                RDBStorage(url) if url else JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
-            )
-            opened = optuna.create_study(
-                storage=storage, study_name=name, direction="maximize", load_if_exists=True, pruner=_pruner(self.study)
-            )
-        except Exception as error:  # database clients raise errors of their own
-            why = " ".join(str(error).split())[:300] or type(error).__name__
+        where, name = str(journal), self.variant.name
+        remedy, start_over = "remove the file to start over", f"remove {journal}"
+        if url:
+            where = "--storage " + re.sub(r"//([^:/@]*):[^@]*@", r"//\1:...@", url)  # without a password
+            name = f"{self.study.name}:{self.study.profile}:{self.variant.name}"
             remedy = (
                 "give the URL of a running database whose client is installed, such as "
                 "postgresql://user@host/name, or omit --storage"
-                if url
-                else "remove the file to start over"
             )
+            start_over = f"remove study '{name}' there"
+        # held through the operating system, which releases it when its holder is killed
+        lock: Any = FileLock(journal.with_suffix(".journal.lock"), timeout=LOCKED_S)
+        try:
+            storage = RDBStorage(url) if url else JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+            opened = optuna.create_study(
+                storage=storage,
+                study_name=name,
+                direction="maximize",
+                load_if_exists=True,
+                pruner=PRUNERS[self.study.search.pruner](),
+            )
+        except Exception as error:  # database clients raise errors of their own
+            why = " ".join(str(error).split())[:300] or type(error).__name__
             raise BadInput(f"{where}: this storage cannot be used: {why}; {remedy}") from error
         identity = self._identity()
         known = opened.user_attrs.get("identity")
@@ -191,7 +168,6 @@ class Tuner:
                 opened.enqueue_trial(usual, user_attrs={"usual": True})
         elif known != identity:
             which = next(part for part in identity if known.get(part) != identity[part])
-            start_over = f"remove study '{name}' there" if url else f"remove {journal}"
             raise BadInput(
                 f"{where}: this search was started with another {which}: {_shortened(known.get(which))}, not "
                 f"{_shortened(identity[which])}; continue with that one, or start over: {start_over}, or choose "
@@ -205,26 +181,22 @@ class Tuner:
         for key in self.space:
             paths.drop(options, key)
         plan = make_plan(tuned.as_study(self.study, self.variant), device=self.device, part="validation")
+        decides = [self.variant.method, options, self.study.image_size, self.study.numerics.model_dump()]
         return {
             "space": {key: within.model_dump(mode="json", exclude_none=True) for key, within in self.space.items()},
             "set of seeds": list(self.study.search.seeds),
             "data set": [entry.stage for entry in plan.study.data.values()],
             "protocol": plan.study.protocol,
             "setting of its own": self._usual_settings(),
-            "configuration of the variant": json_digest(
-                [self.variant.method, options, self.study.image_size, self.study.numerics.model_dump()]
-            ),
+            "configuration of the variant": json_digest(decides),
         }
 
     def _usual_settings(self) -> dict[str, Any]:
-        """The study's own values of the searched options."""
         return {key: space.usual(self.variant, key) for key in self.space}
 
     def finished(self) -> int:
         """The number of completed, pruned and diverged trials, over all processes."""
         return len(self.optuna.get_trials(deepcopy=False, states=FINISHED))
-
-    # -- claiming trials --------------------------------------------------------------------------------------
 
     def more(self) -> list[Task]:
         """The tasks that the trials need now; asks for new trials. Waits while only other processes have trials."""
@@ -258,7 +230,7 @@ class Tuner:
                 return None
             *rungs, last = self._plans(trial)
             one = _ActiveTrial(trial, last)
-            one.tasks = self._make(one, rungs, last)
+            one.tasks = self._make(one, rungs)
             self.active.append(one)
             self.write_state()
             return one
@@ -279,9 +251,8 @@ class Tuner:
             return replace(plan, study=plan.study.of_trial(facts))
 
         whole = planned(1.0)
-        if self.study.search.pruner == "none" or any(
-            stage.lineage is None for stage in whole.stages.values() if stage.kind == "joint"
-        ):
+        joints = [stage for stage in whole.stages.values() if stage.kind == "joint"]
+        if self.study.search.pruner == "none" or any(stage.lineage is None for stage in joints):
             return [whole]
         rungs = {_steps(plan): plan for plan in map(planned, sorted(self.study.search.rungs))}
         return [*(plan for steps, plan in rungs.items() if steps < _steps(whole)), whole]
@@ -291,16 +262,16 @@ class Tuner:
         own = {one.trial.number for one in self.active}
         for trial in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if trial.number not in own and self._lost(trial):
+                name = f"{trial_name(self.variant.name, trial.number)}/{tuned.data_of(self.study)}"
                 for seed in self.study.search.seeds:
-                    name = trial_name(self.variant.name, trial.number)
-                    settle(self.store.out, f"{name}/{tuned.data_of(self.study)}/{seed}")
+                    settle(self.store.out, f"{name}/{seed}")
                 self._fail(trial)
 
     def _lost(self, trial: FrozenTrial) -> bool:
         """Returns True if the process that makes a trial is gone."""
         worker = trial.user_attrs.get("worker")
         alive = lives(self.store.out, worker) if worker else None
-        if alive is not None or not self.remote:
+        if alive is not None or self.storage is None:
             return not alive
         began = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
         return bool(time.time() - trial.user_attrs.get("beat", began) > STALE_S)
@@ -314,13 +285,11 @@ class Tuner:
         usual = {"usual": trial.user_attrs["usual"]} if "usual" in trial.user_attrs else {}
         self.optuna.enqueue_trial(trial.params, user_attrs={**usual, "retry_of": trial.number})
 
-    # -- making trials ----------------------------------------------------------------------------------------
-
     def _advance(self, one: _ActiveTrial) -> list[Task]:
         """Takes a trial as far as it goes without more work. Returns the tasks that it then needs."""
         if one.failure:
             self.stopped = f"trial {one.trial.number}: {one.failure}"
-            self._end(one, TrialState.FAIL)
+            self._end(one)
             return []
         try:
             return next(one.tasks, [])
@@ -328,9 +297,9 @@ class Tuner:
             self.active.remove(one)
             return []
 
-    def _make(self, one: _ActiveTrial, rungs: list[Plan], last: Plan) -> Iterator[list[Task]]:
+    def _make(self, one: _ActiveTrial, rungs: list[Plan]) -> Iterator[list[Task]]:
         """Makes a trial: yields the tasks that it needs next, or none while it waits for them."""
-        plan = last
+        last = one.plan
         for rung in rungs:
             yield from self._make_plan(one, rung, recorded=False)
             if self._diverged(rung):
@@ -339,11 +308,11 @@ class Tuner:
                 one.trial.report(float(np.mean(self._values(rung))), _steps(rung))
                 one.outcome = "pruned" if one.trial.should_prune() else ""
             if one.outcome:
-                plan = rung
+                last = rung
                 break
-        yield from self._make_plan(one, plan, recorded=True)
-        one.outcome = one.outcome or ("diverged" if self._diverged(plan) else "completed")
-        self._end(one, TrialState.COMPLETE if one.outcome == "completed" else TrialState.PRUNED)
+        yield from self._make_plan(one, last, recorded=True)
+        one.outcome = one.outcome or ("diverged" if self._diverged(last) else "completed")
+        self._end(one)
 
     def _make_plan(self, one: _ActiveTrial, plan: Plan, *, recorded: bool) -> Iterator[list[Task]]:
         """Yields a plan's tasks, then none until they are done. ``recorded``: its runs get Sacred records."""
@@ -353,9 +322,11 @@ class Tuner:
         self.plan.stages.update(plan.stages)
         if tasks := driver.tasks(saved, self.store, one.files[-1]):
             yield tasks
-        while not all(
-            complete(run, plan, self.store) if recorded else self.store.has(run.stages["evaluate"]) for run in plan.runs
-        ):
+
+        def done(run: Run) -> bool:
+            return complete(run, plan, self.store) if recorded else self.store.has(run.stages["evaluate"])
+
+        while not all(map(done, plan.runs)):
             yield []
 
     def on_event(self, event: Event) -> None:
@@ -367,25 +338,30 @@ class Tuner:
 
     def on_tick(self, running: list[Task]) -> None:
         """Tells other machines that this process is alive."""
-        if self.remote and time.monotonic() - self._beat > BEAT_S:
+        if self.storage is not None and time.monotonic() - self._beat > BEAT_S:
             self._beat = time.monotonic()
             for one in self.active:
                 with suppress(LOST):  # its next step notices
                     one.trial.set_user_attr("beat", time.time())
 
-    # -- ending trials ----------------------------------------------------------------------------------------
-
-    def _end(self, one: _ActiveTrial, state: TrialState) -> None:
+    def _end(self, one: _ActiveTrial) -> None:
         """Tells Optuna how a trial ended, and then writes the search's state."""
         self.active.remove(one)
         try:
             if one.failure:
                 one.trial.set_user_attr("why", one.failure)
-            if state == TrialState.FAIL:
                 with self.lock:
                     self._fail(one.trial)
             else:
-                self._tell(one, state)
+                records = [RunState.of(self.store.out, run.name).read().get("record") for run in one.plan.runs]
+                facts: dict[str, Any] = {"ended": one.outcome, "records": records, "steps": _steps(one.plan)}
+                value, state = None, TrialState.PRUNED
+                if one.outcome == "completed":
+                    facts["by_seed"] = self._values(one.plan)
+                    value, state = float(np.mean(facts["by_seed"])), TrialState.COMPLETE
+                for name, fact in facts.items():
+                    one.trial.set_user_attr(name, fact)
+                self.optuna.tell(one.trial, value, state=state)
                 for file in one.files:  # workers may still read those of a failed trial
                     file.unlink(missing_ok=True)
         except LOST:  # another process took the trial for lost
@@ -393,22 +369,14 @@ class Tuner:
         written = self.write_state()
         self.on_trial(next(row for row in written["trials"] if row["number"] == one.trial.number), written)
 
-    def _tell(self, one: _ActiveTrial, state: TrialState) -> None:
-        records = [RunState.of(self.store.out, run.name).read().get("record") for run in one.plan.runs]
-        for name, known in (("ended", one.outcome), ("records", records), ("steps", _steps(one.plan))):
-            one.trial.set_user_attr(name, known)
-        by_seed = self._values(one.plan) if state == TrialState.COMPLETE else None
-        if by_seed is not None:
-            one.trial.set_user_attr("by_seed", by_seed)
-        self.optuna.tell(one.trial, None if by_seed is None else float(np.mean(by_seed)), state=state)
-
     def _diverged(self, plan: Plan) -> bool:
         keys = [run.stages["evaluate"] for run in plan.runs]
         return any(self.store.outcome(key).get("status") == "diverged" for key in keys)
 
     def _values(self, plan: Plan) -> list[float]:
-        """The score by seed: the mean PSNR of the hole over the validation images, in dB."""
-        return [score(self.store.verified(run.stages["evaluate"])) for run in plan.runs]
+        """The score by seed: the mean PSNR of the hole over the validation images, in dB, without infinite ones."""
+        evaluations = (Evaluation.read(self.store.verified(run.stages["evaluate"])) for run in plan.runs)
+        return [evaluation.means().get(HOLE_PSNR, np.nan) for evaluation in evaluations]
 
     def write_state(self) -> dict[str, Any]:
         """Writes the search's state for readers that do not use Optuna, and returns it."""
@@ -429,13 +397,10 @@ class Tuner:
         return state
 
     def _rows(self) -> list[dict[str, Any]]:
-        trials = self.optuna.get_trials(deepcopy=False)
+        trials, seeds = self.optuna.get_trials(deepcopy=False), len(self.study.search.seeds)
         again = {trial.user_attrs["retry_of"]: trial.number for trial in trials if "retry_of" in trial.user_attrs}
-        return [
-            _row(trial, len(self.study.search.seeds), again.get(trial.number))
-            for trial in trials
-            if trial.state != TrialState.WAITING
-        ]
+        began = [trial for trial in trials if trial.state != TrialState.WAITING]
+        return [_row(trial, seeds, again.get(trial.number)) for trial in began]
 
     def _importance(self) -> dict[str, float]:
         """The importance of each option (PED-ANOVA, Watanabe 2023); empty if there are too few trials."""
@@ -450,20 +415,13 @@ class Tuner:
         return {key: round(float(value), 6) for key, value in importances.items()}
 
 
-def score(folder: Path) -> float:
-    """The mean PSNR of the hole, dB, of an evaluate stage's composites; infinite ones are left out."""
-    return Evaluation.read(folder).means().get(HOLE_PSNR, np.nan)
-
-
 def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:
     """A trial for readers. ``again``: the number under which its settings are tried again."""
     known = trial.user_attrs
     began = trial.datetime_start
     seconds = ((trial.datetime_complete or datetime.now()) - began).total_seconds() if began else 0.0
     states = {TrialState.COMPLETE: "completed", TrialState.RUNNING: "running", TrialState.FAIL: "failed"}
-    why = known.get("why", "")
-    if trial.state == TrialState.FAIL and not why:
-        why = "its process was killed"
+    why = known.get("why", "") or ("its process was killed" if trial.state == TrialState.FAIL else "")
     if again is not None:
         why = f"{why}; its settings are tried again as trial {again}"
     last = max(trial.intermediate_values, default=None)
@@ -485,11 +443,15 @@ def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:
 
 
 def _steps(plan: Plan) -> int:
-    """The steps of a plan's joint stages."""
     return max(stage.steps for stage in plan.stages.values() if stage.kind == "joint")
 
 
-# -- Optuna's parts by name ----------------------------------------------------------------------------------
+PRUNERS: dict[str, type[optuna.pruners.BasePruner]] = {
+    "median": optuna.pruners.MedianPruner,
+    "halving": optuna.pruners.SuccessiveHalvingPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "none": optuna.pruners.NopPruner,
+}
 
 
 def _distribution(within: Range) -> BaseDistribution:
@@ -518,34 +480,6 @@ def _sampler(study: Study, variant: Variant, number: int) -> optuna.samplers.Bas
     return optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
 
-def _pruner(study: Study) -> optuna.pruners.BasePruner:
-    pruners: dict[str, type[optuna.pruners.BasePruner]] = {
-        "median": optuna.pruners.MedianPruner,
-        "halving": optuna.pruners.SuccessiveHalvingPruner,
-        "hyperband": optuna.pruners.HyperbandPruner,
-        "none": optuna.pruners.NopPruner,
-    }
-    return pruners[study.search.pruner]()
-
-
-class _JournalLock:
-    """The journal's lock, held through the operating system, which releases it when its holder is killed."""
-
-    def __init__(self, file: Path) -> None:
-        self._lock = FileLock(file, timeout=LOCKED_S)
-
-    def acquire(self) -> bool:
-        self._lock.acquire()
-        return True
-
-    def release(self) -> None:
-        self._lock.release()
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"//([^:/@]*):[^@]*@", r"//\1:...@", url)
-
-
 def _shortened(value: Any) -> str:
-    text = json.dumps(value) if not isinstance(value, str) else value
+    text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 300 else text[:297] + "..."

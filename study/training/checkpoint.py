@@ -19,13 +19,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from study.plan.graph import Stage
-from study.store import Damaged, Store, read_json, write_atomically
+from study.store import Damaged, Store, read_facts, write_atomically
 
 MachineFacts = Callable[[], Mapping[str, Any]]
 """Gives what to record about the machine, called when a stage is finished."""
 
-VANISHED, EXPLODED = 1e-4, 1e4
-"""Bounds of the mean size of a critic's scores, outside of which a warning is logged."""
+VANISHED, EXPLODED = 1e-4, 1e4  # bounds of the mean size of a critic's scores, outside of which a warning is logged
 
 
 class Watch(Protocol):
@@ -39,7 +38,8 @@ class Watch(Protocol):
         """Receives the number of steps or images that are done."""
 
     def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
-        """Receives the means of a stage's terms over the log interval that ends at ``step``."""
+        """Receives the means of a stage's terms over the log interval that ends at ``step``. May do nothing."""
+        return
 
 
 @dataclass(eq=False)
@@ -52,11 +52,10 @@ class Learner:
 
     def tensors(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Weights and buffers, and the optimiser's state by ``parameter/entry``: contiguous tensors on the CPU."""
-        names: dict[Tensor, str] = {parameter: name for name, parameter in self.network.named_parameters()}
         state = {
-            f"{names[parameter]}/{entry}": value
-            for parameter, entries in self.optimizer.state.items()
-            for entry, value in entries.items()
+            f"{name}/{entry}": value
+            for name, parameter in self.network.named_parameters()
+            for entry, value in self.optimizer.state.get(parameter, {}).items()
         }
         return _on_cpu(self.network.state_dict()), _on_cpu(state)
 
@@ -142,13 +141,10 @@ class TrainingState:
         self.seconds += seconds
         if self.diverged is not None:
             return
-        tensors: dict[str, Tensor] = {}
+        tensors = {f"pending:{name}": torch.stack(values).cpu() for name, values in self.series.pending.items()}
         for learner in self.learners:
-            weights, state = learner.tensors()
-            tensors |= {f"{learner.name}:weights:{name}": value for name, value in weights.items()}
-            tensors |= {f"{learner.name}:state:{name}": value for name, value in state.items()}
-        for name, values in self.series.pending.items():
-            tensors[f"pending:{name}"] = torch.stack(values).cpu()
+            for part, values in zip(("weights", "state"), learner.tensors(), strict=True):
+                tensors |= {f"{learner.name}:{part}:{name}": value for name, value in values.items()}
         facts = {"step": self.step, "steps": self.series.steps, "rows": self.series.rows}
         facts |= {"seconds": self.seconds, "warnings": self.warnings, "pending": list(self.series.pending)}
         aside = self.checkpoint.with_suffix(".aside")
@@ -177,11 +173,11 @@ class TrainingState:
         """Continues from the longest published stage that differs only in its number of steps."""
         if self.stage.lineage is None:
             return
+        made = map(read_facts, (self.store.out / "made").glob(f"{self.stage.kind}-*.json"))
         shorter = [
             (facts["steps"], facts["key"])
-            for file in (self.store.out / "made").glob(f"{self.stage.kind}-*.json")
-            if (facts := read_json(file))
-            and facts.get("lineage") == self.stage.lineage
+            for facts in made
+            if facts.get("lineage") == self.stage.lineage
             and facts["steps"] < self.stage.steps
             and self.store.outcome(facts["key"]).get("status") == "finished"
         ]
@@ -222,9 +218,9 @@ class TrainingState:
         for name, value in means.items():
             if name.endswith(".score_size") and not VANISHED <= value <= EXPLODED:
                 what = "vanish" if value < VANISHED else "explode"
-                critic = name.removesuffix(".score_size")
-                if not any(warning.startswith(f"{critic}: its scores {what}") for warning in self.warnings):
-                    self.warnings.append(f"{critic}: its scores {what} (mean size {value:.1e} at step {self.step})")
+                warning = f"{name.removesuffix('.score_size')}: its scores {what}"
+                if not any(known.startswith(warning) for known in self.warnings):
+                    self.warnings.append(f"{warning} (mean size {value:.1e} at step {self.step})")
         watch.logged(self.stage.key, self.step, means)
 
     def publish(self, machine_facts: Mapping[str, Any]) -> None:
@@ -233,8 +229,7 @@ class TrainingState:
         write_atomically(folder / "series.json", self.series.text())
         outcome: dict[str, Any] = {"status": "finished"}
         if self.diverged is not None:
-            step, term = self.diverged
-            outcome = {"status": "diverged", "step": step, "term": term}
+            outcome = {"status": "diverged", "step": self.diverged[0], "term": self.diverged[1]}
         else:
             for learner in self.learners:
                 weights, state = learner.tensors()

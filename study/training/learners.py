@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from study.seeds import seed_of
 from study.store import Store
 from study.training.checkpoint import Learner, Series, TrainingState, Watch, read_learner
 
-OPTIMIZERS: dict[str, Any] = {
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "rmsprop": torch.optim.RMSprop,
     "adadelta": torch.optim.Adadelta,
@@ -106,14 +106,13 @@ def set_up(
         for critic in critics:
             if key := stage.needs.get(f"critic.{critic.name}"):
                 critic.load(*read_learner(store.verified(key), critic.name))
-    states = [
-        TrainingState(one, store, own, Series(stage.options["log_every"]))
-        for one, own in zip(stages, learners, strict=True)
-    ]
-    for state in states:
+    states = []
+    for one, own in zip(stages, learners, strict=True):
+        state = TrainingState(one, store, own, Series(stage.options["log_every"]))
         state.resume()
         for step, means in zip(state.series.steps, state.series.rows, strict=True):
-            watch.logged(state.stage.key, step, means)
+            watch.logged(one.key, step, means)
+        states.append(state)
     return generator, critics, states
 
 
@@ -121,12 +120,10 @@ def _generator(stage: Stage, store: Store, device: torch.device) -> GeneratorLea
     options = stage.options
     network = build(registries.GENERATORS, options["generator"], device, options["numerics"])
     if stage.kind == "critic":  # G is frozen: its optimiser, rate and loss are not used
-        optimizer, rate, loss = Optimizer(kind="adam", lr=1.0), Rate(lr=1.0), Reconstruction()
-    else:
-        optimizer = Optimizer.model_validate(options["optimizer"])
-        rate = Rate.model_validate(options["rate"])
-        loss = Reconstruction.model_validate(options["reconstruction"])
-    generator = GeneratorLearner("generator", network, make_optimizer(optimizer, network), rate, loss)
+        options = {**options, "optimizer": {"kind": "adam", "lr": 1.0}, "rate": {"lr": 1.0}, "reconstruction": {}}
+    optimizer = make_optimizer(Optimizer.model_validate(options["optimizer"]), network)
+    rate, loss = Rate.model_validate(options["rate"]), Reconstruction.model_validate(options["reconstruction"])
+    generator = GeneratorLearner("generator", network, optimizer, rate, loss)
     if key := stage.needs.get("generator"):
         generator.load(*read_learner(store.verified(key), "generator"))
     else:
@@ -163,7 +160,4 @@ def first_weights(network: nn.Module, seed: int | None, role: str, std: float | 
 def make_optimizer(options: Optimizer, network: nn.Module) -> torch.optim.Optimizer:
     """Builds an optimiser, with torch's defaults for what the options leave open."""
     betas = {"betas": tuple(options.betas)} if options.betas else {}
-    optimizer: torch.optim.Optimizer = OPTIMIZERS[options.kind](
-        network.parameters(), lr=options.lr, foreach=True, **betas
-    )
-    return optimizer
+    return OPTIMIZERS[options.kind](network.parameters(), lr=options.lr, foreach=True, **betas)

@@ -4,6 +4,5 @@ from study.running.executors.base import Event, Executor, Task
 from study.running.executors.local import Local
 
 EXECUTORS: dict[str, type[Executor]] = {"local": Local}
-"""Executors by name."""
 
 __all__ = ["EXECUTORS", "Event", "Executor", "Local", "Task"]

@@ -10,25 +10,15 @@ from typing import Literal, Self
 
 @dataclass(frozen=True)
 class Task:
-    """Something to make: shared stages by their keys, or a run by its name.
+    """Something to make: shared stages by their keys, or a run by its name."""
 
-    Args:
-        keys: the stages to make.
-        needs: the stages that must be published first.
-        run: the run whose own stages these are.
-        why: the reason, if the run is only recorded as failed.
-        work: multiply-accumulates.
-        rank: tasks of a lower rank start first.
-        plan: the file of the saved plan that the names belong to.
-    """
-
-    keys: tuple[str, ...]
-    needs: tuple[str, ...]
-    run: str | None = None
-    why: str = ""
-    work: int = 0
-    rank: int = 0
-    plan: str = ""
+    keys: tuple[str, ...]  # the stages to make
+    needs: tuple[str, ...]  # the stages that must be published first
+    run: str | None = None  # the run whose own stages these are
+    why: str = ""  # the reason, if the run is only recorded as failed
+    work: int = 0  # multiply-accumulates
+    rank: int = 0  # tasks of a lower rank start first
+    plan: str = ""  # the file of the saved plan that the names belong to
 
     @property
     def name(self) -> str:
@@ -38,18 +28,15 @@ class Task:
 
 @dataclass(frozen=True)
 class Event:
-    """The end of a task, or its progress.
+    """The end of a task, or its progress."""
 
-    ``died``: its process ended without a report. ``text``: the reason. ``trace``: the traceback.
-    """
-
-    kind: Literal["progress", "done", "failed", "interrupted", "died"]
+    kind: Literal["progress", "done", "failed", "interrupted", "died"]  # died: its process ended without a report
     task: Task
     key: str = ""
     done: int = 0
     total: int = 0
-    text: str = ""
-    trace: str = ""
+    text: str = ""  # the reason
+    trace: str = ""  # the traceback
 
 
 class Executor(ABC):

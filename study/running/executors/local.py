@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,8 @@ class Local(Executor):
         worker.submit(task)
 
     def poll(self, timeout_s: float) -> list[Event]:
-        waits: list[Any] = [worker.pipe for worker in self._workers]
-        waits += [worker.process.sentinel for worker in self._workers]
-        if waits:
-            wait(waits, timeout_s)
+        if self._workers:
+            wait([end for worker in self._workers for end in (worker.pipe, worker.process.sentinel)], timeout_s)
         else:
             time.sleep(timeout_s)
         events: list[Event] = []
@@ -82,11 +80,8 @@ class _Worker:
         self.place = place
         self.task: Task | None = None
         self.pipe, other_end = context.Pipe()
-        with _environment(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", CUBLAS_WORKSPACE_CONFIG=":4096:8"):
-            self.process = context.Process(
-                target=work, args=(other_end, *arguments, place), name=f"study-worker-{place}"
-            )
-            self.process.start()
+        self.process = context.Process(target=work, args=(other_end, *arguments, place), name=f"study-worker-{place}")
+        self.process.start()
         other_end.close()
 
     def submit(self, task: Task) -> None:
@@ -98,9 +93,8 @@ class _Worker:
         events: list[Event] = []
         with contextlib.suppress(EOFError, OSError):
             while self.pipe.poll():
-                event: Event = self.pipe.recv()
-                events.append(event)
-                if event.kind != "progress":
+                events.append(self.pipe.recv())
+                if events[-1].kind != "progress":
                     self.task = None
         return events
 
@@ -111,26 +105,10 @@ class _Worker:
             self.process.terminate()  # SIGTERM: it writes its checkpoint and stops
 
 
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    """Sets environment variables for a while."""
-    before = {name: os.environ[name] for name in values if name in os.environ}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name in values:
-            del os.environ[name]
-        os.environ.update(before)
-
-
 def _exit_reason(code: int | None) -> str:
     if code is not None and code < 0:
         return f"its process was killed by {signal.Signals(-code).name}"
     return f"its process ended with exit code {code}"
-
-
-# -- in the worker -----------------------------------------------------------------------------------------
 
 
 class _Watch:
@@ -156,6 +134,7 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver; it sends SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: setattr(watch, "stopping", True))
     threading.Thread(target=_end_with_driver, daemon=True).start()
+    os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
     import torch  # once per worker, and never in the driver
 
@@ -174,7 +153,7 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
         try:
             task = pipe.recv()
         except (EOFError, OSError):
-            return
+            task = None
         if task is None:
             return
         watch.task = task
@@ -202,7 +181,6 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
 
 def _end_with_driver() -> None:
     """Ends the worker as soon as the driver's process has ended."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
+    if parent := multiprocessing.parent_process():
         wait([parent.sentinel])
         os._exit(1)

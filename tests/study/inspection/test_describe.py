@@ -238,10 +238,10 @@ def test_every_variant_is_described_as_json(study_of: Callable[..., Study]) -> N
 def test_a_network_is_built_once_for_all_variants(study_of: Callable[..., Study]) -> None:
     study = study_of()
     for _ in range(2):
-        built = anatomy._of_generator.cache_info().misses, anatomy._of_critic.cache_info().misses
+        built = anatomy._of_part.cache_info().misses
         for variant in study.variants.values():
             describe(variant.options, study.image_size)
-    assert built == (anatomy._of_generator.cache_info().misses, anatomy._of_critic.cache_info().misses)
+    assert built == anatomy._of_part.cache_info().misses
 
 
 def test_what_is_handed_out_can_be_changed(study_of: Callable[..., Study]) -> None:

@@ -113,7 +113,7 @@ def test_the_global_generators_are_not_relied_on(tmp_path: Path) -> None:
 
 def test_files_are_whole_or_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record("run", CONFIG, fine, out=tmp_path)
-    files = records.FileObserver(tmp_path / "sacred", copy_sources=False)
+    files = records.FileObserver(tmp_path / "sacred")
     files.dir = str(tmp_path / "sacred" / "1")
     before = (tmp_path / "sacred" / "1" / "metrics.json").read_bytes()
 
