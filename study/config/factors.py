@@ -133,7 +133,8 @@ class FactorExpander:
             for pair in pairs
         ):
             self.reader.fault(entry.place, f"{shown(pairs)} is not a list of pairs of bases, such as [[a, b]]")
-        return list(pairs)
+            return []
+        return pairs
 
     def levels(self, node: Node, key: str, bases: Sequence[str], example: str) -> Levels:
         """The levels of each factor. At least one base must have each factor."""

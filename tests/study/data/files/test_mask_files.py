@@ -17,7 +17,8 @@ from models.masks import Files
 from study.data import holes
 from study.data.files.masks import SSIM_EDGE, read_hole
 from study.errors import BadInput
-from study.external.pairs import Listed, listed, paired
+from study.external import score
+from study.external.pairs import Findings
 from study.metrics.structure import WINDOW
 from study.use import inpaint
 
@@ -173,19 +174,17 @@ def of_a_study(file: Path, colour: str) -> Hole:
 
 
 def of_a_folder_in_score(file: Path, colour: str) -> Hole:
-    masks = listed("--mask", file.parent)
-    return _of_score(file, masks, colour)
+    return _of_score(file, file.parent, colour)
 
 
 def of_a_file_in_score(file: Path, colour: str) -> Hole:
     return _of_score(file, file, colour)
 
 
-def _of_score(file: Path, masks: Listed | Path, colour: str) -> Hole:
-    images = listed("--truth", file.parent)
-    (pair,) = paired(images, images, ["mask"], masks, colour)
-    assert pair.hole is not None
-    return pair.hole((SIDE, SIDE))[0]
+def _of_score(file: Path, mask: Path, colour: str) -> Hole:
+    hole_of = score._holes(score.Request(file.parent, mask=mask), colour, [file.stem], Findings())
+    assert hole_of is not None
+    return hole_of(file.stem)((SIDE, SIDE))[0]
 
 
 def of_inpaint(file: Path, colour: str) -> Hole:
