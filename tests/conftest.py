@@ -1,5 +1,6 @@
 """What all tests share: one thread a process, as in a worker, and studies that only one process of the suite makes."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from filelock import FileLock
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before torch and NumPy are imported; commands that the tests start inherit it
+gc.set_threshold(
+    200_000, 20, 20
+)  # torch, Matplotlib and pandas make many objects: garbage collection took a tenth of the time
 
 
 @pytest.fixture(scope="session")

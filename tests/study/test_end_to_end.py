@@ -224,13 +224,12 @@ def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path
     found = status(out)
     assert not found["running"] and found["runs"]["interrupted"] == 2
 
-    # It goes on: the new records name the old ones.
-    process = start(file, out)
-    wait_for(lambda: len(records(out)) == 4, process)
+    # It goes on: the new record names the old one.
+    process = start(file, out, "--jobs", "1")
+    wait_for(lambda: len(records(out)) == 3, process)
     process.send_signal(signal.SIGTERM)  # a batch system signals the driver
     interrupted(process, out)
-    infos = [json.loads((out / "sacred" / n / "info.json").read_text()) for n in ("3", "4")]
-    assert {info["follows"] for info in infos} == {"1", "2"}
+    assert json.loads((out / "sacred" / "3" / "info.json").read_text())["follows"] in ("1", "2")
 
 
 def interrupted(process: subprocess.Popen[str], out: Path) -> None:
