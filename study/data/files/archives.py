@@ -6,7 +6,6 @@ read, and those of ImageNet's training tar are spread over 138 GB. So the index 
 """
 
 import io
-import os
 import posixpath
 import re
 import stat
@@ -14,6 +13,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple
@@ -73,40 +73,36 @@ class _Member(NamedTuple):
 _Entry = tuple[str, _Member, str]  # its name, and why it cannot be read or ''
 
 
+@dataclass(eq=False)
 class _Archive(Source):
     """The members of an archive by their names. ``content`` reads one."""
 
-    def __init__(
-        self,
-        place: str,
-        changed: int,
-        members: dict[str, _Member],
-        left_out: Iterable[LeftOut],
-        content: Callable[[_Member], bytes],
-    ) -> None:
-        self.place, self._changed, self._content = place, changed, content
-        self._members, self._unusable = members, left_out
+    place: str
+    changed: int
+    members: dict[str, _Member]
+    unusable: list[LeftOut]
+    content: Callable[[_Member], bytes]
 
     @cached_property
     def listing(self) -> tuple[list[str], list[LeftOut]]:
-        return sorted(self._members), sorted(self._unusable)
+        return sorted(self.members), sorted(self.unusable)
 
     def has(self, name: str) -> bool:
-        return posixpath.normpath(name) in self._members
+        return posixpath.normpath(name) in self.members
 
     def facts(self, name: str) -> Facts:
-        member = self._members[posixpath.normpath(name)]
-        return Facts(member.size, member.crc, self._changed)
+        member = self.members[posixpath.normpath(name)]
+        return Facts(member.size, member.crc, self.changed)
 
     def open(self, name: str) -> BinaryIO:
-        return io.BytesIO(self._content(self._members[posixpath.normpath(name)]))
+        return io.BytesIO(self.content(self.members[posixpath.normpath(name)]))
 
     def at(self, path: str) -> Source | None:
         below = posixpath.normpath(path) + "/"
-        members = {name.removeprefix(below): each for name, each in self._members.items() if name.startswith(below)}
-        left_out = [LeftOut(name.removeprefix(below), why) for name, why in self.left_out if name.startswith(below)]
+        members = {name.removeprefix(below): each for name, each in self.members.items() if name.startswith(below)}
+        left_out = [LeftOut(name.removeprefix(below), why) for name, why in self.unusable if name.startswith(below)]
         place = f"{self.place}/{below[:-1]}"
-        return _Archive(place, self._changed, members, left_out, self._content) if members else None
+        return _Archive(place, self.changed, members, left_out, self.content) if members else None
 
 
 def _usable(entries: Iterable[_Entry]) -> tuple[dict[str, _Member], list[LeftOut]]:
@@ -162,21 +158,21 @@ def _zip(path: Path, place: str, changed: int) -> Source:
 
 
 def _tar(path: Path, place: str, size: int, changed: int) -> Source:
-    about: cache.About = [os.fsdecode(path), size, changed]
-    index = cache.read("tar", about)
-    if index is None:
+    about = "tar", str(path), size, changed
+    if cached := cache.read(*about):
+        members = {name: _Member(*each) for name, each in cached[0].items()}
+        left_out = [LeftOut(*each) for each in cached[1]]
+    else:
         members, left_out = _usable(_scanned(path, place))
-        index = cache.Entry({name: (member.size, member.at) for name, member in members.items()}, left_out)
         if len(members) >= LEAST:
-            cache.write("tar", about, index)
+            cache.write([members, left_out], *about)
 
     def content(member: _Member) -> bytes:
         with path.open("rb") as file:
             file.seek(member.at)
             return file.read(member.size)
 
-    members = {name: _Member(length, None, start) for name, (length, start) in index.numbers.items()}
-    return _Archive(place, changed, members, [LeftOut(*entry) for entry in index.more], content)
+    return _Archive(place, changed, members, left_out, content)
 
 
 def _scanned(path: Path, place: str) -> Iterator[_Entry]:
