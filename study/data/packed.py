@@ -26,12 +26,12 @@ import numpy as np
 from study.data.base import Report
 from study.data.files.image import Pixels
 from study.data.files.source import LeftOut
+from study.store import write_atomically
 
 PARTS = ("train", "validation", "test")
 REPORT_EVERY = 32  # images
 NOTE_EVERY_S = 5.0  # between notes of the progress: the most work that a crash can lose
 NOTE = ".packing.json"
-ASIDE = f"{NOTE}.new"
 AHEAD = 4  # images that each thread may read ahead
 CHUNK = 32  # images whose digest and mean are computed at a time
 
@@ -191,15 +191,13 @@ def _note(folder: Path, plan: str, seen: Seen, file: BinaryIO) -> None:
     """Writes the progress to the note, once the pixels are on disk."""
     file.flush()
     os.fsync(file.fileno())
-    aside = folder / ASIDE
-    aside.write_text(json.dumps({"plan": plan, "done": len(seen), "seen": seen}), encoding="utf-8")
-    aside.replace(folder / NOTE)
+    write_atomically(folder / NOTE, json.dumps({"plan": plan, "done": len(seen), "seen": seen}))
 
 
 def _forget(folder: Path) -> None:
     """Removes the note, also one that a kill left half written."""
-    for name in (ASIDE, NOTE):
-        (folder / name).unlink(missing_ok=True)
+    for file in folder.glob(f"*{NOTE}*"):
+        file.unlink()
 
 
 def _write_facts(

@@ -13,22 +13,18 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from study.store import read_json, write_atomically
+
 
 def read(*about: str | int) -> Any:
     """The cached facts, as ``write`` got them, but lists for tuples; None if there are none, or they are damaged."""
-    with suppress(OSError, ValueError):
-        return json.loads(_file(about).read_bytes())
-    return None
+    return read_json(_file(about))
 
 
 def write(facts: Any, *about: str | int) -> None:
     """Caches facts that are fit for JSON. Does nothing if the disk is full or read-only."""
-    file = _file(about)
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
     with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(json.dumps(facts), encoding="ascii")
-        aside.replace(file)
+        write_atomically(_file(about), json.dumps(facts))
 
 
 def _file(about: tuple[str | int, ...]) -> Path:
