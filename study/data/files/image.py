@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,20 +51,13 @@ class UnknownRange(Unfit):
     """An image whose pixels have 32 bits, so that nothing says which value is white."""
 
 
-class Decoded(NamedTuple):
-    """The central square of an image, (side, side, 3), and the image's own width and height in pixels."""
-
-    pixels: Pixels
-    size: tuple[int, int]
-
-
 def square(file: Path | BinaryIO, side: int) -> Pixels:
     """The central square of an image, (side, side, 3). Raises as ``decoded`` does."""
-    return decoded(file, side).pixels
+    return decoded(file, side)[0]
 
 
-def decoded(file: Path | BinaryIO, side: int) -> Decoded:
-    """The central square of an image, and the image's own size.
+def decoded(file: Path | BinaryIO, side: int) -> tuple[Pixels, tuple[int, int]]:
+    """The central square of an image, (side, side, 3), and the image's own width and height in pixels.
 
     Raises:
         Unfit: the image is too large or too small, its format is not known, or the range of its pixels is not known.
@@ -76,7 +69,7 @@ def decoded(file: Path | BinaryIO, side: int) -> Decoded:
             raise Unfit(f"it is {size[0]} x {size[1]} px; the short side of an image has {LEAST_SIDE} px at least")
         opened.draft("RGB", (2 * side, 2 * side))  # decodes a JPEG at a reduced size, at least twice the side
         with _one_large if opened.width * opened.height > LARGE else nullcontext():
-            return Decoded(_square(opened, side), size)
+            return _square(opened, side), size
 
 
 def _square(opened: Image.Image, side: int) -> Pixels:
