@@ -7,11 +7,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from statistics import median_low
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +42,7 @@ MEANING = (
 Bits = NDArray[np.uint64]
 
 
-@dataclass(frozen=True)
-class Marks:
+class Marks(NamedTuple):
     """What images are compared by: the SHA-256 of each image's pixels, and the difference hashes, (n,)."""
 
     exact: Sequence[bytes]

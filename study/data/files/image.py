@@ -149,10 +149,8 @@ def read(content: bytes, *, full: bool = False) -> Raster:
     except Exception as error:  # a damaged file can make the decoder raise anything
         raise Unfit(f"it cannot be read ({' '.join(str(error).split()) or type(error).__name__})") from error
     converted = "" if image.mode in PLAIN or image.mode.startswith("I") else image.mode
-    values, alpha = np.array(shown), None
-    if shown.mode in ("LA", "RGBA"):
-        colours = values[..., 0] if shown.mode == "LA" else values[..., :3]
-        values, alpha = np.ascontiguousarray(colours), np.ascontiguousarray(values[..., -1])
+    values = np.array(shown.convert(shown.mode.removesuffix("A")))
+    alpha = np.array(shown.getchannel("A")) if shown.mode.endswith("A") else None
     # a profile describes the colours before the conversion
     return Raster(values, alpha, None if converted else profile, frames, converted, reduced=deep, lossy=lossy)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
 from study.data import splits
-from study.data.base import Like
+from study.data.base import Count, Like
 from study.data.files.source import first_of, some
 from study.data.files.tree import opened
 from study.data.packed import PARTS
-from study.data.sets.images import Count, Images
+from study.data.sets.images import Images
 
 ALIGNED = "img_align_celeba"
 IMAGES = tuple(f"{folder}{ALIGNED}{suffix}" for folder in ("", "Img/") for suffix in ("", ".zip"))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from study.data import splits
+from study.data.base import Count
 from study.data.files.source import Source, Together
 from study.data.files.tree import opened
-from study.data.sets.images import Count, Grouped
+from study.data.sets.images import Grouped
 
 
 class Distributed(Grouped):

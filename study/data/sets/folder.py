@@ -8,10 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from study.data import splits
+from study.data.base import Count
 from study.data.files.image import SUFFIXES, square
 from study.data.files.source import Source, is_archive, some
 from study.data.files.tree import opened
-from study.data.sets.images import Count, Grouped
+from study.data.sets.images import Grouped
 
 __all__ = ["SUFFIXES", "Folder", "square"]
 
