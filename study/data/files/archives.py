@@ -26,7 +26,6 @@ MOST_BYTES = 256 * 2**20  # members that declare more are left out, and no more 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tar.lzma")
 FOREIGN = (".7z", ".rar")
 TWICE = "the archive holds several files of this name; the last of them is read, as unpacking would leave it"
-OPENED = 8  # archives whose index stays in memory
 LEAST = 10_000  # members of a tar whose index is cached; smaller tars are indexed fast enough
 
 
@@ -36,7 +35,7 @@ def archive(path: Path, place: str) -> Source:
     return _indexed(path.absolute(), place, facts.st_size, facts.st_mtime_ns)
 
 
-@lru_cache(maxsize=OPENED)
+@lru_cache(maxsize=8)  # archives whose index stays in memory
 def _indexed(path: Path, place: str, size: int, changed: int) -> Source:
     """``archive``, cached until the file's size or modification time changes."""
     name = path.name.lower()

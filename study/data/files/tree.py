@@ -17,19 +17,17 @@ def opened(place: str) -> Source:
         ValueError: there is nothing there, or it cannot be read; the sentence begins with 'root: '.
     """
     path = Path(place).expanduser()
-    for there in (path, *path.parents):
-        if there.is_dir() and there == path:
-            return _Folder(place, path)
-        if there.is_file():
-            inner = path.relative_to(there).as_posix()
-            whole = archive(there, place if there == path else str(there))
-            found = whole if inner == "." else whole.at(inner)
-            if found is None:
-                raise ValueError(f"root: there is no folder '{inner}' in {there}")
-            return found
-        if there.exists():
-            break
-    raise ValueError(f"root: there is no folder {place}; name one that holds images, or a zip or tar of them")
+    if path.is_dir():
+        return _Folder(place, path)
+    there = next((each for each in (path, *path.parents) if each.exists()), path)
+    if not there.is_file():
+        raise ValueError(f"root: there is no folder {place}; name one that holds images, or a zip or tar of them")
+    inner = path.relative_to(there).as_posix()
+    whole = archive(there, place if there == path else str(there))
+    found = whole if inner == "." else whole.at(inner)
+    if found is None:
+        raise ValueError(f"root: there is no folder '{inner}' in {there}")
+    return found
 
 
 @dataclass(eq=False)

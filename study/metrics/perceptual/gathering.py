@@ -20,8 +20,6 @@ BATCH = 16  # images in a network at once, fixed because the last bits of a resu
 LEAST = {"fid": 2, "kid": 4}  # images that have a covariance (FID), or two halves of two images (KID)
 
 Scores = dict[tuple[str, str, str], Tensor]
-Cache = dict[tuple[str, bytes], Tensor]
-"""Features of truths, by the digest of the weights and the indices of a batch."""
 
 
 class Gathering:
@@ -128,6 +126,6 @@ def _features(inception: nn.Module, image: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _cache(images: Hashable) -> Cache:
-    """This process's cache for these images. That of other images is dropped."""
+def _cache(images: Hashable) -> dict[tuple[str, bytes], Tensor]:
+    """This process's features of these images, by weights' digest and batch indices. Those of others are dropped."""
     return {}
