@@ -11,6 +11,7 @@ Report = Callable[[int, int], None]
 """Called now and then as ``report(done, total)``, in images. It may raise, which stops the packing."""
 
 Like = Literal["CelebA", "ImageNet", "Places2"]
+Count = Annotated[int, Field(ge=1)]
 
 
 class DataSet(BaseModel, ABC):

@@ -101,8 +101,6 @@ class Batches:
         return [Box(top, left, half, half) for top, left in places.tolist()]
 
     def _filling(self, number: int) -> Tensor | float:
-        if self.fill == "zero":
-            return 0.0
         if self.fill == "noise":
             shape = (self.batch, 3, self._side, self._side)
             noise = self._rng("noise", number).random(shape, dtype=np.float32)

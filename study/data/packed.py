@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import posixpath
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -26,14 +26,14 @@ import numpy as np
 from study.data.base import Report
 from study.data.files.image import Pixels
 from study.data.files.source import LeftOut
+from study.store import write_atomically
 
 PARTS = ("train", "validation", "test")
 REPORT_EVERY = 32  # images
 NOTE_EVERY_S = 5.0  # between notes of the progress: the most work that a crash can lose
 NOTE = ".packing.json"
-ASIDE = f"{NOTE}.new"
 AHEAD = 4  # images that each thread may read ahead
-CHUNK = 2**22  # bytes read at a time
+CHUNK = 32  # images whose digest and mean are computed at a time
 
 
 class Picture(NamedTuple):
@@ -46,6 +46,9 @@ class Picture(NamedTuple):
 
 Read = Callable[[str], Picture | LeftOut]
 """Reads the image of a name. ``write`` may call it from several threads at once."""
+
+Seen = list[LeftOut | int | None]
+"""For each image so far: why it is left out, or its file's short side, px; None if there is no file."""
 
 
 class Packed:
@@ -98,7 +101,7 @@ def write(
     left_out: Sequence[LeftOut] = (),
     notes: Sequence[str] = (),
 ) -> None:
-    """Packs images into ``folder``, in one pass and with few of them in memory.
+    """Packs images into ``folder``, with few of them in memory.
 
     An interrupted packing leaves a note in ``folder``, and the next one resumes from it. Neither that nor the number of
     threads changes a byte.
@@ -114,37 +117,37 @@ def write(
     """
     names = [name for part in PARTS for name in parts[part]]
     plan = hashlib.sha256(json.dumps([image_size, [list(parts[part]) for part in PARTS]]).encode()).hexdigest()
-    facts, noted = _resumed(folder, plan, 3 * image_size**2), monotonic()
-    with (folder / "images.npy").open("r+b" if facts.packed else "wb") as file:
+    seen, noted = _resumed(folder, plan, 3 * image_size**2), monotonic()
+    packed = _packed(seen)
+    with (folder / "images.npy").open("r+b" if packed else "wb") as file:
         start = _write_header(file, (0, image_size, image_size, 3))
-        digest = _read_again(file, facts.packed * 3 * image_size**2)
-        with closing(_in_order(read, names[facts.done :], threads)) as items:
+        file.seek(start + packed * 3 * image_size**2)
+        file.truncate()
+        with closing(_in_order(read, names[len(seen) :], threads)) as items:
             try:
                 for item in items:
-                    if facts.done % REPORT_EVERY == 0:
-                        report(facts.done, len(names))
+                    if len(seen) % REPORT_EVERY == 0:
+                        report(len(seen), len(names))
                     if isinstance(item, Picture):
                         got, wanted = item.pixels, (image_size, image_size, 3)
                         if got.shape != wanted or got.dtype != np.uint8:
                             fault = f"its pixels are {got.dtype} {got.shape}; expected uint8 {wanted}"
                             raise ValueError(f"{item.name}: {fault}")
-                        content = got.tobytes()
-                        file.write(content)
-                        digest.update(content)
-                    # An interrupt may come anywhere: this one assignment counts the image.
-                    facts = facts.plus(item, training=facts.done < len(parts["train"]))
+                        file.write(got.tobytes())
+                    # An interrupt may come anywhere: this one statement counts the image.
+                    seen.append(item if isinstance(item, LeftOut) else item.size and min(item.size))
                     if monotonic() - noted > NOTE_EVERY_S:
-                        _note(folder, plan, facts, file)
+                        _note(folder, plan, seen, file)
                         noted = monotonic()
             except BaseException:
-                _note(folder, plan, facts, file)
+                _note(folder, plan, seen, file)
                 raise
         file.seek(0)
         # NumPy pads its headers so that the first axis can grow in place.
-        assert _write_header(file, (facts.packed, image_size, image_size, 3)) == start
+        assert _write_header(file, (_packed(seen), image_size, image_size, 3)) == start
     report(len(names), len(names))
     try:
-        _write_facts(folder, image_size, facts, parts, digest.hexdigest(), groups, left_out, notes)
+        _write_facts(folder, image_size, seen, parts, groups, left_out, notes)
     except ValueError:
         _forget(folder)  # start again: the user may repair the files
         raise
@@ -169,69 +172,39 @@ def _in_order(read: Read, names: Sequence[str], threads: int) -> Generator[Pictu
             pool.shutdown(cancel_futures=True)
 
 
-class _Facts(NamedTuple):
-    """The facts of the first ``done`` images.
-
-    left_out: images that cannot be used, by index. sums: of the training part's pixels in each channel, as exact
-    integers. short_sides: the number of images by original short side, px.
-    """
-
-    done: int
-    left_out: Mapping[int, LeftOut]
-    sums: Sequence[int]
-    short_sides: Mapping[int, int]
-
-    @property
-    def packed(self) -> int:
-        """The number of images in the file."""
-        return self.done - len(self.left_out)
-
-    def plus(self, item: Picture | LeftOut, *, training: bool) -> "_Facts":
-        """The facts with one more image."""
-        if isinstance(item, LeftOut):
-            return self._replace(done=self.done + 1, left_out={**self.left_out, self.done: item})
-        sums, sides = self.sums, self.short_sides
-        if training:
-            own = item.pixels.sum(axis=(0, 1), dtype=np.uint64).tolist()
-            sums = [total + value for total, value in zip(sums, own, strict=True)]
-        if item.size is not None:
-            sides = {**sides, min(item.size): sides.get(min(item.size), 0) + 1}
-        return _Facts(self.done + 1, self.left_out, sums, sides)
+def _packed(seen: Seen) -> int:
+    """The number of images in the file."""
+    return sum(not isinstance(each, LeftOut) for each in seen)
 
 
-def _resumed(folder: Path, plan: str, image_bytes: int) -> _Facts:
+def _resumed(folder: Path, plan: str, image_bytes: int) -> Seen:
     """What an earlier packing of the same plan noted, if its images are still there; otherwise no images."""
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, KeyError, TypeError):
         note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-        left_out = {int(place): LeftOut(*entry) for place, entry in note["left_out"].items()}
-        sides = {int(side): count for side, count in note["short_sides"].items()}
-        facts = _Facts(note["done"], left_out, note["sums"], sides)
-        if note["plan"] == plan and (folder / "images.npy").stat().st_size >= facts.packed * image_bytes:
-            return facts
-    return _Facts(0, {}, [0, 0, 0], {})
+        seen = [LeftOut(*each) if isinstance(each, list) else each for each in note["seen"]]
+        if note["plan"] == plan and (folder / "images.npy").stat().st_size >= _packed(seen) * image_bytes:
+            return seen
+    return []
 
 
-def _note(folder: Path, plan: str, facts: _Facts, file: BinaryIO) -> None:
+def _note(folder: Path, plan: str, seen: Seen, file: BinaryIO) -> None:
     """Writes the progress to the note, once the pixels are on disk."""
     file.flush()
     os.fsync(file.fileno())
-    aside = folder / ASIDE
-    aside.write_text(json.dumps({"plan": plan, **facts._asdict()}), encoding="utf-8")
-    aside.replace(folder / NOTE)
+    write_atomically(folder / NOTE, json.dumps({"plan": plan, "done": len(seen), "seen": seen}))
 
 
 def _forget(folder: Path) -> None:
     """Removes the note, also one that a kill left half written."""
-    for name in (ASIDE, NOTE):
-        (folder / name).unlink(missing_ok=True)
+    for file in folder.glob(f"*{NOTE}*"):
+        file.unlink()
 
 
 def _write_facts(
     folder: Path,
     image_size: int,
-    facts: _Facts,
+    seen: Seen,
     parts: Mapping[str, Sequence[str]],
-    digest: str,
     groups: Mapping[str, str] | None,
     left_out: Sequence[LeftOut],
     notes: Sequence[str],
@@ -239,32 +212,38 @@ def _write_facts(
     """Writes data.json and the split files. Raises ValueError if a part is empty."""
     bounds: dict[str, list[int]] = {}
     names: list[str] = []
-    first = 0
+    unusable = [each for each in seen if isinstance(each, LeftOut)]
+    results = iter(seen)
     for part in PARTS:
-        own = [name for place, name in enumerate(parts[part], first) if place not in facts.left_out]
+        own = [name for name in parts[part] if not isinstance(next(results), LeftOut)]
         if not own:
             why = "no image was given for it; ask for more images"
-            if unusable := list(facts.left_out.values()):
+            if unusable:
                 example = f"{unusable[0].name} ({unusable[0].why})"
                 why = f"{len(unusable)} images could not be used, the first of them {example}; replace them"
             raise ValueError(f"the {part} part is empty: {why}")
         bounds[part] = [len(names), len(names) + len(own)]
         names += own
-        first += len(parts[part])
         # './' escapes a name that a split file would read as a comment or strip.
         text = "".join(f"./{name}\n" if name[0] == "#" or name[0].isspace() else f"{name}\n" for name in own)
         (folder / f"{part}.txt").write_text(text, encoding="utf-8", newline="\n")
-    pixels = bounds["train"][1] * image_size**2
+    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+    training = bounds["train"][1]
+    digest, sums = hashlib.sha256(), np.zeros(3, np.uint64)
+    for start in range(0, len(images), CHUNK):
+        digest.update(images[start : start + CHUNK])
+        sums += images[start : min(start + CHUNK, training)].sum(axis=(0, 1, 2), dtype=np.uint64)
+    sides = Counter(each for each in seen if isinstance(each, int))
     data: dict[str, Any] = {
         "image_size": image_size,
         "parts": bounds,
-        "mean": [value / (255 * pixels) for value in facts.sums],
-        "digest": digest,
-        "left_out": [entry._asdict() for entry in (*left_out, *facts.left_out.values())],
+        "mean": [value / (255 * training * image_size**2) for value in sums.tolist()],
+        "digest": digest.hexdigest(),
+        "left_out": [entry._asdict() for entry in (*left_out, *unusable)],
     }
-    if facts.short_sides:
-        data["short_sides"] = {str(side): count for side, count in sorted(facts.short_sides.items())}
-        data["enlarged"] = sum(count for side, count in facts.short_sides.items() if side < image_size)
+    if sides:
+        data["short_sides"] = dict(sorted(sides.items()))
+        data["enlarged"] = sum(count for side, count in sides.items() if side < image_size)
     if notes:
         data["notes"] = list(notes)
     data["names"] = names
@@ -272,19 +251,6 @@ def _write_facts(
         data["groups"] = [groups.get(posixpath.normpath(name), name) for name in names]
     text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
     (folder / "data.json").write_text(text, encoding="utf-8", newline="\n")
-
-
-def _read_again(file: BinaryIO, length: int) -> "hashlib._Hash":
-    """The SHA-256 of the next ``length`` bytes. Truncates the file after them."""
-    digest = hashlib.sha256()
-    while length:
-        content = file.read(min(length, CHUNK))
-        assert content, "the packed images are shorter than their note says"
-        digest.update(content)
-        length -= len(content)
-    file.seek(file.tell())  # required between reading and writing
-    file.truncate()
-    return digest
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...]) -> int:

@@ -7,11 +7,10 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from statistics import median_low
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +42,7 @@ MEANING = (
 Bits = NDArray[np.uint64]
 
 
-@dataclass(frozen=True)
-class Marks:
+class Marks(NamedTuple):
     """What images are compared by: the SHA-256 of each image's pixels, and the difference hashes, (n,)."""
 
     exact: Sequence[bytes]
@@ -110,32 +108,18 @@ def duplicates(a: Marks, b: Marks, names_a: Sequence[str], names_b: Sequence[str
 
     ``images`` in the result is the number of images of ``b`` in such pairs.
     """
-    places: dict[bytes, list[int]] = defaultdict(list)
-    for place, mark in enumerate(a.exact):
-        places[mark].append(place)
-    same = [(place, other) for other, mark in enumerate(b.exact) for place in places.get(mark, ())]
-    found = {"exact": (len(same), {other for _, other in same}, same[:PAIRS_SHOWN]), "near": _near(a, b)}
-    return {
-        kind: {"pairs": count, "images": len(images), "first": [[names_a[i], names_b[j]] for i, j in first]}
-        for kind, (count, images, first) in found.items()
-    }
-
-
-def _near(a: Marks, b: Marks) -> tuple[int, set[int], list[tuple[int, int]]]:
-    """Near duplicates that are not equal: the number of pairs, the images of ``b`` in them, and the first pairs."""
-    count, images, first = 0, set[int](), list[tuple[int, int]]()
+    pairs, images = Counter[str](), defaultdict[str, set[int]](set)
+    first: dict[str, list[list[str]]] = {"exact": [], "near": []}
     for start in range(0, len(b.near), CHUNK):
         apart = distance(b.near[start : start + CHUNK, None], a.near[None])
-        rows, columns = np.nonzero(apart <= NEAR)
-        pairs = [
-            (place, start + row)
-            for row, place in zip(rows.tolist(), columns.tolist(), strict=True)
-            if a.exact[place] != b.exact[start + row]
-        ]
-        count += len(pairs)
-        images.update(other for _, other in pairs)
-        first += pairs[: PAIRS_SHOWN - len(first)]
-    return count, images, first
+        for row, i in np.argwhere(apart <= NEAR).tolist():
+            j = start + row
+            kind = "exact" if a.exact[i] == b.exact[j] else "near"
+            pairs[kind] += 1
+            images[kind].add(j)
+            if len(first[kind]) < PAIRS_SHOWN:
+                first[kind].append([names_a[i], names_b[j]])
+    return {kind: {"pairs": pairs[kind], "images": len(images[kind]), "first": first[kind]} for kind in first}
 
 
 def distance(a: Bits, b: Bits) -> NDArray[np.uint8]:

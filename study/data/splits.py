@@ -177,8 +177,8 @@ def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
 def check_groups(parts: Mapping[str, Sequence[str]], groups: Mapping[str, str], why: str) -> None:
     """Raises ValueError, which goes on with ``why``, if a group has images in two parts."""
     first: dict[str, tuple[str, str]] = {}
-    for part, names in parts.items():
-        for name in names:
+    for part in PARTS:
+        for name in parts[part]:
             group = groups.get(posixpath.normpath(name))
             if group is not None and (before := first.setdefault(group, (part, name)))[0] != part:
                 raise ValueError(f"groups: {before[1]} and {name} both belong to '{group}', and {why}")

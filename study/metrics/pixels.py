@@ -14,6 +14,11 @@ def _means(values: Tensor, mask: Tensor) -> dict[str, Tensor]:
     return {"hole": hole, "whole": values.mean((1, 2, 3))}
 
 
+def _steps(image: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """The weighted sum of the absolute steps down (B, 1, H - 1, W) and right (B, 1, H, W - 1): (B,)."""
+    return (image.diff(dim=2).abs() * down).sum((1, 2, 3)) + (image.diff(dim=3).abs() * right).sum((1, 2, 3))
+
+
 class PSNR(Metric):
     """Peak signal-to-noise ratio, eqs. (9), (10), over all channels (READING R23); infinite for equal images."""
 
@@ -49,14 +54,9 @@ class Seam(Metric):
     regions = ("boundary",)
 
     def __call__(self, output: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        error = output - image
-        total = torch.zeros(len(image), dtype=image.dtype, device=image.device)
-        pairs = torch.zeros_like(total)
-        for axis in (2, 3):
-            crosses = mask.diff(dim=axis).abs()
-            total += (error.diff(dim=axis).abs() * crosses).sum((1, 2, 3))
-            pairs += image.shape[1] * crosses.sum((1, 2, 3))
-        return {"boundary": total / pairs}
+        crosses = mask.diff(dim=2).abs(), mask.diff(dim=3).abs()
+        pairs = image.shape[1] * sum(each.sum((1, 2, 3)) for each in crosses)
+        return {"boundary": _steps(output - image, *crosses) / pairs}
 
 
 class Sharpness(Metric):
@@ -71,14 +71,6 @@ class Sharpness(Metric):
     regions = ("hole",)
 
     def __call__(self, output: Tensor, image: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        ours, truth = _steps(output, mask), _steps(image, mask)
+        both = mask.unfold(2, 2, 1).amin(-1), mask.unfold(3, 2, 1).amin(-1)
+        ours, truth = _steps(output, *both), _steps(image, *both)
         return {"hole": torch.where((ours == 0) & (truth == 0), 1, ours / truth)}
-
-
-def _steps(image: Tensor, mask: Tensor) -> Tensor:
-    """The sum of the absolute steps between neighbours in the hole: (B,)."""
-    total = torch.zeros(len(image), dtype=image.dtype, device=image.device)
-    for axis in (2, 3):
-        both = mask.unfold(axis, 2, 1).amin(-1)
-        total += (image.diff(dim=axis).abs() * both).sum((1, 2, 3))
-    return total

@@ -6,7 +6,6 @@ read, and those of ImageNet's training tar are spread over 138 GB. So the index 
 """
 
 import io
-import os
 import posixpath
 import re
 import stat
@@ -14,6 +13,7 @@ import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple
@@ -26,7 +26,6 @@ MOST_BYTES = 256 * 2**20  # members that declare more are left out, and no more 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tar.lzma")
 FOREIGN = (".7z", ".rar")
 TWICE = "the archive holds several files of this name; the last of them is read, as unpacking would leave it"
-OPENED = 8  # archives whose index stays in memory
 LEAST = 10_000  # members of a tar whose index is cached; smaller tars are indexed fast enough
 
 
@@ -36,7 +35,7 @@ def archive(path: Path, place: str) -> Source:
     return _indexed(path.absolute(), place, facts.st_size, facts.st_mtime_ns)
 
 
-@lru_cache(maxsize=OPENED)
+@lru_cache(maxsize=8)  # archives whose index stays in memory
 def _indexed(path: Path, place: str, size: int, changed: int) -> Source:
     """``archive``, cached until the file's size or modification time changes."""
     name = path.name.lower()
@@ -73,40 +72,36 @@ class _Member(NamedTuple):
 _Entry = tuple[str, _Member, str]  # its name, and why it cannot be read or ''
 
 
+@dataclass(eq=False)
 class _Archive(Source):
     """The members of an archive by their names. ``content`` reads one."""
 
-    def __init__(
-        self,
-        place: str,
-        changed: int,
-        members: dict[str, _Member],
-        left_out: Iterable[LeftOut],
-        content: Callable[[_Member], bytes],
-    ) -> None:
-        self.place, self._changed, self._content = place, changed, content
-        self._members, self._unusable = members, left_out
+    place: str
+    changed: int
+    members: dict[str, _Member]
+    unusable: list[LeftOut]
+    content: Callable[[_Member], bytes]
 
     @cached_property
     def listing(self) -> tuple[list[str], list[LeftOut]]:
-        return sorted(self._members), sorted(self._unusable)
+        return sorted(self.members), sorted(self.unusable)
 
     def has(self, name: str) -> bool:
-        return posixpath.normpath(name) in self._members
+        return posixpath.normpath(name) in self.members
 
     def facts(self, name: str) -> Facts:
-        member = self._members[posixpath.normpath(name)]
-        return Facts(member.size, member.crc, self._changed)
+        member = self.members[posixpath.normpath(name)]
+        return Facts(member.size, member.crc, self.changed)
 
     def open(self, name: str) -> BinaryIO:
-        return io.BytesIO(self._content(self._members[posixpath.normpath(name)]))
+        return io.BytesIO(self.content(self.members[posixpath.normpath(name)]))
 
     def at(self, path: str) -> Source | None:
         below = posixpath.normpath(path) + "/"
-        members = {name.removeprefix(below): each for name, each in self._members.items() if name.startswith(below)}
-        left_out = [LeftOut(name.removeprefix(below), why) for name, why in self.left_out if name.startswith(below)]
+        members = {name.removeprefix(below): each for name, each in self.members.items() if name.startswith(below)}
+        left_out = [LeftOut(name.removeprefix(below), why) for name, why in self.unusable if name.startswith(below)]
         place = f"{self.place}/{below[:-1]}"
-        return _Archive(place, self._changed, members, left_out, self._content) if members else None
+        return _Archive(place, self.changed, members, left_out, self.content) if members else None
 
 
 def _usable(entries: Iterable[_Entry]) -> tuple[dict[str, _Member], list[LeftOut]]:
@@ -162,21 +157,21 @@ def _zip(path: Path, place: str, changed: int) -> Source:
 
 
 def _tar(path: Path, place: str, size: int, changed: int) -> Source:
-    about: cache.About = [os.fsdecode(path), size, changed]
-    index = cache.read("tar", about)
-    if index is None:
+    about = "tar", str(path), size, changed
+    if cached := cache.read(*about):
+        members = {name: _Member(*each) for name, each in cached[0].items()}
+        left_out = [LeftOut(*each) for each in cached[1]]
+    else:
         members, left_out = _usable(_scanned(path, place))
-        index = cache.Entry({name: (member.size, member.at) for name, member in members.items()}, left_out)
         if len(members) >= LEAST:
-            cache.write("tar", about, index)
+            cache.write([members, left_out], *about)
 
     def content(member: _Member) -> bytes:
         with path.open("rb") as file:
             file.seek(member.at)
             return file.read(member.size)
 
-    members = {name: _Member(length, None, start) for name, (length, start) in index.numbers.items()}
-    return _Archive(place, changed, members, [LeftOut(*entry) for entry in index.more], content)
+    return _Archive(place, changed, members, left_out, content)
 
 
 def _scanned(path: Path, place: str) -> Iterator[_Entry]:

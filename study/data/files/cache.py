@@ -7,54 +7,26 @@ deleted at any time.
 import hashlib
 import json
 import os
-import zipfile
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from platformdirs import user_cache_path
 
-DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
-SEPARATOR = "\0"  # in no file name
-
-About = Sequence[str | int]
+from study.store import read_json, write_atomically
 
 
-class Entry(NamedTuple):
-    """The same count of numbers for each name, and ``more``, anything fit for JSON."""
-
-    numbers: Mapping[str, Sequence[int]]
-    more: Any = None
+def read(*about: str | int) -> Any:
+    """The cached facts, as ``write`` got them, but lists for tuples; None if there are none, or they are damaged."""
+    return read_json(_file(about))
 
 
-def read(kind: str, about: About) -> Entry | None:
-    """The cached facts; None if there are none, or they cannot be read."""
-    with suppress(*DAMAGED), np.load(_file(kind, about), allow_pickle=False) as found:
-        names = found["names"].tobytes().decode(errors="surrogateescape").split(SEPARATOR)
-        numbers = dict(zip(names, found["numbers"].tolist(), strict=True))
-        return Entry(numbers, json.loads(found["more"].tobytes()))
-    return None
-
-
-def write(kind: str, about: About, entry: Entry) -> None:
-    """Caches facts. Does nothing if the disk is full or read-only."""
-    file = _file(kind, about)
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
-    names = SEPARATOR.join(entry.numbers).encode(errors="surrogateescape")
+def write(facts: Any, *about: str | int) -> None:
+    """Caches facts that are fit for JSON. Does nothing if the disk is full or read-only."""
     with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as stream:
-            np.savez(
-                stream,
-                names=np.frombuffer(names, np.uint8),
-                numbers=np.array(list(entry.numbers.values()), np.int64),
-                more=np.frombuffer(json.dumps(entry.more).encode(), np.uint8),
-            )
-        aside.replace(file)
+        write_atomically(_file(about), json.dumps(facts))
 
 
-def _file(kind: str, about: About) -> Path:
+def _file(about: tuple[str | int, ...]) -> Path:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or user_cache_path())
-    return folder / "mo-zhou-study" / f"{kind}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}.npz"
+    return folder / "mo-zhou-study" / f"{about[0]}-{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}.json"

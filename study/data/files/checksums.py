@@ -4,7 +4,6 @@ Checksums are cached (``study.data.files.cache``) by name under the root's path.
 modification time (its tar's, if it is in one) is taken to be the same.
 """
 
-import os
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,16 +24,15 @@ def checksums(root: str, source: Source, names: Sequence[str], *, threads: int) 
     Raises StudyError if the disk fails.
     """
     facts = {name: source.facts(name) for name in names}
-    about = [os.fsdecode(Path(root).expanduser().absolute())]
-    cached = cache.read("crc", about)
-    known = dict(cached.numbers) if cached else {}
+    about = "crc", str(Path(root).expanduser().absolute())
+    known: dict[str, Sequence[int]] = cache.read(*about) or {}
     fresh = {name for name, one in facts.items() if tuple(known.get(name, ())[:2]) == (one.size, one.changed)}
     unread = [name for name, one in facts.items() if one.crc is None and name not in fresh]
     with ThreadPoolExecutor(threads, thread_name_prefix="checksums") as pool:
         read = dict(zip(unread, pool.map(lambda name: _read(source, name), unread), strict=True))
     known |= {name: (facts[name].size, facts[name].changed, crc) for name, crc in read.items()}
     if len(unread) >= LEAST:
-        cache.write("crc", about, cache.Entry({name: row for name, row in known.items() if row[-1] != UNREADABLE}))
+        cache.write({name: row for name, row in known.items() if row[-1] != UNREADABLE}, *about)
     return [(one.size, known[name][-1] if one.crc is None else one.crc) for name, one in facts.items()]
 
 

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,20 +51,13 @@ class UnknownRange(Unfit):
     """An image whose pixels have 32 bits, so that nothing says which value is white."""
 
 
-class Decoded(NamedTuple):
-    """The central square of an image, (side, side, 3), and the image's own width and height in pixels."""
-
-    pixels: Pixels
-    size: tuple[int, int]
-
-
 def square(file: Path | BinaryIO, side: int) -> Pixels:
     """The central square of an image, (side, side, 3). Raises as ``decoded`` does."""
-    return decoded(file, side).pixels
+    return decoded(file, side)[0]
 
 
-def decoded(file: Path | BinaryIO, side: int) -> Decoded:
-    """The central square of an image, and the image's own size.
+def decoded(file: Path | BinaryIO, side: int) -> tuple[Pixels, tuple[int, int]]:
+    """The central square of an image, (side, side, 3), and the image's own width and height in pixels.
 
     Raises:
         Unfit: the image is too large or too small, its format is not known, or the range of its pixels is not known.
@@ -76,7 +69,7 @@ def decoded(file: Path | BinaryIO, side: int) -> Decoded:
             raise Unfit(f"it is {size[0]} x {size[1]} px; the short side of an image has {LEAST_SIDE} px at least")
         opened.draft("RGB", (2 * side, 2 * side))  # decodes a JPEG at a reduced size, at least twice the side
         with _one_large if opened.width * opened.height > LARGE else nullcontext():
-            return Decoded(_square(opened, side), size)
+            return _square(opened, side), size
 
 
 def _square(opened: Image.Image, side: int) -> Pixels:
@@ -156,10 +149,8 @@ def read(content: bytes, *, full: bool = False) -> Raster:
     except Exception as error:  # a damaged file can make the decoder raise anything
         raise Unfit(f"it cannot be read ({' '.join(str(error).split()) or type(error).__name__})") from error
     converted = "" if image.mode in PLAIN or image.mode.startswith("I") else image.mode
-    values, alpha = np.array(shown), None
-    if shown.mode in ("LA", "RGBA"):
-        colours = values[..., 0] if shown.mode == "LA" else values[..., :3]
-        values, alpha = np.ascontiguousarray(colours), np.ascontiguousarray(values[..., -1])
+    values = np.array(shown.convert(shown.mode.removesuffix("A")))
+    alpha = np.array(shown.getchannel("A")) if shown.mode.endswith("A") else None
     # a profile describes the colours before the conversion
     return Raster(values, alpha, None if converted else profile, frames, converted, reduced=deep, lossy=lossy)
 

@@ -1,6 +1,7 @@
 """Opens the folder or archive at a path on disk."""
 
 import os
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -16,42 +17,39 @@ def opened(place: str) -> Source:
         ValueError: there is nothing there, or it cannot be read; the sentence begins with 'root: '.
     """
     path = Path(place).expanduser()
-    for there in (path, *path.parents):
-        if there.is_dir() and there == path:
-            return _Folder(place, path)
-        if there.is_file():
-            inner = path.relative_to(there).as_posix()
-            whole = archive(there, place if there == path else str(there))
-            found = whole if inner == "." else whole.at(inner)
-            if found is None:
-                raise ValueError(f"root: there is no folder '{inner}' in {there}")
-            return found
-        if there.exists():
-            break
-    raise ValueError(f"root: there is no folder {place}; name one that holds images, or a zip or tar of them")
+    if path.is_dir():
+        return _Folder(place, path)
+    there = next((each for each in (path, *path.parents) if each.exists()), path)
+    if not there.is_file():
+        raise ValueError(f"root: there is no folder {place}; name one that holds images, or a zip or tar of them")
+    inner = path.relative_to(there).as_posix()
+    whole = archive(there, place if there == path else str(there))
+    found = whole if inner == "." else whole.at(inner)
+    if found is None:
+        raise ValueError(f"root: there is no folder '{inner}' in {there}")
+    return found
 
 
+@dataclass(eq=False)
 class _Folder(Source):
-    def __init__(self, place: str, path: Path) -> None:
-        self.place, self._path = place, path
-        self._inner: dict[str, Source | None] = {}
+    place: str
+    path: Path
 
     def has(self, name: str) -> bool:
-        return (self._path / name).is_file()
+        return (self.path / name).is_file()
 
     def facts(self, name: str) -> Facts:
-        entry = (self._path / name).stat()
+        entry = (self.path / name).stat()
         return Facts(entry.st_size, None, entry.st_mtime_ns)
 
     def open(self, name: str) -> BinaryIO:
-        return (self._path / name).open("rb")
+        return (self.path / name).open("rb")
 
     def at(self, path: str) -> Source | None:
-        if path not in self._inner:  # list each folder once
-            there, place = self._path / path, f"{self.place}/{path}"
-            inner = archive(there, place) if there.is_file() and is_archive(path) else None
-            self._inner[path] = _Folder(place, there) if there.is_dir() else inner
-        return self._inner[path]
+        there, place = self.path / path, f"{self.place}/{path}"
+        if there.is_dir():
+            return _Folder(place, there)
+        return archive(there, place) if there.is_file() and is_archive(path) else None
 
     @cached_property
     def listing(self) -> tuple[list[str], list[LeftOut]]:
@@ -61,7 +59,7 @@ class _Folder(Source):
         while folders:
             folder = folders.pop()
             try:
-                with os.scandir(self._path / folder) as entries:
+                with os.scandir(self.path / folder) as entries:
                     for entry in entries:
                         name = folder + entry.name
                         if is_hidden(entry.name):

@@ -7,18 +7,15 @@ hairstyle determines the fringe, the cord the glasses, and the clothes the eyes 
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from study.data import packed
-from study.data.base import DataSet, Report
+from study.data.base import Count, DataSet, Report
 from study.data.portraits.canvas import Canvas, Colour, Frame, arc, box, ellipse, half_plane
 from study.seeds import numpy_rng
-
-Count = Annotated[int, Field(ge=1)]
 
 
 class Faces(DataSet):

@@ -5,26 +5,23 @@ Liu et al. 2015, "Deep Learning Face Attributes in the Wild".
 
 import csv
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
-from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import ClassVar, Literal, NamedTuple
 
 from study.data import splits
-from study.data.base import Like
-from study.data.files.source import Source, first_of, some
+from study.data.base import Count, Like
+from study.data.files.source import first_of, some
 from study.data.files.tree import opened
 from study.data.packed import PARTS
-from study.data.sets.images import Count, Images
+from study.data.sets.images import Images
 
 ALIGNED = "img_align_celeba"
 IMAGES = tuple(f"{folder}{ALIGNED}{suffix}" for folder in ("", "Img/") for suffix in ("", ".zip"))
 LABELS = ("", "Anno/", "Eval/")
 SETS = ("", "celeba/", "CelebA/")  # below the root, where that is a folder of data sets
-PARTITION = {"0": "train", "1": "validation", "2": "test"}
 PAPER = {"train": 80_000, "validation": 1_000, "test": 20_000}
-
-T = TypeVar("T")
 
 
 class CelebA(Images):
@@ -50,12 +47,12 @@ class CelebA(Images):
     licence: str | None = "CelebA: non-commercial research only, by the agreement on its page; not to be passed on"
 
     def chosen(self) -> splits.Split:
-        files = _Files.found(self.root)
+        files = _Files(self.root)
         names = files.images.images
-        people = files.labels("identity_CelebA", "the number of a person", _person)
+        people = files.labels("identity_CelebA", "the number of a person", r"\d+")
         if self.split == "identity" and people is None:
             raise ValueError(f"split: 'identity' needs identity_CelebA.txt, which is not at {self.root} or its Anno/")
-        groups = {image: person for image, (person,) in people.values.items()} if people else {}
+        groups = {image: person for image, (person,) in people.cells.items()} if people else {}
         names = self._having(files, self.only) if self.only else names
         notes: list[str] = []
         if self.split == "official":
@@ -70,14 +67,14 @@ class CelebA(Images):
 
     def _official(self, files: "_Files", names: Sequence[str]) -> dict[str, list[str]]:
         """The images of each part in the official partition, or a random choice of them."""
-        partition = files.labels("list_eval_partition", "its part, 0, 1 or 2", PARTITION.get)
+        partition = files.labels("list_eval_partition", "its part, 0, 1 or 2", "[012]")
         if partition is None:
             raise ValueError(
                 f"split: 'official' needs list_eval_partition.txt (or .csv), which is not at {self.root} or its Eval/"
             )
         parts: dict[str, list[str]] = {}
-        for part in PARTS:
-            own = [name for name in names if partition.values[name] == [part]]
+        for number, part in enumerate(PARTS):
+            own = [name for name in names if partition.cells[name] == [str(number)]]
             count = getattr(self, part)
             if count is not None and count > len(own):
                 asked = f"{count:,} images are asked for"
@@ -88,35 +85,29 @@ class CelebA(Images):
     def _having(self, files: "_Files", only: Mapping[str, bool]) -> list[str]:
         """The images with these attributes."""
         what = "1 or -1 for each of {} attributes, and each image stands once"
-        found = files.labels("list_attr_celeba", what, {"1": True, "-1": False}.get, header=True)
+        found = files.labels("list_attr_celeba", what, "-?1", header=True)
         if found is None:
             raise ValueError(f"only: it needs list_attr_celeba.txt (or .csv), which is not at {self.root} or its Anno/")
         for attribute in only:
             if attribute not in found.columns:
-                has = f"{found.shown} has {', '.join(found.columns)}"
+                has = f"{found.file} has {', '.join(found.columns)}"
                 raise ValueError(f"only: '{attribute}' is not an attribute; {has}")
-        wanted = {found.columns.index(attribute): has for attribute, has in only.items()}
-        return [name for name in files.images.images if all(found.values[name][i] is has for i, has in wanted.items())]
+        wanted = {found.columns.index(attribute): "1" if has else "-1" for attribute, has in only.items()}
+        return [name for name in files.images.images if all(found.cells[name][i] == one for i, one in wanted.items())]
 
 
-class _Table(NamedTuple, Generic[T]):
-    """A label file: its name, the values of each image, and the names of the values, if the file has a header."""
+class _Table(NamedTuple):
+    """A label file: its name, the cells of each image, and the names of the cells, if the file has a header."""
 
-    shown: str
-    values: dict[str, list[T]]
+    file: str
+    cells: dict[str, list[str]]
     columns: list[str]
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Files:
-    """Where CelebA's files are: the images, the folders of the label files, and the root, which may hold both."""
+    """The images, and the folders and archives that may hold the label files."""
 
-    images: Source
-    folders: Sequence[Path]
-    whole: Source
-
-    @classmethod
-    def found(cls, root: str) -> "_Files":
+    def __init__(self, root: str) -> None:
         """Looks for the images in the known layouts. Raises ValueError if they are in none."""
         whole, path = opened(root), Path(root).expanduser()
         for below in SETS if path.is_dir() else ("",):
@@ -135,46 +126,47 @@ class _Files:
                 f"{some(strange)}; for other images there is the kind folder, with like: CelebA"
             )
         bases = [path / below] if path.is_dir() and images is not whole else [path.parent, path.parent.parent]
-        return cls(images=images, folders=[base / folder for base in bases for folder in LABELS], whole=whole)
+        self.images = images
+        self._sources = [*(opened(str(base)) for base in bases if base.is_dir()), whole]
 
-    def labels(
-        self, name: str, what: str, value: Callable[[str], T | None], *, header: bool = False
-    ) -> _Table[T] | None:
-        """Reads NAME.txt or NAME.csv, with an image and a value per line, or several values below a ``header``.
+    def labels(self, name: str, what: str, cell: str, *, header: bool = False) -> _Table | None:
+        """Reads NAME.txt or NAME.csv, with an image and a cell per line, or several cells below a ``header``.
 
-        Returns None without a file. Raises ValueError for a bad line, or if the images named are not those that exist.
+        Returns None without a file. Raises ValueError for a line whose cells do not match the pattern ``cell``, or if
+        the images named are not those that exist.
         """
         found = self._rows(name)
         if found is None:
             return None
-        shown, rows = found
+        file, rows = found
         if header and rows and len(rows[0][1]) == 1:  # the number of images
             rows = rows[1:]
         columns = [column for _, cells in rows[:1] for column in cells if column != "image_id"] if header else [""]
         if header or (rows and rows[0][1][0] == "image_id"):
             rows = rows[1:]
-        values: dict[str, list[T]] = {}
+        table: dict[str, list[str]] = {}
         for number, (image, *cells) in rows:
-            own = [one for one in map(value, cells) if one is not None]
-            if len(own) != len(cells) or len(own) != len(columns) or image in values:
-                why = "the image is listed twice" if image in values else f"got '{' '.join([image, *cells])[:60]}'"
-                raise ValueError(f"root: {shown}:{number}: a line is an image and {what.format(len(columns))}; {why}")
-            values[image] = own
+            if len(cells) != len(columns) or not all(re.fullmatch(cell, one) for one in cells) or image in table:
+                why = "the image is listed twice" if image in table else f"got '{' '.join([image, *cells])[:60]}'"
+                raise ValueError(f"root: {file}:{number}: a line is an image and {what.format(len(columns))}; {why}")
+            table[image] = cells
         there = set(self.images.images)
-        gone, unnamed = sorted(values.keys() - there), sorted(there - values.keys())
+        gone, unnamed = sorted(table.keys() - there), sorted(there - table.keys())
         faults = [f"{len(gone):,} images that it names are not there ({some(gone)})"] if gone else []
         faults += [f"{len(unnamed):,} images that are there it does not name ({some(unnamed)})"] if unnamed else []
         if faults:
             raise ValueError(
-                f"root: {shown} does not match the images: {'; '.join(faults)}; download both again, or cut the file "
+                f"root: {file} does not match the images: {'; '.join(faults)}; download both again, or cut the file "
                 f"to the existing images"
             )
-        return _Table(shown, values, columns)
+        return _Table(file, table, columns)
 
     def _rows(self, name: str) -> tuple[str, list[tuple[int, list[str]]]] | None:
         """The name of NAME.txt or NAME.csv, whichever exists, and its lines: number and cells."""
-        for file in (f"{name}.txt", f"{name}.csv"):
-            if (content := self._content(file)) is not None:
+        for file, source, folder in product((f"{name}.txt", f"{name}.csv"), self._sources, LABELS):
+            if source.has(f"{folder}{file}"):
+                with source.open(f"{folder}{file}") as stream:
+                    content = stream.read()
                 try:
                     lines = content.decode("utf-8-sig").splitlines()
                     cells = list(csv.reader(lines)) if file.endswith(".csv") else [line.split() for line in lines]
@@ -182,17 +174,3 @@ class _Files:
                     raise ValueError(f"root: {file}: it cannot be read ({error})") from error
                 return file, [(number, row) for number, row in enumerate(cells, 1) if row]
         return None
-
-    def _content(self, file: str) -> bytes | None:
-        for place in (folder / file for folder in self.folders):
-            if place.is_file():
-                return place.read_bytes()
-        for folder in LABELS:
-            if self.whole.has(f"{folder}{file}"):
-                with self.whole.open(f"{folder}{file}") as stream:
-                    return stream.read()
-        return None
-
-
-def _person(text: str) -> str | None:
-    return text if text.isdecimal() else None

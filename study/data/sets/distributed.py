@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from study.data import splits
+from study.data.base import Count
 from study.data.files.source import Source, Together
 from study.data.files.tree import opened
-from study.data.sets.images import Count, Grouped
+from study.data.sets.images import Grouped
 
 
 class Distributed(Grouped):
@@ -46,13 +47,10 @@ class Distributed(Grouped):
         parts: dict[str, list[str]] = {}
         for name, own in names.items():
             asked = {part: n for part, n in counts.items() if (self.test_from if part == "test" else "train") == name}
-            drawn, more = splits.counted(self._order(own, name), asked, groups, sets[name].place)
+            in_order = sorted(own, key=lambda path: (posixpath.basename(path), path))  # in any folders the same
+            order = splits.shuffled(in_order, self.split_seed, type(self).model_fields["kind"].default, name)
+            drawn, more = splits.counted(order, asked, groups, sets[name].place)
             parts, notes = {**parts, **drawn}, [*notes, *more]
         are = "are of the training and the validation set; set test_from: train"
         splits.check_groups(parts, groups, f"{are}, or leave them out of the file of groups")
         return splits.Split(parts, source, groups, notes)
-
-    def _order(self, names: Sequence[str], which: str) -> list[str]:
-        """The names in a random order that does not depend on the folders they are in."""
-        in_order = sorted(names, key=lambda name: (posixpath.basename(name), name))
-        return splits.shuffled(in_order, self.split_seed, type(self).model_fields["kind"].default, which)

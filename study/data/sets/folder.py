@@ -8,10 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from study.data import splits
+from study.data.base import Count
 from study.data.files.image import SUFFIXES, square
 from study.data.files.source import Source, is_archive, some
 from study.data.files.tree import opened
-from study.data.sets.images import Count, Grouped
+from study.data.sets.images import Grouped
 
 __all__ = ["SUFFIXES", "Folder", "square"]
 
@@ -64,16 +65,15 @@ class Folder(Grouped):
     def chosen(self) -> splits.Split:
         source = opened(self.root)
         groups = self.grouped(source)
-        train, validation, test = self._named(source) if self.train and self.test else self._drawn(source, groups)
-        test = self._shuffled(test, "test")
-        for part, found, limit in (("train", train, self.train_limit), ("test", test, self.test_limit)):
-            if limit is not None and limit > len(found):
-                raise ValueError(f"{part}_limit: {limit} images are asked for, {self.root} has {len(found)}")
-        train, test = train[: self.train_limit], test[: self.test_limit]
-        if validation is None:
-            count = max(1, round(self.validation_share * len(train)))
-            validation, train = splits.cut(train, count, groups)
-        parts = {"train": train, "validation": validation, "test": test}
+        parts = self._named(source) if self.train else self._drawn(source, groups)
+        parts["test"] = self._shuffled(parts["test"], "test")
+        for part, limit in (("train", self.train_limit), ("test", self.test_limit)):
+            if limit is not None and limit > len(parts[part]):
+                raise ValueError(f"{part}_limit: {limit} images are asked for, {self.root} has {len(parts[part])}")
+            parts[part] = parts[part][:limit]
+        if self.validation is None:
+            count = max(1, round(self.validation_share * len(parts["train"])))
+            parts["validation"], parts["train"] = splits.cut(parts["train"], count, groups)
         put = "the split files put them into different parts; keep whole groups in one part"
         splits.check_groups(parts, groups, f"{put}, or leave them out of the file of groups")
         return splits.Split(parts, source, groups)
@@ -83,17 +83,17 @@ class Folder(Grouped):
         files = {"train": self.train, "validation": self.validation, "test": self.test}
         return {part: file for part, file in files.items() if file is not None}
 
-    def _named(self, source: Source) -> tuple[list[str], list[str] | None, list[str]]:
-        """The images that the split files name; None for validation without a split file."""
+    def _named(self, source: Source) -> dict[str, list[str]]:
+        """The images that the split files name, by part."""
         files = self._files()
         found = {part: splits.listed(self.beside(file), f"{self.root}/{file}", source) for part, file in files.items()}
         for one, other in combinations(found, 2):
             names = {posixpath.normpath(name) for name in found[one]}
             if both := sorted(name for name in found[other] if posixpath.normpath(name) in names):
                 raise ValueError(f"{files[one]} and {files[other]} both name {both[0]} ({len(both)} in all)")
-        return self._shuffled(found["train"], "train"), found.get("validation"), found["test"]
+        return found | {"train": self._shuffled(found["train"], "train")}
 
-    def _drawn(self, source: Source, groups: Mapping[str, str]) -> tuple[list[str], None, list[str]]:
+    def _drawn(self, source: Source, groups: Mapping[str, str]) -> dict[str, list[str]]:
         names = source.images
         if not names:
             archives = [name for name in source.names if is_archive(name)]
@@ -102,7 +102,7 @@ class Folder(Grouped):
             raise ValueError(f"root: no images below {self.root}; looked for {kinds}{hint if archives else ''}")
         count = max(1, round(self.test_share * len(names)))
         test, train = splits.cut(self._shuffled(names, "split"), count, groups)
-        return train, None, test
+        return {"train": train, "test": test}
 
     def _shuffled(self, names: Sequence[str], what: str) -> list[str]:
         return splits.shuffled(names, self.split_seed, "folder", what)

@@ -19,7 +19,6 @@ from study.data.files.source import LeftOut, Source, printable
 from study.data.files.tree import opened
 from study.errors import StudyError
 
-Count = Annotated[int, Field(ge=1)]
 MOST_THREADS = 16
 
 

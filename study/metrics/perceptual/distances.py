@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,17 +11,11 @@ from torch import Tensor
 CHUNK = 4096  # images that are converted to float64 at once
 
 
-@dataclass(frozen=True)
-class Gaussian:
+class Gaussian(NamedTuple):
     """The mean (D,) of features and a factor (K, D) of their covariance: factor.T @ factor."""
 
     mean: Tensor
     factor: Tensor
-
-    @property
-    def trace(self) -> float:
-        """The trace of the covariance."""
-        return float(self.factor.square().sum())
 
 
 def gaussian(features: Tensor) -> Gaussian:
@@ -45,7 +39,8 @@ def frechet(a: Gaussian, b: Gaussian) -> float:
     product. This inverts nothing and takes no root of a negative number, even if the covariances are singular.
     """
     shared = torch.linalg.svdvals(a.factor @ b.factor.T).sum()
-    return float((a.mean - b.mean).square().sum()) + a.trace + b.trace - 2 * float(shared)
+    traces = a.factor.square().sum(), b.factor.square().sum()
+    return float((a.mean - b.mean).square().sum() + traces[0] + traces[1] - 2 * shared)
 
 
 def squared_mmd(a: Tensor, b: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -19,8 +20,6 @@ BATCH = 16  # images in a network at once, fixed because the last bits of a resu
 LEAST = {"fid": 2, "kid": 4}  # images that have a covariance (FID), or two halves of two images (KID)
 
 Scores = dict[tuple[str, str, str], Tensor]
-Cache = dict[tuple[str, bytes], Tensor]
-"""Features of truths, by the digest of the weights and the indices of a batch."""
 
 
 class Gathering:
@@ -48,9 +47,10 @@ class Gathering:
     ) -> None:
         self._options, self._seed = options, seed
         self._lacking = {name: why for name, entry in options.items() if (why := lacking(name, entry))}
-        cache = _cache((truths, str(device))) if truths is not None else {}
+        self._truths = _cache((truths, str(device))) if truths is not None else {}
         self._lpips: LPIPS | None = None
-        self._sets: dict[str, _Set] = {}
+        self._inceptions: dict[str, nn.Module] = {}  # by the digest of their weights
+        self._features = defaultdict[tuple[str, str], list[Tensor]](list)  # by digest and output or 'truth'
         self._outputs: tuple[str, ...] = ()
         for name, entry in options.items():
             if name not in self._lacking:
@@ -58,15 +58,20 @@ class Gathering:
                 if name == "lpips":
                     self._lpips = LPIPS(*loaded)
                 else:  # FID and KID with the same weights share the features
-                    self._sets[entry["weights"]] = _Set(loaded[0], entry["weights"], cache)
+                    self._inceptions[entry["weights"]] = loaded[0]
 
     def add(self, indices: NDArray[Any], image: Tensor, outputs: Mapping[str, Tensor]) -> Scores:
         """Adds the next images and all their outputs, (B, 3, H, W) in 0..1. Returns LPIPS, (B,) float64 per output."""
         self._outputs = tuple(outputs)
         rows: dict[str, list[Tensor]] = {output: [] for output in outputs}
         with torch.inference_mode():
-            for one in self._sets.values():
-                one.add(indices, image, outputs)
+            for digest, inception in self._inceptions.items():
+                place = (digest, indices.tobytes())  # the same batch gives the same bits
+                if place not in self._truths:
+                    self._truths[place] = _features(inception, image)
+                self._features[digest, "truth"].append(self._truths[place])
+                for output, result in outputs.items():
+                    self._features[digest, output].append(_features(inception, result))
             if self._lpips is None:
                 return {}
             for start in range(0, len(image), BATCH):
@@ -88,14 +93,14 @@ class Gathering:
             if row["why"]:
                 rows += [{**row, "output": output} for output in self._outputs]
             elif name != "lpips":
-                measured = self._of_set(name, entry, self._sets[entry["weights"]])
+                measured = self._of_set(name, entry)
                 rows += [{**row, "output": output, **values} for output, values in measured.items()]
         return rows
 
-    def _of_set(self, name: str, entry: Mapping[str, Any], features: _Set) -> dict[str, dict[str, Any]]:
+    def _of_set(self, name: str, entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The value, spread, images and why of each output."""
-        truth = features.of("truth")
-        outputs = {output: features.of(output) for output in self._outputs}
+        truth = torch.cat(self._features[entry["weights"], "truth"])
+        outputs = {output: torch.cat(self._features[entry["weights"], output]) for output in self._outputs}
         images: dict[str, Any] = {"images": len(truth)}
         why = ""
         if len(truth) < LEAST[name]:
@@ -115,33 +120,12 @@ class Gathering:
         return measured
 
 
-class _Set:
-    """Inception's features of the truths and of each output."""
-
-    def __init__(self, inception: nn.Module, digest: str, cache: Cache) -> None:
-        self._inception, self._digest, self._cache = inception, digest, cache
-        self._parts: dict[str, list[Tensor]] = {}
-
-    def add(self, indices: NDArray[Any], image: Tensor, outputs: Mapping[str, Tensor]) -> None:
-        """Adds the next images and all their outputs."""
-        place = (self._digest, indices.tobytes())  # the same batch gives the same bits
-        if place not in self._cache:
-            self._cache[place] = self._features(image)
-        self._parts.setdefault("truth", []).append(self._cache[place])
-        for output, result in outputs.items():
-            self._parts.setdefault(output, []).append(self._features(result))
-
-    def of(self, output: str) -> Tensor:
-        """The features of an output or of the 'truth', (N, 2048)."""
-        if len(self._parts[output]) > 1:
-            self._parts[output] = [torch.cat(self._parts[output])]
-        return self._parts[output][0]
-
-    def _features(self, image: Tensor) -> Tensor:
-        return torch.cat([self._inception(part.float()).cpu() for part in torch.split(image, BATCH)])
+def _features(inception: nn.Module, image: Tensor) -> Tensor:
+    """Inception's features of images (B, 3, H, W) in 0..1: (B, 2048), on the CPU."""
+    return torch.cat([inception(part.float()).cpu() for part in torch.split(image, BATCH)])
 
 
 @lru_cache(maxsize=1)
-def _cache(images: Hashable) -> Cache:
-    """This process's cache for these images. That of other images is dropped."""
+def _cache(images: Hashable) -> dict[tuple[str, bytes], Tensor]:
+    """This process's features of these images, by weights' digest and batch indices. Those of others are dropped."""
     return {}

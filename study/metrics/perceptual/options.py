@@ -64,7 +64,3 @@ class Perceptual(Options):
         if not value:
             raise ValueError("no distance is named; write some of [lpips, fid, kid], or leave 'perceptual' out")
         return value
-
-    def wanted(self) -> dict[str, LPIPS | FID | KID]:
-        """The distances that the study measures, with their options."""
-        return {name: options for name, options in self if options is not None}

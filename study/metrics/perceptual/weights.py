@@ -76,7 +76,9 @@ def find(wanted: Perceptual | None, image_size: int) -> tuple[Distances, list[st
     A file that is in no cache is no fault: its digest is ``ABSENT``.
     """
     distances, faults = Distances(), []
-    for name, options in wanted.wanted().items() if wanted else ():
+    for name, options in wanted or ():
+        if options is None:
+            continue
         decides, files = options.model_dump(mode="json"), {}
         if isinstance(options, LPIPS) and image_size < LEAST_SIDE[options.net]:
             least = f"images of at least {LEAST_SIDE[options.net]} px, the study's have {image_size}"

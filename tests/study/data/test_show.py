@@ -100,9 +100,14 @@ def test_all_pairs_are_looked_at_in_seconds() -> None:
         for part, count in enumerate((8000, 2000))
     ]
     marks[1].near[1777] = marks[0].near[7000] ^ np.uint64(0b1011)
+    names = [[str(place) for place in range(len(part.near))] for part in marks]
     started = time.process_time()
-    count, images, first = show._near(*marks)
-    assert (count, images, first) == (1, {1777}, [(7000, 1777)]) and time.process_time() - started < 5
+    found = show.duplicates(*marks, *names)
+    assert time.process_time() - started < 5
+    assert found == {
+        "exact": {"pairs": 0, "images": 0, "first": []},
+        "near": {"pairs": 1, "images": 1, "first": [["7000", "1777"]]},
+    }
 
 
 def test_the_sheet(photos: Path, tmp_path: Path) -> None:
