@@ -105,6 +105,16 @@ def recorded(plan: Plan, store: Store, watch: Onlooker | None = None) -> Store:
     return store
 
 
+def inputs_of(plan: Plan, made: Store, keys: Iterable[str], folder: Path) -> Store:
+    """A store that holds just what these stages need."""
+    store = Store(folder)
+    for key in {need for one in keys for need in plan.stages[one].needs.values()}:
+        place = store.folder(key)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(made.folder(key), target_is_directory=True)
+    return store
+
+
 def run_of(plan: Plan, variant: str, seed: int = 0) -> Run:
     return next(run for run in plan.runs if run.variant == variant and run.seed == seed)
 

@@ -442,10 +442,6 @@ def test_a_fault_says_where_what_and_what_is_allowed(name: str, tmp_path: Path) 
     assert faults(tmp_path, text) == [message]
 
 
-def test_there_are_at_least_twelve_broken_files() -> None:
-    assert len(BROKEN) >= 12
-
-
 def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     text = """\
 studdy: small

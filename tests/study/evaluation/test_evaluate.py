@@ -105,7 +105,9 @@ def test_the_blended_is_the_raw_prediction_without_its_seam(
         assert np.array_equal(pictures["blended"][place], levels[facts["images"].index(name)])
 
 
-def test_scores_agree_with_scikit_image_to_five_digits(found: Found, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_agree_with_scikit_image_to_five_digits(
+    found: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plan, store = found
     kept: list[tuple[torch.Tensor, torch.Tensor]] = []
     scored = scoring.metrics.score
@@ -116,12 +118,7 @@ def test_scores_agree_with_scikit_image_to_five_digits(found: Found, monkeypatch
 
     monkeypatch.setattr(scoring.metrics, "score", noted)
     stage = tiny.stage_of(plan, "evaluate", "proposed")
-    again = Store(store.out.parent / "again")
-    for need in stage.needs.values():
-        place = again.folder(need)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.exists():
-            place.symlink_to(store.folder(need), target_is_directory=True)
+    again = tiny.inputs_of(plan, store, [stage.key], tmp_path)
     make([stage.key], plan, again, tiny.Onlooker(), tiny.CPU)
     assert tiny.published(again, stage.key) == tiny.published(store, stage.key)
     facts, scores, _ = evaluated(found, "proposed")
@@ -162,12 +159,6 @@ def test_the_fillers_sample_is_named(found: Found) -> None:
     assert whole["images"] == [f"test-{i:06d}" for i in range(4)]
 
 
-def test_a_filler_is_made_once_for_all_seeds(tmp_path: Path) -> None:
-    plan, _ = tiny.planned(tmp_path, {"mean": {"method": "mean"}, "proposed": tiny.PROPOSED}, seeds=[0, 1, 2])
-    assert len({run.stages["evaluate"] for run in plan.runs if run.variant == "mean"}) == 1
-    assert len({run.stages["evaluate"] for run in plan.runs if run.variant == "proposed"}) == 3
-
-
 @pytest.mark.parametrize("batch", [1, 3, 50])
 def test_the_worst_repairs_are_kept_whatever_the_batch(
     tmp_path: Path, batch: int, monkeypatch: pytest.MonkeyPatch
@@ -185,15 +176,10 @@ def test_the_worst_repairs_are_kept_whatever_the_batch(
             assert np.array_equal(stack[place], pictures[kind][facts["pictures"].index(name)])
 
 
-def test_an_evaluation_can_be_stopped(found: Found) -> None:
+def test_an_evaluation_can_be_stopped(found: Found, tmp_path: Path) -> None:
     plan, store = found
     stage = tiny.stage_of(plan, "evaluate", "proposed")
-    again = Store(store.out.parent / "stopped")
-    for need in stage.needs.values():
-        place = again.folder(need)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.exists():
-            place.symlink_to(store.folder(need), target_is_directory=True)
+    again = tiny.inputs_of(plan, store, [stage.key], tmp_path)
     with pytest.raises(Interrupted):
         make([stage.key], plan, again, tiny.Onlooker(stop_after=1), tiny.CPU)
     assert not again.has(stage.key)

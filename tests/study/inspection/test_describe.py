@@ -110,6 +110,7 @@ def test_what_no_table_has_is_compared_with_none(study_of: Callable[..., Study])
     assert found["local"]["why"] == "Its head, a 1x1 convolution, is reading R7 and in no table."
     assert (found["eighth"]["paper"], found["eighth"]["agrees_with_paper"]) == (None, None)
     assert found["eighth"]["why"] == "Mo & Zhou print no table of this network (R10)."
+    assert sum(layer["parameters"] for layer in found["eighth"]["layers"] if layer["name"] != "head") == 1_029_248
 
 
 def test_exchanged_captions_disagree_and_say_so(study_of: Callable[..., Study]) -> None:

@@ -471,13 +471,6 @@ def test_the_plan_knows_multiverses_and_what_is_built(study_of: Callable[..., St
             assert sum(network["parameters"] for network in built[1:]) == run.critic_parameters
 
 
-def test_data_that_are_not_there_are_bad_input(study_of: Callable[..., Study]) -> None:
-    study = study_of(BASE, "data={photos: {kind: folder, root: no/photos}}")
-    told = "data.photos.root: there is no folder no/photos; name one that holds images, or a zip or tar of them$"
-    with pytest.raises(BadInput, match=told):
-        make_plan(study)
-
-
 def test_a_plan_is_saved_and_read_back(whole: Plan, tmp_path: Path) -> None:
     file = whole.save(tmp_path)
     assert Plan.read(file) == Plan.read(tmp_path / "plan.json") == _as_json(whole)
