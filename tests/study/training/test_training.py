@@ -123,6 +123,14 @@ def keys_of(plan: Plan, variant: str, role: str) -> list[str]:
     return next((group for group in plan.passes() if key in group), [key])
 
 
+def check_resumed(n: int, key: str, plan: Plan, made: Store, folder: Path) -> None:
+    """Stopped after ``n`` steps and begun again, a stage ends with the same bytes."""
+    store = tiny.inputs_of(plan, made, [key], folder)
+    assert tiny.stopped_at(n, [key], plan, store)
+    make([key], plan, store, tiny.Onlooker(), tiny.CPU)
+    assert tiny.published(store, key) == tiny.published(made, key)
+
+
 @pytest.mark.parametrize("harm", ["none", "truncated", "garbage", "removed"])
 @pytest.mark.parametrize(("variant", "role"), STAGES)
 def test_stopped_at_any_step_it_ends_with_the_same_bytes(
@@ -133,7 +141,7 @@ def test_stopped_at_any_step_it_ends_with_the_same_bytes(
     count = plan.stages[keys[0]].steps * len(keys)
     for n in range(1, count + 1) if harm == "none" else (count,):
         store = tiny.inputs_of(plan, made, keys, tmp_path / str(n))
-        assert tiny.stopped_at(n, lambda watch, s=store: make(keys, plan, s, watch, tiny.CPU))  # type: ignore[misc]
+        assert tiny.stopped_at(n, keys, plan, store)
         assert not any(store.has(key) for key in keys)
         for file in checkpoints(store):
             whole = file.read_bytes()
@@ -157,7 +165,7 @@ def test_stopped_again_and_again_it_ends_with_the_same_bytes(undisturbed: tuple[
         starts = 0
         while not all(store.has(key) for key in keys):
             starts += 1
-            tiny.stopped_at(1, lambda watch, s=store, k=keys: make(k, plan, s, watch, tiny.CPU))  # type: ignore[misc]
+            tiny.stopped_at(1, keys, plan, store)
         assert starts > plan.stages[keys[0]].steps - 1
         assert all(tiny.published(store, key) == tiny.published(made, key) for key in keys)
 
@@ -212,7 +220,7 @@ def test_a_resumed_stage_tells_its_record_the_whole_series(undisturbed: tuple[Pl
     plan, made = undisturbed
     (key,) = keys_of(plan, "proposed", "pretrain")
     store = tiny.inputs_of(plan, made, [key], tmp_path)
-    assert tiny.stopped_at(3, lambda watch: make([key], plan, store, watch, tiny.CPU))
+    assert tiny.stopped_at(3, [key], plan, store)
     watch = tiny.Onlooker()
     make([key], plan, store, watch, tiny.CPU)
     assert [step for _, step, _ in watch.rows] == [2, 4]
@@ -225,7 +233,7 @@ def test_a_pass_goes_on_where_one_of_its_critics_is_there_already(
     keys = keys_of(plan, "proposed", "critic.local")
     store = tiny.inputs_of(plan, made, keys, tmp_path)
     make(keys[1:2], plan, store, tiny.Onlooker(), tiny.CPU)
-    assert tiny.stopped_at(4, lambda watch: make(keys[:1], plan, store, watch, tiny.CPU)) is False
+    assert tiny.stopped_at(4, keys[:1], plan, store) is False
     make(keys, plan, store, tiny.Onlooker(), tiny.CPU)
     assert all(tiny.published(store, key) == tiny.published(made, key) for key in keys)
 
@@ -466,10 +474,7 @@ def test_two_stages_train_resume_and_are_scored_by_the_last(tmp_path: Path, loss
     series = json.loads(tiny.published(store, key)["series.json"])
     assert series["step"] == [2, 4, 6, 7] and {"generator.coarse", "generator.known"} <= set(series["terms"])
     for n in range(1, 8, 3):
-        other = tiny.inputs_of(plan, store, [key], tmp_path / str(n))
-        assert tiny.stopped_at(n, lambda watch, s=other: make([key], plan, s, watch, tiny.CPU))  # type: ignore[misc]
-        make([key], plan, other, tiny.Onlooker(), tiny.CPU)
-        assert tiny.published(other, key) == tiny.published(store, key)
+        check_resumed(n, key, plan, store, tmp_path / str(n))
     evaluated = tiny.stage_of(plan, "evaluate", "toy").key
     pictures = load_file(store.folder(evaluated) / "pictures.safetensors")
     network = TwoStage()
@@ -657,10 +662,7 @@ def test_a_divergence_that_is_resumed_is_the_same_divergence(tmp_path: Path) -> 
     (key,) = keys_of(plan, "proposed", "pretrain")
     tiny.made(plan, store, [tiny.run_of(plan, "proposed").stages["data"], key])
     for n in range(1, 4):
-        other = tiny.inputs_of(plan, store, [key], tmp_path / str(n))
-        assert tiny.stopped_at(n, lambda watch, s=other: make([key], plan, s, watch, tiny.CPU))  # type: ignore[misc]
-        make([key], plan, other, tiny.Onlooker(), tiny.CPU)
-        assert tiny.published(other, key) == tiny.published(store, key)
+        check_resumed(n, key, plan, store, tmp_path / str(n))
 
 
 def test_weights_are_within_the_bound_after_every_stage(undisturbed: tuple[Plan, Store]) -> None:
@@ -717,10 +719,7 @@ def test_every_reading_trains_and_resumes(tmp_path: Path, reading: str) -> None:
     weights = [file for file in store.folder(key).glob("*.safetensors") if "optimizer" not in file.name]
     assert len(weights) == 1 + len(plan.stages[key].options["critics"]) >= 3
     assert all(bool(value.isfinite().all()) for file in weights for value in load_file(file).values())
-    other = tiny.inputs_of(plan, store, [key], tmp_path / "resumed")
-    assert tiny.stopped_at(2, lambda watch: make([key], plan, other, watch, tiny.CPU))
-    make([key], plan, other, tiny.Onlooker(), tiny.CPU)
-    assert tiny.published(other, key) == tiny.published(store, key)
+    check_resumed(2, key, plan, store, tmp_path / "resumed")
 
 
 def test_two_critic_steps_are_two_updates_on_two_batches(tmp_path: Path) -> None:
