@@ -11,6 +11,7 @@ from typing import Any
 import layouts
 import numpy as np
 import pytest
+import references
 from commands import command
 from numpy.typing import NDArray
 from PIL import Image
@@ -110,16 +111,8 @@ def test_values_are_those_of_scikit_image(write: Write) -> None:
         hole = square(64)
         psnr = metrics.peak_signal_noise_ratio(image[hole], repaired[hole], data_range=255)
         assert values["composite", "hole", "psnr"] == pytest.approx(psnr, abs=1e-5)
-        similarity = metrics.structural_similarity(
-            image,
-            repaired,
-            data_range=255,
-            channel_axis=2,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-        )
-        assert values["composite", "whole", "ssim"] == pytest.approx(similarity, abs=1e-5)
+        ssim = references.ssim(image, repaired, data_range=255)
+        assert values["composite", "whole", "ssim"] == pytest.approx(ssim, abs=1e-5)
 
 
 def test_values_without_holes_are_those_of_the_whole_image_with_them(write: Write) -> None:
@@ -127,13 +120,6 @@ def test_values_without_holes_are_those_of_the_whole_image_with_them(write: Writ
     with_holes, without = score(Request(output, truth, masks)), score(Request(output, truth))
     for metric in ("psnr", "ssim", "ssim_global", "l1"):
         assert mean(without, metric, "whole") == pytest.approx(mean(with_holes, metric, "whole", "composite"))
-
-
-def test_it_worsens_with_noise(write: Write) -> None:
-    truth = write("truth", {"a.png": photographs()[0]})
-    found = [score(Request(write(f"by{by}", {"a.png": noisy(photographs()[0], by)}), truth)) for by in (5, 20, 60)]
-    psnr = [mean(each, "psnr", "whole") for each in found]
-    assert psnr[0] > psnr[1] > psnr[2]
 
 
 def test_raw_predictions_are_scored_as_they_are_and_pasted(write: Write) -> None:
@@ -441,11 +427,8 @@ def test_a_side_with_a_16_in_it_is_no_depth_of_16_bits(side: int, write: Write) 
 
 
 def test_outputs_that_change_many_known_pixels_are_no_composites(write: Write) -> None:
-    image = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    mask = np.zeros((64, 64), bool)
-    mask[16:48, 16:48] = True
-    truth = write("truth", {"a.png": image})
-    masks = write("mask", {"a.png": Image.fromarray(mask)})
+    image, mask = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8), square(64)
+    truth, masks = write("truth", {"a.png": image}), write("mask", {"a.png": mask})
     for changed, kinds in ((np.arange(64) < 20, {"composite", "raw"}), (np.arange(64) < 1, {"composite"})):
         output = write("output", {"a.png": noisy(image, 60, mask | changed[:, None])})
         found = score(Request(output, truth, masks))
@@ -453,12 +436,10 @@ def test_outputs_that_change_many_known_pixels_are_no_composites(write: Write) -
 
 
 def test_a_hole_that_is_mostly_the_truth_is_asked_about(write: Write) -> None:
-    image = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    mask = np.zeros((64, 64), bool)
-    mask[16:48, 16:48] = True
+    image, mask = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8), square(64)
     smaller = np.zeros((64, 64), bool)
     smaller[24:40, 24:40] = True
-    truth, masks = write("truth", {"a.png": image}), write("mask", {"a.png": Image.fromarray(mask)})
+    truth, masks = write("truth", {"a.png": image}), write("mask", {"a.png": mask})
     for hole, told in ((smaller, True), (mask, False)):
         found = score(Request(write("output", {"a.png": noisy(image, 60, hole)}), truth, masks)).found
         sentence = (
