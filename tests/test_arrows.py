@@ -32,8 +32,7 @@ ROOMS = {
     "study/running": "models study/config study/data study/errors study/evaluation study/parts study/plan study/store "
     "study/training",
     "study/search": "study/config study/errors study/evaluation study/plan study/running study/seeds study/store",
-    "study/conformance": "models study/config study/data study/errors study/metrics study/parts study/plan "
-    "study/running study/store",
+    "study/conformance": "models study/config study/data study/errors study/parts study/plan study/running study/store",
     "study/external": "models reports/analysis study/config study/data study/errors study/evaluation study/metrics "
     "study/parts study/plan study/running study/store",
     "study/results": "reports/analysis study/errors study/evaluation study/external study/plan study/running "

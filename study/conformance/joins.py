@@ -23,7 +23,6 @@ from study.running import make
 from study.store import Store
 
 DEFAULTS = {"batch": 2, "steps": {"pretrain": 2, "critic": 2, "joint": 2}, "width": 1 / 16, "log_every": 1}
-FACES = {"kind": "faces", **IMAGES}
 REQUIRED = {"wgan": {"clip": 0.01}, "wgan_gp": {"penalty": 10.0}}
 """Options that our losses require."""
 
@@ -59,7 +58,7 @@ def joins_a_study(part: Part) -> None:
 
 def _study(part: Part) -> dict[str, Any]:
     """A study of one variant that uses the part."""
-    side, data, protocol = SIDES[0], FACES, {}
+    side, data, protocol = SIDES[0], {"kind": "faces", **IMAGES}, {}
     variant: dict[str, Any] = {"method": "mean"}
     if part.registry in ("METHODS", "MASKS"):
         defaulted(part.entry)  # raises if an option has no default

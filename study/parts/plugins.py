@@ -46,14 +46,23 @@ def use(files: Sequence[Path]) -> list[Plugin]:
             does not fit its registry.
     """
     _unregister()
+    faults: list[str] = []
     try:
-        for file in files:
-            plugin = _load(file)
+        for plugin in map(_load, files):
             _used.append(plugin)
             for (registry, name), part in plugin.parts.items():
-                registries.REGISTRIES[registry][name] = part
-                registries.SOURCES[registry, name] = plugin.digest
-        _check(_used, _filler_fault)
+                if name in registries.REGISTRIES[registry]:
+                    why = "there is a part of this name already; choose another"
+                    faults.append(f"{plugin.file}: {registry}['{name}']: {why}")
+                else:
+                    registries.REGISTRIES[registry][name] = part
+                    registries.SOURCES[registry, name] = plugin.digest
+        for plugin in _used:
+            for (registry, name), part in plugin.parts.items():
+                if why := _fault(registry, name, part):
+                    faults.append(f"{plugin.file}: {registry}['{name}']{why}")
+        if faults:
+            raise BadInput(faults)
     except BadInput:
         _unregister()
         raise
@@ -85,9 +94,9 @@ def place_of(error: BaseException, files: Iterable[Path] | None = None) -> str |
 
 
 def _unregister() -> None:
-    for plugin in _used:
-        for registry, name in plugin.parts:
-            del registries.REGISTRIES[registry][name], registries.SOURCES[registry, name]
+    for registry, name in registries.SOURCES:
+        del registries.REGISTRIES[registry][name]
+    registries.SOURCES.clear()
     _used.clear()
 
 
@@ -121,9 +130,7 @@ def _load(file: Path) -> Plugin:
         parts |= {(registry, name): part for name, part in own.items()}
     if not parts:
         raise BadInput(f"{file}: it declares no part; write one of {', '.join(registries.REGISTRIES)}, a dictionary")
-    plugin = Plugin(file, digest, parts)
-    _check([plugin], _fault)
-    return plugin
+    return Plugin(file, digest, parts)
 
 
 def _imported_neighbour(file: Path, before: set[str]) -> str | None:
@@ -155,33 +162,16 @@ _EXPECTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def _check(loaded: Sequence[Plugin], check: Callable[[str, str, Any], str]) -> None:
-    """Raises BadInput with the faults that ``check(registry, name, part)`` finds."""
-    found = {
-        f"{plugin.file}: {registry}['{name}']": check(registry, name, part)
-        for plugin in loaded
-        for (registry, name), part in plugin.parts.items()
-    }
-    if faults := [place + why for place, why in found.items() if why]:
-        raise BadInput(faults)
-
-
-def _filler_fault(registry: str, name: str, part: Any) -> str:
-    if registry != "METHODS" or not issubclass(part, Filler):
-        return ""
-    if not hasattr(part, "filler"):
-        return " has no 'filler'; write  filler = 'name'  in the class, without a type annotation"
-    known = registries.FILLERS
-    return "" if part.filler in known else f": its filler {unknown(part.filler, known)}"
-
-
 def _fault(registry: str, name: str, part: Any) -> str:
-    """Why a part's name, type or attributes do not fit its registry."""
-    if name in registries.REGISTRIES[registry]:
-        return ": there is a part of this name already; choose another"
+    """Why a part's type or attributes do not fit its registry."""
     fits, expected = _EXPECTED[registry]
     if not fits(part):
         return f" is {shown(part)}; expected {expected}"
+    if registry == "METHODS" and issubclass(part, Filler):
+        if not hasattr(part, "filler"):
+            return " has no 'filler'; write  filler = 'name'  in the class, without a type annotation"
+        known = registries.FILLERS
+        return "" if part.filler in known else f": its filler {unknown(part.filler, known)}"
     if registry in ("MASKS", "DATASETS"):
         kind = part.model_fields.get("kind")
         if kind is None or kind.default != name:

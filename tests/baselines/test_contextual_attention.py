@@ -202,16 +202,6 @@ def test_an_image_does_not_depend_on_its_neighbours() -> None:
             assert (whole[i] - alone[0]).abs().max() < 1e-12
 
 
-def test_the_same_to_the_bit_again() -> None:
-    runs = []
-    for _ in range(2):
-        network, image, mask = small()
-        predictions = network(image, mask)
-        error = sum((one - 0.3).square().mean() for one in predictions)
-        runs.append([*predictions, *torch.autograd.grad(error, list(network.parameters()))])
-    assert all(torch.equal(a, b) and bool(a.isfinite().all()) for a, b in zip(*runs, strict=True))
-
-
 def test_both_generators_see_an_image_ones_and_the_mask() -> None:
     network, image, mask = small()
     seen: list[torch.Tensor] = []

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from at_once import AtOnce
 from safetensors.numpy import save_file
 
 from study.config import load
 from study.plan.graph import Plan, Stage
 from study.running import locks
-from study.running.executors import Event, Executor, Task
+from study.running.executors import Task
 from study.search import tune
 from study.store import RunState, Store
 
@@ -27,50 +28,29 @@ def score(weights: dict[str, float], steps: int = 8, seed: int = 1000) -> float:
     return TOP - sum(np.log10(weights[name] / best) ** 2 for name, best in BEST.items()) + steps / 8 + seed % 7
 
 
-class Planted(Executor):
+class Planted(AtOnce):
     """Publishes what it is told to make; an evaluation holds the score of its joint stage's weights.
 
-    ``wild``: whether a trial with these weights diverges. ``fate`` may make something else of a task.
+    ``wild``: whether a trial with these weights diverges.
     """
 
     def __init__(
-        self,
-        store: Store,
-        *,
-        wild: Callable[[dict[str, float]], bool] = lambda weights: False,
-        fate: Callable[[Task], Event | None] = lambda task: None,
-        slots: int = 1,
+        self, store: Store, *, wild: Callable[[dict[str, float]], bool] = lambda weights: False, **more: Any
     ) -> None:
-        self.store, self.wild, self.fate, self.slots = store, wild, fate, slots
-        self.events: list[Event] = []
+        super().__init__(store, **more)
+        self.wild = wild
         self.made: list[str] = []
 
-    @property
-    def free(self) -> int:
-        return self.slots - len(self.events)
-
-    def submit(self, task: Task) -> None:
-        event = self.fate(task)
-        if event is None:
-            plan = Plan.read(Path(task.plan))
-            assert plan is not None
-            for key in task.keys:
-                with self.store.lock(key):
-                    if not self.store.has(key):
-                        self.publish(plan, plan.stages[key])
-            if task.run:
-                run = next(run for run in plan.runs if run.name == task.run)
-                last = run.stages["evaluate"]
-                status = "diverged" if self.store.outcome(last)["status"] == "diverged" else "completed"
-                RunState.of(self.store.out, run.name).write(run=run.name, status=status, record="7", stage=last)
-        self.events.append(event or Event("done", task))
-
-    def poll(self, timeout_s: float) -> list[Event]:
-        found, self.events = self.events, []
-        return found
-
-    def stop(self) -> None:
-        self.events = []
+    def make(self, plan: Plan, task: Task) -> None:
+        for key in task.keys:
+            with self.store.lock(key):
+                if not self.store.has(key):
+                    self.publish(plan, plan.stages[key])
+        if task.run:
+            run = next(run for run in plan.runs if run.name == task.run)
+            last = run.stages["evaluate"]
+            status = "diverged" if self.store.outcome(last)["status"] == "diverged" else "completed"
+            RunState.of(self.store.out, run.name).write(run=run.name, status=status, record="7", stage=last)
 
     def publish(self, plan: Plan, stage: Stage) -> None:
         """One stage, as a worker leaves it."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from study.metrics.perceptual import weights
@@ -54,6 +55,12 @@ def features(count: int, dimensions: int, seed: int) -> tuple[np.ndarray, np.nda
     mixed = rng.normal(size=(dimensions, dimensions)) / np.sqrt(dimensions)
     truth = rng.normal(size=(count, dimensions)) @ mixed
     return truth, truth + 0.3 * rng.normal(size=truth.shape) + 0.1
+
+
+def ssim(a: np.ndarray, b: np.ndarray, **more: Any) -> Any:
+    """SSIM of two images (height, width, 3) with the window of Wang 2004, by scikit-image."""
+    window = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    return structural_similarity(a, b, channel_axis=-1, **window, **more)
 
 
 SETS = {"many": (400, 48, 1), "singular": (40, 96, 2)}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from study.config import load
+from study.errors import Interrupted
 from study.plan.graph import Plan, Run, Stage
 from study.plan.planner import make_plan
 from study.running.make import make
@@ -105,6 +106,16 @@ def recorded(plan: Plan, store: Store, watch: Onlooker | None = None) -> Store:
     return store
 
 
+def inputs_of(plan: Plan, made: Store, keys: Iterable[str], folder: Path) -> Store:
+    """A store that holds just what these stages need."""
+    store = Store(folder)
+    for key in {need for one in keys for need in plan.stages[one].needs.values()}:
+        place = store.folder(key)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(made.folder(key), target_is_directory=True)
+    return store
+
+
 def run_of(plan: Plan, variant: str, seed: int = 0) -> Run:
     return next(run for run in plan.runs if run.variant == variant and run.seed == seed)
 
@@ -124,16 +135,10 @@ def by_role(plan: Plan, store: Store) -> dict[tuple[str, str], dict[str, Any]]:
     return {(run.name, role): store.manifest(key) for run in plan.runs for role, key in run.stages.items()}
 
 
-def stopped_at(n: int, work: Callable[[Onlooker], object]) -> bool:
-    """Runs ``work`` with a watch that asks to stop after ``n`` steps. Returns True if it stopped."""
-    from study.errors import Interrupted
-
+def stopped_at(n: int, keys: Sequence[str], plan: Plan, store: Store) -> bool:
+    """Makes stages in one pass, and asks to stop after ``n`` steps. Returns True if it stopped."""
     try:
-        work(Onlooker(stop_after=n))
+        make(keys, plan, store, Onlooker(stop_after=n), CPU)
     except Interrupted:
         return True
     return False
-
-
-def columns(rows: Sequence[tuple[str, int, dict[str, float]]]) -> set[str]:
-    return {name for _, _, terms in rows for name in terms}

@@ -5,7 +5,6 @@ import torch
 
 from models.losses import (
     JS,
-    LOSSES,
     LSGAN,
     WGAN,
     clip_,
@@ -62,16 +61,6 @@ def test_wgan_in_closed_form() -> None:
     real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-1.0, 4.0])
     assert WGAN().critic(real, fake) == 0.5
     assert WGAN().generator(fake) == -1.5
-
-
-@pytest.mark.parametrize("kind", LOSSES)
-@pytest.mark.parametrize("shape", [(4,), (4, 9)])
-def test_better_scores_make_smaller_losses(kind: str, shape: tuple[int, ...]) -> None:
-    loss = LOSSES[kind]()
-    low, high = torch.zeros(shape), torch.ones(shape)
-    assert loss.critic(high, low) < loss.critic(low, high)
-    assert loss.generator(high) < loss.generator(low)
-    assert loss.critic(high, low).shape == loss.generator(low).shape == ()
 
 
 def test_clip_is_in_place_and_its_share_is_counted() -> None:

@@ -1,11 +1,14 @@
 """The figures of results: marks are the tables' numbers, words can be read, and what is empty says why."""
 
 import re
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import combinations
+from dataclasses import fields, replace
+from functools import partial
+from itertools import combinations, pairwise
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,7 +27,9 @@ from reports.figures.contrasts import forest_of_contrasts, margin_of
 from reports.figures.curves import MOST, recorded, thinned, training_curves
 from reports.figures.mechanism import mechanism, sharpness
 from reports.figures.repairs import repairs, worst
+from reports.figures.specification import specification
 from reports.figures.style import WIDTH, axis_label, wrapped
+from tests.reports.analysis.test_multiverse import make_multiverse
 
 LONG = "proposed:multiscale=0,total_weight=0.004,head={kind: <b>linear</b>},$x_1$"
 CRITICS = ("local", "global", "half", "quarter")
@@ -170,17 +175,21 @@ def test_words_are_apart_and_within_the_figure(name: str, change: Callable[[Fram
         assert min(across, up) <= 1, (one, other)
 
 
-@pytest.mark.parametrize("name", ALL)
-def test_a_figure_repeats_to_the_byte_from_text_and_categories_and_changes_nothing(
-    name: str, full: Frames, as_categories: Callable[[Frames], Frames]
-) -> None:
-    before = {table: getattr(full, table).copy() for table in ("runs", "scores", "curves", "factors", "pictures")}
-    first, second, other = (style.inline(style.svg(ALL[name](of)), "x") for of in (full, full, as_categories(full)))
+@pytest.mark.parametrize("name", [*ALL, "specification"])
+def test_a_figure_is_pure_and_repeatable(name: str, full: Frames, as_categories: Callable[[Frames], Frames]) -> None:
+    """The same frame gives the same bytes, of text or of categories, and nothing outside is touched."""
+    frames = make_multiverse() if name == "specification" else full
+    draw = ALL.get(name, lambda frames: specification(frames, data="faces"))
+    settings = dict(matplotlib.rcParams)
+    before = {f.name: getattr(frames, f.name).copy() for f in fields(frames)[1:]}
+    first, second, other = (style.inline(style.svg(draw(of)), "x") for of in (frames, frames, as_categories(frames)))
     assert first == second
+    assert dict(matplotlib.rcParams) == settings
     for table, values in before.items():
-        pd.testing.assert_frame_equal(getattr(full, table), values)
-    # of categories, sums in another order differ in the last digit
-    text, categories = (re.split(r"(\d+\.\d+)", drawn) for drawn in (first, other))
+        pd.testing.assert_frame_equal(getattr(frames, table), values)
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+    # of categories, sums in another order differ in the last digit, and with it the names of clip paths
+    text, categories = (re.split(r"(\d+\.\d+)", re.sub("x-p[0-9a-f]+", "x-p", drawn)) for drawn in (first, other))
     assert text[::2] == categories[::2]
     assert [float(each) for each in text[1::2]] == pytest.approx([float(each) for each in categories[1::2]], abs=1e-4)
 
@@ -188,12 +197,11 @@ def test_a_figure_repeats_to_the_byte_from_text_and_categories_and_changes_nothi
 @pytest.mark.parametrize(
     "make",
     [
-        lambda frames: forest(frames, data="faces"),
+        *(partial(draw, data="faces") for draw in (ablation, forest, training_curves, repairs, worst, specification)),
         lambda frames: forest_of_contrasts(frames, "faces"),
         lambda frames: mechanism(frames, "faces"),
         lambda frames: sharpness(frames, "faces"),
         lambda frames: repairs(frames, data="faces", output="raw"),
-        lambda frames: worst(frames, data="faces"),
     ],
 )
 def test_a_figure_says_why_it_is_empty(make: Callable[[Frames], Figure], frames: Frames) -> None:
@@ -402,3 +410,61 @@ def test_a_diverged_run_ends_in_a_cross(full: Frames) -> None:
     run = full.curves.query("run == @lost + '/faces/2' and stage == 'pretrain' and term == 'reconstruction'")
     end = run.loc[run["step"].idxmax()]
     assert (cross.get_xdata()[0], cross.get_ydata()[0]) == (end["step"], pytest.approx(end["value"]))
+
+
+def test_every_seed_is_a_dot_and_a_lost_one_a_cross(frames: Frames) -> None:
+    means, joined = ablation(frames, data="faces").axes
+    dots = sum(len(drawn.get_offsets()) for drawn in means.collections if isinstance(drawn, PathCollection))
+    crosses = sum(len(line.get_xdata()) for line in means.lines if line.get_marker() == "x")
+    lines = sum(line.get_marker() == "D" for line in joined.lines)
+    assert (dots, crosses, len(means.containers), lines) == (8 * 3 - 1, 1, 8, 2)
+
+
+def test_curves_show_mean_and_range(frames: Frames) -> None:
+    drawn = training_curves(frames, data="faces", variants=["proposed"])
+    panel = drawn.axes[0]
+    own = frames.curves.query("variant == 'proposed' and stage == 'pretrain' and term == 'reconstruction'")
+    over = own.groupby("step")["value"]
+    assert np.asarray(panel.lines[0].get_ydata()) == pytest.approx(over.mean().to_numpy())
+    band = panel.collections[0].get_paths()[0].vertices
+    assert np.asarray(band)[:, 1].max() == pytest.approx(over.max().max())
+
+
+def test_the_grid_shows_the_same_images_of_one_seed(frames: Frames) -> None:
+    drawn = repairs(frames, data="faces", variants=["glcic", "proposed"], limit=2)
+    shown = [picture.get_array() for picture in drawn.axes[0].images]
+    assert len(shown) == 2 * 4
+    pictures = frames.pictures.query("variant == 'proposed' and image == 'face-01' and output == 'composite'")
+    assert np.array_equal(np.asarray(shown[-1]), pictures["pixels"].iloc[0])
+    gap = replace(frames, pictures=frames.pictures[frames.pictures["run"] != "glcic/faces/0"])
+    texts = [text.get_text() for text in repairs(gap, data="faces", variants=["glcic", "ce"]).axes[0].texts]
+    assert texts == ["no picture"] * 4
+
+
+def test_colours_are_one_a_method(frames: Frames) -> None:
+    renamed = replace(frames, study={**frames.study, "reference": "mine"})
+    assert style.colour(renamed, "mine") == style.colour(frames, "proposed") == style.COLOURS["proposed"]
+    assert style.colour(frames, "some variant") == style.colour(renamed, "some variant")
+
+
+@pytest.mark.parametrize(
+    ("levels", "design"),
+    [
+        ({"head": ["mean", "linear"]}, "product"),
+        ({"head": ["mean", "linear", "patch"], "a.very.long.key": ["short", "a level of more than forty characters"]},
+         "one_at_a_time"),
+        ({f"reading{n}": ["this", "that"] for n in range(6)}, "product"),
+    ],
+    ids=["2", "5", "64"],
+)  # fmt: skip
+def test_a_specification_curve_keeps_within_its_edges(levels: dict[str, list[str]], design: str) -> None:
+    drawn = specification(make_multiverse(levels, design, has={"proposed": set(levels), "glcic": set()}), data="faces")
+    with style.styled():
+        drawn.draw_without_rendering()
+        renderer = FigureCanvasAgg(drawn).get_renderer()
+    edge = drawn.bbox
+    labels = [tick.get_window_extent(renderer) for tick in drawn.axes[1].get_yticklabels()]
+    for box in [drawn.get_tightbbox(renderer).transformed(drawn.dpi_scale_trans), *labels]:
+        assert edge.x0 <= box.x0 and box.x1 <= edge.x1 and edge.y0 <= box.y0 and box.y1 <= edge.y1
+    for upper, lower in pairwise(labels):
+        assert lower.y1 <= upper.y0

@@ -5,13 +5,14 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
+import by_hand
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from reports.document import Document, FigureView, Section, TableView, number, text
+from reports.document import Document, FigureView, TableView, number, text
 from reports.figures import style
 from reports.files import file_name, plain, write, write_files
 
@@ -28,9 +29,7 @@ def _document(*names: str, frame: pd.DataFrame | None = None) -> Document:
         TableView(name=name, caption="", headings=["a", "b"], rows=[[text("x"), number(1.25, 1)]], frame=frame)
         for name in names
     ]
-    figures = [FigureView(name=name, drawn=_figure(), alt="", caption="") for name in names]
-    section = Section(id="s", title="S", blocks=[*tables, *figures])
-    return Document(title="T", question="", citation="", doi="", made="", sections=[section]).numbered()
+    return by_hand.made(*tables, *(FigureView(name=name, drawn=_figure(), alt="", caption="") for name in names))
 
 
 def _written(folder: Path, document: Document) -> dict[str, bytes]:

@@ -1,9 +1,11 @@
-"""One thread, and deterministic algorithms, as in a worker: what is made in-process is what a study makes."""
+"""One thread, deterministic algorithms and no plugin, as in a new worker: what tests make is what a study makes."""
 
 from collections.abc import Iterator
 
 import pytest
 import torch
+
+from study.parts import plugins
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +16,4 @@ def _as_in_a_worker() -> Iterator[None]:
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
+    plugins.use([])

@@ -11,14 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import command
-from typer.testing import CliRunner
 
 from reports.analysis import claims as module
 from reports.analysis.claims import all_of, claims, claims_table, differs, published_of
 from reports.analysis.frames import COLUMNS, Frames
 from reports.analysis.links import read_claims
 from reports.analysis.published import paper
-from study.cli import app
 
 ADAM, RMSPROP = ({"kind": "adam", "lr": 2e-4}, {"kind": "rmsprop", "lr": 5e-5})
 WGAN = {"kind": "wgan", "form": None, "norm": "none", "optimizer": RMSPROP, "clip": 0.01, "critic_steps": 1}
@@ -515,30 +513,15 @@ def test_the_command_prints_sentences_and_for_programs_json(agreeing: Frames, mo
     }
     frames = replace(agreeing, **named)
     monkeypatch.setattr("study.results.frames.load", lambda out: frames)
-    shown = CliRunner().invoke(app, ["claims", "somewhere"])
-    assert shown.exit_code == 0, shown.output
-    text = " ".join(shown.output.split())
+    shown = command("claims", "somewhere")
+    assert shown.returncode == 0, shown.stderr
+    text = " ".join(shown.stdout.split())
     assert f"proposed against {bad}: +" in text and "holds for this study only" in text
     assert all(claim.claim in text for claim in claims()[:2])
-    told = CliRunner().invoke(app, ["claims", "somewhere", "--json"])
-    rows = json.loads(told.output)
+    rows = json.loads(command("claims", "somewhere", "--json").stdout)
     assert [entry["id"] for entry in rows] == [claim.id for claim in claims()]
-    needed = {
-        "id",
-        "claim",
-        "outcome",
-        "scope",
-        "effect",
-        "low",
-        "high",
-        "unit",
-        "n",
-        "counts",
-        "why",
-        "links",
-        "controls",
-    }
-    assert all(needed <= entry.keys() for entry in rows)
+    needed = "id claim outcome scope effect low high unit n counts why links controls"
+    assert all(set(needed.split()) <= entry.keys() for entry in rows)
     assert rows[7]["low"] is None and rows[7]["effect"] == 4.0
 
 

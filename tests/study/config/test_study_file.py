@@ -2,7 +2,6 @@
 
 import os
 import random
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from models.proposed import Proposed
-from study import cli, config
+from study import config
 from study.cli.options import seeds_of, variants_of
 from study.config.nodes import Node, Place, assign, parse
 from study.errors import BadInput, near, shown, unknown
@@ -442,10 +441,6 @@ def test_a_fault_says_where_what_and_what_is_allowed(name: str, tmp_path: Path) 
     assert faults(tmp_path, text) == [message]
 
 
-def test_there_are_at_least_twelve_broken_files() -> None:
-    assert len(BROKEN) >= 12
-
-
 def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     text = """\
 studdy: small
@@ -623,21 +618,11 @@ def test_the_command_ends_with_2_and_the_fault_alone(name: str, tmp_path: Path) 
         (["--jbos", "3"], "No such option"),
     ],
 )
-def test_wrong_options_end_with_2(
-    words: list[str],
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_wrong_options_end_with_2(words: list[str], message: str, tmp_path: Path) -> None:
     (tmp_path / "runs.yaml").write_text(SMALL)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["study", "plan", "runs.yaml", *words])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    out, err = capsys.readouterr()
-    assert (stopped.value.code, out) == (2, "")
-    assert message in err
+    done = command("plan", "runs.yaml", *words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -752,24 +737,6 @@ def test_the_cells_of_an_ablation(tmp_path: Path) -> None:
         *(name for name in ablation.cells.values() if name != "proposed"),
     ]
     assert {variant.reference for variant in study.variants.values()} == {None, "proposed"}
-
-
-def test_a_cell_that_has_a_name_keeps_it(tmp_path: Path) -> None:
-    text = SMALL + "  classic: {extends: proposed, loss: js}\n" + ABLATION
-    study = load(tmp_path, text)
-    assert study.ablations["critics"].cells["2", "js"] == "classic"
-    assert "proposed:loss=js" not in study.variants
-
-
-def test_factors_may_lie_deeper(tmp_path: Path) -> None:
-    factors = "{weights.local: [0.001, 0.1], flips: [true, false]}"
-    study = load(tmp_path, SMALL + f"ablations:\n  local: {{reference: proposed, factors: {factors}}}\n")
-    assert study.ablations["local"].cells == {
-        ("0.001", "true"): "proposed",
-        ("0.001", "false"): "proposed:flips=false",
-        ("0.1", "true"): "proposed:weights.local=0.1",
-        ("0.1", "false"): "proposed:weights.local=0.1,flips=false",
-    }
 
 
 def test_yaml_aliases_are_allowed(tmp_path: Path) -> None:

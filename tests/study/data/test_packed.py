@@ -88,15 +88,20 @@ def test_a_name_with_a_line_break_is_left_out(tmp_path: Path) -> None:
     assert entry == ("a\\nb.jpg", "its name has a line break")
 
 
-def test_a_note_of_other_images_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def stopped_after(count: int, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A packing that is interrupted after so many images."""
     monkeypatch.setattr(packed, "REPORT_EVERY", 1)
 
     def stop(done: int, total: int) -> None:
-        if done == 3:
+        if done == count:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        packed.write(tmp_path, 4, NAMES, read, stop)
+        packed.write(place, 4, NAMES, read, stop)
+
+
+def test_a_note_of_other_images_is_not_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped_after(3, tmp_path, monkeypatch)
     assert json.loads((tmp_path / packed.NOTE).read_text())["done"] == 3
     other = {**NAMES, "test": ["h"]}
     packed.write(tmp_path, 4, other, read, layouts.silent)
@@ -106,14 +111,7 @@ def test_a_note_of_other_images_is_not_gone_on_from(tmp_path: Path, monkeypatch:
 def test_a_note_that_promises_more_than_there_is_is_not_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packed, "REPORT_EVERY", 1)
-
-    def stop(done: int, total: int) -> None:
-        if done == 4:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        packed.write(tmp_path, 4, NAMES, read, stop)
+    stopped_after(4, tmp_path, monkeypatch)
     (tmp_path / "images.npy").write_bytes(b"")
     packed.write(tmp_path, 4, NAMES, read, layouts.silent)
     assert Packed(tmp_path).part("train")[:, 0, 0, 0].tolist() == [97, 99, 100]

@@ -261,8 +261,7 @@ def lost(out: Path) -> str:
 
 
 def test_another_protocol(stale: Path) -> None:
-    file = tiny.write(stale.parent, VARIANTS, seeds=[0], data={"faces": FACES}, protocol={"seed": 7, "pictures": 2})
-    planned(file, stale)
+    tiny.planned(stale.parent, VARIANTS, seeds=[0], data={"faces": FACES}, protocol={"seed": 7, "pictures": 2})
     told = lost(stale)
     assert told.startswith("it was scored under another protocol: its seed was 2020 and is 7; score its files again")
     assert f"study score --output DIR --into {stale} --as theirs --seed 0 --data faces" in told
@@ -271,27 +270,19 @@ def test_another_protocol(stale: Path) -> None:
 
 
 def test_more_pictures_are_the_same_protocol(stale: Path) -> None:
-    planned(tiny.write(stale.parent, VARIANTS, seeds=[0], data={"faces": FACES}, protocol={"pictures": 3}), stale)
+    tiny.planned(stale.parent, VARIANTS, seeds=[0], data={"faces": FACES}, protocol={"pictures": 3})
     assert study.load(stale).runs.set_index("run").loc["theirs/faces/0", "status"] == "completed"
 
 
-def planned(file: Path, out: Path) -> None:
-    from study.config import load
-    from study.plan.planner import make_plan
-
-    make_plan(load(file)).save(out)
-
-
 def test_other_images(stale: Path) -> None:
-    file = tiny.write(stale.parent, VARIANTS, seeds=[0], data={"faces": {**FACES, "seed": 2}}, protocol={"pictures": 2})
-    planned(file, stale)
+    tiny.planned(stale.parent, VARIANTS, seeds=[0], data={"faces": {**FACES, "seed": 2}})
     assert "its images were different, or packed differently" in lost(stale)
 
 
 def test_other_holes(stale: Path) -> None:
     protocol = {"mask": {"kind": "random_box"}, "pictures": 2}
     variants = {name: VARIANTS[name] for name in ("proposed", "mean")}
-    planned(tiny.write(stale.parent, variants, seeds=[0], data={"faces": FACES}, protocol=protocol), stale)
+    tiny.planned(stale.parent, variants, seeds=[0], data={"faces": FACES}, protocol=protocol)
     assert "its holes were center and are random_box" in lost(stale)
 
 
@@ -316,7 +307,7 @@ def test_scores_of_an_earlier_version(stale: Path) -> None:
 
 
 def test_a_data_set_that_left_the_study(stale: Path) -> None:
-    planned(tiny.write(stale.parent, VARIANTS, seeds=[0], data={"others": FACES}), stale)
+    tiny.planned(stale.parent, VARIANTS, seeds=[0], data={"others": FACES})
     results = study.load(stale)
     assert "theirs" not in set(results.runs["variant"])
     (told,) = results.study["external"]
@@ -325,7 +316,7 @@ def test_a_data_set_that_left_the_study(stale: Path) -> None:
 
 
 def test_a_variant_that_took_the_name(stale: Path) -> None:
-    planned(tiny.write(stale.parent, {**VARIANTS, "theirs": {"method": "ce"}}, seeds=[0], data={"faces": FACES}), stale)
+    tiny.planned(stale.parent, {**VARIANTS, "theirs": {"method": "ce"}}, seeds=[0], data={"faces": FACES})
     results = study.load(stale)
     assert results.runs.query("variant == 'theirs'")["method"].tolist() == ["ce"]
     assert "a variant of the study is called theirs now" in results.study["external"][0]["why"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import command
 
 from models.method import Trained
 from reports.analysis.published import paper
@@ -110,6 +111,7 @@ def test_what_no_table_has_is_compared_with_none(study_of: Callable[..., Study])
     assert found["local"]["why"] == "Its head, a 1x1 convolution, is reading R7 and in no table."
     assert (found["eighth"]["paper"], found["eighth"]["agrees_with_paper"]) == (None, None)
     assert found["eighth"]["why"] == "Mo & Zhou print no table of this network (R10)."
+    assert sum(layer["parameters"] for layer in found["eighth"]["layers"] if layer["name"] != "head") == 1_029_248
 
 
 def test_exchanged_captions_disagree_and_say_so(study_of: Callable[..., Study]) -> None:
@@ -252,20 +254,6 @@ def test_what_is_handed_out_can_be_changed(study_of: Callable[..., Study]) -> No
     assert networks(study)["generator"]["layers"][0]["paper"]["outputs"] == 64
 
 
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Any, str, str]]:
-    monkeypatch.chdir(ROOT)
-
-    def call(*words: str) -> tuple[Any, str, str]:
-        monkeypatch.setattr(sys, "argv", ["study", "describe", *words])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capsys.readouterr()
-        return stopped.value.code, out, err
-
-    return call
-
-
 @pytest.mark.parametrize(
     "variant, sentences",
     [
@@ -287,19 +275,20 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         ("mean", ["mean has no networks: it is not trained"]),
     ],
 )
-def test_a_variant_in_a_terminal(variant: str, sentences: list[str], command: Callable[..., Any]) -> None:
-    code, out, err = command(variant, "--profile", "paper")
-    assert (code, err) == (0, "")
+def test_a_variant_in_a_terminal(variant: str, sentences: list[str]) -> None:
+    done = command("describe", variant, "--profile", "paper")
+    assert (done.returncode, done.stderr) == (0, "")
     for sentence in sentences:
-        assert sentence in out
-    assert max(map(len, out.splitlines())) <= 100
+        assert sentence in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
 
 
-def test_a_variant_for_programs(command: Callable[..., Any], study_of: Callable[..., Study]) -> None:
-    code, out, _ = command("proposed", "--profile", "paper", "--json", "--set", "variants.proposed.head=linear")
+def test_a_variant_for_programs(study_of: Callable[..., Study]) -> None:
+    words = ("describe", "proposed", "--profile", "paper", "--json", "--set", "variants.proposed.head=linear")
+    done = command(*words)
     study = study_of("variants.proposed.head=linear")
     described = describe(study.variants["proposed"].options, study.image_size)
-    assert code == 0 and json.loads(out) == {"variant": "proposed", **described}
+    assert done.returncode == 0 and json.loads(done.stdout) == {"variant": "proposed", **described}
 
 
 @pytest.mark.parametrize(
@@ -316,10 +305,10 @@ def test_a_variant_for_programs(command: Callable[..., Any], study_of: Callable[
         ([], "Missing argument"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(words: list[str], said: str, command: Callable[..., Any]) -> None:
-    code, out, err = command(*words)
-    assert (code, out) == (2, "")
-    assert said in err and "Traceback" not in err
+def test_what_cannot_be_meant_is_refused(words: list[str], said: str) -> None:
+    done = command("describe", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr and "Traceback" not in done.stderr
 
 
 def test_the_command_prints_on_a_terminal_that_knows_only_ascii(monkeypatch: pytest.MonkeyPatch) -> None:

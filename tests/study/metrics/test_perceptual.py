@@ -347,8 +347,7 @@ def test_weights_that_change_after_planning_are_refused(tmp_path: Path) -> None:
 
 
 def wanting(folder: Path, perceptual: Any, **more: Any) -> Plan:
-    protocol = {"pictures": 2, "perceptual": perceptual}
-    return make_plan(load(tiny.write(folder, {"mean": {"method": "mean"}}, protocol=protocol, **more)))
+    return tiny.planned(folder, {"mean": {"method": "mean"}}, protocol={"perceptual": perceptual}, **more)[0]
 
 
 def refused(folder: Path, perceptual: Any, **more: Any) -> str:

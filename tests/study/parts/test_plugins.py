@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import inline
 import pytest
 import tiny
 from commands import command
+from own_parts import FIT, LOSS, MASK, METRIC
 
 from reports.analysis import naming
 from reports.analysis.tables import readings_table
@@ -20,78 +20,11 @@ from study.plan.graph import Plan
 from study.plan.planner import make_plan
 from study.results.frames import load
 
-LOSS = """
-import torch
-
-class Logistic:
-    def critic(self, real, fake):
-        return torch.nn.functional.softplus(fake - real).mean()
-
-    def generator(self, fake):
-        return torch.nn.functional.softplus(-fake).mean()
-
-LOSSES = {"logistic": Logistic}
-"""
-MASK = """
-from typing import Literal
-import numpy as np
-from models.masks import PluginMask
-
-class Stripes(PluginMask):
-    kind: Literal["stripes"] = "stripes"
-    every: int = 4
-
-    def draw(self, rng, count, side):
-        holes = np.zeros((count, side, side), bool)
-        holes[:, :: self.every] = True
-        return holes
-
-MASKS = {"stripes": Stripes}
-"""
-FIT = """
-import torch
-from torch import nn
-from models.method import Fitted
-
-class Net(nn.Module):
-    windowed = False
-
-    def __init__(self, image_side):
-        super().__init__()
-        self.layer = nn.Conv2d(4, 3, 3, padding=1)
-
-    def forward(self, masked_image, mask, window=None):
-        return torch.sigmoid(self.layer(torch.cat([masked_image, mask], 1)))
-
-class Mine(Fitted):
-    rate: float = 1e-2
-
-    def generator(self, image_size):
-        return {"kind": "net", "image_side": image_size}
-
-    def fit(self, network, training):
-        optimizer = torch.optim.SGD(network.parameters(), self.rate)
-        for image, mask, masked_image in training:
-            loss = ((network(masked_image, mask) - image) * mask).square().mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            training.log(loss=loss)
-
-METHODS = {"mine": Mine}
-GENERATORS = {"net": Net}
-"""
 LOGISTIC = {
     "method": "proposed",
     "multiscale": 0,
     "loss": {"kind": "logistic", "optimizer": {"kind": "adam", "lr": 1e-4}},
 }
-
-
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    yield
-    plugins.use([])
 
 
 def planned(folder: Path, source: str, variants: dict[str, object], **changes: object) -> Plan:
@@ -158,7 +91,7 @@ def test_an_interrupted_fit_begins_again_with_the_same_bytes(tmp_path: Path) -> 
     store = tiny.Store(tmp_path / "b/out")
     key = keys(plan, "mine")["fit"]
     tiny.made(plan, store, {keys(plan, "mine")["data"]})
-    assert tiny.stopped_at(3, lambda watch: tiny.make([key], plan, store, watch, tiny.CPU))
+    assert tiny.stopped_at(3, [key], plan, store)
     assert not store.has(key)
     tiny.made(plan, store)
     assert tiny.published(store, key) == tiny.published(whole, key)
@@ -222,23 +155,15 @@ def test_the_plan_of_a_study_without_plugins_names_none(tmp_path: Path) -> None:
     assert make_plan(read(tiny.write(tmp_path))).study.plugins == []
 
 
-METRIC = """
-from study.metrics import Metric
-
-class Own(Metric):
-    name, title, unit, better, regions = "own", "Own", "", "lower", ("whole",)
-
-    def __call__(self, output, image, mask):
-        return {"whole": (output - image).abs().mean((1, 2, 3))}
-
-METRICS = {"own": Own()}
-"""
-
-
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
         ("raise SystemExit(0)", "own.py:1: SystemExit: 0"),
+        ("x = = 2\n", "own.py:1: SyntaxError"),
+        ("import torch\n\nraise RuntimeError('no')\n", "own.py:3: RuntimeError: no"),
+        ("x = 2\n", "it declares no part; write one of METHODS, GENERATORS"),
+        ("METHODS = [1]\n", "METHODS must be a dictionary from names to parts"),
+        ("LOSSES = {'wgan': object}\n", "LOSSES['wgan']: there is a part of this name already"),
         ("METHODS = {'mine': dict}", "METHODS['mine'] is <class 'dict'>; expected a class of options, a subclass of"),
         ("GENERATORS = {'net': 3}", "GENERATORS['net'] is 3; expected a network's class"),
         (

@@ -18,7 +18,7 @@ import torch
 from commands import command
 from PIL import Image
 from rich.console import Console
-from scipy import stats
+from rule import half_width, paired, values, welch
 
 import study
 from reports.analysis.claims import claims_table
@@ -66,18 +66,6 @@ def text(found: dict[str, Any], width: int = 120) -> str:
 def effect(found: dict[str, Any], variant: str, metric: str = "psnr") -> dict[str, Any]:
     (row,) = (row for row in found["effects"] if (row["variant"], row["metric"]) == (variant, metric))
     return row
-
-
-def values(out: Path, variant: str) -> np.ndarray:
-    """PSNR of the hole, (seeds, images)."""
-    scores = study.load(out).select("psnr", "hole", "composite", "faces")
-    own = scores[scores["variant"] == variant].astype({"image": str})
-    return own.pivot(index="seed", columns="image", values="value").to_numpy()
-
-
-def half_width(variance: float, degrees: float, of_images: float) -> float:
-    """Half the interval by the rule: sqrt(t^2 A + 1.96^2 B)."""
-    return float(np.sqrt(stats.t.ppf(0.975, degrees) ** 2 * variance + stats.norm.ppf(0.975) ** 2 * of_images))
 
 
 def test_an_output_is_the_same_as_itself(out: Path) -> None:
@@ -136,11 +124,11 @@ def test_stages_that_do_not_depend_on_it_are_the_same_bits(out: Path, heavy: Pat
 def test_an_effect_of_runs_with_one_start_is_paired(out: Path, heavy: Path) -> None:
     found = diff(out, heavy)
     row = effect(found, "proposed")
-    a, b = values(out, "proposed"), values(heavy, "proposed")
+    a, b = values(study.load(out), "proposed"), values(study.load(heavy), "proposed")
     assert row["paired"] and row["n_seeds"] == [3, 3] and row["n_images"] == 4 and not row["same_bits"]
     assert (row["a"], row["b"]) == pytest.approx((a.mean(), b.mean()))
     assert row["difference"] == pytest.approx((b - a).mean(), abs=1e-9) and row["difference"] != 0
-    half = half_width((b - a).mean(1).var(ddof=1) / 3, 2, (b - a).mean(0).var(ddof=1) / 4)
+    half = paired(a, b)
     assert (row["low"], row["high"]) == pytest.approx((row["difference"] - half, row["difference"] + half), abs=1e-9)
     assert effect(found, "glcic")["same_bits"] and effect(found, "mean")["same_bits"]
     told = text(found)
@@ -154,7 +142,7 @@ def test_the_means_are_of_the_seeds_that_entered(out: Path, copy: Path) -> None:
     found = diff(out, copy)
     row = effect(found, "proposed")
     assert row["why"] == "2 paired seeds, 4 images, b: 1 missing" and row["difference"] == 0 and not row["same_bits"]
-    assert row["a"] == row["b"] == pytest.approx(values(out, "proposed")[[0, 2]].mean())
+    assert row["a"] == row["b"] == pytest.approx(values(study.load(out), "proposed")[[0, 2]].mean())
     assert {r["kind"]: r["not_made"] for r in found["stages"]["kinds"]}["evaluate"] == 1
     assert "+0.00 (+0.00 to +0.00)" in text(found)
 
@@ -167,13 +155,10 @@ def test_an_effect_of_runs_with_other_starts_is_welchs(out: Path, tmp_path: Path
     assert row["variants"] == ["proposed", "glcic"] and row["having"] == 2
     assert "every variant that has it (2)" in text(found) and "variants.*.steps.pretrain" in text(found)
     measured = effect(found, "proposed")
-    a, b = values(out, "proposed"), values(longer, "proposed")
+    a, b = values(study.load(out), "proposed"), values(study.load(longer), "proposed")
     assert not measured["paired"] and measured["n_images"] == 4
-    parts = [one.mean(1).var(ddof=1) / 3 for one in (a, b)]
-    degrees = sum(parts) ** 2 / sum(part**2 / 2 for part in parts)
-    half = half_width(sum(parts), degrees, (b - a).mean(0).var(ddof=1) / 4)
     assert measured["difference"] == pytest.approx(b.mean() - a.mean())
-    assert measured["high"] - measured["difference"] == pytest.approx(half)
+    assert measured["high"] - measured["difference"] == pytest.approx(welch(a, b))
     assert "3 and 3 seeds, 4 images" in text(found)
 
 
@@ -186,7 +171,7 @@ def test_other_images_of_the_same_name_are_not_paired(out: Path, tmp_path: Path)
     changed = found["configuration"]["changed"]
     assert [(row["key"], row["a"], row["b"]) for row in changed] == [("data.faces.seed", 1, 2)]
     measured = effect(found, "mean")
-    a, b = values(out, "mean")[0], values(other, "mean")[0]
+    a, b = values(study.load(out), "mean")[0], values(study.load(other), "mean")[0]
     assert not measured["same_data"] and measured["n_images"] == 8 and not measured["same_bits"]
     half = half_width(0, np.inf, a.var(ddof=1) / 4 + b.var(ddof=1) / 4)
     assert measured["difference"] == pytest.approx(b.mean() - a.mean())

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import rule
 import tiny
-from scipy import stats
 
 import study
 from reports.analysis.frames import COLUMNS
@@ -237,15 +237,13 @@ def test_a_damaged_plan_says_what_to_do(tmp_path: Path, content: bytes) -> None:
         study.load(tmp_path)
 
 
-@pytest.mark.parametrize("lost", ["stage", "evaluate", "study", "level"])
+@pytest.mark.parametrize("lost", ["stage", "evaluate", "level"])
 def test_a_plan_in_which_something_is_lost_is_damaged(made: tuple[Plan, Store], tmp_path: Path, lost: str) -> None:
     value = json.loads((made[1].out / "plan.json").read_text())
     if lost == "stage":
         del value["stages"][0]
     elif lost == "evaluate":
         del value["runs"][0]["stages"]["evaluate"]
-    elif lost == "study":
-        del value["study"]["readings"]
     else:
         del value["study"]["ablations"]["critics"]["cells"]
     (tmp_path / "plan.json").write_text(json.dumps(value))
@@ -321,36 +319,12 @@ def test_facts(results: Results) -> None:
     assert facts["networks"]["glcic"]["networks"][0]["parameters"] == parameters.loc["glcic"].iloc[0]
 
 
-def by_hand(results: Results, a: str, b: str, paired: bool) -> tuple[float, float]:
-    """The mean difference and half its interval, by the rule: sqrt(t^2 A + 1.96^2 B)."""
-
-    def matrix(variant: str) -> np.ndarray:
-        rows = results.scores[
-            (results.scores["variant"] == variant)
-            & (results.scores["metric"] == "psnr")
-            & (results.scores["region"] == "hole")
-            & (results.scores["output"] == "composite")
-        ]
-        return rows.pivot(index="seed", columns="image", values="value").to_numpy()
-
-    x, y = matrix(a), matrix(b)
-    seeds, images = x.shape
-    if paired:
-        variance, degrees = (x - y).mean(1).var(ddof=1) / seeds, seeds - 1
-    else:
-        parts = [m.mean(1).var(ddof=1) / seeds for m in (x, y)]
-        variance = sum(parts)
-        degrees = variance**2 / sum(part**2 / (seeds - 1) for part in parts)
-    of_images = (x - y).mean(0).var(ddof=1) / images
-    half = np.sqrt(stats.t.ppf(0.975, degrees) ** 2 * variance + stats.norm.ppf(0.975) ** 2 * of_images)
-    return float((x - y).mean()), float(half)
-
-
-@pytest.mark.parametrize(("b", "paired"), [("single", True), ("glcic", False)])
-def test_compare_is_the_rule(results: Results, b: str, paired: bool) -> None:
+@pytest.mark.parametrize(("b", "half_of"), [("single", rule.paired), ("glcic", rule.welch)])
+def test_compare_is_the_rule(results: Results, b: str, half_of: Callable[..., float]) -> None:
     found = results.compare("proposed", b, metric="psnr")
-    mean, half = by_hand(results, "proposed", b, paired)
-    assert found.paired == paired and found.n_seeds == (3, 3) and found.n_images == 4
+    ours, theirs = (rule.values(results, variant) for variant in ("proposed", b))
+    mean, half = (ours - theirs).mean(), half_of(ours, theirs)
+    assert found.paired == (b == "single") and found.n_seeds == (3, 3) and found.n_images == 4
     assert found.difference == pytest.approx(mean)
     assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
 
@@ -382,7 +356,7 @@ def test_a_study_that_has_not_begun(tmp_path: Path) -> None:
     assert all(list(getattr(found, name).columns) == list(columns) for name, columns in COLUMNS.items())
 
 
-@pytest.mark.parametrize("harm", ["deleted", "no manifest", "half written"])
+@pytest.mark.parametrize("harm", ["deleted", "no manifest"])
 def test_stages_that_are_not_whole_are_named_and_the_rest_is_there(
     made: tuple[Plan, Store], tmp_path: Path, harm: str
 ) -> None:
@@ -393,12 +367,8 @@ def test_stages_that_are_not_whole_are_named_and_the_rest_is_there(
     folder = out / "stages" / key
     if harm == "deleted":
         shutil.rmtree(folder)
-    elif harm == "no manifest":
-        (folder / "manifest.json").unlink()
     else:
-        for file in folder.iterdir():
-            if file.name != "manifest.json":
-                file.write_bytes(file.read_bytes()[:20])
+        (folder / "manifest.json").unlink()
     for file in (out / "stages" / run.stages["joint"]).glob("series.json"):
         file.write_text("{")
     found = study.load(out)

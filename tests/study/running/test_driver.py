@@ -2,57 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import tiny
+from at_once import AtOnce
 
 from study.errors import StudyError
 from study.plan.graph import Plan
 from study.running import driver
-from study.running.executors import Event, Executor, Task
+from study.running.executors import Event, Task
 from study.running.locks import output_lock
-from study.running.make import make
-from study.running.runs import make_run
 from study.store import Store
 
 
-class Inline(Executor):
-    """Makes tasks at once, in this process; ``fate`` may decide otherwise."""
-
-    def __init__(self, plan: Plan, store: Store, fate: Callable[[Task], Event | None] = lambda task: None) -> None:
-        self.plan, self.store, self.fate = plan, store, fate
-        self.events: list[Event] = []
-        self.tasks: list[Task] = []
-        self.stopped = False
-
-    @property
-    def free(self) -> int:
-        return 1 - len(self.events)
-
-    def submit(self, task: Task) -> None:
-        self.tasks.append(task)
-        event = None if task.why else self.fate(task)
-        if event is None and not task.why:
-            if task.run:
-                run = next(run for run in self.plan.runs if run.name == task.run)
-                make_run(run, self.plan, self.store, tiny.Onlooker(), tiny.CPU)
-            else:
-                make(task.keys, self.plan, self.store, tiny.Onlooker(), tiny.CPU)
-        self.events.append(event or Event("done", task))
-
-    def poll(self, timeout_s: float) -> list[Event]:
-        found, self.events = self.events, []
-        return found
-
-    def stop(self) -> None:
-        self.stopped = True
+def tasks(plan: Plan, store: Store) -> list[Task]:
+    return driver.tasks(plan, store, store.out / "plan.json")
 
 
-def drive(plan: Plan, store: Store, executor: Inline) -> tuple[driver.Summary, list[Event]]:
+def drive(plan: Plan, store: Store, executor: AtOnce) -> tuple[driver.Summary, list[Event]]:
     told: list[Event] = []
-    return driver.drive(plan, store, executor, driver.tasks(plan, store), on_event=told.append), told
+    return driver.drive(plan, store, executor, tasks(plan, store), on_event=told.append), told
 
 
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "ce", "mean")}
@@ -60,21 +30,20 @@ VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "ce", "mea
 
 def test_everything_is_made_once_and_its_inputs_first(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS, seeds=[0, 1])
-    executor = Inline(plan, store)
+    executor = AtOnce(store)
     summary, told = drive(plan, store, executor)
     assert summary.failed == {} and not summary.interrupted and not executor.stopped
-    keys = [key for task in executor.tasks for key in task.keys]
-    assert sorted(keys) == sorted(plan.stages)
+    assert sorted(executor.keys) == sorted(plan.stages)
     assert [event.kind for event in told] == ["done"] * len(executor.tasks)
-    assert driver.tasks(plan, store) == []
+    assert tasks(plan, store) == []
 
 
 def test_only_what_is_missing_is_asked_for(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS)
-    drive(plan, store, Inline(plan, store))
+    drive(plan, store, AtOnce(store))
     key = tiny.run_of(plan, "proposed").stages["pretrain"]
     store.set_aside(key)
-    assert [task.keys for task in driver.tasks(plan, store)] == [(key,)]
+    assert [task.keys for task in tasks(plan, store)] == [(key,)]
 
 
 def test_a_failure_takes_what_stands_on_it_alone(tmp_path: Path) -> None:
@@ -84,7 +53,7 @@ def test_a_failure_takes_what_stands_on_it_alone(tmp_path: Path) -> None:
     def fate(task: Task) -> Event | None:
         return Event("failed", task, text="no memory", trace="the trace") if bad in task.keys else None
 
-    summary, _ = drive(plan, store, Inline(plan, store, fate))
+    summary, _ = drive(plan, store, AtOnce(store, fate=fate))
     assert set(summary.failed) == {"proposed/faces/0", "single/faces/0"}
     assert all(why == f"pretrain {bad} failed: no memory" for why in summary.failed.values())
     for variant in ("ce", "mean"):
@@ -104,7 +73,7 @@ def test_a_process_that_dies_is_forgiven_once(tmp_path: Path, deaths: int) -> No
         left[0] -= 1
         return Event("died", task, text="its process was killed by SIGKILL")
 
-    summary, told = drive(plan, store, Inline(plan, store, fate))
+    summary, told = drive(plan, store, AtOnce(store, fate=fate))
     kinds = [event.kind for event in told if bad in event.task.keys]
     assert kinds == ["died", "done" if deaths == 1 else "failed"]
     expected = {} if deaths == 1 else {"proposed/faces/0": "its process was killed by SIGKILL"}
@@ -121,7 +90,7 @@ def test_an_interrupt_stops_the_executor(tmp_path: Path, stop: type[BaseExceptio
             raise stop
         return None
 
-    executor = Inline(plan, store, fate)
+    executor = AtOnce(store, fate=fate)
     summary, _ = drive(plan, store, executor)
     assert summary.interrupted and executor.stopped and summary.failed == {}
 
@@ -139,20 +108,22 @@ def test_one_driver_an_output(tmp_path: Path) -> None:
 
 def test_a_task_that_waits_is_not_taken_twice(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]})
-    executor, tasks = Inline(plan, store), driver.tasks(plan, store)
-    offers = [tasks]
-    driver.drive(plan, store, executor, tasks, on_event=lambda event: None, more=lambda: offers.pop() if offers else [])
-    assert len(executor.tasks) == len(tasks)
+    executor, offered = AtOnce(store), tasks(plan, store)
+    offers = [offered]
+    driver.drive(
+        plan, store, executor, offered, on_event=lambda event: None, more=lambda: offers.pop() if offers else []
+    )
+    assert len(executor.tasks) == len(offered)
 
 
 def test_damage_is_found_before_anything_stands_on_it(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS)
-    drive(plan, store, Inline(plan, store))
+    drive(plan, store, AtOnce(store))
     key = tiny.run_of(plan, "ce").stages["joint"]
     (store.folder(key) / "series.json").write_text("{}")
     again = Store(store.out)
     (damage,) = driver.check(plan, again)
     assert "series.json: the file is not what was published" in damage
     assert not again.has(key) and (store.out / "damaged" / key).is_dir()
-    drive(plan, again, Inline(plan, again))
+    drive(plan, again, AtOnce(again))
     assert all(again.has(key) for key in plan.stages)

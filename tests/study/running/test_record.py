@@ -38,6 +38,10 @@ def fine(log: Log) -> dict[str, float]:
     return {"psnr": 20.0}
 
 
+def no_space(*_: Any, **__: Any) -> None:
+    raise OSError("no space left")
+
+
 def test_a_run_that_is_completed(tmp_path: Path) -> None:
     ids: list[str] = []
     found = record("run", CONFIG, fine, out=tmp_path, opened=ids.append)
@@ -117,9 +121,6 @@ def test_files_are_whole_or_as_they_were(tmp_path: Path, monkeypatch: pytest.Mon
     files.dir = str(tmp_path / "sacred" / "1")
     before = (tmp_path / "sacred" / "1" / "metrics.json").read_bytes()
 
-    def no_space(file: Path, target: Path) -> None:
-        raise OSError("no space left")
-
     monkeypatch.setattr(Path, "replace", no_space)
     with pytest.raises(OSError, match="no space left"):
         files.save_json({"loss": list(range(10_000))}, "metrics.json")
@@ -130,22 +131,16 @@ def test_files_are_whole_or_as_they_were(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_record_that_cannot_be_written_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str
 ) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr(records.FileObserver, event, full)
+    monkeypatch.setattr(records.FileObserver, event, no_space)
     with pytest.raises(StudyError, match=r"sacred/1 could not be written"):
         record("run", CONFIG, fine, out=tmp_path)
 
 
 def test_a_divergence_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError("no space left")
-
     def body(log: Log) -> dict[str, float]:
         raise Diverged
 
-    monkeypatch.setattr(records.FileObserver, "interrupted_event", full)
+    monkeypatch.setattr(records.FileObserver, "interrupted_event", no_space)
     with pytest.raises(StudyError, match="could not be written"):
         record("run", CONFIG, body, out=tmp_path)
 

@@ -5,28 +5,27 @@ from __future__ import annotations
 import json
 import multiprocessing
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+from at_once import AtOnce
+from commands import command
 from gate import PATIENCE_S
 from planted import BEST, Planted, score, share
 
-from study import cli, config
+from study import config
 from study.config import space
 from study.config.schema import Study
 from study.data import Packed
 from study.errors import BadInput, Interrupted, StudyError
-from study.plan.graph import Plan
 from study.plan.planner import make_plan
 from study.results.frames import load
 from study.running import locks
 from study.running.executors import Event, Executor, Task
 from study.running.locks import output_lock
 from study.running.make import make
-from study.running.runs import make_run
 from study.search import trials, tune
 from study.store import RunState, Store
 
@@ -266,21 +265,6 @@ def test_a_study_is_not_made_where_a_search_is_under_way(tmp_path: Path) -> None
             pass
 
 
-class Inline(Planted):
-    """Trains what it is told to, in this process."""
-
-    def submit(self, task: Task) -> None:
-        plan = Plan.read(Path(task.plan))
-        assert plan is not None
-        self.made += task.keys
-        if task.run:
-            run = next(run for run in plan.runs if run.name == task.run)
-            make_run(run, plan, self.store, tiny.Onlooker(), tiny.CPU)
-        else:
-            make(task.keys, plan, self.store, tiny.Onlooker(), tiny.CPU)
-        self.events.append(Event("done", task))
-
-
 @pytest.fixture
 def no_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """A data set that fails when its test images are asked for."""
@@ -296,9 +280,9 @@ def no_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 def test_trials_are_trained_once_recorded_and_never_see_the_test_images(tmp_path: Path, no_test_images: None) -> None:
     file, out = written(tmp_path, search={"sampler": "random", "seeds": [0]}), tmp_path / "out"
-    executor = Inline(Store(out))
+    executor = AtOnce(Store(out))
     searched(file, out, executor, trials=3)
-    kinds = [key.partition("-")[0] for key in executor.made]
+    kinds = [key.partition("-")[0] for key in executor.keys]
     assert (kinds.count("pretrain"), kinds.count("critic")) == (1, 2)
     configs = [json.loads((out / "sacred" / row["record"] / "config.json").read_text()) for row in rows(out)]
     assert [config["trial"]["number"] for config in configs] == [0, 1, 2]
@@ -317,11 +301,11 @@ def test_trials_are_trained_once_recorded_and_never_see_the_test_images(tmp_path
 
     # A setting that comes up again costs nothing: the search begun anew finds every stage.
     (out / "search" / "toy.journal").unlink()
-    again = Inline(Store(out))
+    again = AtOnce(Store(out))
     searched(file, out, again, trials=3)
-    assert len(rows(out)) == 3 and all(store.has(key) for key in again.made)
-    assert not any(key.startswith(("pretrain", "critic", "joint")) and not store.has(key) for key in again.made)
-    assert set(again.made) <= set(executor.made)
+    assert len(rows(out)) == 3 and all(store.has(key) for key in again.keys)
+    assert not any(key.startswith(("pretrain", "critic", "joint")) and not store.has(key) for key in again.keys)
+    assert set(again.keys) <= set(executor.keys)
 
 
 def test_readers_find_the_trials_without_optuna(tmp_path: Path) -> None:
@@ -478,18 +462,8 @@ def test_what_is_included_is_a_file_of_variants(tmp_path: Path) -> None:
     )
 
 
-def told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["study", *arguments])
-    with pytest.raises(SystemExit) as raised:
-        cli.main()
-    found = capsys.readouterr()
-    return int(raised.value.code or 0), found.out + found.err
-
-
-def test_the_command_says_what_it_cannot_do(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, out = str(written(tmp_path)), str(tmp_path / "out")
+def test_the_command_says_what_it_cannot_do(tmp_path: Path) -> None:
+    file, out = written(tmp_path), tmp_path / "out"
     for arguments, sentence in (
         ((), "choose what to tune: --variant NAME, or --all"),
         (
@@ -500,22 +474,20 @@ def test_the_command_says_what_it_cannot_do(
         (("--variant", "toy", "--sampler", "x"), "'x' is unknown; choose cmaes, gp, qmc, random, tpe"),
         (("--variant", "toy", "--trials", "0"), "--trials"),
     ):
-        assert (code := told(capsys, monkeypatch, "tune", file, "--out", out, *arguments))[0] == 2, code
-        assert sentence in code[1]
+        done = command("tune", file, "--out", out, *arguments)
+        assert done.returncode == 2 and sentence in done.stderr, done.stdout
 
 
-def test_status_knows_of_searches(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_knows_of_searches(tmp_path: Path) -> None:
     file, out = written(tmp_path, search={"pruner": "none"}), tmp_path / "out"
     found = searched(file, out, trials=3)
     assert found.best is not None
     line = (
         f"search of toy: 3 of 3 trials (0 pruned, 0 diverged, 0 running, 0 failed); best {found.best['value']:.2f} dB"
     )
-    assert line in told(capsys, monkeypatch, "status", str(out))[1]
+    assert line in command("status", out).stdout
     make_plan(config.load(file)).save(out)
-    assert line in told(capsys, monkeypatch, "status", str(out))[1]
-    facts = json.loads(told(capsys, monkeypatch, "status", str(out), "--json")[1])
+    assert line in command("status", out).stdout
+    facts = json.loads(command("status", out, "--json").stdout)
     assert facts["searching"] == 0 and facts["searches"]["toy"]["completed"] == 3
     assert facts["searches"]["toy"]["best"]["validation_psnr_db"] == found.best["value"]

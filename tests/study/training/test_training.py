@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from scipy.ndimage import distance_transform_cdt
 from torch import nn
 
-from models.losses import LOSSES, WGAN
+from models.losses import LOSSES
 from models.masking import Box, center_box, composite, erase, known, mask_of
 from models.method import Critic, Method, Optimizer, Rate, Recipe, Reconstruction, Trained
 from study.data.batches import Batch
@@ -113,16 +113,6 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     return plan, tiny.made(plan, store)
 
 
-def inputs_of(plan: Plan, made: Store, keys: list[str], folder: Path) -> Store:
-    """A store that holds just what these stages need."""
-    store = Store(folder)
-    for key in {need for one in keys for need in plan.stages[one].needs.values()}:
-        place = store.folder(key)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.symlink_to(made.folder(key), target_is_directory=True)
-    return store
-
-
 def checkpoints(store: Store) -> list[Path]:
     return sorted((store.out / "making").glob("*/checkpoint.safetensors"))
 
@@ -131,6 +121,14 @@ def keys_of(plan: Plan, variant: str, role: str) -> list[str]:
     """A stage, or all critics of its pass."""
     key = tiny.run_of(plan, variant).stages[role]
     return next((group for group in plan.passes() if key in group), [key])
+
+
+def check_resumed(n: int, key: str, plan: Plan, made: Store, folder: Path) -> None:
+    """Stopped after ``n`` steps and begun again, a stage ends with the same bytes."""
+    store = tiny.inputs_of(plan, made, [key], folder)
+    assert tiny.stopped_at(n, [key], plan, store)
+    make([key], plan, store, tiny.Onlooker(), tiny.CPU)
+    assert tiny.published(store, key) == tiny.published(made, key)
 
 
 @pytest.mark.parametrize("harm", ["none", "truncated", "garbage", "removed"])
@@ -142,8 +140,8 @@ def test_stopped_at_any_step_it_ends_with_the_same_bytes(
     keys = keys_of(plan, variant, role)
     count = plan.stages[keys[0]].steps * len(keys)
     for n in range(1, count + 1) if harm == "none" else (count,):
-        store = inputs_of(plan, made, keys, tmp_path / str(n))
-        assert tiny.stopped_at(n, lambda watch, s=store: make(keys, plan, s, watch, tiny.CPU))  # type: ignore[misc]
+        store = tiny.inputs_of(plan, made, keys, tmp_path / str(n))
+        assert tiny.stopped_at(n, keys, plan, store)
         assert not any(store.has(key) for key in keys)
         for file in checkpoints(store):
             whole = file.read_bytes()
@@ -163,11 +161,11 @@ def test_stopped_again_and_again_it_ends_with_the_same_bytes(undisturbed: tuple[
     plan, made = undisturbed
     for variant, role in STAGES:
         keys = keys_of(plan, variant, role)
-        store = inputs_of(plan, made, keys, tmp_path / variant / role)
+        store = tiny.inputs_of(plan, made, keys, tmp_path / variant / role)
         starts = 0
         while not all(store.has(key) for key in keys):
             starts += 1
-            tiny.stopped_at(1, lambda watch, s=store, k=keys: make(k, plan, s, watch, tiny.CPU))  # type: ignore[misc]
+            tiny.stopped_at(1, keys, plan, store)
         assert starts > plan.stages[keys[0]].steps - 1
         assert all(tiny.published(store, key) == tiny.published(made, key) for key in keys)
 
@@ -196,7 +194,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(
     """SIGKILL at file operations, with a checkpoint at every step: as one is written, as results are published."""
     plan, made = undisturbed
     keys = keys_of(plan, variant, role)
-    store = inputs_of(plan, made, keys, tmp_path)
+    store = tiny.inputs_of(plan, made, keys, tmp_path)
     assert training.train.__kwdefaults__ is not None
     monkeypatch.setitem(training.train.__kwdefaults__, "checkpoint_s", 0.0)
     kills = 0
@@ -221,8 +219,8 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes(
 def test_a_resumed_stage_tells_its_record_the_whole_series(undisturbed: tuple[Plan, Store], tmp_path: Path) -> None:
     plan, made = undisturbed
     (key,) = keys_of(plan, "proposed", "pretrain")
-    store = inputs_of(plan, made, [key], tmp_path)
-    assert tiny.stopped_at(3, lambda watch: make([key], plan, store, watch, tiny.CPU))
+    store = tiny.inputs_of(plan, made, [key], tmp_path)
+    assert tiny.stopped_at(3, [key], plan, store)
     watch = tiny.Onlooker()
     make([key], plan, store, watch, tiny.CPU)
     assert [step for _, step, _ in watch.rows] == [2, 4]
@@ -233,9 +231,9 @@ def test_a_pass_goes_on_where_one_of_its_critics_is_there_already(
 ) -> None:
     plan, made = undisturbed
     keys = keys_of(plan, "proposed", "critic.local")
-    store = inputs_of(plan, made, keys, tmp_path)
+    store = tiny.inputs_of(plan, made, keys, tmp_path)
     make(keys[1:2], plan, store, tiny.Onlooker(), tiny.CPU)
-    assert tiny.stopped_at(4, lambda watch: make(keys[:1], plan, store, watch, tiny.CPU)) is False
+    assert tiny.stopped_at(4, keys[:1], plan, store) is False
     make(keys, plan, store, tiny.Onlooker(), tiny.CPU)
     assert all(tiny.published(store, key) == tiny.published(made, key) for key in keys)
 
@@ -329,7 +327,7 @@ def test_the_frozen_generator_stays_as_it_is(
     monkeypatch.setattr(training, "set_up", noted)
     role = "critic.local" if variant == "proposed" else "critic.joined"
     keys = keys_of(plan, variant, role)
-    store = inputs_of(plan, made, keys, tmp_path)
+    store = tiny.inputs_of(plan, made, keys, tmp_path)
     make(keys, plan, store, tiny.Onlooker(), tiny.CPU)
     (network,) = kept
     published = load_file(store.folder(plan.stages[keys[0]].needs["generator"]) / "generator.safetensors")
@@ -476,10 +474,7 @@ def test_two_stages_train_resume_and_are_scored_by_the_last(tmp_path: Path, loss
     series = json.loads(tiny.published(store, key)["series.json"])
     assert series["step"] == [2, 4, 6, 7] and {"generator.coarse", "generator.known"} <= set(series["terms"])
     for n in range(1, 8, 3):
-        other = inputs_of(plan, store, [key], tmp_path / str(n))
-        assert tiny.stopped_at(n, lambda watch, s=other: make([key], plan, s, watch, tiny.CPU))  # type: ignore[misc]
-        make([key], plan, other, tiny.Onlooker(), tiny.CPU)
-        assert tiny.published(other, key) == tiny.published(store, key)
+        check_resumed(n, key, plan, store, tmp_path / str(n))
     evaluated = tiny.stage_of(plan, "evaluate", "toy").key
     pictures = load_file(store.folder(evaluated) / "pictures.safetensors")
     network = TwoStage()
@@ -625,7 +620,7 @@ def test_a_critic_that_diverges_disturbs_no_sibling(
 ) -> None:
     plan, made = undisturbed
     keys = keys_of(plan, "proposed", "critic.global")
-    store = inputs_of(plan, made, keys, tmp_path)
+    store = tiny.inputs_of(plan, made, keys, tmp_path)
     poisoned(monkeypatch, "global", step)
     make(keys, plan, store, tiny.Onlooker(), tiny.CPU)
     for key in keys:
@@ -667,10 +662,7 @@ def test_a_divergence_that_is_resumed_is_the_same_divergence(tmp_path: Path) -> 
     (key,) = keys_of(plan, "proposed", "pretrain")
     tiny.made(plan, store, [tiny.run_of(plan, "proposed").stages["data"], key])
     for n in range(1, 4):
-        other = inputs_of(plan, store, [key], tmp_path / str(n))
-        assert tiny.stopped_at(n, lambda watch, s=other: make([key], plan, s, watch, tiny.CPU))  # type: ignore[misc]
-        make([key], plan, other, tiny.Onlooker(), tiny.CPU)
-        assert tiny.published(other, key) == tiny.published(store, key)
+        check_resumed(n, key, plan, store, tmp_path / str(n))
 
 
 def test_weights_are_within_the_bound_after_every_stage(undisturbed: tuple[Plan, Store]) -> None:
@@ -727,10 +719,7 @@ def test_every_reading_trains_and_resumes(tmp_path: Path, reading: str) -> None:
     weights = [file for file in store.folder(key).glob("*.safetensors") if "optimizer" not in file.name]
     assert len(weights) == 1 + len(plan.stages[key].options["critics"]) >= 3
     assert all(bool(value.isfinite().all()) for file in weights for value in load_file(file).values())
-    other = inputs_of(plan, store, [key], tmp_path / "resumed")
-    assert tiny.stopped_at(2, lambda watch: make([key], plan, other, watch, tiny.CPU))
-    make([key], plan, other, tiny.Onlooker(), tiny.CPU)
-    assert tiny.published(other, key) == tiny.published(store, key)
+    check_resumed(2, key, plan, store, tmp_path / "resumed")
 
 
 def test_two_critic_steps_are_two_updates_on_two_batches(tmp_path: Path) -> None:
@@ -806,15 +795,9 @@ def test_a_loss_that_explodes_is_warned_of(tmp_path: Path, monkeypatch: pytest.M
 def test_an_interrupt_before_the_lock_is_free_is_an_interrupt(undisturbed: tuple[Plan, Store], tmp_path: Path) -> None:
     plan, made = undisturbed
     (key,) = keys_of(plan, "proposed", "pretrain")
-    store = inputs_of(plan, made, [key], tmp_path)
+    store = tiny.inputs_of(plan, made, [key], tmp_path)
     with store.lock(key), pytest.raises(Interrupted):
         make([key], plan, store, tiny.Onlooker(stop_after=0), tiny.CPU)
-
-
-def test_wgan_is_what_eq_3_says() -> None:
-    real, fake = torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 0.0])
-    assert WGAN().critic(real, fake) == -2
-    assert WGAN().generator(fake) == 0.5
 
 
 def golden_numbers(folder: Path) -> dict[str, dict[str, float]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from pathlib import Path
 
 import layouts
@@ -36,14 +34,6 @@ def saved(picture: Image.Image, kind: str, **options: object) -> io.BytesIO:
     picture.save(stream, kind, **options)
     stream.seek(0)
     return stream
-
-
-def png(*chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG of these chunks."""
-    content = b"\x89PNG\r\n\x1a\n"
-    for name, data in chunks:
-        content += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-    return content
 
 
 def sides(pixels: images.Pixels) -> tuple[list[float], list[float]]:
@@ -89,16 +79,7 @@ def test_sixteen_bits_are_scaled(kind: str, order: str) -> None:
 
 
 def test_sixteen_bits_of_colour_are_read_where_pillow_can() -> None:
-    """A PNG of 16 bits a channel, written by hand, as Pillow writes none."""
-    row = b"\0" + b"".join(struct.pack(">HHH", *(257 * value for value in LEFT)) for _ in range(16))
-    chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", 16, 16, 16, 2, 0, 0, 0)),
-        (b"IDAT", zlib.compress(row * 16)),
-        (b"IEND", b""),
-    ]
-    content = b"\x89PNG\r\n\x1a\n"
-    for name, data in chunks:
-        content += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    content = layouts.deep_png(np.full((16, 16, 3), LEFT, np.uint16) * np.uint16(257))
     assert (square(io.BytesIO(content), 16) == LEFT).all()
 
 
@@ -131,15 +112,7 @@ def test_a_speck_is_refused(size: tuple[int, int], fits: bool) -> None:
 
 
 def test_an_enormous_image_is_refused_by_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    header = struct.pack(">IIBBBBB", 20_000, 10_000, 8, 2, 0, 0, 0)
-    content = (
-        b"\x89PNG\r\n\x1a\n"
-        + struct.pack(">I", 13)
-        + b"IHDR"
-        + header
-        + struct.pack(">I", zlib.crc32(b"IHDR" + header))
-    )
-    content += struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    content = layouts.png((20_000, 10_000), 8, 2, b"")
     monkeypatch.setattr(images, "_square", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(Unfit, match=r"it has more than 178,956,970 pixels, the most that are decoded"):
         square(io.BytesIO(content), 16)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import layouts
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -66,16 +65,7 @@ def palette(**options: object) -> bytes:
 
 
 def colour_of_16_bits(inside: int = 65535) -> bytes:
-    """RGB of 16 bits a channel, which Pillow does not write."""
-    rows = np.repeat(np.where(hole(), inside, 0).astype(">u2")[..., None], 3, axis=2)
-    content = b"\x89PNG\r\n\x1a\n"
-    for name, body in (
-        (b"IHDR", struct.pack(">IIBBBBB", SIDE, SIDE, 16, 2, 0, 0, 0)),
-        (b"IDAT", zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))),
-        (b"IEND", b""),
-    ):
-        content += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-    return content
+    return layouts.deep_png(np.repeat(np.where(hole(), inside, 0)[..., None], 3, axis=2))
 
 
 def tinted(red: int, green: int, blue: int) -> bytes:
@@ -118,6 +108,7 @@ READ: dict[str, Callable[[], bytes]] = {
     "16 bits in colour, 0 and 1": lambda: colour_of_16_bits(1),
     "32 bits, 0 and 255": lambda: saved(shades().astype(np.int32), "TIFF"),
     "tinted": lambda: tinted(255, 250, 235),
+    "colours that are grey": lambda: tinted(255, 255, 255),
     "0 and 1": lambda: saved(hole().astype(np.uint8)),
     "100 and 140": lambda: saved(shades(140, 100)),
     "one bit": lambda: saved(hole()),
@@ -240,7 +231,7 @@ def test_every_reader_refuses_it_in_the_same_words(kind: str, tmp_path: Path) ->
 
 
 def test_two_values_need_no_note() -> None:
-    for kind in ("palette", "16 bits", "0 and 1", "alpha", "tinted"):
+    for kind in ("palette", "16 bits", "0 and 1", "100 and 140", "one bit", "alpha", "tinted", "colours that are grey"):
         assert read_hole(READ[kind](), "white", (SIDE, SIDE))[1] == "", kind
 
 

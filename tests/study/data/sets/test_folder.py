@@ -8,15 +8,15 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import layouts
 import numpy as np
 import pytest
 import tiny
 from PIL import Image
 
 import study
-from study.data import DATASETS, Packed
+from study.data import Packed
 from study.data.sets.folder import Folder, square
-from study.errors import BadInput
 
 
 def picture(file: Path, shade: int = 100, size: tuple[int, int] = (24, 20), mode: str = "RGB") -> Path:
@@ -36,18 +36,12 @@ def root(tmp_path: Path) -> Path:
 
 
 def packed(root: Path, place: Path, **options: Any) -> Packed:
-    place.mkdir(parents=True)
-    Folder(root=str(root), **options).pack(16, place, lambda done, total: None)
-    return Packed(place)
+    return layouts.packed(Folder(root=str(root), **options), place)
 
 
 def listed(root: Path, name: str, entries: list[str]) -> str:
     (root / name).write_text("\n".join(entries) + "\n")
     return name
-
-
-def test_it_is_listed() -> None:
-    assert DATASETS["folder"] is Folder
 
 
 def test_a_seeded_split(root: Path) -> None:
@@ -142,16 +136,6 @@ def test_a_split_file_may_begin_with_a_byte_order_mark(root: Path) -> None:
     assert Folder(root=str(root), train="train.txt", test="test.txt").chosen().parts["test"] == ["b/01.png"]
 
 
-def test_one_split_file_alone_is_refused() -> None:
-    with pytest.raises(ValueError, match="name both split files"):
-        Folder(root=".", train="train.txt")
-
-
-def test_the_plan_says_so_in_the_studys_words(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"tiny.yaml:10:12: data\.photos\.root: there is no folder"):
-        tiny.planned(tmp_path, data={"photos": {"kind": "folder", "root": str(tmp_path / "none")}})
-
-
 def test_what_does_not_decode_is_left_out_by_name(root: Path, tmp_path: Path) -> None:
     data = Folder(root=str(root), validation_share=0.15)
     split = data.chosen().parts
@@ -187,16 +171,6 @@ def test_the_central_square_is_taken(tmp_path: Path) -> None:
     assert square(tmp_path / "wide.png", 80).shape == (80, 80, 3)
 
 
-def test_an_exif_rotation_is_obeyed(tmp_path: Path) -> None:
-    upright = picture(tmp_path / "upright.png", size=(40, 40))
-    turned = Image.open(upright).transpose(Image.Transpose.ROTATE_90)
-    entries = Image.Exif()
-    entries[0x0112] = 6  # the camera lay on its side: to be turned by 270 degrees
-    turned.save(tmp_path / "turned.jpg", quality=100, exif=entries)
-    difference = square(tmp_path / "turned.jpg", 20).astype(int) - square(upright, 20).astype(int)
-    assert np.abs(difference).mean() < 2
-
-
 def test_transparency_is_over_black(tmp_path: Path) -> None:
     pixels = np.full((16, 16, 4), 200, np.uint8)
     pixels[..., 3] = 255
@@ -223,14 +197,6 @@ def test_modes_are_turned_into_colour(tmp_path: Path, mode: str, kind: str) -> N
     assert found.shape == (16, 16, 3)
     if mode != "1":
         assert found[:, :6].mean() == pytest.approx(100, abs=8) and found[:, 10:].mean() == pytest.approx(150, abs=8)
-
-
-def test_sixteen_bits_are_scaled_not_cut_off(tmp_path: Path) -> None:
-    pixels = np.full((16, 16), 100 * 257, np.uint16)
-    pixels[:, 8:] = 150 * 257
-    Image.fromarray(pixels).save(tmp_path / "deep.png")
-    found = square(tmp_path / "deep.png", 16)
-    assert found[:, :6].mean() == pytest.approx(100, abs=2) and found[:, 10:].mean() == pytest.approx(150, abs=2)
 
 
 def test_the_identity_follows_the_content_not_the_place(root: Path, tmp_path: Path) -> None:
@@ -277,13 +243,6 @@ def test_what_images_are_like_is_for_the_report_alone(root: Path, tmp_path: Path
         facts = study.load(tmp_path / "out").study
         found.append((facts["scope"], facts["data"][0]["like"]))
     assert found == [("other", None), ("reduced", "Places2")]
-
-
-def test_packing_again_gives_the_same_bytes(root: Path, tmp_path: Path) -> None:
-    one, other = packed(root, tmp_path / "one"), packed(root, tmp_path / "other")
-    assert one.digest == other.digest
-    for file in ("images.npy", "data.json"):
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "other" / file).read_bytes()
 
 
 def test_a_few_steps_on_photographs(tmp_path: Path) -> None:
