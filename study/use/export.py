@@ -64,18 +64,17 @@ def export(finished: Finished, folder: Path) -> list[Path]:
         raise BadInput(f"{folder}: it is not empty and not an export; name an empty or new folder")
     weights = save(finished.weights())
     config = _config(finished, hashlib.sha256(weights).hexdigest())
-    text = json.dumps(config, indent=1) + "\n"
-    texts = {"README.md": _card(finished, config, load(finished.store.out)), "config.json": text}
+    card = _card(finished, config, load(finished.store.out))
+    contents: dict[str, bytes | str] = {"model.safetensors": weights, "README.md": card}
     if package := _package(config):
         facts = {"side": finished.image_size, "central_only": finished.central_only, "noise": finished.fill == "noise"}
-        texts["example.py"] = _rendered("example.py.jinja", package=package, **facts)
+        contents["example.py"] = _rendered("example.py.jinja", package=package, **facts)
+    contents["config.json"] = json.dumps(config, indent=1) + "\n"
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
-    contents: dict[str, bytes | str] = {"model.safetensors": weights, **texts}
-    written = [folder / name for name in FILES if name in contents]
-    for file in written:
-        write_atomically(file, contents[file.name])
-    return written
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in contents]
 
 
 def _config(finished: Finished, digest: str) -> dict[str, Any]:
