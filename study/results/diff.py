@@ -12,7 +12,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ from reports.analysis.claims import claims_table
 from reports.analysis.naming import metric_of, ordered
 from reports.analysis.statistics import compare, mean_interval
 from study.errors import BadInput
-from study.plan.facts import UniverseFacts
 from study.plan.graph import KINDS, Plan, Stage, json_digest
-from study.results.frames import Results, load
+from study.results.frames import load
 from study.store import Store
 
 EFFECTS = (("psnr", "hole"), ("ssim", "whole"))
@@ -45,28 +43,18 @@ Options = dict[tuple[str, ...], Any]
 """Settings by their path of keys."""
 
 
-@dataclass(frozen=True)
 class Side:
-    """One of the two outputs. ``options``: the method and options of each variant that was run."""
+    """One of the two outputs. Raises BadInput where the folder holds no study.
 
-    out: Path
-    plan: Plan
-    store: Store
-    results: Results
-    names: Mapping[str, str]
-    options: Mapping[str, Options]
+    ``options``: the method and options of each variant that was run. ``digests``: of each data set's pixels; None where
+    it is unknown.
+    """
 
-    @classmethod
-    def of(cls, out: Path) -> Side:
-        """Raises BadInput where the folder holds no study."""
-        plan = Plan.of(out)
-        options = {run.variant: _flat({"method": run.method, **run.config}) for run in plan.runs}
-        return cls(out, plan, Store(out), load(out), plan.names(), options)
-
-    @property
-    def digests(self) -> dict[str, str | None]:
-        """The digest of each data set's pixels; None where it is unknown."""
-        return {str(entry["name"]): entry.get("digest") for entry in self.results.study["data"]}
+    def __init__(self, out: Path) -> None:
+        self.out, self.plan, self.store, self.results = out, Plan.of(out), Store(out), load(out)
+        self.names = self.plan.names()
+        self.options = {run.variant: _flat({"method": run.method, **run.config}) for run in self.plan.runs}
+        self.digests = {entry["name"]: entry.get("digest") for entry in self.results.study["data"]}
 
     def evaluations(self, variant: str, data: str) -> dict[int, str | None]:
         """By seed, the checksum of a variant's scores; None where there are none."""
@@ -118,7 +106,7 @@ def _sides(*outs: str | Path) -> list[Side]:
     sides, faults = [], []
     for out in map(Path, outs):
         try:
-            sides.append(Side.of(out))
+            sides.append(Side(out))
         except BadInput as error:
             faults += error.faults
     if faults:
@@ -148,10 +136,9 @@ def _differences(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> list[tuple[Any, 
     return [(key, a.get(key), b.get(key)) for key in dict.fromkeys([*a, *b]) if a.get(key) != b.get(key)]
 
 
-def _alone(a: Iterable[Any], b: Iterable[Any]) -> dict[str, list[Any]]:
+def _alone(a: Collection[Any], b: Collection[Any]) -> dict[str, list[Any]]:
     """What is in a alone and in b alone, each in its order."""
-    left, right = list(a), list(b)
-    return {"a": [one for one in left if one not in right], "b": [one for one in right if one not in left]}
+    return {"a": [one for one in a if one not in b], "b": [one for one in b if one not in a]}
 
 
 def _row(key: str, a: Any, b: Any, variants: list[str] | None = None, having: int | None = None) -> dict[str, Any]:
@@ -187,17 +174,12 @@ def _study_options(plan: Plan) -> Options:
     """The settings of the study as a whole. What else the plan says is compared as data, code or stages."""
     study = plan.study.model_dump(include=SETTINGS, exclude=NOT_SETTINGS)
     for name, multiverse in plan.study.multiverses.items():
-        study["multiverses"][name]["vary"] = _levels(multiverse.universes)
+        rows = [row for row in itertools.chain(*multiverse.universes) if row.level]
+        study["multiverses"][name]["vary"] = {  # every level that a base has in some universe, by option
+            key: list(dict.fromkeys(row.level for row in rows if row.reading == key))
+            for key in dict.fromkeys(row.reading for row in rows)
+        }
     return _flat(study)
-
-
-def _levels(universes: list[list[UniverseFacts]]) -> dict[str, list[str]]:
-    """By option, every level that a base has in some universe of a multiverse."""
-    levels: dict[str, list[str]] = {}
-    for row in itertools.chain(*universes):
-        found = levels.setdefault(row.reading, [])
-        found += [row.level] if row.level and row.level not in found else []
-    return levels
 
 
 def _variant_changes(a: Side, b: Side) -> Iterator[dict[str, Any]]:

@@ -23,6 +23,7 @@ import models
 from models.method import Steps
 from study.errors import BadInput
 from study.parts import registries
+from study.plan.graph import Run
 from study.results.frames import Results, load
 from study.store import read_facts, write_atomically
 from study.use.finished import Finished
@@ -112,7 +113,6 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
     """The model card, in Markdown with a front matter in YAML."""
     run, package = finished.run, _package(config)
     same = results.scores[(results.scores["variant"] == run.variant) & (results.scores["data"] == run.data)]
-    own = same[same["run"] == run.name]
     departs = results.readings[(results.readings["variant"] == run.variant) & results.readings["departs"].astype(bool)]
     return _rendered(
         "card.md.jinja",
@@ -130,29 +130,28 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
         seconds=results.runs.loc[results.runs["run"] == run.name, "seconds"].item(),
         made=finished.store.made(finished.evaluation.needs["model"]),
         precision=finished.evaluation.options["numerics"]["precision"],
-        images=own["image"].nunique(),
+        images=same.loc[same["run"] == run.name, "image"].nunique(),
         seeds=sorted(same["seed"].unique().tolist()),
-        scores=list(_scores(own, same)),
+        scores=list(_scores(results, run)),
         readings=departs[["key", "value", "reading", "meaning"]].map(_cell).to_numpy().tolist(),
     )
 
 
-def _scores(own: pd.DataFrame, same: pd.DataFrame) -> Iterator[list[str]]:
+def _scores(results: Results, run: Run) -> Iterator[list[str]]:
     """Rows of metric, region, and the run's mean for each output; in brackets the range of the seeds' means."""
     for metric, title in METRICS.items():
         digits = 2 if metric == "psnr" else 3
         for region in ("hole", "whole"):
-            yield [title, region, *(_score(own, same, (metric, region, o), digits) for o in ("composite", "blended"))]
+            parts = [results.select(metric, region, output, run.data) for output in ("composite", "blended")]
+            yield [title, region, *(_score(part[part["variant"] == run.variant], run, digits) for part in parts)]
 
 
-def _score(own: pd.DataFrame, same: pd.DataFrame, column: tuple[str, str, str], digits: int) -> str:
-    query = "metric == @column[0] and region == @column[1] and output == @column[2]"
-    values = own.query(query)["value"]
-    if values.empty:
+def _score(scores: pd.DataFrame, run: Run, digits: int) -> str:
+    means = scores.groupby("seed")["value"].mean()
+    if run.seed not in means:
         return "not available"
-    means = same.query(query).groupby("seed")["value"].mean()
     spread = f" ({means.min():.{digits}f} to {means.max():.{digits}f})" if len(means) > 1 else ""
-    return f"{values.mean():.{digits}f}{spread}"
+    return f"{means[run.seed]:.{digits}f}{spread}"
 
 
 def _hole(mask: Mapping[str, Any]) -> str:
