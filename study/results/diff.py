@@ -10,8 +10,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,18 @@ Options = dict[tuple[str, ...], Any]
 class Side:
     """One of the two outputs. Raises BadInput where the folder holds no study.
 
-    ``options``: the method and options of each variant that was run. ``digests``: of each data set's pixels; None where
-    it is unknown.
+    ``options``: the method and options of each variant that was run. ``readings``: the readings of each variant by key.
+    ``digests``: of each data set's pixels; None where it is unknown.
     """
 
     def __init__(self, out: Path) -> None:
         self.out, self.plan, self.store, self.results = out, Plan.of(out), Store(out), load(out)
         self.names = self.plan.names()
         self.options = {run.variant: _flat({"method": run.method, **run.config}) for run in self.plan.runs}
+        self.readings: dict[str, dict[str, str]] = defaultdict(dict)
+        for row in self.plan.study.readings:
+            departs = ", departs from the text" if row.departs else ""
+            self.readings[row.variant][row.key] = f"{row.reading}{departs}"
         self.digests = {entry["name"]: entry.get("digest") for entry in self.results.study["data"]}
 
     def evaluations(self, variant: str, data: str) -> dict[int, str | None]:
@@ -152,7 +156,7 @@ def _configuration(a: Side, b: Side) -> dict[str, Any]:
     external = a.results.external(), b.results.external()
     if any(external):
         only["external"] = _alone(*external)
-    readings = _by_variant(a, b, _readings)
+    readings = _by_variant(_run_in_both(a, b), a.readings, b.readings)
     return {
         "changed": [*_study_changes(a.plan, b.plan), *_variant_changes(a, b)],
         "only": only,
@@ -186,7 +190,7 @@ def _variant_changes(a: Side, b: Side) -> Iterator[dict[str, Any]]:
     """The options that differ: a row for each key and pair of values, with the variants that have it."""
     numbers = {(row.variant, row.key): row.reading for s in (a, b) for row in s.plan.study.readings}
     both = _run_in_both(a, b)
-    for row in _by_variant(a, b, lambda side, name: side.options[name]):
+    for row in _by_variant(both, a.options, b.options):
         path, row["key"] = row["key"], ".".join(row["key"])
         having = sum(path in a.options[name] or path in b.options[name] for name in both)
         reading = next((numbers[name, row["key"]] for name in row["variants"] if (name, row["key"]) in numbers), None)
@@ -197,16 +201,11 @@ def _variant_changes(a: Side, b: Side) -> Iterator[dict[str, Any]]:
             yield _row("run", runs[0], runs[1], [name], 1)
 
 
-def _readings(side: Side, variant: str) -> dict[str, str]:
-    rows = [row for row in side.plan.study.readings if row.variant == variant]
-    return {row.key: row.reading + (", departs from the text" if row.departs else "") for row in rows}
-
-
-def _by_variant(a: Side, b: Side, of: Callable[[Side, str], Mapping[Any, Any]]) -> list[dict[str, Any]]:
-    """Rows of key, a, b and variants: what differs in the variants that both outputs ran."""
+def _by_variant(names: list[str], a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of key, a, b and variants: what differs in these variants."""
     rows: dict[str, dict[str, Any]] = {}
-    for name in _run_in_both(a, b):
-        for key, left, right in _differences(of(a, name), of(b, name)):
+    for name in names:
+        for key, left, right in _differences(a[name], b[name]):
             same = json.dumps([key, left, right], sort_keys=True)
             rows.setdefault(same, {"key": key, "a": left, "b": right, "variants": []})["variants"].append(name)
     return list(rows.values())

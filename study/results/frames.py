@@ -157,17 +157,15 @@ def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
     if status == "completed":  # add the warnings of its stages, and what is missing of them
         warned = [warning for key in run.stages.values() for warning in store.outcome(key).get("warnings", [])]
         why = "; ".join(dict.fromkeys(filter(None, [why, *warned, *_lacking(run, store, records)])))
-    outcome = store.outcome(last)
-    trained = [key for role, key in run.stages.items() if not role.startswith("data")]
-    made = [facts for key in trained if (facts := _made(store, key))]
-    joined = run.stages.get("joint") or run.stages.get("fit")
-    joint = _made(store, joined) if joined else {}
+    trained = {role: _made(store, key) for role, key in run.stages.items() if not role.startswith("data")}
+    made = [facts for facts in trained.values() if facts]
+    joint = trained.get("joint") or trained.get("fit") or {}
     return {
         **vars(run),
         "run": run.name,
         "status": status,
         "why": why,
-        "diverged_at": outcome.get("step", pd.NA) if status == "diverged" else pd.NA,
+        "diverged_at": store.outcome(last).get("step", pd.NA) if status == "diverged" else pd.NA,
         "seconds": sum(facts["seconds"] for facts in made),
         "start": run.start,
         "record": state.get("record", ""),
