@@ -319,7 +319,7 @@ def _effects(a: Side, b: Side, same_data: Collection[str]) -> Iterator[dict[str,
     external = b.results.external()
     names = ordered(a.results, [*_common(a, b), *(name for name in a.results.external() if name in external)])
     for data in (data for data in a.digests if data in b.digests):
-        sets = {"a": data, "b": data if data in same_data else f"{data} of b"}
+        sets = (data, data if data in same_data else f"{data} of b")
         runs = _together([side.results.runs[side.results.runs["data"] == data] for side in (a, b)], sets)
         for metric, region in EFFECTS:
             scores = _together([side.results.select(metric, region, OUTPUT, data) for side in (a, b)], sets)
@@ -335,32 +335,32 @@ def _effects(a: Side, b: Side, same_data: Collection[str]) -> Iterator[dict[str,
                     }
 
 
-def _together(tables: Iterable[pd.DataFrame], sets: Mapping[str, str]) -> pd.DataFrame:
+def _together(tables: Iterable[pd.DataFrame], sets: tuple[str, str]) -> pd.DataFrame:
     """The rows of a and b in one frame, the variants with their side in front, the data set as ``sets`` names it."""
     labelled = [
         table.assign(variant=f"{side}: " + table["variant"].astype(str), data=data)
-        for table, (side, data) in zip(tables, sets.items(), strict=True)
+        for table, side, data in zip(tables, "ab", sets, strict=True)
     ]
     return pd.concat(labelled, ignore_index=True)
 
 
 def _effect(
-    runs: pd.DataFrame, scores: pd.DataFrame, a: str, b: str, sets: Mapping[str, str], metric: str, region: str
+    runs: pd.DataFrame, scores: pd.DataFrame, a: str, b: str, sets: tuple[str, str], metric: str, region: str
 ) -> dict[str, Any]:
     asked: dict[str, Any] = {"metric": metric, "region": region, "output": OUTPUT}
-    same = sets["a"] == sets["b"]
-    found = compare(runs, scores, b, a, **asked, data=sets["a"] if same else (sets["b"], sets["a"]))
+    found = compare(runs, scores, b, a, **asked, data=(sets[1], sets[0]))
     completed = runs[runs["status"] == "completed"]
     if found.paired:
         seeds = [completed.loc[completed["variant"] == variant, "seed"] for variant in (a, b)]
         completed = completed[completed["seed"].isin(seeds[0]) & completed["seed"].isin(seeds[1])]
-    means = [mean_interval(completed, scores, variant, **asked, data=sets[variant[0]]).mean for variant in (a, b)]
+    sides = zip((a, b), sets, strict=True)
+    means = [mean_interval(completed, scores, variant, **asked, data=data).mean for variant, data in sides]
     numbers = {"a": means[0], "b": means[1], "difference": found.difference, "low": found.low, "high": found.high}
     n_a, n_b = found.n_seeds[::-1]
     why = [f"{n_a} paired seed{'s' * (n_a != 1)}" if found.paired else f"{n_a} and {n_b} seeds"]
     if (runs.loc[runs["variant"].isin([a, b]), "start"] == "").all():
         why = ["no seeds"]
-    why.append(f"{found.n_images} images{'' if same else ', not the same'}")
+    why.append(f"{found.n_images} images{'' if sets[0] == sets[1] else ', not the same'}")
     for variant in (a, b):
         lost = runs.loc[(runs["variant"] == variant) & (runs["status"] != "completed"), "status"]
         why += [f"{variant[0]}: {count} {status}" for status, count in lost.value_counts(sort=False).items()]
@@ -373,7 +373,7 @@ def _effect(
         "n_seeds": [n_a, n_b],
         "n_images": found.n_images,
         "paired": found.paired,
-        "same_data": same,
+        "same_data": sets[0] == sets[1],
         "why": ", ".join(why),
     }
 
