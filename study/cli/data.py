@@ -63,15 +63,15 @@ def write_data(
     data: Annotated[str | None, typer.Option("--data", help="Data set, if the study has several.")] = None,
 ) -> None:
     """Export a study's test images and masks as PNG, for a method that runs elsewhere."""
-    from study.external.handout import hand_out
+    from study.external.join import hand_out
 
     say = printer()
     with image_progress() as heard:
-        name, names = hand_out(out, folder, data, heard=heard)
+        test = hand_out(out, folder, data, heard=heard)
     what = "truth, mask (the hole is white), masked (the hole is black)"
-    say(f"wrote {len(names)} test images of {name} to {folder}: {what}")
+    say(f"wrote {len(test.places)} test images of {test.data} to {folder}: {what}")
     say(f"repair the images in {folder / 'masked'}, save them under the same names in another folder, then run:")
-    score = ["score", "--output", "REPAIRED", "--into", str(out), "--as", "NAME", "--seed", "0", "--data", name]
+    score = ["score", "--output", "REPAIRED", "--into", str(out), "--as", "NAME", "--seed", "0", "--data", test.data]
     say(f"  {command(*score)}")
 
 

@@ -92,14 +92,13 @@ def inpaint_images(
 ) -> None:
     """Repair images with a trained model. Without --mask or --box the transparent pixels are the hole."""
     from study.use.finished import Finished
-    from study.use.inpaint import repair_files, where
+    from study.use.inpaint import HoleSource, repair_files
 
     kind, say = options.device_of(device), printer()
-    finished = Finished.find(out, named)
+    finished = Finished(out, named)
     say(f"{finished.run.name}, {finished.image_size} px, on {kind}")
-    repair_files(
-        finished, images, to, where(mask, box, hole), device=kind, print_line=say, blended=not no_blend, least=window
-    )
+    source = HoleSource(mask, box, hole)
+    repair_files(finished, images, to, source, device=kind, print_line=say, blended=not no_blend, least=window)
 
 
 @app.command("export")
@@ -113,7 +112,7 @@ def export_model(
     from study.use.finished import Finished
 
     say = printer()
-    finished = Finished.find(out, named)
+    finished = Finished(out, named)
     say(f"{finished.run.name}, {finished.image_size} px")
     for file in export(finished, folder):
         say(f"written: {file}")

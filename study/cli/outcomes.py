@@ -31,14 +31,13 @@ def status(
     """Show the progress of a study, from another terminal or later."""
     from study.results.status import status as read_status
 
-    found = read_status(out)
-    facts = found.facts
+    facts, runs = read_status(out)
     if as_json:
         print_json(facts)
         return
     console = Console()
-    if found.runs is not None:
-        _show_runs(console, facts, found.runs)
+    if runs is not None:
+        _show_runs(console, facts, runs)
     if facts["searches"]:
         _show_searches(console, facts["searches"], facts["searching"])
 

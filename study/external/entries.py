@@ -6,8 +6,7 @@ out/external/NAME/DATA/SEED/    an evaluation as ``study.evaluation.scoring`` wr
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,9 @@ class External:
 
     Args:
         seed: None where the method has no seeds.
-        manifest: of its folder; empty where there is none.
+        facts: what was scored: name, data, seed, kind, notes, warnings, digest, images, of, scored, protocol, tested;
+            empty where its manifest cannot be read.
+        checksum: the SHA-256 of its scores.
         why: why its scores are not shown; empty where they are.
         joins: whether it is listed among the study's runs.
     """
@@ -35,20 +36,10 @@ class External:
     name: str
     data: str
     seed: int | None
-    manifest: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    checksum: str | None = None
     why: str = ""
     joins: bool = True
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What was scored: name, data, seed, kind, notes, warnings, digest, images, of, scored, protocol, tested."""
-        outcome = self.manifest.get("outcome")
-        return outcome if isinstance(outcome, dict) else {}
-
-    @property
-    def checksum(self) -> str | None:
-        """The SHA-256 of its scores."""
-        return (self.manifest.get("files") or {}).get("scores.safetensors")
 
     @property
     def run(self) -> str:
@@ -59,11 +50,6 @@ class External:
     def start(self) -> str:
         """A unique name in place of the key of its unknown training; empty where the method has no seeds."""
         return "" if self.seed is None else f"external-{str(self.facts.get('digest', self.run))[:16]}"
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a reader of its scores has to know."""
-        return [str(text) for text in self.facts.get("warnings") or []]
 
     @property
     def pasted(self) -> bool:
@@ -78,8 +64,11 @@ def place(out: Path, name: str, data: str, seed: int | None) -> Path:
 
 def read(folder: Path) -> External:
     """The scores in ``out/external/NAME/DATA/SEED``, unchecked."""
-    seed = int(folder.name) if folder.name.isdecimal() else None
-    return External(folder, folder.parent.parent.name, folder.parent.name, seed, read_facts(folder / MANIFEST))
+    name, data, seed = folder.parts[-3:]
+    manifest = read_facts(folder / MANIFEST)
+    facts, checksum = manifest.get("outcome"), (manifest.get("files") or {}).get("scores.safetensors")
+    facts = facts if isinstance(facts, dict) else {}
+    return External(folder, name, data, int(seed) if seed.isdecimal() else None, facts, checksum)
 
 
 def tested(stage: Stage) -> dict[str, Any]:
@@ -117,38 +106,31 @@ def _checked(one: External, out: Path, plan: Plan) -> External:
     seed = "" if one.seed is None else f" --seed {one.seed}"
     options = f"--output DIR --into {out} --as {one.name}{seed} --data {one.data}"
     again = f"score its files again: python -m study score {options}"
-    if not one.manifest and (one.folder / OLD_FACTS).is_file():
+    if not one.facts and (one.folder / OLD_FACTS).is_file():
         return replace(one, why=f"it was scored by an earlier version of this program; {again}")
     try:
         verify(one.folder)
     except Damaged:
         return replace(one, why=f"its files in {one.folder} are damaged; {again}")
-    if differing := list(_differing(one.facts.get("tested") or {}, tested(stage))):
+    if differing := _differing(one.facts.get("tested") or {}, tested(stage)):
         return replace(one, why=f"it was scored under another protocol: {', '.join(differing)}; {again}")
     return one
 
 
-def _differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+def _differing(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What was tested in another way than the study tests now, in words."""
-    changed = {key for key, value in now.items() if _canonical(then.get(key)) != _canonical(value)}
-    if "data" in changed:
-        yield "its images were different, or packed differently"
-    if "holes" in changed:
-        yield f"its holes were {_plain(then.get('holes'))} and are {_plain(now['holes'])}"
-    if "masks" in changed and "holes" not in changed:
-        yield "its holes came from other mask files"
-    if "seed" in changed:
-        yield f"its seed was {then.get('seed')} and is {now['seed']}"
-    if "metrics" in changed:
-        old, new = then.get("metrics") or {}, now["metrics"]
-        names = sorted(name for name in {**old, **new} if old.get(name) != new.get(name))
-        yield f"other metrics, or other versions of them ({', '.join(names)})"
-    if "perceptual" in changed:
-        yield "other perceptual distances"
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+    old, new = then.get("metrics") or {}, now["metrics"]
+    metrics = sorted(name for name in {**old, **new} if old.get(name) != new.get(name))
+    words = {
+        "data": "its images were different, or packed differently",
+        "holes": f"its holes were {_plain(then.get('holes'))} and are {_plain(now['holes'])}",
+        "masks": "its holes came from other mask files",
+        "seed": f"its seed was {then.get('seed')} and is {now['seed']}",
+        "metrics": f"other metrics, or other versions of them ({', '.join(metrics)})",
+        "perceptual": "other perceptual distances",
+    }
+    changed = [key for key in words if then.get(key) != now[key]]
+    return [words[key] for key in changed if key != "masks" or "holes" not in changed]
 
 
 def _plain(holes: Mapping[str, Any] | None) -> str:

@@ -1,6 +1,7 @@
-"""``study score --into``: scores the outputs of an external method on a study's test images, as runs of the study.
+"""A study's test images for external methods.
 
-The truth and the holes are the study's own: its packed test images under its protocol.
+``study data write`` writes them as files. ``study score --into`` scores a method's outputs, as runs of the study. The
+truth and the holes are the study's own: its packed test images under its protocol.
 """
 
 from __future__ import annotations
@@ -9,33 +10,30 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from PIL import Image
 
 from models.masking import erase
-from models.masks import Holes
 from reports.analysis.naming import label
 from study.config.variants import NAME
 from study.data import Packed
 from study.data.files.image import Raster, exact
-from study.data.holes import Draw, as_mask, drawn_holes
+from study.data.files.masks import Hole
+from study.data.holes import as_mask, drawn_holes
 from study.errors import BadInput, shown, unknown
 from study.evaluation.evaluate import BATCH, perceptual
 from study.evaluation.evaluation import Evaluation
 from study.evaluation.scoring import Scoring, holes_of
 from study.external import entries
 from study.external.entries import External
-from study.external.pairs import Findings, Listed, Listener, Pair, checked, listed, silent, stems, together
+from study.external.pairs import Findings, Listed, Listener, Pairs, check, silent, stems, together
 from study.external.score import COMPOSITES, Request, Scored, stacked
 from study.parts import plugins, registries
-from study.plan.graph import Plan, Stage
+from study.plan.graph import Plan
 from study.running.machine import prepare
 from study.store import Store, publish
 
@@ -44,60 +42,64 @@ SEEDLESS = (
 )
 
 
-@dataclass(frozen=True)
 class Test:
-    """The test images of a study's data set, with the holes of its protocol. ``names``: of their files."""
+    """The test images of a study's data set, with the holes of its protocol.
 
-    plan: Plan
-    store: Store
-    data: str
-    stage: Stage
-    packed: Packed
-    names: Sequence[str]
+    Args:
+        data: the data set; None for the only one.
 
-    @classmethod
-    def of(cls, out: Path, data: str | None) -> Test:
-        """The test images of the named data set, or of the only one. Raises BadInput if it is unknown or not packed."""
-        plan = Plan.of(out)
-        sets = list(dict.fromkeys(run.data for run in plan.runs))
+    ``places`` has the index of each image by the name of its file. Raises BadInput if the data set is unknown or not
+    packed.
+    """
+
+    def __init__(self, out: Path, data: str | None) -> None:
+        self.plan, store = Plan.of(out), Store(out)
+        sets = list(dict.fromkeys(run.data for run in self.plan.runs))
         if data is None and len(sets) != 1:
             raise BadInput(f"--data: the study has {len(sets)} data sets; choose one of {', '.join(sets)}")
-        data = data or sets[0]
-        stage = entries.evaluation(plan, data)
+        self.data = data or sets[0]
+        stage = entries.evaluation(self.plan, self.data)
         if stage is None:
             raise BadInput(f"--data {data}: {unknown(data, sets, 'not a data set of this study')}")
-        store = Store(out)
         for key in stage.needs.values():
             if key.startswith("data-") and not store.has(key):
-                raise BadInput(f"{out}: the images of {data} are not packed yet; the study's own command packs them")
-        plugins.use_planned(plan.study.digests, plan.study.command)
-        packed = Packed(store.verified(stage.needs["data"]))
-        return cls(plan, store, data, stage, packed, stems(packed.names("test")))
+                raise BadInput(
+                    f"{out}: the images of {self.data} are not packed yet; the study's own command packs them"
+                )
+        plugins.use_planned(self.plan.study.digests, self.plan.study.command)
+        self.stage, self.protocol = stage, stage.options["protocol"]
+        self.packed = Packed(store.verified(stage.needs["data"]))
+        self.places = {name: place for place, name in enumerate(stems(self.packed.names("test")))}
+        self._draw = drawn_holes(self.protocol["mask"], stage.needs, store, self.packed.image_size)
 
-    @property
-    def protocol(self) -> dict[str, Any]:
-        """The protocol in the stage's key."""
-        protocol: dict[str, Any] = self.stage.options["protocol"]
-        return protocol
+    def hole(self, name: str) -> Hole:
+        """The hole of one test image, (side, side)."""
+        hole: Hole = holes_of(self._draw, self.protocol["seed"], np.array([self.places[name]]))[0]
+        return hole
 
-    @cached_property
-    def _draw(self) -> Draw:
-        return drawn_holes(self.protocol["mask"], self.stage.needs, self.store, self.packed.image_size)
+    def image(self, name: str) -> Raster:
+        """One test image."""
+        return Raster(np.asarray(self.packed.part("test")[self.places[name]]))
 
-    def holes(self, indices: ArrayLike) -> Holes:
-        """The holes of the test images with these indices, (n, side, side)."""
-        return holes_of(self._draw, self.protocol["seed"], np.asarray(indices))
 
-    def image(self, index: int) -> Raster:
-        """The test image with this index."""
-        return Raster(np.asarray(self.packed.part("test")[index]))
+def hand_out(out: Path, folder: Path, data: str | None, *, heard: Listener = silent) -> Test:
+    """Writes truth, mask (white in the hole) and masked (black in the hole) as PNG. Returns the test.
 
-    def pair(self, index: int, output: Listed) -> Pair:
-        """A test image with the method's output and the hole."""
-        name = self.names[index]
-        return Pair(
-            name, partial(self.image, index), partial(output.content, name), lambda _: (self.holes([index])[0], "")
-        )
+    Raises BadInput if the folder is not empty, or the study's images are not packed.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(f"{folder}: there is something there already; name a new folder, or an empty one")
+    test = Test(out, data)
+    for name, place in test.places.items():
+        heard("written", place, len(test.places))
+        pixels, hole = test.image(name).pixels, test.hole(name)
+        image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
+        masked = erase(image, as_mask(hole[None], torch.device("cpu")), 0)[0].permute(1, 2, 0).numpy()
+        for part, values in (("truth", pixels), ("mask", hole.astype(np.uint8) * 255), ("masked", masked)):
+            file = folder / part / f"{name}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(file)
+    return test
 
 
 def score_into(
@@ -116,17 +118,16 @@ def score_into(
     """
     if asked.mask or asked.center or asked.hole:
         raise BadInput("--into: the holes are the study's own; leave out --mask, --center and --hole")
-    test = Test.of(out, data)
+    test = Test(out, data)
     one = _named(test, out, name, seed)
-    output = listed("--output", asked.output)
+    output = Listed("--output", asked.output)
     found = Findings(notes=[*output.notes])
-    names = together(test.names, output, found, whole=not asked.partial, theirs=f"the test part of {test.data}")
-    places = {name: place for place, name in enumerate(test.names)}
-    chosen = [places[name] for name in names]
+    names = together(test.places, output, found, whole=not asked.partial, theirs=f"the test part of {test.data}")
     if asked.truth:
-        _same_truth(listed("--truth", asked.truth), test, chosen)
+        _same_truth(Listed("--truth", asked.truth), test, names)
     turned = "the masks that data write hands out are white in the hole"
-    found = checked([test.pair(index, output) for index in chosen], found, turned=turned, heard=heard)
+    pairs = Pairs(names, test.image, output.content, lambda name, _: (test.hole(name), ""))
+    check(pairs, found, turned=turned, heard=heard)
     for other in sorted(one.folder.parent.glob("[!.]*")):
         if other != one.folder and entries.read(other).facts.get("digest") == found.digest:
             raise BadInput(
@@ -139,7 +140,7 @@ def score_into(
         **{key: getattr(one, key) for key in ("name", "data", "seed")},
         **{key: getattr(found, key) for key in ("notes", "warnings", "digest", "images")},
         "kind": "composite" if found.pasted else "raw",
-        "of": len(test.names),
+        "of": len(test.places),
         "protocol": test.protocol,
         "tested": entries.tested(test.stage),
     }
@@ -147,7 +148,7 @@ def score_into(
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     try:
-        _write(test, output, chosen, making, prepare(device), heard)
+        _write(test, pairs, making, prepare(device), heard)
         scored = datetime.now(UTC).isoformat(timespec="seconds")
         replaced = publish(making, one.folder, {**facts, "scored": scored})
     finally:
@@ -182,15 +183,14 @@ def _named(test: Test, out: Path, name: str, seed: int | None) -> External:
     return External(folder, name, test.data, seed)
 
 
-def _same_truth(truth: Listed, test: Test, chosen: Sequence[int]) -> None:
+def _same_truth(truth: Listed, test: Test, names: Sequence[str]) -> None:
     """Raises BadInput if a truth is not identical to the study's image."""
-    what = f"--truth {truth.source.place}: these are not the study's test images at {test.packed.image_size} px"
-    for index in chosen:
-        name, ours = test.names[index], test.image(index)
+    what = f"{truth.title}: these are not the study's test images at {test.packed.image_size} px"
+    for name in names:
         if name not in truth.files:
             raise BadInput(f"{what}: {name} is not among them; leave --truth out, the study has its own")
         try:
-            theirs = truth.picture(name)
+            ours, theirs = test.image(name), truth.picture(name)
         except ValueError as fault:
             raise BadInput(f"--truth: {fault}") from fault
         if theirs.size != ours.size:
@@ -199,18 +199,16 @@ def _same_truth(truth: Listed, test: Test, chosen: Sequence[int]) -> None:
             raise BadInput(f"{what}: {truth.place(name)} has other pixels; write them with: python -m study data write")
 
 
-def _write(
-    test: Test, output: Listed, chosen: Sequence[int], folder: Path, device: torch.device, heard: Listener
-) -> None:
+def _write(test: Test, pairs: Pairs, folder: Path, device: torch.device, heard: Listener) -> None:
     """Scores the outputs and writes the files of an evaluation."""
     images = test.packed.part("test")
     scoring = Scoring(test.protocol, test.packed.names("test"), None, perceptual(test.stage, "test", device))
-    scoring.chosen = np.array(chosen, np.int64)
-    for start in range(0, len(chosen), BATCH):
-        heard("scored", start, len(chosen))
-        indices = scoring.chosen[start : start + BATCH]
+    scoring.chosen = np.array([test.places[name] for name in pairs.names], np.int64)
+    for start in range(0, len(pairs.names), BATCH):
+        heard("scored", start, len(pairs.names))
+        names, indices = pairs.names[start : start + BATCH], scoring.chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
-        mask = as_mask(test.holes(indices), device)
-        raw = stacked([exact(output.content(test.names[index])) for index in indices.tolist()], device)
+        mask = as_mask(np.stack([test.hole(name) for name in names]), device)
+        raw = stacked([exact(pairs.output(name)) for name in names], device)
         scoring.add(indices, image, mask, erase(image, mask, 0.0), raw)
     scoring.write(folder)

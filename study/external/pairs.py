@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from study.data.files import tree
 from study.data.files.image import OPAQUE, Raster, exact
 from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim
-from study.data.files.source import Source, is_image, printable, some
+from study.data.files.source import is_image, printable, some
 from study.errors import BadInput, prefixed
 from study.metrics.structure import WINDOW
 
@@ -38,8 +38,9 @@ APART = 3.0  # a region that changed differs this many times as much as one that
 Listener = Callable[[str, int, int], None]
 """Called as ``listener(what, done, total)`` with 'checked', 'scored' or 'written', in images."""
 
-HoleReader = Callable[[tuple[int, int]], tuple[Hole, str]]
-"""Reads a hole, (H, W), for an image of (width, height), with a note on what had to be decided. Raises ValueError."""
+HoleReader = Callable[[str, tuple[int, int]], tuple[Hole, str]]
+"""Reads the hole, (H, W), of an image by its name and (width, height), with a note on what had to be decided. Raises
+ValueError."""
 
 
 def silent(what: str, done: int, of: int) -> None:
@@ -47,16 +48,16 @@ def silent(what: str, done: int, of: int) -> None:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """An image and a method's output. ``name``: the files' relative path without suffix.
+class Pairs:
+    """Images and a method's outputs. ``names``: the files' relative paths without suffix.
 
-    truth: reads the true image. output: reads the output file's bytes. Both raise ValueError.
+    truth: reads a true image by its name. output: reads an output file's bytes. Both raise ValueError.
     """
 
-    name: str
-    truth: Callable[[], Raster]
-    output: Callable[[], bytes]
-    hole: HoleReader | None = None
+    names: Sequence[str]
+    truth: Callable[[str], Raster]
+    output: Callable[[str], bytes]
+    hole: HoleReader | None
 
 
 @dataclass
@@ -80,14 +81,33 @@ class Findings:
         return self.counts["pasted"] == self.images
 
 
-@dataclass(frozen=True)
 class Listed:
-    """The images of a folder, by their relative paths without suffix."""
+    """The images below a folder, or in a zip or tar. ``files``: their names by their relative paths without suffix.
 
-    option: str
-    source: Source
-    files: Mapping[str, str]
-    notes: Sequence[str]
+    Raises BadInput if there are none, or two with one name.
+    """
+
+    def __init__(self, option: str, folder: Path) -> None:
+        self.title = f"{option} {folder}"
+        try:
+            self.source = tree.opened(str(folder))
+        except ValueError as fault:
+            raise BadInput(f"{self.title}: {str(fault).removeprefix('root: ')}") from fault
+        self.files: dict[str, str] = {}
+        faults, names = [], self.source.names
+        for name in self.source.images:
+            twin = self.files.setdefault(stem(name), name)
+            if twin != name:
+                faults.append(f"{self.title}: {twin} and {name} have one name but for the suffix; leave one of them")
+        if faults:
+            raise BadInput(_first(faults))
+        if not self.files:
+            there = f"; it has {some(names)}" if names else ""
+            raise BadInput(f"{self.title}: there is no image in it{there}")
+        self.notes = [f"{folder}/{entry.name}: {entry.why}" for entry in self.source.left_out]
+        if others := [name for name in names if not is_image(name)]:
+            text = f"{len(others)} files are no images by their names and not read: {some(others)}"
+            self.notes.insert(0, f"{folder}: {text}")
 
     def content(self, name: str) -> bytes:
         """A file's bytes. Raises ValueError."""
@@ -105,28 +125,6 @@ class Listed:
     def place(self, name: str) -> str:
         """The file's path in messages."""
         return f"{self.source.place}/{self.files[name]}"
-
-
-def listed(option: str, folder: Path) -> Listed:
-    """The images below a folder, or in a zip or tar. Raises BadInput if there are none, or two with one name."""
-    try:
-        source = tree.opened(str(folder))
-    except ValueError as fault:
-        raise BadInput(f"{option} {folder}: {str(fault).removeprefix('root: ')}") from fault
-    files: dict[str, str] = {}
-    faults = []
-    for name in source.images:
-        twin = files.setdefault(stem(name), name)
-        if twin != name:
-            faults.append(f"{option} {folder}: {twin} and {name} have one name but for the suffix; leave one of them")
-    if faults:
-        raise BadInput(_first(faults))
-    if not files:
-        there = f"; it has {some(source.names)}" if source.names else ""
-        raise BadInput(f"{option} {folder}: there is no image in it{there}")
-    others = [name for name in source.names if not is_image(name)]
-    notes = [f"{folder}: {len(others)} files are no images by their names and not read: {some(others)}"] * bool(others)
-    return Listed(option, source, files, notes + [f"{folder}/{entry.name}: {entry.why}" for entry in source.left_out])
 
 
 def stem(name: str) -> str:
@@ -162,7 +160,7 @@ def together(truth: Collection[str], output: Listed, found: Findings, *, whole: 
     lower = {name.lower(): name for name in spare}
     if alike := [(name, lower[name.lower()]) for name in lacking if name.lower() in lower]:
         gaps.append(f"{len(alike)} of these differ in case alone: {printable(alike[0][0])}, {printable(alike[0][1])}")
-    text = f"{output.option} {output.source.place}: {'; '.join(gaps)}"
+    text = f"{output.title}: {'; '.join(gaps)}"
     if not names:
         raise BadInput(f"{text}; a pair has the same path below both folders, except for the suffix")
     if gaps and whole:
@@ -171,7 +169,7 @@ def together(truth: Collection[str], output: Listed, found: Findings, *, whole: 
     return names
 
 
-def checked(pairs: Sequence[Pair], found: Findings, *, turned: str, heard: Listener = silent) -> Findings:
+def check(pairs: Pairs, found: Findings, *, turned: str, heard: Listener) -> None:
     """Reads every pair once and records in ``found`` what the outputs are.
 
     Args:
@@ -180,20 +178,21 @@ def checked(pairs: Sequence[Pair], found: Findings, *, turned: str, heard: Liste
     Raises BadInput if a pair cannot be scored, or the outputs were made with the opposite polarity.
     """
     faults, reversed_, digest, decided = [], [], hashlib.sha256(), []
-    for done, pair in enumerate(pairs):
-        heard("checked", done, len(pairs))
+    of = len(pairs.names)
+    for done, name in enumerate(pairs.names):
+        heard("checked", done, of)
         try:
-            content = pair.output()
-            digest.update(pair.name.encode() + b"\0" + hashlib.sha256(content).digest())
-            truth = pair.truth()
-            with prefixed(f"{pair.name}, the output"):
+            content = pairs.output(name)
+            digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+            truth = pairs.truth(name)
+            with prefixed(f"{name}, the output"):
                 output = exact(content)
-            if fault := unlike(truth, output):
-                raise ValueError(f"{pair.name}: {fault}")
-            hole, note = pair.hole(truth.size) if pair.hole else (None, "")
+            if fault := _unlike(truth, output):
+                raise ValueError(f"{name}: {fault}")
+            hole, note = pairs.hole(name, truth.size) if pairs.hole else (None, "")
             if hole is not None and not fits_ssim(hole):
                 raise ValueError(
-                    f"{pair.name}: its hole lies within {SSIM_EDGE} px of the border, where no window of SSIM fits"
+                    f"{name}: its hole lies within {SSIM_EDGE} px of the border, where no window of SSIM fits"
                 )
         except ValueError as fault:
             faults.append(str(fault))
@@ -202,20 +201,19 @@ def checked(pairs: Sequence[Pair], found: Findings, *, turned: str, heard: Liste
         found.images += 1
         seen, means = _seen(truth, output, hole)
         found.counts.update(seen)
-        reversed_ += [(pair.name, *means)] if "reversed" in seen else []
+        reversed_ += [(name, *means)] if "reversed" in seen else []
     if faults:
-        heading = f"{len(faults)} of {len(pairs)} images cannot be scored:" if len(faults) > 1 else ""
-        raise BadInput([*filter(None, [heading]), *_first(faults)])
-    if len(reversed_) > len(pairs) / 2:
+        heading = [f"{len(faults)} of {of} images cannot be scored:"] if len(faults) > 1 else []
+        raise BadInput(heading + _first(faults))
+    if len(reversed_) > of / 2:
         name, inside, outside = reversed_[0]
         raise BadInput(
-            f"the masks are the other way round: {len(reversed_)} of {len(pairs)} outputs are the truth inside the "
+            f"the masks are the other way round: {len(reversed_)} of {of} outputs are the truth inside the "
             f"hole and not outside ({printable(name)} differs by {inside:.1f} of 255 in the hole and by {outside:.1f} "
             f"in what should be known); {turned}"
         )
     found.digest = digest.hexdigest()
-    holes = pairs[0].hole is not None
-    if holes and not found.pasted:
+    if pairs.hole and not found.pasted:
         found.notes.append(
             f"{found.images - found.counts['pasted']} of {found.images} outputs change the known pixels, as raw "
             "predictions do: they are scored as they are ('raw'), and with the known pixels of the truth "
@@ -223,11 +221,10 @@ def checked(pairs: Sequence[Pair], found: Findings, *, turned: str, heard: Liste
         )
     if decided:
         found.notes.append(f"{len(decided)} masks are not of two values; {decided[0]}")
-    found.warnings += _warnings(found, reversed_, holes=holes)
-    return found
+    found.warnings += _warnings(found, reversed_, holes=pairs.hole is not None)
 
 
-def unlike(truth: Raster, output: Raster) -> str:
+def _unlike(truth: Raster, output: Raster) -> str:
     """Why an output cannot be compared with its truth; empty if it can."""
     if truth.size != output.size:
         return f"the truth is {_px(truth.size)}, the output {_px(output.size)}{_hint(truth.size, output.size)}"

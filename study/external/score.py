@@ -26,12 +26,13 @@ from study.config.nodes import parse
 from study.config.schema import Protocol
 from study.data.files.image import Raster, exact
 from study.data.files.masks import Hole, read_hole
+from study.data.files.source import is_archive
 from study.data.holes import as_mask
 from study.errors import BadInput, prefixed
 from study.evaluation.evaluate import BATCH
 from study.evaluation.evaluation import Column
 from study.evaluation.scoring import scores_of
-from study.external.pairs import Findings, HoleReader, Listener, Pair, checked, listed, silent, together
+from study.external.pairs import Findings, HoleReader, Listed, Listener, Pairs, check, silent, together
 from study.metrics.perceptual import Gathering, Perceptual, find
 from study.running.machine import prepare
 
@@ -111,14 +112,13 @@ class Scored:
         for kind, texts in (("note", self.found.notes), ("warning", self.found.warnings)):
             for text in texts:
                 console.print(Text(f"{kind}: {text}"), soft_wrap=True)
-        right = ("mean", "sd", "5%", "median", "95%", "images")
         table = Table("metric", "region", "output", box=None)
-        for heading in right:
+        for heading in ("mean", "sd", "5%", "median", "95%", "images"):
             table.add_column(heading, justify="right")
         for row in self.summary():
             digits, arrow = 2 if row["unit"] == "dB" else 4, "↑" if row["better"] == "higher" else "↓"
             title = f"{row['title']} ({row['unit']}{', ' if row['unit'] else ''}{arrow})"
-            values = [row[key] for key in ("mean", "deviation", "low", "median", "high")]
+            values = (row[key] for key in ("mean", "deviation", "low", "median", "high"))
             numbers = ["-" if value is None else f"{value:.{digits}f}" for value in values]
             count = f"{row['images']}" + (f" + {row['infinite']} infinite" if row["infinite"] else "")
             table.add_row(title, row["region"], row["output"], *numbers, count)
@@ -141,18 +141,14 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
         raise BadInput("--hole: it says which colour of a --mask is the hole; there is no --mask")
     if request.hole not in (None, "white", "black"):
         raise BadInput(f"--hole {request.hole}: choose white or black")
-    truth, output = listed("--truth", request.truth), listed("--output", request.output)
+    truth, output = Listed("--truth", request.truth), Listed("--output", request.output)
     white = request.hole or "white"
     found = Findings(notes=[*truth.notes, *output.notes])
     names = together(truth.files, output, found, whole=not request.partial, theirs=str(request.truth))
-    hole_of = _holes(request, white, names, found)
-    pairs = [
-        Pair(name, partial(truth.picture, name), partial(output.content, name), hole_of(name) if hole_of else None)
-        for name in names
-    ]
+    pairs = Pairs(names, truth.picture, output.content, _holes(request, white, names, found))
     other = "black" if white == "white" else "white"
     turned = f"if the hole is {other} in the masks, say --hole {other}; otherwise the method got reversed masks"
-    found = checked(pairs, found, turned=turned, heard=heard)
+    check(pairs, found, turned=turned, heard=heard)
     if apart := [name for name in names if truth.files[name] != output.files[name]]:
         first = f"{truth.files[apart[0]]} with {output.files[apart[0]]}"
         found.notes.append(
@@ -172,19 +168,19 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
     return Scored(names, columns, values, found, about)
 
 
-def _holes(request: Request, white: str, names: Sequence[str], found: Findings) -> Callable[[str], HoleReader] | None:
-    """By an image's name, the reader of its hole. None without holes. Raises BadInput if an image has no mask."""
+def _holes(request: Request, white: str, names: Sequence[str], found: Findings) -> HoleReader | None:
+    """The reader of the holes. None without holes. Raises BadInput if an image has no mask."""
     mask = request.mask
     if mask is None:
-        return (lambda name: partial(_central, name)) if request.center else None
-    if mask.is_file() and mask.suffix.lower() not in (".zip", ".tar"):
-        return lambda _: partial(_mask_file, str(mask), mask.read_bytes, white)
-    masks = listed("--mask", mask)
+        return _central if request.center else None
+    if mask.is_file() and not is_archive(mask.name):
+        return lambda _, size: _mask_file(str(mask), mask.read_bytes, white, size)
+    masks = Listed("--mask", mask)
     if lacking := [name for name in names if name not in masks.files]:
         count = f"{len(lacking)} of {len(names)} images have no mask of their name"
         raise BadInput(f"--mask {mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")
     found.notes += masks.notes
-    return lambda name: partial(_mask_file, masks.place(name), partial(masks.content, name), white)
+    return lambda name, size: _mask_file(masks.place(name), partial(masks.content, name), white, size)
 
 
 def _mask_file(place: str, content: Callable[[], bytes], hole: str, size: tuple[int, int]) -> tuple[Hole, str]:
@@ -204,7 +200,7 @@ def _central(name: str, size: tuple[int, int]) -> tuple[Hole, str]:
     return hole, ""
 
 
-def _gathering(perceptual: str | None, pairs: Sequence[Pair], device: torch.device) -> Gathering | None:
+def _gathering(perceptual: str | None, pairs: Pairs, device: torch.device) -> Gathering | None:
     """Computes the requested perceptual distances, if any. Raises BadInput for bad options or missing weights."""
     if perceptual is None:
         return None
@@ -214,15 +210,14 @@ def _gathering(perceptual: str | None, pairs: Sequence[Pair], device: torch.devi
     except ValidationError as error:
         faults += [f"--perceptual: {explain(fault, Perceptual)}" for fault in error.errors()]
         raise BadInput(faults) from error
-    sizes = (pair.truth().size for pair in pairs)
-    weights, missing = find(wanted, min(min(size) for size in sizes))
+    weights, missing = find(wanted, min(min(pairs.truth(name).size) for name in pairs.names))
     if faults or missing:
         raise BadInput([*faults, *(f"--perceptual.{fault}" for fault in missing)])
     return Gathering(weights.options, weights.files, device, seed=Protocol().seed)
 
 
 def _scores(
-    pairs: Sequence[Pair], found: Findings, device: torch.device, heard: Listener, gathering: Gathering | None = None
+    pairs: Pairs, found: Findings, device: torch.device, heard: Listener, gathering: Gathering | None
 ) -> tuple[list[Column], NDArray[np.float64]]:
     """Columns and values (images, columns), from batches of images of one size."""
     columns: list[Column] = []
@@ -243,16 +238,17 @@ def _scores(
             scored |= gathering.add(np.arange(done, done + len(image)), image, outputs)
         columns, done = list(scored), done + len(image)
         rows.append(np.stack([values.double().cpu().numpy() for values in scored.values()], axis=1))
-        heard("scored", done, len(pairs))
-    if pairs[0].hole and found.pasted:
+        heard("scored", done, len(pairs.names))
+    if pairs.hole and found.pasted:
         found.notes.append(COMPOSITES)
     return columns, np.concatenate(rows)
 
 
-def _batches(pairs: Sequence[Pair]) -> Iterator[list[tuple[Raster, Raster, Hole | None]]]:
+def _batches(pairs: Pairs) -> Iterator[list[tuple[Raster, Raster, Hole | None]]]:
     """Batches of consecutive images of one size: the truth, the output and the hole of each."""
     read = (
-        (truth := pair.truth(), exact(pair.output()), pair.hole(truth.size)[0] if pair.hole else None) for pair in pairs
+        (truth := pairs.truth(name), exact(pairs.output(name)), pairs.hole(name, truth.size)[0] if pairs.hole else None)
+        for name in pairs.names
     )
     for (width, height), alike in groupby(read, key=lambda each: each[0].size):
         most = max(1, min(BATCH, BATCH_PIXELS // (width * height)))

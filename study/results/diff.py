@@ -10,9 +10,8 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,8 @@ from reports.analysis.claims import claims_table
 from reports.analysis.naming import metric_of, ordered
 from reports.analysis.statistics import compare, mean_interval
 from study.errors import BadInput
-from study.plan.facts import UniverseFacts
 from study.plan.graph import KINDS, Plan, Stage, json_digest
-from study.results.frames import Results, load
+from study.results.frames import load
 from study.store import Store
 
 EFFECTS = (("psnr", "hole"), ("ssim", "whole"))
@@ -45,28 +43,22 @@ Options = dict[tuple[str, ...], Any]
 """Settings by their path of keys."""
 
 
-@dataclass(frozen=True)
 class Side:
-    """One of the two outputs. ``options``: the method and options of each variant that was run."""
+    """One of the two outputs. Raises BadInput where the folder holds no study.
 
-    out: Path
-    plan: Plan
-    store: Store
-    results: Results
-    names: Mapping[str, str]
-    options: Mapping[str, Options]
+    ``options``: the method and options of each variant that was run. ``readings``: the readings of each variant by key.
+    ``digests``: of each data set's pixels; None where it is unknown.
+    """
 
-    @classmethod
-    def of(cls, out: Path) -> Side:
-        """Raises BadInput where the folder holds no study."""
-        plan = Plan.of(out)
-        options = {run.variant: _flat({"method": run.method, **run.config}) for run in plan.runs}
-        return cls(out, plan, Store(out), load(out), plan.names(), options)
-
-    @property
-    def digests(self) -> dict[str, str | None]:
-        """The digest of each data set's pixels; None where it is unknown."""
-        return {str(entry["name"]): entry.get("digest") for entry in self.results.study["data"]}
+    def __init__(self, out: Path) -> None:
+        self.out, self.plan, self.store, self.results = out, Plan.of(out), Store(out), load(out)
+        self.names = self.plan.names()
+        self.options = {run.variant: _flat({"method": run.method, **run.config}) for run in self.plan.runs}
+        self.readings: dict[str, dict[str, str]] = defaultdict(dict)
+        for row in self.plan.study.readings:
+            departs = ", departs from the text" if row.departs else ""
+            self.readings[row.variant][row.key] = f"{row.reading}{departs}"
+        self.digests = {entry["name"]: entry.get("digest") for entry in self.results.study["data"]}
 
     def evaluations(self, variant: str, data: str) -> dict[int, str | None]:
         """By seed, the checksum of a variant's scores; None where there are none."""
@@ -118,7 +110,7 @@ def _sides(*outs: str | Path) -> list[Side]:
     sides, faults = [], []
     for out in map(Path, outs):
         try:
-            sides.append(Side.of(out))
+            sides.append(Side(out))
         except BadInput as error:
             faults += error.faults
     if faults:
@@ -148,10 +140,9 @@ def _differences(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> list[tuple[Any, 
     return [(key, a.get(key), b.get(key)) for key in dict.fromkeys([*a, *b]) if a.get(key) != b.get(key)]
 
 
-def _alone(a: Iterable[Any], b: Iterable[Any]) -> dict[str, list[Any]]:
+def _alone(a: Collection[Any], b: Collection[Any]) -> dict[str, list[Any]]:
     """What is in a alone and in b alone, each in its order."""
-    left, right = list(a), list(b)
-    return {"a": [one for one in left if one not in right], "b": [one for one in right if one not in left]}
+    return {"a": [one for one in a if one not in b], "b": [one for one in b if one not in a]}
 
 
 def _row(key: str, a: Any, b: Any, variants: list[str] | None = None, having: int | None = None) -> dict[str, Any]:
@@ -165,7 +156,7 @@ def _configuration(a: Side, b: Side) -> dict[str, Any]:
     external = a.results.external(), b.results.external()
     if any(external):
         only["external"] = _alone(*external)
-    readings = _by_variant(a, b, _readings)
+    readings = _by_variant(_run_in_both(a, b), a.readings, b.readings)
     return {
         "changed": [*_study_changes(a.plan, b.plan), *_variant_changes(a, b)],
         "only": only,
@@ -187,24 +178,19 @@ def _study_options(plan: Plan) -> Options:
     """The settings of the study as a whole. What else the plan says is compared as data, code or stages."""
     study = plan.study.model_dump(include=SETTINGS, exclude=NOT_SETTINGS)
     for name, multiverse in plan.study.multiverses.items():
-        study["multiverses"][name]["vary"] = _levels(multiverse.universes)
+        rows = [row for row in itertools.chain(*multiverse.universes) if row.level]
+        study["multiverses"][name]["vary"] = {  # every level that a base has in some universe, by option
+            key: list(dict.fromkeys(row.level for row in rows if row.reading == key))
+            for key in dict.fromkeys(row.reading for row in rows)
+        }
     return _flat(study)
-
-
-def _levels(universes: list[list[UniverseFacts]]) -> dict[str, list[str]]:
-    """By option, every level that a base has in some universe of a multiverse."""
-    levels: dict[str, list[str]] = {}
-    for row in itertools.chain(*universes):
-        found = levels.setdefault(row.reading, [])
-        found += [row.level] if row.level and row.level not in found else []
-    return levels
 
 
 def _variant_changes(a: Side, b: Side) -> Iterator[dict[str, Any]]:
     """The options that differ: a row for each key and pair of values, with the variants that have it."""
     numbers = {(row.variant, row.key): row.reading for s in (a, b) for row in s.plan.study.readings}
     both = _run_in_both(a, b)
-    for row in _by_variant(a, b, lambda side, name: side.options[name]):
+    for row in _by_variant(both, a.options, b.options):
         path, row["key"] = row["key"], ".".join(row["key"])
         having = sum(path in a.options[name] or path in b.options[name] for name in both)
         reading = next((numbers[name, row["key"]] for name in row["variants"] if (name, row["key"]) in numbers), None)
@@ -215,16 +201,11 @@ def _variant_changes(a: Side, b: Side) -> Iterator[dict[str, Any]]:
             yield _row("run", runs[0], runs[1], [name], 1)
 
 
-def _readings(side: Side, variant: str) -> dict[str, str]:
-    rows = [row for row in side.plan.study.readings if row.variant == variant]
-    return {row.key: row.reading + (", departs from the text" if row.departs else "") for row in rows}
-
-
-def _by_variant(a: Side, b: Side, of: Callable[[Side, str], Mapping[Any, Any]]) -> list[dict[str, Any]]:
-    """Rows of key, a, b and variants: what differs in the variants that both outputs ran."""
+def _by_variant(names: list[str], a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of key, a, b and variants: what differs in these variants."""
     rows: dict[str, dict[str, Any]] = {}
-    for name in _run_in_both(a, b):
-        for key, left, right in _differences(of(a, name), of(b, name)):
+    for name in names:
+        for key, left, right in _differences(a[name], b[name]):
             same = json.dumps([key, left, right], sort_keys=True)
             rows.setdefault(same, {"key": key, "a": left, "b": right, "variants": []})["variants"].append(name)
     return list(rows.values())
@@ -338,7 +319,7 @@ def _effects(a: Side, b: Side, same_data: Collection[str]) -> Iterator[dict[str,
     external = b.results.external()
     names = ordered(a.results, [*_common(a, b), *(name for name in a.results.external() if name in external)])
     for data in (data for data in a.digests if data in b.digests):
-        sets = {"a": data, "b": data if data in same_data else f"{data} of b"}
+        sets = (data, data if data in same_data else f"{data} of b")
         runs = _together([side.results.runs[side.results.runs["data"] == data] for side in (a, b)], sets)
         for metric, region in EFFECTS:
             scores = _together([side.results.select(metric, region, OUTPUT, data) for side in (a, b)], sets)
@@ -354,32 +335,32 @@ def _effects(a: Side, b: Side, same_data: Collection[str]) -> Iterator[dict[str,
                     }
 
 
-def _together(tables: Iterable[pd.DataFrame], sets: Mapping[str, str]) -> pd.DataFrame:
+def _together(tables: Iterable[pd.DataFrame], sets: tuple[str, str]) -> pd.DataFrame:
     """The rows of a and b in one frame, the variants with their side in front, the data set as ``sets`` names it."""
     labelled = [
         table.assign(variant=f"{side}: " + table["variant"].astype(str), data=data)
-        for table, (side, data) in zip(tables, sets.items(), strict=True)
+        for table, side, data in zip(tables, "ab", sets, strict=True)
     ]
     return pd.concat(labelled, ignore_index=True)
 
 
 def _effect(
-    runs: pd.DataFrame, scores: pd.DataFrame, a: str, b: str, sets: Mapping[str, str], metric: str, region: str
+    runs: pd.DataFrame, scores: pd.DataFrame, a: str, b: str, sets: tuple[str, str], metric: str, region: str
 ) -> dict[str, Any]:
     asked: dict[str, Any] = {"metric": metric, "region": region, "output": OUTPUT}
-    same = sets["a"] == sets["b"]
-    found = compare(runs, scores, b, a, **asked, data=sets["a"] if same else (sets["b"], sets["a"]))
+    found = compare(runs, scores, b, a, **asked, data=(sets[1], sets[0]))
     completed = runs[runs["status"] == "completed"]
     if found.paired:
         seeds = [completed.loc[completed["variant"] == variant, "seed"] for variant in (a, b)]
         completed = completed[completed["seed"].isin(seeds[0]) & completed["seed"].isin(seeds[1])]
-    means = [mean_interval(completed, scores, variant, **asked, data=sets[variant[0]]).mean for variant in (a, b)]
+    sides = zip((a, b), sets, strict=True)
+    means = [mean_interval(completed, scores, variant, **asked, data=data).mean for variant, data in sides]
     numbers = {"a": means[0], "b": means[1], "difference": found.difference, "low": found.low, "high": found.high}
     n_a, n_b = found.n_seeds[::-1]
     why = [f"{n_a} paired seed{'s' * (n_a != 1)}" if found.paired else f"{n_a} and {n_b} seeds"]
     if (runs.loc[runs["variant"].isin([a, b]), "start"] == "").all():
         why = ["no seeds"]
-    why.append(f"{found.n_images} images{'' if same else ', not the same'}")
+    why.append(f"{found.n_images} images{'' if sets[0] == sets[1] else ', not the same'}")
     for variant in (a, b):
         lost = runs.loc[(runs["variant"] == variant) & (runs["status"] != "completed"), "status"]
         why += [f"{variant[0]}: {count} {status}" for status, count in lost.value_counts(sort=False).items()]
@@ -392,7 +373,7 @@ def _effect(
         "n_seeds": [n_a, n_b],
         "n_images": found.n_images,
         "paired": found.paired,
-        "same_data": same,
+        "same_data": sets[0] == sets[1],
         "why": ", ".join(why),
     }
 

@@ -6,8 +6,6 @@ import json
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +33,6 @@ STUDY_FACTS = {
     "methods", "multiverses",
 }  # fmt: skip
 """The facts of a study that a report reads as the plan has them."""
-
-TEXTS = ("device", "torch", "python", "made")
-NUMBERS = ("seconds", "threads", "peak_memory_mib")
-"""The facts that are recorded when a stage is made."""
-
-STATES = ("completed", "diverged", "failed", "interrupted", "running")
-"""The states that a run's record may have."""
 
 
 class Results(Frames):
@@ -111,9 +102,9 @@ def _record(store: Store, key: str, kind: str) -> dict[str, Any]:
 def _made(store: Store, key: str) -> dict[str, Any]:
     """The machine and the time that made a stage; empty if they are not recorded, or the record is damaged."""
     made = store.made(key)
-    sound = all(isinstance(made.get(name), str) for name in TEXTS)
-    sound = sound and all(isinstance(made.get(name), int | float) for name in NUMBERS)
-    return made if sound and isinstance(made.get("steps", 0), int) else {}
+    texts = all(isinstance(made.get(name), str) for name in ("device", "torch", "python", "made"))
+    numbers = all(isinstance(made.get(name), int | float) for name in ("seconds", "threads", "peak_memory_mib"))
+    return made if texts and numbers and isinstance(made.get("steps", 0), int) else {}
 
 
 def _frame(name: str, rows: Any) -> pd.DataFrame:
@@ -124,17 +115,12 @@ def _of(run: Run) -> dict[str, Any]:
     return {"run": run.name, "variant": run.variant, "data": run.data, "seed": run.seed}
 
 
-@dataclass(frozen=True)
 class _Evaluated:
     """The scores of a run, or of files. ``lacks``: an output that is stored but is not the method's own."""
 
-    whose: Mapping[str, Any]
-    folder: Path
-    lacks: str = ""
-
-    @cached_property
-    def evaluation(self) -> Evaluation:
-        return Evaluation.read(self.folder, without=self.lacks)
+    def __init__(self, whose: Mapping[str, Any], folder: Path, lacks: str = "") -> None:
+        self.whose, self.folder, self.lacks = whose, folder, lacks
+        self.evaluation = Evaluation.read(folder, without=lacks)
 
 
 def _whose(one: External) -> dict[str, Any]:
@@ -142,25 +128,21 @@ def _whose(one: External) -> dict[str, Any]:
 
 
 def _external(one: External) -> dict[str, Any]:
-    """The row of a run that was scored from files. Its training is unknown."""
+    """The row of a run that was scored from files. Its training is unknown; the columns that it lacks are NaN."""
     return {
         **_whose(one),
         "method": EXTERNAL,
         "status": "missing" if one.why else "completed",
-        "why": one.why or "; ".join(one.warnings),
+        "why": one.why or "; ".join(one.facts.get("warnings", [])),
         "start": one.start,
         "record": "",
-        "diverged_at": pd.NA,
-        **dict.fromkeys(("updates", "parameters", "critic_parameters"), 0),
-        "seconds": 0.0,
-        "step_ms": np.nan,
-        "memory_mib": np.nan,
+        **dict.fromkeys(("updates", "parameters", "critic_parameters", "seconds"), 0),
     }
 
 
 def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
     state = RunState.of(store.out, run.name).read()
-    state = state if state.get("status") in STATES else {}
+    state = state if state.get("status") in ("completed", "diverged", "failed", "interrupted", "running") else {}
     last = run.stages["evaluate"]
     status, why = RunState.word(state, store.has(last), alive=True), str(state.get("why", ""))
     if status == "missing" and state:
@@ -175,20 +157,15 @@ def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
     if status == "completed":  # add the warnings of its stages, and what is missing of them
         warned = [warning for key in run.stages.values() for warning in store.outcome(key).get("warnings", [])]
         why = "; ".join(dict.fromkeys(filter(None, [why, *warned, *_lacking(run, store, records)])))
-    outcome = store.outcome(last)
-    trained = [key for role, key in run.stages.items() if not role.startswith("data")]
-    made = [facts for key in trained if (facts := _made(store, key))]
-    joined = run.stages.get("joint") or run.stages.get("fit")
-    joint = _made(store, joined) if joined else {}
+    trained = {role: _made(store, key) for role, key in run.stages.items() if not role.startswith("data")}
+    made = [facts for facts in trained.values() if facts]
+    joint = trained.get("joint") or trained.get("fit") or {}
     return {
-        **_of(run),
-        "method": run.method,
+        **vars(run),
+        "run": run.name,
         "status": status,
         "why": why,
-        "diverged_at": outcome.get("step", pd.NA) if status == "diverged" else pd.NA,
-        "updates": run.updates,
-        "parameters": run.parameters,
-        "critic_parameters": run.critic_parameters,
+        "diverged_at": store.outcome(last).get("step", pd.NA) if status == "diverged" else pd.NA,
         "seconds": sum(facts["seconds"] for facts in made),
         "start": run.start,
         "record": state.get("record", ""),
@@ -220,12 +197,11 @@ def _long(name: str, parts: Iterable[Part]) -> pd.DataFrame:
     known: dict[str, dict[str, int]] = defaultdict(dict)
     for rows, part in parts:
         for column, value in part.items():
-            if column in ("value", "step", "seed"):
-                columns[column].append(np.broadcast_to(np.asarray(value), rows))
-                continue
-            texts, places = ([value], np.zeros(rows, int)) if isinstance(value, str) else value
-            codes = [known[column].setdefault(text, len(known[column])) for text in texts]
-            columns[column].append(np.array(codes, np.int32)[places])
+            if column not in ("value", "step", "seed"):
+                texts, places = ([value], 0) if isinstance(value, str) else value
+                codes = [known[column].setdefault(text, len(known[column])) for text in texts]
+                value = np.array(codes, np.int32)[places]
+            columns[column].append(np.broadcast_to(value, rows))
     if not columns:
         return _frame(name, [])
     whole: dict[str, Any] = {column: np.concatenate(arrays) for column, arrays in columns.items()}
@@ -299,9 +275,7 @@ def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
     users = plan.users()
     for key, stage in plan.stages.items():
         if store.has(key):
-            made = _made(store, key)
-            facts = {name: made.get(name) for name in ("seconds", "device", "torch")}
-            yield {"key": key, "kind": stage.kind, "runs": len(users[key]), "steps": stage.steps, **facts}
+            yield {**_made(store, key), "key": key, "kind": stage.kind, "runs": len(users[key]), "steps": stage.steps}
 
 
 def _trials(out: Path) -> pd.DataFrame:
@@ -318,7 +292,7 @@ def _trials(out: Path) -> pd.DataFrame:
 
 def _pictures(one: _Evaluated, kind: str) -> Iterator[dict[str, Any]]:
     """The stored images of the ``kind`` 'pictures' or 'worst'."""
-    names = one.evaluation.pictures if kind == "pictures" else one.evaluation.worst
+    names = getattr(one.evaluation, kind)
     for output, stack in _mapped(one.folder / f"{kind}.safetensors").items() if names else ():
         for image, pixels in zip(names, stack, strict=True) if output != one.lacks else ():
             yield {**one.whose, "image": image, "output": output, "pixels": pixels}
@@ -340,11 +314,10 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
     made = [facts for key in plan.stages if store.has(key) and (facts := _made(store, key))]
     proposed = next((run for run in plan.runs if run.variant == "proposed"), None)
     proposed = proposed or next((run for run in plan.runs if run.method == "proposed"), None)
-    control = next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None)
     config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
     return {
         **study.model_dump(include=STUDY_FACTS, exclude={"multiverses": {"__all__": {"universes"}}}),
-        "scope": _scope(study, proposed or next((run for run in plan.runs if run.updates), None)),
+        "scope": _scope(study, config),
         "generator_updates": max((run.updates for run in plan.runs), default=0),
         "batch": config.get("batch"),
         "steps": config.get("steps"),
@@ -352,7 +325,7 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
         "versions": {name: made[-1][name] for name in ("torch", "python")} if made else {},
         "devices": sorted({f"{facts['device']}, {facts['threads']} thread" for facts in made}),
         "reference": proposed.variant if proposed else None,
-        "control": control,
+        "control": next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None),
         "sharing": plan.work(),
         "seconds": sum(facts["seconds"] for facts in made),
         "made": max((facts["made"] for facts in made), default=""),
@@ -368,18 +341,16 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
 
 
 def _external_facts(one: External) -> dict[str, Any]:
-    names = ("name", "data", "seed", "checksum", "why", "joins")
     stored = {name: one.facts.get(name) for name in ("kind", "images", "of", "scored", "digest", "notes")}
-    return {**stored, **{name: getattr(one, name) for name in names}}
+    return {**stored, **{name: getattr(one, name) for name in ("name", "data", "seed", "checksum", "why", "joins")}}
 
 
-def _scope(study: StudyFacts, run: Run | None) -> str:
+def _scope(study: StudyFacts, config: Mapping[str, Any]) -> str:
     """'paper': the paper's data, size and schedule; 'reduced': data in place of the paper's; otherwise 'other'."""
     printed, entries = paper(), study.data.values()
-    own = run.config if run else {}
     sets = {kind.lower(): kind for kind in printed["data"]}  # the paper's data sets, by the kinds that read them
     schedule = {"batch": printed["batch"], "steps": printed["steps"], "width": 1.0}
-    same = study.image_size == printed["image_size"] and all(own.get(key) == of for key, of in schedule.items())
+    same = study.image_size == printed["image_size"] and all(config.get(key) == of for key, of in schedule.items())
     whole = all(
         entry.kind in sets and getattr(entry, "train", 0) >= printed["data"][sets[entry.kind]]["train"]
         for entry in entries

@@ -180,13 +180,12 @@ def _effect(row: Mapping[str, Any], digits: int) -> str:
         return "not scored by both"
     if row["low"] is None:
         return f"{row['difference']:+.{digits}f} (no interval)"
-    ends, half = (row["low"], row["high"]), (row["high"] - row["low"]) / 2
-    while half and digits < MOST_DIGITS:
-        if round(half, digits) and not (row["apart"] and 0 in (round(end, digits) for end in ends)):
-            break
+    half = (row["high"] - row["low"]) / 2
+    visible = [half, row["low"], row["high"]] if row["apart"] else [half]
+    while half and digits < MOST_DIGITS and not all(round(value, digits) for value in visible):
         digits += 1
-    low, high = (f"{end:+.{digits}f}" for end in ends)
-    return f"{row['difference']:+.{digits}f} ({low} to {high}){' *' if row['apart'] else ''}"
+    effect, low, high = (f"{row[name]:+.{digits}f}" for name in ("difference", "low", "high"))
+    return f"{effect} ({low} to {high}){' *' if row['apart'] else ''}"
 
 
 def _claims(claims: Sequence[Mapping[str, Any]]) -> Lines:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +15,16 @@ from study.search.trials import brief, states
 from study.store import RunState, Store
 
 
-@dataclass(frozen=True)
-class Status:
-    """The status of an output folder.
+def status(out: Path) -> tuple[dict[str, Any], list[tuple[str, str, str, str]] | None]:
+    """What ``study status --json`` prints, and rows of name, status, reason and Sacred id of each run.
 
-    ``facts``: what ``study status --json`` prints. ``runs``: name, status, reason and Sacred id of each run; None where
-    there are searches but no study has run.
+    In place of the rows, None where there are searches but no study has run. Raises BadInput where the folder holds
+    neither a study nor a search.
     """
-
-    facts: dict[str, Any]
-    runs: list[tuple[str, str, str, str]] | None
-
-
-def status(out: Path) -> Status:
-    """Reads the status of an output folder. Raises BadInput where it holds neither a study nor a search."""
     searches = {state["variant"]: brief(state) for state in states(out)}
     search_facts = {"searching": len(workers(out)), "searches": searches}
     if searches and not (out / "plan.json").is_file():
-        return Status({"running": False, **search_facts}, None)
+        return {"running": False, **search_facts}, None
     plan, store, live = Plan.of(out), Store(out), progress.read(out)
     running = bool(live) and not live["over"] and _alive(live["pid"])
     records = {run.name: RunState.of(out, run.name).read() for run in plan.runs}
@@ -58,7 +49,7 @@ def status(out: Path) -> Status:
         "external": {one.run: one.why or "completed" for one in external},
         **search_facts,
     }
-    return Status(facts, rows)
+    return facts, rows
 
 
 def _alive(pid: int) -> bool:

@@ -23,6 +23,7 @@ import models
 from models.method import Steps
 from study.errors import BadInput
 from study.parts import registries
+from study.plan.graph import Run
 from study.results.frames import Results, load
 from study.store import read_facts, write_atomically
 from study.use.finished import Finished
@@ -64,18 +65,17 @@ def export(finished: Finished, folder: Path) -> list[Path]:
         raise BadInput(f"{folder}: it is not empty and not an export; name an empty or new folder")
     weights = save(finished.weights())
     config = _config(finished, hashlib.sha256(weights).hexdigest())
-    text = json.dumps(config, indent=1) + "\n"
-    texts = {"README.md": _card(finished, config, load(finished.store.out)), "config.json": text}
+    card = _card(finished, config, load(finished.store.out))
+    contents: dict[str, bytes | str] = {"model.safetensors": weights, "README.md": card}
     if package := _package(config):
         facts = {"side": finished.image_size, "central_only": finished.central_only, "noise": finished.fill == "noise"}
-        texts["example.py"] = _rendered("example.py.jinja", package=package, **facts)
+        contents["example.py"] = _rendered("example.py.jinja", package=package, **facts)
+    contents["config.json"] = json.dumps(config, indent=1) + "\n"
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
-    contents: dict[str, bytes | str] = {"model.safetensors": weights, **texts}
-    written = [folder / name for name in FILES if name in contents]
-    for file in written:
-        write_atomically(file, contents[file.name])
-    return written
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in contents]
 
 
 def _config(finished: Finished, digest: str) -> dict[str, Any]:
@@ -113,7 +113,6 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
     """The model card, in Markdown with a front matter in YAML."""
     run, package = finished.run, _package(config)
     same = results.scores[(results.scores["variant"] == run.variant) & (results.scores["data"] == run.data)]
-    own = same[same["run"] == run.name]
     departs = results.readings[(results.readings["variant"] == run.variant) & results.readings["departs"].astype(bool)]
     return _rendered(
         "card.md.jinja",
@@ -131,29 +130,28 @@ def _card(finished: Finished, config: Mapping[str, Any], results: Results) -> st
         seconds=results.runs.loc[results.runs["run"] == run.name, "seconds"].item(),
         made=finished.store.made(finished.evaluation.needs["model"]),
         precision=finished.evaluation.options["numerics"]["precision"],
-        images=own["image"].nunique(),
+        images=same.loc[same["run"] == run.name, "image"].nunique(),
         seeds=sorted(same["seed"].unique().tolist()),
-        scores=list(_scores(own, same)),
+        scores=list(_scores(results, run)),
         readings=departs[["key", "value", "reading", "meaning"]].map(_cell).to_numpy().tolist(),
     )
 
 
-def _scores(own: pd.DataFrame, same: pd.DataFrame) -> Iterator[list[str]]:
+def _scores(results: Results, run: Run) -> Iterator[list[str]]:
     """Rows of metric, region, and the run's mean for each output; in brackets the range of the seeds' means."""
     for metric, title in METRICS.items():
         digits = 2 if metric == "psnr" else 3
         for region in ("hole", "whole"):
-            yield [title, region, *(_score(own, same, (metric, region, o), digits) for o in ("composite", "blended"))]
+            parts = [results.select(metric, region, output, run.data) for output in ("composite", "blended")]
+            yield [title, region, *(_score(part[part["variant"] == run.variant], run, digits) for part in parts)]
 
 
-def _score(own: pd.DataFrame, same: pd.DataFrame, column: tuple[str, str, str], digits: int) -> str:
-    query = "metric == @column[0] and region == @column[1] and output == @column[2]"
-    values = own.query(query)["value"]
-    if values.empty:
+def _score(scores: pd.DataFrame, run: Run, digits: int) -> str:
+    means = scores.groupby("seed")["value"].mean()
+    if run.seed not in means:
         return "not available"
-    means = same.query(query).groupby("seed")["value"].mean()
     spread = f" ({means.min():.{digits}f} to {means.max():.{digits}f})" if len(means) > 1 else ""
-    return f"{values.mean():.{digits}f}{spread}"
+    return f"{means[run.seed]:.{digits}f}{spread}"
 
 
 def _hole(mask: Mapping[str, Any]) -> str:

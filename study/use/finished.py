@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,7 +14,7 @@ from study.data import Packed
 from study.errors import BadInput, near
 from study.evaluation.evaluate import filling, repairer
 from study.parts import plugins, registries
-from study.plan.graph import Plan, Run, Stage
+from study.plan.graph import Plan, Run
 from study.store import RunState, Store
 from study.training.checkpoint import read_learner
 
@@ -23,23 +22,24 @@ NAMED = 12
 """The most runs that a message names."""
 
 
-@dataclass(frozen=True)
 class Finished:
-    """A completed run of an output folder."""
+    """A completed run of an output folder. Loads the study's plugins.
 
-    store: Store
-    plan: Plan
-    run: Run
+    Args:
+        named: VARIANT, VARIANT/DATA, VARIANT/SEED or VARIANT/DATA/SEED. The defaults are the study's first data set and
+            the lowest seed with a completed run.
 
-    @classmethod
-    def find(cls, out: Path, named: str) -> Finished:
-        """The run called ``named``: VARIANT, VARIANT/DATA, VARIANT/SEED or VARIANT/DATA/SEED.
+    Attributes:
+        evaluation: the run's last stage.
+        image_size: the side of the training images, px.
+        filler: the filler that the run evaluated without training; None for a trained run.
+        central_only: True if the method can repair only the central square.
+        fill: the content of the holes in the generator's input.
 
-        The defaults are the study's first data set and the lowest seed with a completed run. Also loads the study's
-        plugins.
+    Raises BadInput if there is no study, no such run, or no completed one.
+    """
 
-        Raises BadInput if there is no study, no such run, or no completed one.
-        """
+    def __init__(self, out: Path, named: str) -> None:
         store, plan = Store(out), Plan.of(out)
         order = list(plan.study.data)
         meant = [run for run in plan.runs if named in _names(run)]
@@ -50,33 +50,13 @@ class Finished:
             states = "; ".join(f"{run.name} is {_word(run, store)}" for run in meant[:NAMED])
             raise BadInput(f"{named}: none of its runs is completed: {states}; {_choice(named, plan, store)}")
         plugins.use_planned(plan.study.digests, plan.study.command)
-        return cls(store, plan, min(there, key=lambda run: (order.index(run.data), run.seed)))
-
-    @property
-    def evaluation(self) -> Stage:
-        """The run's last stage."""
-        return self.plan.stages[self.run.stages["evaluate"]]
-
-    @property
-    def image_size(self) -> int:
-        """The side of the training images, px."""
-        return self.plan.study.image_size
-
-    @property
-    def filler(self) -> str | None:
-        """The filler that the run evaluated without training; None for a trained run."""
-        return self.evaluation.options.get("filler")
-
-    @property
-    def central_only(self) -> bool:
-        """True if the method can repair only the central square."""
-        return bool(getattr(registries.METHODS[self.run.method], "central_only", False))
-
-    @property
-    def fill(self) -> Fill:
-        """The content of the holes in the generator's input."""
-        fill: Fill = self.evaluation.options.get("fill", "zero")
-        return fill
+        self.store, self.plan = store, plan
+        self.run = min(there, key=lambda run: (order.index(run.data), run.seed))
+        self.evaluation = plan.stages[self.run.stages["evaluate"]]
+        self.image_size = plan.study.image_size
+        self.filler: str | None = self.evaluation.options.get("filler")
+        self.central_only = bool(getattr(registries.METHODS[self.run.method], "central_only", False))
+        self.fill: Fill = self.evaluation.options.get("fill", "zero")
 
     @property
     def colour(self) -> list[float] | None:
@@ -95,19 +75,19 @@ class Repairer:
     """A run's model, as a function of images ``(B, 3, side, side)`` in 0..1 and masks ``(B, 1, side, side)``.
 
     Takes CPU tensors and returns predictions of the same shape, in 0..1, on the CPU. Noise, for a run that fills holes
-    with it, is a function of ``seed`` and the number of earlier images.
+    with it, is a function of the number of earlier images.
     """
 
-    def __init__(self, finished: Finished, device: torch.device, *, seed: int = 0) -> None:
+    def __init__(self, finished: Finished, device: torch.device) -> None:
         self.side, self.central_only, self.device = finished.image_size, finished.central_only, device
         self._fill: Fill = finished.colour or "noise"
-        self._seed, self._before = seed, 0
+        self._before = 0
         self._repair = repairer(finished.evaluation, finished.store, device)
 
     def __call__(self, image: Tensor, mask: Tensor) -> Tensor:
         numbers = range(self._before, self._before + len(image))
         self._before += len(image)
-        fill = filling(self._fill, (), (self._seed, "inpaint noise"), numbers, self.side, image.device)
+        fill = filling(self._fill, (), (0, "inpaint noise"), numbers, self.side, image.device)
         masked_image = erase(image, mask, fill)
         with torch.inference_mode():
             return self._repair(masked_image.to(self.device), mask.clone().to(self.device)).to(image.device)

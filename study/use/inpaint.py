@@ -44,17 +44,24 @@ MOST_HOLE = 0.9
 """The largest share of an image that may be hole. Less known context than a tenth gives no useful repair."""
 
 
-@dataclass(frozen=True)
 class HoleSource:
-    """Where the holes are.
+    """Where the holes are, from the command's options. Raises BadInput.
 
     mask: a file, or a folder with a file for each image's name; ``hole``: which of its two colours is the hole.
-    box: x, y, width and height, px. With neither, the hole is the part of the image that is not opaque.
+    box: 'x,y,w,h', px. With neither, the hole is the part of the image that is not opaque.
     """
 
-    mask: Path | None = None
-    box: tuple[int, int, int, int] | None = None
-    hole: str = "white"
+    def __init__(self, mask: Path | None, box: str | None, hole: str | None) -> None:
+        if mask is not None and box is not None:
+            raise BadInput("--mask and --box: both say where the hole is; choose one")
+        if hole is not None and hole not in ("white", "black"):
+            raise BadInput(f"--hole {hole}: choose white or black")
+        if hole is not None and mask is None:
+            raise BadInput("--hole: it says which colour of a --mask is the hole; there is no --mask")
+        numbers = re.findall(r"-?\d{1,9}", box or "")
+        if box is not None and (len(numbers) != 4 or ",".join(numbers) != box.replace(" ", "")):
+            raise BadInput(f"--box {box}: write x,y,w,h in pixels from the upper left corner, such as 40,60,128,128")
+        self.mask, self.box, self.hole = mask, [int(number) for number in numbers], hole or "white"
 
 
 @dataclass(frozen=True)
@@ -64,23 +71,6 @@ class Job:
     image: Path
     mask: Path | None
     to: Path
-
-
-def where(mask: Path | None, box: str | None, hole: str | None) -> HoleSource:
-    """Parses the command's options. Raises BadInput."""
-    if mask is not None and box is not None:
-        raise BadInput("--mask and --box: both say where the hole is; choose one")
-    if hole is not None and hole not in ("white", "black"):
-        raise BadInput(f"--hole {hole}: choose white or black")
-    if hole is not None and mask is None:
-        raise BadInput("--hole: it says which colour of a --mask is the hole; there is no --mask")
-    if box is None:
-        return HoleSource(mask, None, hole or "white")
-    numbers = re.findall(r"-?\d{1,9}", box)
-    if len(numbers) != 4 or ",".join(numbers) != box.replace(" ", ""):
-        raise BadInput(f"--box {box}: write x,y,w,h in pixels from the upper left corner, such as 40,60,128,128")
-    x, y, width, height = map(int, numbers)
-    return HoleSource(None, (x, y, width, height))
 
 
 def repair_files(
@@ -117,7 +107,9 @@ def repair_files(
     place = prepare(device)  # numerics as in training: one thread, which is as fast for small images
     for job in jobs:
         started = time.monotonic()
-        picture, hole = _read(job, source, print_line)
+        picture, hole, notes = _read(job, source)
+        for note in notes:
+            print_line(note)
         repairer = Repairer(finished, place)  # a new one: results do not depend on earlier images
         repaired, used = _repaired(picture, hole, repairer, blended, least)
         _write(repaired, job.to)
@@ -185,14 +177,12 @@ def _output_faults(jobs: Sequence[Job]) -> Iterator[str]:
     by_result: dict[Path, list[str]] = defaultdict(list)
     for job in jobs:
         by_result[job.to].append(str(job.image))
+    inputs = {file.resolve() for job in jobs for file in (job.image, job.mask) if file is not None}
     for to, names in by_result.items():
         if len(names) > 1:
             yield f"{', '.join(names)}: all would be written to {to}; repair them one by one"
-    inputs = {file.resolve() for job in jobs for file in (job.image, job.mask) if file is not None}
-    for to in by_result:
         if to.resolve() in inputs:
             yield f"-o {to}: this is one of the inputs, which are never replaced; name another place"
-    for to in (job.to for job in jobs):
         there = next(place for place in to.absolute().parents if place.exists())
         if to.is_dir():
             yield f"-o {to}: there is a folder of this name"
@@ -200,8 +190,8 @@ def _output_faults(jobs: Sequence[Job]) -> Iterator[str]:
             yield f"-o {to}: {there} is no folder that can be written to"
 
 
-def _read(job: Job, source: HoleSource, print_line: Callable[[str], None] = lambda _: None) -> tuple[Raster, Hole]:
-    """The image of a job and its hole, (H, W). Raises ValueError with a sentence that names the file."""
+def _read(job: Job, source: HoleSource) -> tuple[Raster, Hole, list[str]]:
+    """The image of a job, its hole, (H, W), and notes for the user. Raises ValueError that names the file."""
     with prefixed(job.image):
         picture = read(_content(job.image))
     changes = {
@@ -215,7 +205,7 @@ def _read(job: Job, source: HoleSource, print_line: Callable[[str], None] = lamb
         with prefixed(job.mask):
             hole, note = read_hole(_content(job.mask), source.hole, picture.size)
         notes += [f"{job.mask}: {note}"] if note else []
-    elif source.box is not None:
+    elif source.box:
         hole = _boxed(job.image, source.box, picture.size)
     elif picture.alpha is not None and (picture.alpha < 255).any():
         hole = picture.alpha < 255
@@ -232,9 +222,7 @@ def _read(job: Job, source: HoleSource, print_line: Callable[[str], None] = lamb
         raise ValueError(f"-o {job.to}: JPEG has no transparency, and {job.image} has; choose .png")
     if jpeg:
         notes.append(f"{job.to}: JPEG changes the known pixels too, a little; .png would not")
-    for note in notes:
-        print_line(note)
-    return picture, hole
+    return picture, hole, notes
 
 
 def _content(file: Path) -> bytes:
@@ -248,7 +236,7 @@ def _content(file: Path) -> bytes:
         raise ValueError(f"it cannot be read ({error.strerror})") from error
 
 
-def _boxed(image: Path, box: tuple[int, int, int, int], size: tuple[int, int]) -> Hole:
+def _boxed(image: Path, box: Sequence[int], size: tuple[int, int]) -> Hole:
     """The hole of a box, (H, W). Raises ValueError if it reaches beyond the image."""
     x, y, width, height = box
     if x < 0 or y < 0 or width < 1 or height < 1 or x + width > size[0] or y + height > size[1]:

@@ -106,11 +106,8 @@ def _windows(
     labels: NDArray[np.int32], slices: list[tuple[slice, ...]], least: int, central_only: bool
 ) -> list[Window]:
     """Windows that together repair every hole. Small holes close together share one."""
-    room = min(labels.shape)
     parts = [
-        part
-        for number, place in enumerate(slices, 1)
-        for part in _parts(labels[place] == number, place, number, least, room, central_only)
+        part for number, place in enumerate(slices, 1) for part in _parts(labels, number, place, least, central_only)
     ]
     groups: list[_Part] = []
     for part in sorted(parts, key=lambda part: -part.side):
@@ -132,13 +129,14 @@ def _windows(
 
 
 def _parts(
-    own: NDArray[np.bool_], place: tuple[slice, ...], number: int, least: int, room: int, central_only: bool
+    labels: NDArray[np.int32], number: int, place: tuple[slice, ...], least: int, central_only: bool
 ) -> Iterator[_Part]:
     """The parts of a hole, each for one window: the whole hole, or pieces of a slender one.
 
-    own: (h, w), the hole in its bounding box ``place``. least: the smallest window, px, in an image that large.
-    room: the image's shorter side, px; a window is larger only if the hole needs it.
+    place: the hole's bounding box. least: the smallest window, px, in an image that large.
     """
+    own = labels[place] == number
+    room = min(labels.shape)  # px; a window is larger only if the hole needs it
     height, width = own.shape
     thickness = 2 * float(ndimage.distance_transform_edt(np.pad(own, 1)).max())
     need = min(max(height, width), math.ceil(SLENDER * thickness))
@@ -156,11 +154,10 @@ def _parts(
                 yield _Part(Box(top, left, *size), side, frozenset([number]))
 
 
-def _cut(length: int, piece: int) -> Iterator[slice]:
+def _cut(length: int, piece: int) -> list[slice]:
     """``length`` pixels as pieces of nearly equal length, none longer than ``piece``."""
     edges = np.linspace(0, length, math.ceil(length / piece) + 1).round().astype(int).tolist()
-    for start, stop in pairwise(edges):
-        yield slice(start, stop)
+    return [slice(start, stop) for start, stop in pairwise(edges)]
 
 
 def _start(first: int, stop: int, side: int, length: int, central_only: bool) -> int:
@@ -229,9 +226,8 @@ def _add(
 ) -> None:
     """Adds a window's prediction, (3, side, side), to the holes that it repairs, with most weight in its middle."""
     box = window.box
-    inside = [slice(max(box.top, 0), min(box.bottom, labels.shape[0]))]
-    inside += [slice(max(box.left, 0), min(box.right, labels.shape[1]))]
-    rows, columns = inside
+    rows = slice(max(box.top, 0), min(box.bottom, labels.shape[0]))
+    columns = slice(max(box.left, 0), min(box.right, labels.shape[1]))
     here = slice(rows.start - box.top, rows.stop - box.top), slice(columns.start - box.left, columns.stop - box.left)
     # 1 in the middle, falling to 0 at the ends of what the model predicts
     reach = box.height // 2 if central_only else box.height

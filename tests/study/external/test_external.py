@@ -23,8 +23,7 @@ from reports.page import page
 from reports.sections import document
 from study.errors import BadInput
 from study.external import entries
-from study.external.handout import hand_out
-from study.external.join import score_into
+from study.external.join import hand_out, score_into
 from study.external.score import Request, Scored
 from study.plan.graph import Plan
 from study.results.diff import diff

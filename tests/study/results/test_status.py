@@ -20,14 +20,13 @@ def test_a_study_that_has_begun(tmp_path: Path) -> None:
     RunState.of(store.out, names[0]).write(run=names[0], status="failed", why="no memory", record="3")
     live = {"pid": os.getpid(), "over": False, "done": 0.5, "left_s": 60, "running": [names[1]]}
     write_json(store.out / progress.FILE, live)
-    found = status(store.out)
-    assert found.runs == [(names[0], "failed", "no memory", "3"), (names[1], "missing", "", "")]
-    facts = found.facts
+    facts, runs = status(store.out)
+    assert runs == [(names[0], "failed", "no memory", "3"), (names[1], "missing", "", "")]
     assert facts["stages"] == [0, len(plan.stages)] and facts["runs"] == {"failed": 1, "missing": 1}
     assert (facts["running"], facts["done"], facts["left_s"], facts["now"]) == (True, 0.5, 60, [names[1]])
     assert facts["failed"] == {names[0]: "no memory"} and facts["diverged"] == {}
     write_json(store.out / progress.FILE, {**live, "over": True})
-    facts = status(store.out).facts
+    facts, _ = status(store.out)
     assert (facts["running"], facts["done"], facts["now"]) == (False, None, [])
 
 

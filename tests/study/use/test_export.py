@@ -56,7 +56,7 @@ def card_of(folder: Path) -> tuple[dict[str, object], str]:
 def test_the_examples_run_with_the_networks_alone(out: Path, tmp_path: Path, variants: tuple[str, ...]) -> None:
     """In a process that has no ``study``: they repair as ``study inpaint`` does."""
     for variant in variants:
-        assert [file.name for file in export(Finished.find(out, variant), tmp_path / variant)] == list(FILES)
+        assert [file.name for file in export(Finished(out, variant), tmp_path / variant)] == list(FILES)
     packages = ("models", "baselines") if "ce" in variants else ("models",)
     for package in packages:
         shutil.copytree(ROOT / package, tmp_path / "code" / package)
@@ -96,14 +96,14 @@ def test_the_examples_run_with_the_networks_alone(out: Path, tmp_path: Path, var
         found = np.array(Image.open(tmp_path / f"{variant}.png"))
         assert (found[drawn == 0] == image[drawn == 0]).all()
         if variant != "noise_fill":
-            finished, where = Finished.find(out, variant), inpaint.where(tmp_path / "m.png", None, None)
+            finished, where = Finished(out, variant), inpaint.HoleSource(tmp_path / "m.png", None, None)
             to = tmp_path / "o.png"
             inpaint.repair_files(finished, [tmp_path / "i.png"], to, where, device="cpu", print_line=lambda _: None)
             assert np.abs(found.astype(int) - np.array(Image.open(to))).max() <= 1
 
 
 def test_the_weights_are_those_of_the_run_and_the_generators_alone(out: Path, tmp_path: Path) -> None:
-    finished = Finished.find(out, "proposed/1")
+    finished = Finished(out, "proposed/1")
     export(finished, tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
     own = finished.weights()
@@ -117,14 +117,14 @@ def test_the_weights_are_those_of_the_run_and_the_generators_alone(out: Path, tm
 
 def test_the_same_run_is_exported_as_the_same_bytes(out: Path, tmp_path: Path) -> None:
     for name in "ab":
-        export(Finished.find(out, "proposed"), tmp_path / name)
+        export(Finished(out, "proposed"), tmp_path / name)
     for name in FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
         assert str(out).encode() not in (tmp_path / "a" / name).read_bytes()
 
 
 def test_the_card_says_what_is_true(out: Path, tmp_path: Path) -> None:
-    export(Finished.find(out, "again/1"), tmp_path)
+    export(Finished(out, "again/1"), tmp_path)
     front, text = card_of(tmp_path)
     assert front["license"] == "mit" and "image-inpainting" in front["tags"]  # type: ignore[operator]
     results = study.load(out)
@@ -143,7 +143,7 @@ def test_the_card_says_what_is_true(out: Path, tmp_path: Path) -> None:
         "10.1080/00051144.2020.1821535",
     ):
         assert wanted in text, wanted
-    licence = Finished.find(out, "proposed").plan.study.data["faces"].licence or "not stated"
+    licence = Finished(out, "proposed").plan.study.data["faces"].licence or "not stated"
     assert f"The data: {licence.rstrip('.')}." in text
     chosen = results.scores.query("metric == 'psnr' and region == 'hole' and variant == 'proposed' and data == 'faces'")
     means = chosen.groupby(["output", "seed"], observed=True)["value"].mean()
@@ -155,7 +155,7 @@ def test_the_card_says_what_is_true(out: Path, tmp_path: Path) -> None:
 
 
 def test_a_licence_that_is_not_stated_is_said_to_be_so(out: Path, tmp_path: Path) -> None:
-    finished = Finished.find(out, "proposed")
+    finished = Finished(out, "proposed")
     faces = finished.plan.study.data["faces"]
     finished.plan.study.data["faces"] = faces.model_copy(update={"licence": None})
     export(finished, tmp_path)
@@ -165,13 +165,13 @@ def test_a_licence_that_is_not_stated_is_said_to_be_so(out: Path, tmp_path: Path
 def test_a_card_of_one_seed_has_no_spread(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path)
     tiny.recorded(plan, store)
-    export(Finished.find(store.out, "proposed"), tmp_path / "model")
+    export(Finished(store.out, "proposed"), tmp_path / "model")
     text = card_of(tmp_path / "model")[1]
     assert "This is seed 0.\n" in text and "brackets" not in text
 
 
 def test_a_folder_of_other_things_is_left_alone(out: Path, tmp_path: Path) -> None:
-    finished = Finished.find(out, "proposed")
+    finished = Finished(out, "proposed")
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(BadInput, match="it is not empty and not an export; name an empty or new folder"):
         export(finished, tmp_path)
@@ -181,16 +181,16 @@ def test_a_folder_of_other_things_is_left_alone(out: Path, tmp_path: Path) -> No
 
 
 def test_an_export_is_replaced(out: Path, tmp_path: Path) -> None:
-    export(Finished.find(out, "ce"), tmp_path)
+    export(Finished(out, "ce"), tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
-    export(Finished.find(out, "proposed"), tmp_path)
+    export(Finished(out, "proposed"), tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["run"] == "proposed/faces/0"
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*FILES, "notes.txt"])
 
 
 def test_a_filler_has_nothing_to_export(out: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="mean/faces/0: mean is a filler, which trains nothing; nothing to export"):
-        export(Finished.find(out, "mean"), tmp_path / "model")
+        export(Finished(out, "mean"), tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 
@@ -198,13 +198,13 @@ def test_a_plugins_network_is_exported_without_an_example(tmp_path: Path) -> Non
     (tmp_path / "ours.py").write_text(PLUGIN)
     plan, store = tiny.planned(tmp_path, {"plain": {"method": "plain"}}, plugins=["ours.py"])
     tiny.recorded(plan, store)
-    finished = Finished.find(store.out, "plain")
+    finished = Finished(store.out, "plain")
     export(finished, tmp_path / "model")
     assert not (tmp_path / "model" / "example.py").exists()
     digest = finished.plan.study.plugins[0].digest
     assert f"not part of this export: ours.py (digest {digest})" in card_of(tmp_path / "model")[1]
     Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "i.png")
-    where = inpaint.where(None, "4,4,10,10", None)
+    where = inpaint.HoleSource(None, "4,4,10,10", None)
     inpaint.repair_files(
         finished, [tmp_path / "i.png"], tmp_path / "o.png", where, device="cpu", print_line=lambda _: None
     )

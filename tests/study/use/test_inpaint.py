@@ -51,9 +51,9 @@ def repair(
 ) -> list[str]:
     """Does it as the command does; what it said."""
     said: list[str] = []
-    where = inpaint.where(mask, more.pop("box", None), more.pop("hole", None))
+    where = inpaint.HoleSource(mask, more.pop("box", None), more.pop("hole", None))
     files = [images] if isinstance(images, Path) else images
-    inpaint.repair_files(Finished.find(out, named), files, to, where, device="cpu", print_line=said.append, **more)
+    inpaint.repair_files(Finished(out, named), files, to, where, device="cpu", print_line=said.append, **more)
     return said
 
 
@@ -80,19 +80,19 @@ def refusal(out: Path, *arguments: Any, **more: Any) -> str:
     ],
 )
 def test_a_run_is_found_by_whatever_of_its_name_is_said(out: Path, named: str, run: str) -> None:
-    assert Finished.find(out, named).run.name == run
+    assert Finished(out, named).run.name == run
 
 
 def test_an_unknown_run_is_refused_with_those_that_are_there(out: Path) -> None:
     with pytest.raises(BadInput) as caught:
-        Finished.find(out, "propsed")
+        Finished(out, "propsed")
     text = str(caught.value)
     assert text.startswith(
         f"propsed: no run of {out} has this name; completed are runs of proposed, again, ce, mean_fill"
     )
     assert text.endswith("name one as in proposed/faces/0 (did you mean 'proposed'?)")
     with pytest.raises(BadInput, match="proposed/faces/7: no run of"):
-        Finished.find(out, "proposed/faces/7")
+        Finished(out, "proposed/faces/7")
 
 
 def test_a_run_that_is_not_completed_is_said(out: Path) -> None:
@@ -100,31 +100,31 @@ def test_a_run_that_is_not_completed_is_said(out: Path) -> None:
     before = state.read()
     try:
         state.write(**{**before, "status": "diverged", "why": "global.loss at step 2"})
-        assert Finished.find(out, "giica").run.name == "giica/faces/1"
+        assert Finished(out, "giica").run.name == "giica/faces/1"
         with pytest.raises(
             BadInput, match=r"none of its runs is completed: giica/faces/0 is diverged \(global.loss at"
         ):
-            Finished.find(out, "giica/faces/0")
+            Finished(out, "giica/faces/0")
         state.file.unlink()
         with pytest.raises(BadInput, match="giica/faces/0 is missing"):
-            Finished.find(out, "giica/faces/0")
+            Finished(out, "giica/faces/0")
     finally:
         state.write(**before)
 
 
 def test_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"there is no study here; name its folder"):
-        Finished.find(tmp_path, "proposed")
+        Finished(tmp_path, "proposed")
 
 
 def test_damaged_weights_are_not_used(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path)
     tiny.recorded(plan, store)
-    found = Finished.find(store.out, "proposed")
+    found = Finished(store.out, "proposed")
     file = store.folder(found.evaluation.needs["model"]) / "generator.safetensors"
     save_file({name: value + 1 for name, value in load_file(file).items()}, file)
     with pytest.raises(Damaged, match=r"generator\.safetensors"):
-        Repairer(Finished.find(store.out, "proposed"), tiny.CPU)
+        Repairer(Finished(store.out, "proposed"), tiny.CPU)
 
 
 @pytest.mark.parametrize("variant", ["proposed", "ce", "mean_fill", "noise_fill", "giica", "mean", "biharmonic"])
@@ -156,7 +156,7 @@ def test_a_large_image_is_repaired_at_its_own_size(out: Path, tmp_path: Path) ->
 
 
 def test_the_hole_of_training_is_repaired_as_it_was_evaluated(out: Path, tmp_path: Path) -> None:
-    found = Finished.find(out, "proposed")
+    found = Finished(out, "proposed")
     folder = found.store.verified(found.run.stages["evaluate"])
     shown = load_file(folder / "pictures.safetensors")
     image = saved(tmp_path / "i.png", shown["truth"][0].numpy())
@@ -349,14 +349,14 @@ def test_where_the_hole_is_has_to_be_said(out: Path, tmp_path: Path) -> None:
     opaque[..., 3] = 128
     assert refusal(out, "proposed", saved(image, opaque), to).startswith(f"{image}: all of it is hole")
     with pytest.raises(BadInput, match="both say where the hole is; choose one"):
-        inpaint.where(tmp_path, "1,2,3,4", None)
+        inpaint.HoleSource(tmp_path, "1,2,3,4", None)
     with pytest.raises(BadInput, match="there is no --mask"):
-        inpaint.where(None, "1,2,3,4", "black")
+        inpaint.HoleSource(None, "1,2,3,4", "black")
     with pytest.raises(BadInput, match="--hole red: choose white or black"):
-        inpaint.where(tmp_path, None, "red")
+        inpaint.HoleSource(tmp_path, None, "red")
     for box in ("1,2,3", "a,b,c,d", "1 2 3 4", "1,2,3,4.5", "1,2,3,4,5", ""):
         with pytest.raises(BadInput, match="write x,y,w,h in pixels"):
-            inpaint.where(None, box, None)
+            inpaint.HoleSource(None, box, None)
     for box in ("-1,2,3,4", "45,2,10,4", "1,2,0,4", "1,38,3,4"):
         assert f"the box {box} is not inside its 50 x 40 px" in refusal(out, "proposed", image, to, box=box)
 
@@ -430,4 +430,4 @@ def test_a_plan_that_knew_no_plugins_can_be_used(out: Path, tmp_path: Path) -> N
     for name in ("stages", "runs"):
         (tmp_path / name).symlink_to(out / name)
     (tmp_path / "plan.json").write_text(json.dumps(plan))
-    assert Finished.find(tmp_path, "proposed").run.name == "proposed/faces/0"
+    assert Finished(tmp_path, "proposed").run.name == "proposed/faces/0"

@@ -173,9 +173,9 @@ def of_a_file_in_score(file: Path, colour: str) -> Hole:
 
 
 def _of_score(file: Path, mask: Path, colour: str) -> Hole:
-    hole_of = score._holes(score.Request(file.parent, mask=mask), colour, [file.stem], Findings())
-    assert hole_of is not None
-    return hole_of(file.stem)((SIDE, SIDE))[0]
+    read = score._holes(score.Request(file.parent, mask=mask), colour, [file.stem], Findings())
+    assert read is not None
+    return read(file.stem, (SIDE, SIDE))[0]
 
 
 def of_inpaint(file: Path, colour: str) -> Hole:
