@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import BadInput
-from study.plan.facts import StudyFacts
+from study.facts import StudyFacts
 from study.store import read_json, write_atomically
 
 KINDS = ("data", "pretrain", "critic", "joint", "fit", "evaluate")

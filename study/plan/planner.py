@@ -14,19 +14,11 @@ from models.method import Critic, Filler, Fitted, Method, Rate, Trained
 from study.config.schema import Study, Variant
 from study.data import holes
 from study.errors import BadInput
+from study.facts import DataFacts, MetricFacts, PluginFacts, ReadingFacts, StudyFacts
 from study.inspection import anatomy
 from study.inspection.describe import describe
 from study.metrics import perceptual
 from study.parts import plugins, registries
-from study.plan.facts import (
-    AblationFacts,
-    DataFacts,
-    MetricFacts,
-    MultiverseFacts,
-    PluginFacts,
-    ReadingFacts,
-    StudyFacts,
-)
 from study.plan.graph import Plan, Run, Stage, json_digest
 
 VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
@@ -115,14 +107,8 @@ def _facts(
         numerics=numerics,
         shared=share,
         observers=[observer.model_dump(mode="json") for observer in study.observers],
-        ablations={
-            name: AblationFacts.model_validate({**vars(ablation), "cells": list(ablation.cells.items())})
-            for name, ablation in study.ablations.items()
-        },
-        multiverses={
-            name: MultiverseFacts.model_validate({**vars(multiverse), "base": multiverse.bases})
-            for name, multiverse in study.multiverses.items()
-        },
+        ablations=study.ablations,
+        multiverses=study.multiverses,
         networks={
             variant.name: describe(variant.options, study.image_size)
             for variant in study.variants.values()

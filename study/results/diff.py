@@ -22,7 +22,7 @@ from reports.analysis.claims import claims_table
 from reports.analysis.naming import metric_of, ordered
 from reports.analysis.statistics import compare, mean_interval
 from study.errors import BadInput
-from study.plan.facts import UniverseFacts
+from study.facts import UniverseFacts
 from study.plan.graph import KINDS, Plan, Stage, json_digest
 from study.results.frames import Results, load
 from study.store import Store

@@ -35,7 +35,7 @@ from study.config import paths, space
 from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.evaluation import HOLE_PSNR, Evaluation
-from study.plan.facts import StudyFacts
+from study.facts import StudyFacts
 from study.plan.graph import Plan, Run, json_digest
 from study.plan.planner import make_plan
 from study.running import driver

@@ -741,7 +741,7 @@ def test_the_cells_of_an_ablation(tmp_path: Path) -> None:
     study = load(tmp_path, SMALL + ABLATION)
     ablation = study.ablations["critics"]
     assert ablation.factors == {"multiscale": ["0", "2"], "loss": ["wgan", "js"]}
-    assert ablation.cells == {
+    assert dict(ablation.cells) == {
         ("0", "wgan"): "proposed:multiscale=0",
         ("0", "js"): "proposed:multiscale=0,loss=js",
         ("2", "wgan"): "proposed",  # the cell equal to the reference is the reference
@@ -749,7 +749,7 @@ def test_the_cells_of_an_ablation(tmp_path: Path) -> None:
     }
     assert list(study.variants) == [
         "proposed",
-        *(name for name in ablation.cells.values() if name != "proposed"),
+        *(name for _, name in ablation.cells if name != "proposed"),
     ]
     assert {variant.reference for variant in study.variants.values()} == {None, "proposed"}
 
@@ -757,14 +757,14 @@ def test_the_cells_of_an_ablation(tmp_path: Path) -> None:
 def test_a_cell_that_has_a_name_keeps_it(tmp_path: Path) -> None:
     text = SMALL + "  classic: {extends: proposed, loss: js}\n" + ABLATION
     study = load(tmp_path, text)
-    assert study.ablations["critics"].cells["2", "js"] == "classic"
+    assert dict(study.ablations["critics"].cells)["2", "js"] == "classic"
     assert "proposed:loss=js" not in study.variants
 
 
 def test_factors_may_lie_deeper(tmp_path: Path) -> None:
     factors = "{weights.local: [0.001, 0.1], flips: [true, false]}"
     study = load(tmp_path, SMALL + f"ablations:\n  local: {{reference: proposed, factors: {factors}}}\n")
-    assert study.ablations["local"].cells == {
+    assert dict(study.ablations["local"].cells) == {
         ("0.001", "true"): "proposed",
         ("0.001", "false"): "proposed:flips=false",
         ("0.1", "true"): "proposed:weights.local=0.1",
@@ -800,7 +800,7 @@ def test_the_demo_is_small() -> None:
     assert (study.profile, study.image_size, study.seeds) == ("demo", 64, [0, 1, 2])
     assert len(study.variants) * len(study.seeds) >= 36
     assert {variant.method for variant in study.variants.values()} == set(METHODS.split(", "))
-    cells = study.ablations["critics_and_loss"].cells
+    cells = dict(study.ablations["critics_and_loss"].cells)
     assert len(cells) == 8 and cells["2", "wgan"] == "proposed"
 
 

@@ -18,7 +18,7 @@ from study import cli, config
 from study.config import Study
 from study.config.variants import NAME
 from study.errors import BadInput
-from study.plan.facts import StudyFacts
+from study.facts import StudyFacts
 from study.plan.graph import KINDS, Plan, Run, Stage, json_digest, pass_of
 from study.plan.planner import make_plan, readings
 
