@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from study.cli import options
-from study.cli.terminal import command, heed_sigterm, print_json, printer, reading_data, wide
+from study.cli.terminal import command, heed_sigterm, print_json, printer, wide
 from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ def _planned(
         file, profile=profile, settings=settings or (), only=options.variants_of(only), seeds=options.seeds_of(seeds)
     )
     kind = options.device_of(device)
-    with reading_data():
+    with Console(stderr=True).status("reading the data; the first time this reads every image"):
         return study, planner.make_plan(study, device=kind, share=not no_share), kind
 
 

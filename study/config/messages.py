@@ -44,7 +44,8 @@ def explain(fault: ErrorDetails, kind: Any) -> str:
         case "missing":
             return f"'{location[-1]}' is missing"
         case "union_tag_invalid" | "union_tag_not_found" if isinstance(value, dict):
-            kinds = {name for member in models_at(kind, location) for name in _kinds_of(member)}
+            members = models_at(kind, location)  # of some, every name in a registry is a kind
+            kinds = {name for member in members for name in getattr(member, "registry", [_kind_of(member)])}
             tag = value.get("kind")
             return unknown(tag or "kind", kinds, "" if tag else "missing")
         case "literal_error":
@@ -67,11 +68,6 @@ def models_at(kind: Any, location: Sequence[str | int]) -> list[type[BaseModel]]
                 if part in (name, info.alias):
                     models = list(_models_in(info.annotation)) or models
     return models
-
-
-def _kinds_of(model: type[BaseModel]) -> list[str]:
-    """The kinds that a member of a union accepts: its own, or every name in its registry."""
-    return list(getattr(model, "registry", None) or [str(_kind_of(model))])
 
 
 def _kind_of(model: type[BaseModel]) -> Any:

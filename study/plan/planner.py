@@ -40,6 +40,11 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
     numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
     packed, masks = _packed(study), _masks(study)
     distances = _perceptual(study) if part == "test" else perceptual.Distances()
+    networks = {
+        variant.name: describe(variant.options, study.image_size)
+        for variant in study.variants.values()
+        if isinstance(variant.options, Trained)
+    }
     stages: dict[str, Stage] = {stage.key: stage for stage in packed.values()}
     runs: dict[tuple[Any, ...], Run] = {}
     for data_name, data in packed.items():
@@ -53,6 +58,8 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
                 if share and identity in runs:  # one run under two names
                     runs[identity].aliases.append(variant.name)
                     continue
+                options = variant.options
+                sizes = [network["parameters"] for network in networks.get(variant.name, {}).get("networks", ())]
                 runs[identity] = Run(
                     name=name,
                     variant=variant.name,
@@ -60,28 +67,22 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
                     seed=seed,
                     method=variant.method,
                     stages={"data": data.key, **roles},
-                    config=variant.options.model_dump(mode="json", by_alias=True),
-                    **_size(variant, study.image_size),  # type: ignore[arg-type]
+                    config=options.model_dump(mode="json", by_alias=True),
+                    updates=options.steps.generator if isinstance(options, Trained) else 0,
+                    parameters=sum(sizes[:1]),
+                    critic_parameters=sum(sizes[1:]),
                 )
-    facts = _facts(study, numerics, packed, distances, share)
+    facts = _facts(study, numerics, packed, distances, networks, share)
     return Plan(study=facts, runs=list(runs.values()), stages=stages)
 
 
-def _size(variant: Variant, image_size: int) -> dict[str, int]:
-    """The generator's updates and parameters and the critics' parameters, as fields of a run. Empty for a filler."""
-    if isinstance(variant.options, Filler):
-        return {}
-    method = variant.options.method(image_size)
-    critics = (anatomy.of_critic(critic.network, image_size).parameters for critic in method.critics.values())
-    return {
-        "updates": variant.options.steps.generator,
-        "parameters": anatomy.of_generator(method.generator, image_size).parameters,
-        "critic_parameters": sum(critics),
-    }
-
-
 def _facts(
-    study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], distances: perceptual.Distances, share: bool
+    study: Study,
+    numerics: dict[str, Any],
+    packed: Mapping[str, Stage],
+    distances: perceptual.Distances,
+    networks: dict[str, dict[str, Any]],
+    share: bool,
 ) -> StudyFacts:
     ours = [variant for variant in study.variants.values() if ("METHODS", variant.method) not in registries.SOURCES]
 
@@ -109,11 +110,7 @@ def _facts(
         observers=[observer.model_dump(mode="json") for observer in study.observers],
         ablations=study.ablations,
         multiverses=study.multiverses,
-        networks={
-            variant.name: describe(variant.options, study.image_size)
-            for variant in study.variants.values()
-            if isinstance(variant.options, Trained)
-        },
+        networks=networks,
         readings=[row for variant in ours for row in readings(variant)],  # a plugin's method reads no paper of ours
         resolved=dict(study.resolved),
     )
