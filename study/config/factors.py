@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -68,14 +68,13 @@ class FactorExpander:
         _check_size(node, levels, bases, product)
         universes: dict[tuple[str, ...], list[UniverseFacts]] = {}
         for chosen in [{}, *_assignments(levels, product)]:
-            rows = self.universe(bases, levels, chosen)
+            rows = list(self.universe(bases, levels, chosen))
             universes.setdefault(tuple(row.variant for row in rows), rows)  # the usual levels repeat the bases
         every = list(universes.values())
         return MultiverseFacts(base=bases, contrasts=contrasts, design=design.text, universes=every)
 
-    def universe(self, bases: Sequence[str], levels: Levels, chosen: Mapping[str, Node]) -> list[UniverseFacts]:
+    def universe(self, bases: Sequence[str], levels: Levels, chosen: Mapping[str, Node]) -> Iterator[UniverseFacts]:
         """The variant of each base with these levels chosen: one row per base and reading."""
-        settings = []
         for base in bases:
             variant = self.cell(base, {key: level for key, level in chosen.items() if self.applies(key, base)})
             for key, nodes in levels.items():
@@ -83,10 +82,7 @@ class FactorExpander:
                 usual = self.usual(base, key, nodes) if applies else ""
                 level = label(chosen[key]) if key in chosen else usual
                 own = not applies or level == usual
-                settings.append(
-                    UniverseFacts(base=base, variant=variant, reading=key, level=level, usual=own, applies=applies)
-                )
-        return settings
+                yield UniverseFacts(base=base, variant=variant, reading=key, level=level, usual=own, applies=applies)
 
     def usual(self, base: str, key: str, levels: Sequence[Node]) -> str:
         """A base's own level of an option, as ``levels`` spells it if it is among them."""
@@ -128,11 +124,8 @@ class FactorExpander:
         entry = node.get("contrasts")
         if entry is None:
             return [[bases[0], other] for other in bases[1:]]
-        pairs: Any = entry.plain()
-        if not isinstance(pairs, list) or not all(
-            isinstance(pair, list) and len(pair) == 2 and pair[0] != pair[1] and all(name in bases for name in pair)
-            for pair in pairs
-        ):
+        pairs, possible = entry.plain(), [list(pair) for pair in itertools.permutations(bases, 2)]
+        if not isinstance(pairs, list) or any(pair not in possible for pair in pairs):
             self.reader.fault(entry.place, f"{shown(pairs)} is not a list of pairs of bases, such as [[a, b]]")
             return []
         return pairs
