@@ -14,6 +14,7 @@ from rich.text import Text
 from study.cli import options
 from study.cli.terminal import print_json, wide
 
+Folder = Annotated[Path, typer.Argument(help="the output folder")]
 CLAIMS_LEGEND = (
     "A claim needs all of its links; the deciding one comes first. supported: the interval lies beyond zero as "
     "claimed; opposed: it lies on the other side; negligible: the 90% interval lies within the margin; otherwise "
@@ -23,9 +24,7 @@ CLAIMS_LEGEND = (
 )
 
 
-def status(
-    out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: options.AsJson = False
-) -> None:
+def status(out: Folder = Path("out"), as_json: options.AsJson = False) -> None:
     """Show the progress of a study, from another terminal or later."""
     from study.results.status import status as read_status
 
@@ -41,9 +40,7 @@ def status(
         _show_searches(console, facts["searches"], facts["searching"])
 
 
-def claims(
-    out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: options.AsJson = False
-) -> None:
+def claims(out: Folder = Path("out"), as_json: options.AsJson = False) -> None:
     """Show the outcome of each of the paper's claims, and the evidence for it."""
     from reports.analysis.claims import claims_table
     from study.results.frames import load

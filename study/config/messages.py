@@ -40,7 +40,7 @@ def explain(fault: ErrorDetails, kind: Any) -> str:
     location, value, context = fault["loc"], fault["input"], fault.get("ctx", {})
     match fault["type"]:
         case "extra_forbidden":
-            return unknown(location[-1], fields(next(iter(models_at(kind, location[:-1])), None)), "an unknown key")
+            return unknown(location[-1], fields(models_at(kind, location[:-1])[0]), "an unknown key")
         case "missing":
             return f"'{location[-1]}' is missing"
         case "union_tag_invalid" | "union_tag_not_found" if isinstance(value, dict):
@@ -82,6 +82,6 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
-def fields(kind: type[BaseModel] | None) -> list[str]:
+def fields(kind: type[BaseModel]) -> list[str]:
     """The options of a class, as a study file names them."""
-    return [info.alias or name for name, info in kind.model_fields.items()] if kind else []
+    return [info.alias or name for name, info in kind.model_fields.items()]
