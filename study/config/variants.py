@@ -1,7 +1,4 @@
-"""Reads the named entries of a study file: names, ``extends``, recipes, variants.
-
-Faults are collected with their places; an entry with a fault is left out.
-"""
+"""Reads the named entries of a study file: names, ``extends``, recipes, variants."""
 
 from __future__ import annotations
 

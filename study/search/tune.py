@@ -318,7 +318,7 @@ class Tuner:
         """Yields a plan's tasks, then none until they are done. ``recorded``: its runs get Sacred records."""
         one.plan = plan
         saved = plan if recorded else replace(plan, runs=[])
-        one.files.append(saved.save(self.store.out, asked=False))
+        one.files.append(saved.save(self.store.out))
         self.plan.stages.update(plan.stages)
         if tasks := driver.tasks(saved, self.store, one.files[-1]):
             yield tasks
