@@ -52,8 +52,7 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
                     runs[identity].aliases.append(variant.name)
                     continue
                 options = variant.options
-                networks = planner.networks.get(variant.name, {}).get("networks", ())
-                sizes = [network["parameters"] for network in networks]
+                sizes = [network["parameters"] for network in planner.networks[variant.name]["networks"]]
                 runs[identity] = Run(
                     name=name,
                     variant=variant.name,
@@ -161,11 +160,7 @@ class _Planner:
         self.numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
         self.packed, self.masks = _packed(study), _masks(study)
         self.distances = _perceptual(study) if part == "test" else perceptual.Distances()
-        self.networks = {
-            variant.name: describe(variant.options, study.image_size)
-            for variant in study.variants.values()
-            if isinstance(variant.options, Trained)
-        }
+        self.networks = {name: describe(one.options, study.image_size) for name, one in study.variants.items()}
         self.stages = {stage.key: stage for stage in self.packed.values()}
 
     def facts(self, share: bool) -> StudyFacts:
@@ -198,7 +193,7 @@ class _Planner:
             observers=[observer.model_dump(mode="json") for observer in study.observers],
             ablations=study.ablations,
             multiverses=study.multiverses,
-            networks=self.networks,
+            networks={name: built for name, built in self.networks.items() if built["networks"]},
             readings=[row for variant in ours for row in readings(variant)],  # a plugin's method reads no paper of ours
             resolved=dict(study.resolved),
         )
