@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -182,13 +182,13 @@ class _Parser:
     def place(self, mark: Any, path: tuple[str, ...]) -> Place:
         return Place(self.source, mark.line + 1 if self.lines else 0, mark.column + 1, path)
 
-    def node(self, node: YamlNode, path: tuple[str, ...] = (), depth: int = 0) -> Node:
+    def node(self, node: YamlNode, path: tuple[str, ...]) -> Node:
         place, value, tag = self.place(node.start_mark, path), None, str(node.tag)
         self.count += 1
         if id(node) in self.open:
             raise place.error("this alias refers to itself; write the value instead")
         short = replace(place, path=path[:3])
-        if depth > MAX_DEPTH:
+        if len(path) > MAX_DEPTH:
             raise short.error(TOO_DEEP)
         if self.count > MAX_VALUES:
             raise short.error(f"more than {MAX_VALUES} values with aliases expanded; a study file has fewer")
@@ -202,13 +202,13 @@ class _Parser:
         else:
             self.open.add(id(node))
             if isinstance(node, MappingNode):
-                value = self.mapping(node, path, depth + 1)
+                value = self.mapping(node, path)
             else:
-                value = [self.node(item, (*path, str(i)), depth + 1) for i, item in enumerate(node.value)]
+                value = [self.node(item, (*path, str(i))) for i, item in enumerate(node.value)]
             self.open.remove(id(node))
         return Node(value, place)
 
-    def mapping(self, node: MappingNode, path: tuple[str, ...], depth: int) -> dict[str, Node]:
+    def mapping(self, node: MappingNode, path: tuple[str, ...]) -> dict[str, Node]:
         entries: dict[str, Node] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
@@ -220,7 +220,7 @@ class _Parser:
                 line = f", first on line {entries[key].name_place.line}" if self.lines else ""
                 self.faults.append(place.fault(f"the key {shown(key)} appears twice{line}; keep one"))
             else:
-                value = self.node(value_node, (*path, key), depth)
+                value = self.node(value_node, (*path, key))
                 empty = not value_node.value and str(value_node.tag) == YAML_TAG + "null"
                 entries[key] = replace(value, key=place, place=place if empty else value.place)
         return entries
@@ -257,9 +257,8 @@ def collected(faults: list[str]) -> Iterator[None]:
         faults += error.faults
 
 
-def known_keys(node: Node, keys: Iterable[str], faults: list[str]) -> Node:
+def known_keys(node: Node, known: Collection[str], faults: list[str]) -> Node:
     """The mapping without unknown keys, which are added to ``faults``; empty if the node is not a mapping."""
-    known = list(keys)
     if not node.is_mapping:
         faults.append(node.place.fault(not_a_mapping(node)))
     wrong = [(key, entry.name_place) for key, entry in node.items() if key not in known]
