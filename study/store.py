@@ -162,9 +162,7 @@ class Store:
 
     def lock(self, key: str) -> FileLock:
         """A lock held while a stage is made, by one process among all machines that share the folder."""
-        folder = self.out / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / f"{key}.lock")
+        return FileLock(self.out / "locks" / f"{key}.lock")
 
     def workspace(self, key: str) -> Path:
         """The folder in which a stage is made. It keeps what an interrupted attempt left."""

@@ -17,26 +17,29 @@ ROOMS = {
     "baselines": "models",
     # the ground of the harness
     "study/errors": "",
+    "study/facts": "",
     "study/seeds": "",
     "study/store": "study/errors",
     "study/metrics": "models study/errors study/seeds study/store",
     "study/data": "models study/errors study/seeds study/store",
     "study/parts": "baselines models study/data study/errors study/metrics",
     # from a study file to its results
-    "study/config": "models study/errors study/metrics study/parts",
+    "study/config": "models study/errors study/facts study/metrics study/parts",
     "study/inspection": "models reports/analysis study/parts",
-    "study/plan": "models study/config study/data study/errors study/inspection study/metrics study/parts study/store",
+    "study/plan": "models study/config study/data study/errors study/facts study/inspection study/metrics "
+    "study/parts study/store",
     "study/training": "models study/data study/errors study/parts study/plan study/seeds study/store",
     "study/evaluation": "models study/data study/errors study/metrics study/parts study/plan study/seeds study/store "
     "study/training",
     "study/running": "models study/config study/data study/errors study/evaluation study/parts study/plan study/store "
     "study/training",
-    "study/search": "study/config study/errors study/evaluation study/plan study/running study/seeds study/store",
+    "study/search": "study/config study/errors study/evaluation study/facts study/plan study/running study/seeds "
+    "study/store",
     "study/conformance": "models study/config study/data study/errors study/parts study/plan study/running study/store",
     "study/external": "models reports/analysis study/config study/data study/errors study/evaluation study/metrics "
     "study/parts study/plan study/running study/store",
-    "study/results": "reports/analysis study/errors study/evaluation study/external study/plan study/running "
-    "study/search study/store",
+    "study/results": "reports/analysis study/errors study/evaluation study/external study/facts study/plan "
+    "study/running study/search study/store",
     "study/use": "models study/data study/errors study/evaluation study/parts study/plan study/results study/running "
     "study/store study/training",
     "study/cli": "reports reports/analysis study/config study/conformance study/data study/errors study/external "

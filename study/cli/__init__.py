@@ -5,12 +5,29 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 
-from study.cli import studies, searches, outcomes, images, data  # isort: skip  # noqa: F401  the order of the help
-from study.cli.app import app
+from study.cli import data, images, outcomes, studies
 from study.errors import Interrupted, StudyError
+
+app = typer.Typer(
+    help="Reproduce a paper: train its model, baselines and ablations, and report the results.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Pack, inspect and export data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+command: Callable[..., None]
+for command in (data.pack, data.show, data.write):
+    data_app.command()(command)
+for command in (studies.run, studies.plan, studies.report, studies.describe, studies.check, studies.tune):
+    app.command()(command)
+for command in (outcomes.status, outcomes.claims, outcomes.diff, images.score, images.inpaint, images.export):
+    app.command()(command)
 
 PATH_ERRORS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 """Errors of the operating system that a wrong path causes."""

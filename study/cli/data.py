@@ -9,7 +9,6 @@ import typer
 from rich.console import Console
 
 from study.cli import options
-from study.cli.app import data_app
 from study.cli.terminal import command, heed_sigterm, image_progress, print_json, printer, wide
 from study.errors import Interrupted
 
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
 DataName = Annotated[str, typer.Argument(help="Name of a data set in the study.", metavar="NAME")]
 
 
-@data_app.command("pack")
-def pack_data(
+def pack(
     file: options.File,
     name: DataName,
     out: options.Out = Path("out"),
@@ -32,8 +30,7 @@ def pack_data(
     printer()(f"packed: {folder}")
 
 
-@data_app.command("show")
-def show_data(
+def show(
     file: options.File,
     name: DataName,
     out: options.Out = Path("out"),
@@ -56,8 +53,7 @@ def show_data(
         show.show(found, wide())
 
 
-@data_app.command("write")
-def write_data(
+def write(
     out: Annotated[Path, typer.Argument(help="Output folder of a study.", metavar="OUT")],
     folder: Annotated[Path, typer.Argument(help="Folder to write. It must not exist yet.", metavar="DIR")],
     data: Annotated[str | None, typer.Option("--data", help="Data set, if the study has several.")] = None,

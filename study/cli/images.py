@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from study.cli import options
-from study.cli.app import app
 from study.cli.terminal import command, image_progress, print_json, printer, wide
 from study.errors import BadInput
 
@@ -17,8 +16,7 @@ RunName = Annotated[
 ]
 
 
-@app.command("score")
-def score_images(
+def score(
     output: Annotated[Path, typer.Option("--output", help="Folder of repaired images.")],
     truth: Annotated[Path | None, typer.Option("--truth", help="Folder of true images with the same names.")] = None,
     mask: Annotated[Path | None, typer.Option("--mask", help="Folder of masks, or one mask for all images.")] = None,
@@ -68,8 +66,7 @@ def score_images(
         printer()(last)
 
 
-@app.command("inpaint")
-def inpaint_images(
+def inpaint(
     named: RunName,
     images: Annotated[list[Path], typer.Argument(help="Images of any size.", metavar="IMAGE...")],
     to: Annotated[Path, typer.Option("-o", "--to", help="Image to write, or a folder for several.")],
@@ -101,8 +98,7 @@ def inpaint_images(
     repair_files(finished, images, to, source, device=kind, print_line=say, blended=not no_blend, least=window)
 
 
-@app.command("export")
-def export_model(
+def export(
     named: RunName,
     folder: Annotated[Path, typer.Argument(help="Folder to write.", metavar="DIR")],
     out: options.Out = Path("out"),

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from study.cli import options
-from study.cli.app import app
 from study.cli.terminal import print_json, wide
 
+Folder = Annotated[Path, typer.Argument(help="the output folder")]
 CLAIMS_LEGEND = (
     "A claim needs all of its links; the deciding one comes first. supported: the interval lies beyond zero as "
     "claimed; opposed: it lies on the other side; negligible: the 90% interval lies within the margin; otherwise "
@@ -24,10 +24,7 @@ CLAIMS_LEGEND = (
 )
 
 
-@app.command()
-def status(
-    out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: options.AsJson = False
-) -> None:
+def status(out: Folder = Path("out"), as_json: options.AsJson = False) -> None:
     """Show the progress of a study, from another terminal or later."""
     from study.results.status import status as read_status
 
@@ -42,10 +39,7 @@ def status(
         _show_searches(console, facts["searches"], facts["searching"])
 
 
-@app.command()
-def claims(
-    out: Annotated[Path, typer.Argument(help="the output folder")] = Path("out"), as_json: options.AsJson = False
-) -> None:
+def claims(out: Folder = Path("out"), as_json: options.AsJson = False) -> None:
     """Show the outcome of each of the paper's claims, and the evidence for it."""
     from reports.analysis.claims import claims_table
     from study.results.frames import load
@@ -55,11 +49,17 @@ def claims(
     if as_json:
         print_json(table.astype(object).where(table.notna(), None).to_dict("records"))
         return
-    _show_claims(table.to_dict("records"), results.study)
+    shown = Table("", "outcome", "claim and evidence", box=None)
+    for row in table.to_dict("records"):
+        evidence = Text.assemble((row["claim"], "bold"), *(f"\n{line}" for line in [row["why"], *row["beside"]]))
+        shown.add_row(row["id"], Text.assemble(row["outcome"], (f"\n{row['scope']}", "dim")), evidence)
+    console, study = wide(100), results.study
+    console.print(Text(f"{study['name']}, profile {study['profile'] or 'none'}, {study['image_size']} px"))
+    console.print(shown)
+    console.print(Text(CLAIMS_LEGEND, style="dim"))
 
 
-@app.command("diff")
-def show_diff(
+def diff(
     a: Annotated[Path, typer.Argument(help="an output folder", metavar="OUT-A")],
     b: Annotated[Path, typer.Argument(help="the output folder to compare with it", metavar="OUT-B")],
     as_json: options.AsJson = False,
@@ -103,15 +103,3 @@ def _show_searches(console: Console, searches: Mapping[str, Mapping[str, Any]], 
         line = f"search of {name}: {facts['ended']} of {facts['of']} trials ({counts}); {text}"
         console.print(line, highlight=False, soft_wrap=True)
     console.print(f"processes that search here: {searching or 'none'}", highlight=False)
-
-
-def _show_claims(rows: list[dict[Any, Any]], study: Mapping[str, Any]) -> None:
-    """The claims as a table: the deciding sentence first, then the other evidence. Names are text, not markup."""
-    shown = Table("", "outcome", "claim and evidence", box=None)
-    for row in rows:
-        evidence = Text.assemble((row["claim"], "bold"), *(f"\n{line}" for line in [row["why"], *row["beside"]]))
-        shown.add_row(row["id"], Text.assemble(row["outcome"], (f"\n{row['scope']}", "dim")), evidence)
-    console = wide(100)
-    console.print(Text(f"{study['name']}, profile {study['profile'] or 'none'}, {study['image_size']} px"))
-    console.print(shown)
-    console.print(Text(CLAIMS_LEGEND, style="dim"))

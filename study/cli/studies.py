@@ -1,4 +1,4 @@
-"""The commands for studies and plugins: ``run``, ``plan``, ``report``, ``describe``, ``check``."""
+"""The commands for studies and plugins: ``run``, ``plan``, ``report``, ``describe``, ``check``, ``tune``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from study.cli import options
-from study.cli.app import app
-from study.cli.terminal import command, heed_sigterm, print_json, printer, reading_data, wide
+from study.cli.terminal import command, heed_sigterm, print_json, printer, wide
 from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 SKIPPED_SHOWN = 10
 
 
-@app.command()
 def run(
     file: options.File,
     out: options.Out = Path("out"),
@@ -78,8 +77,7 @@ def run(
         raise typer.Exit(3)
 
 
-@app.command("plan")
-def show_plan(
+def plan(
     file: options.File,
     out: options.Out = Path("out"),
     profile: options.Profile = None,
@@ -106,14 +104,12 @@ def show_plan(
         overview.print_plan(plan, store, measured, Console())
 
 
-@app.command()
 def report(out: Annotated[Path, typer.Argument(help="Output folder.")] = Path("out")) -> None:
     """Rebuild the report from the stored results."""
     printer()(f"report: {_report(out)}")
 
 
-@app.command("describe")
-def show_variant(
+def describe(
     variant: Annotated[str, typer.Argument(help="Variant of the study, such as proposed.", metavar="VARIANT")],
     file: Annotated[Path, typer.Option("--study", help="Study file.")] = Path("runs.yaml"),
     profile: options.Profile = None,
@@ -134,8 +130,7 @@ def show_variant(
         describe.print_networks(variant, described, wide(100))
 
 
-@app.command("check")
-def check_plugin(
+def check(
     file: Annotated[Path, typer.Argument(help="Plugin, such as my_method.py.", metavar="PLUGIN")],
     as_json: options.AsJson = False,
 ) -> None:
@@ -145,6 +140,7 @@ def check_plugin(
     from study import conformance
 
     findings = conformance.plugin(file)
+    counts = Counter(found.outcome for found in findings)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -155,12 +151,79 @@ def check_plugin(
             table.add_row(Text(part), found.check, Text(found.outcome, style=style), Text(found.why))
         console = wide()
         console.print(table)
-        counts = Counter(found.outcome for found in findings)
         total = f"{counts['fine']} fine, {counts['fault']} faults, {counts['not checked']} not checked"
         printer(console)(f"{file}: {len(findings)} checks: {total}")
-    outcomes = {found.outcome for found in findings}
-    if "fault" in outcomes or "fine" not in outcomes:
+    if counts["fault"] or not counts["fine"]:
         raise typer.Exit(2)
+
+
+def tune(
+    file: options.File,
+    variant: Annotated[list[str] | None, typer.Option("--variant", help="a variant to tune; may be repeated")] = None,
+    every: Annotated[bool, typer.Option("--all", help="tune every trained method, with equally many trials")] = False,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help="trials per variant; default: the study file's")
+    ] = None,
+    sampler: Annotated[str | None, typer.Option("--sampler", help="tpe, random, qmc, gp or cmaes")] = None,
+    pruner: Annotated[str | None, typer.Option("--pruner", help="median, halving, hyperband or none")] = None,
+    storage: Annotated[
+        str | None, typer.Option("--storage", help="a database URL, to share a search between machines")
+    ] = None,
+    out: options.Out = Path("out"),
+    profile: options.Profile = None,
+    settings: options.Settings = None,
+    device: options.Device = "auto",
+    jobs: options.Jobs = None,
+    executor_name: options.ExecutorName = "local",
+) -> None:
+    """Search the settings that the paper set by hand, on the validation images. Several processes share a search."""
+    from study import config
+    from study.config import space
+    from study.running.locks import searching
+    from study.search.progress import shown
+    from study.search.tune import Tuner
+
+    heed_sigterm()
+    chosen = [f"search.{key}={value}" for key, value in (("sampler", sampler), ("pruner", pruner)) if value]
+    study = config.load(file, profile=profile, settings=[*(settings or ()), *chosen])
+    console = Console()
+    say = partial(console.print, highlight=False, soft_wrap=True)
+    variants, left_out = space.candidates(study) if every else ([], [])
+    for name in variant or ():
+        if name not in study.variants:
+            raise BadInput(f"--variant {name}: {unknown(name, study.variants, 'not a variant of this study')}")
+        variants += [study.variants[name]] if study.variants[name] not in variants else []
+    if not variants:
+        raise BadInput("; ".join(left_out) or "choose what to tune: --variant NAME, or --all")
+    for why in left_out:
+        say(f"left out: {why}")
+    kind, store = options.device_of(device), options.store_of(out)
+    jobs = jobs or options.jobs_of(kind)
+    executor = options.executor_of(executor_name, store.out, jobs=jobs, device=kind)
+    trials = trials or study.search.trials
+    parallel = max(1, jobs // len(study.search.seeds))
+    with searching(store.out) as worker, executor:
+        for one in variants:
+            tuner = Tuner(
+                study, one, store, worker=worker, device=kind, trials=trials, parallel=parallel, storage=storage
+            )
+            done = min(trials, tuner.finished())
+            searched = ", ".join(tuner.space)
+            say(f"{one.name}, on {kind}: {done} of {trials} trials have ended; searching {searched}")
+            with shown(console, one.name, done, trials) as tuner.on_trial:
+                result = tuner.run(executor)
+            if result.interrupted or result.failed:
+                why = "interrupted" if result.interrupted else f"[red]failed[/]: {result.failed}"
+                say(f"{why}; nothing is lost. Go on with:  {command()}")
+                raise typer.Exit(130 if result.interrupted else 3)
+            if result.best is None:
+                say(f"{one.name}: no trial was completed")
+                continue
+            usual = ", the study's own setting" if result.best["usual"] else ""
+            say(
+                f"best of {one.name}: trial {result.best['number']}{usual}, {result.best['value']:.2f} dB on "
+                f"the validation images; to run it with fresh seeds: include {result.file}"
+            )
 
 
 def _planned(
@@ -180,7 +243,7 @@ def _planned(
         file, profile=profile, settings=settings or (), only=options.variants_of(only), seeds=options.seeds_of(seeds)
     )
     kind = options.device_of(device)
-    with reading_data():
+    with Console(stderr=True).status("reading the data; the first time this reads every image"):
         return study, planner.make_plan(study, device=kind, share=not no_share), kind
 
 

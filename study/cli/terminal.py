@@ -14,7 +14,6 @@ from types import FrameType
 from typing import Any
 
 from rich.console import Console
-from rich.status import Status
 
 from study.errors import Interrupted
 
@@ -48,11 +47,6 @@ def image_progress() -> Iterator[Callable[[str, int, int], None]]:
             progress.update(rows[label], completed=done)
 
         yield show
-
-
-def reading_data() -> Status:
-    """A status on a terminal while planning reads the data."""
-    return Console(stderr=True).status("reading the data; the first time this reads every image")
 
 
 def command(*arguments: str) -> str:

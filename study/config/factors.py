@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from study.config import paths
 from study.config.messages import fields
 from study.config.nodes import Node, known_keys
-from study.config.schema import Ablation, Multiverse, Setting, Variant
+from study.config.schema import Variant
 from study.errors import BadInput, shown, unknown
+from study.facts import AblationFacts, MultiverseFacts, UniverseFacts
 from study.parts import registries
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class FactorExpander:
     def __init__(self, reader: VariantReader, variants: dict[str, Variant]) -> None:
         self.reader, self.variants, self.named = reader, variants, dict(variants)
 
-    def ablation(self, name: str, node: Node) -> Ablation:
+    def ablation(self, _: str, node: Node) -> AblationFacts:
         """The product of factors around one reference."""
         known_keys(node, ("reference", "factors"), self.reader.faults)
         entry = node.get("reference")
@@ -42,14 +43,14 @@ class FactorExpander:
             raise node.name_place.error(unknown("reference", self.named, "missing"))
         (reference,) = self.expandable([entry])
         levels = self.levels(node, "factors", [reference], "{multiscale: [0, 1, 2, 3]}")
-        cells = {
-            tuple(map(label, combination)): self.cell(reference, dict(zip(levels, combination, strict=True)))
-            for combination in itertools.product(*levels.values())
-        }
+        cells = [
+            (tuple(map(label, chosen.values())), self.cell(reference, chosen))
+            for chosen in _assignments(levels, product=True)
+        ]
         factors = {factor: [label(level) for level in nodes] for factor, nodes in levels.items()}
-        return Ablation(name=name, reference=reference, factors=factors, cells=cells)
+        return AblationFacts(reference=reference, factors=factors, cells=cells)
 
-    def multiverse(self, name: str, node: Node) -> Multiverse:
+    def multiverse(self, _: str, node: Node) -> MultiverseFacts:
         """Bases under varied readings. A base without a reading keeps its configuration."""
         known_keys(node, ("base", "vary", "design", "contrasts", "most"), self.reader.faults)
         entry, design = node.get("base"), node.get("design") or Node(DESIGNS[0], node.place)
@@ -65,16 +66,15 @@ class FactorExpander:
         levels = self.levels(node, "vary", bases, "{head: [mean, linear]}")
         product = design.text == "product"
         _check_size(node, levels, bases, product)
-        universes: dict[tuple[str, ...], list[Setting]] = {}
+        universes: dict[tuple[str, ...], list[UniverseFacts]] = {}
         for chosen in [{}, *_assignments(levels, product)]:
-            rows = self.universe(bases, levels, chosen)
+            rows = list(self.universe(bases, levels, chosen))
             universes.setdefault(tuple(row.variant for row in rows), rows)  # the usual levels repeat the bases
         every = list(universes.values())
-        return Multiverse(name=name, bases=bases, contrasts=contrasts, design=design.text, universes=every)
+        return MultiverseFacts(base=bases, contrasts=contrasts, design=design.text, universes=every)
 
-    def universe(self, bases: Sequence[str], levels: Levels, chosen: Mapping[str, Node]) -> list[Setting]:
+    def universe(self, bases: Sequence[str], levels: Levels, chosen: Mapping[str, Node]) -> Iterator[UniverseFacts]:
         """The variant of each base with these levels chosen: one row per base and reading."""
-        settings = []
         for base in bases:
             variant = self.cell(base, {key: level for key, level in chosen.items() if self.applies(key, base)})
             for key, nodes in levels.items():
@@ -82,10 +82,7 @@ class FactorExpander:
                 usual = self.usual(base, key, nodes) if applies else ""
                 level = label(chosen[key]) if key in chosen else usual
                 own = not applies or level == usual
-                settings.append(
-                    Setting(base=base, variant=variant, reading=key, level=level, usual=own, applies=applies)
-                )
-        return settings
+                yield UniverseFacts(base=base, variant=variant, reading=key, level=level, usual=own, applies=applies)
 
     def usual(self, base: str, key: str, levels: Sequence[Node]) -> str:
         """A base's own level of an option, as ``levels`` spells it if it is among them."""
@@ -127,11 +124,8 @@ class FactorExpander:
         entry = node.get("contrasts")
         if entry is None:
             return [[bases[0], other] for other in bases[1:]]
-        pairs: Any = entry.plain()
-        if not isinstance(pairs, list) or not all(
-            isinstance(pair, list) and len(pair) == 2 and pair[0] != pair[1] and all(name in bases for name in pair)
-            for pair in pairs
-        ):
+        pairs, possible = entry.plain(), [list(pair) for pair in itertools.permutations(bases, 2)]
+        if not isinstance(pairs, list) or any(pair not in possible for pair in pairs):
             self.reader.fault(entry.place, f"{shown(pairs)} is not a list of pairs of bases, such as [[a, b]]")
             return []
         return pairs

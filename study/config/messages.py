@@ -40,11 +40,12 @@ def explain(fault: ErrorDetails, kind: Any) -> str:
     location, value, context = fault["loc"], fault["input"], fault.get("ctx", {})
     match fault["type"]:
         case "extra_forbidden":
-            return unknown(location[-1], fields(next(iter(models_at(kind, location[:-1])), None)), "an unknown key")
+            return unknown(location[-1], fields(models_at(kind, location[:-1])[0]), "an unknown key")
         case "missing":
             return f"'{location[-1]}' is missing"
         case "union_tag_invalid" | "union_tag_not_found" if isinstance(value, dict):
-            kinds = {name for member in models_at(kind, location) for name in _kinds_of(member)}
+            members = models_at(kind, location)  # of some, every name in a registry is a kind
+            kinds = {name for member in members for name in getattr(member, "registry", [_kind_of(member)])}
             tag = value.get("kind")
             return unknown(tag or "kind", kinds, "" if tag else "missing")
         case "literal_error":
@@ -69,11 +70,6 @@ def models_at(kind: Any, location: Sequence[str | int]) -> list[type[BaseModel]]
     return models
 
 
-def _kinds_of(model: type[BaseModel]) -> list[str]:
-    """The kinds that a member of a union accepts: its own, or every name in its registry."""
-    return list(getattr(model, "registry", None) or [str(_kind_of(model))])
-
-
 def _kind_of(model: type[BaseModel]) -> Any:
     info = model.model_fields.get("kind")
     return info.default if info else None
@@ -86,6 +82,6 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
-def fields(kind: type[BaseModel] | None) -> list[str]:
+def fields(kind: type[BaseModel]) -> list[str]:
     """The options of a class, as a study file names them."""
-    return [info.alias or name for name, info in kind.model_fields.items()] if kind else []
+    return [info.alias or name for name, info in kind.model_fields.items()]

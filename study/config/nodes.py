@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -155,13 +155,12 @@ def read(file: Path, faults: list[str]) -> Node:
 
 def parse(text: str, source: str, faults: list[str], path: tuple[str, ...] = (), lines: bool = True) -> Node:
     """Parses YAML text. With ``lines=False`` places give the source alone, as for ``--set``."""
-    yaml = YAML(typ="safe", pure=True)
+    parser = _Parser(source, lines, faults)
     try:
-        root = yaml.compose(text)
+        root = parser.yaml.compose(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(source, mark.line + 1 if mark and lines else 0, mark.column + 1 if mark else 0, path)
         why = ", ".join(filter(None, (error.context, error.problem)))
+        place = parser.place(error.problem_mark or error.context_mark, path)
         raise place.error(f"this is not YAML: {why}") from error
     except YAMLError as error:
         raise BadInput(f"{source}: this is not YAML: {' '.join(str(error).split())}") from error
@@ -169,28 +168,27 @@ def parse(text: str, source: str, faults: list[str], path: tuple[str, ...] = (),
         raise BadInput(f"{source}: {TOO_DEEP}") from None
     if root is None:
         return Node(None, Place(source, 1 if lines else 0, 1, path))
-    return _Parser(yaml, source, lines, faults).node(root, path)
+    return parser.node(root, path)
 
 
 class _Parser:
     """Turns ruamel's nodes into ours. Collects faults; a node with a fault gets the value None."""
 
-    def __init__(self, yaml: YAML, source: str, lines: bool, faults: list[str]) -> None:
-        self.yaml, self.source, self.lines, self.faults = yaml, source, lines, faults
+    def __init__(self, source: str, lines: bool, faults: list[str]) -> None:
+        self.yaml, self.source, self.lines, self.faults = YAML(typ="safe", pure=True), source, lines, faults
         self.count = 0
         self.open = set[int]()  # the collections around the current node: an alias to one of them has no end
 
-    def place(self, node: YamlNode, path: tuple[str, ...]) -> Place:
-        mark = node.start_mark
+    def place(self, mark: Any, path: tuple[str, ...]) -> Place:
         return Place(self.source, mark.line + 1 if self.lines else 0, mark.column + 1, path)
 
-    def node(self, node: YamlNode, path: tuple[str, ...] = (), depth: int = 0) -> Node:
-        place, value, tag = self.place(node, path), None, str(node.tag)
+    def node(self, node: YamlNode, path: tuple[str, ...]) -> Node:
+        place, value, tag = self.place(node.start_mark, path), None, str(node.tag)
         self.count += 1
         if id(node) in self.open:
             raise place.error("this alias refers to itself; write the value instead")
         short = replace(place, path=path[:3])
-        if depth > MAX_DEPTH:
+        if len(path) > MAX_DEPTH:
             raise short.error(TOO_DEEP)
         if self.count > MAX_VALUES:
             raise short.error(f"more than {MAX_VALUES} values with aliases expanded; a study file has fewer")
@@ -204,17 +202,17 @@ class _Parser:
         else:
             self.open.add(id(node))
             if isinstance(node, MappingNode):
-                value = self.mapping(node, path, depth + 1)
+                value = self.mapping(node, path)
             else:
-                value = [self.node(item, (*path, str(i)), depth + 1) for i, item in enumerate(node.value)]
+                value = [self.node(item, (*path, str(i))) for i, item in enumerate(node.value)]
             self.open.remove(id(node))
         return Node(value, place)
 
-    def mapping(self, node: MappingNode, path: tuple[str, ...], depth: int) -> dict[str, Node]:
+    def mapping(self, node: MappingNode, path: tuple[str, ...]) -> dict[str, Node]:
         entries: dict[str, Node] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
-            place = self.place(key_node, (*path, key))
+            place = self.place(key_node.start_mark, (*path, key))
             if not isinstance(key_node, ScalarNode) or key == "<<":
                 why = "a key is a plain word; write 'extends: NAME' to build on another entry"
                 self.faults.append(place.fault(why))
@@ -222,7 +220,7 @@ class _Parser:
                 line = f", first on line {entries[key].name_place.line}" if self.lines else ""
                 self.faults.append(place.fault(f"the key {shown(key)} appears twice{line}; keep one"))
             else:
-                value = self.node(value_node, (*path, key), depth)
+                value = self.node(value_node, (*path, key))
                 empty = not value_node.value and str(value_node.tag) == YAML_TAG + "null"
                 entries[key] = replace(value, key=place, place=place if empty else value.place)
         return entries
@@ -259,9 +257,8 @@ def collected(faults: list[str]) -> Iterator[None]:
         faults += error.faults
 
 
-def known_keys(node: Node, keys: Iterable[str], faults: list[str]) -> Node:
+def known_keys(node: Node, known: Collection[str], faults: list[str]) -> Node:
     """The mapping without unknown keys, which are added to ``faults``; empty if the node is not a mapping."""
-    known = list(keys)
     if not node.is_mapping:
         faults.append(node.place.fault(not_a_mapping(node)))
     wrong = [(key, entry.name_place) for key, entry in node.items() if key not in known]

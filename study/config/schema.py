@@ -15,6 +15,7 @@ from models.masks import Center, Mask
 from models.method import Filler, Trained
 from models.options import Options
 from study.config.nodes import Node
+from study.facts import AblationFacts, MultiverseFacts
 from study.metrics.perceptual.options import Perceptual
 
 
@@ -158,43 +159,6 @@ class Variant:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ablation:
-    """A reference and a product of factors. ``cells`` maps each combination of levels to the name of its variant."""
-
-    name: str
-    reference: str
-    factors: dict[str, list[str]]
-    cells: dict[tuple[str, ...], str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One reading of one base in one universe.
-
-    ``variant`` is the configuration that is run for the base. ``usual`` is True if the level is the base's own.
-    ``applies`` is True if the base's method has this reading; otherwise the base keeps its configuration.
-    """
-
-    base: str
-    variant: str
-    reading: str
-    level: str
-    usual: bool
-    applies: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class Multiverse:
-    """Variants under several readings, one at a time or in product. Universe 0 has the study's own readings."""
-
-    name: str
-    bases: list[str]
-    contrasts: list[list[str]]
-    design: str
-    universes: list[list[Setting]]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Study:
     """A study file with its profile and the command line's settings applied."""
 
@@ -205,8 +169,8 @@ class Study:
     image_size: int
     data: dict[str, Any]
     variants: dict[str, Variant]
-    ablations: dict[str, Ablation]
-    multiverses: dict[str, Multiverse]
+    ablations: dict[str, AblationFacts]
+    multiverses: dict[str, MultiverseFacts]
     protocol: Protocol
     numerics: Numerics
     observers: list[Observer] = field(default_factory=list)

@@ -55,8 +55,7 @@ def _refused(variant: Variant, key: str, within: Range) -> str | None:
         except ValidationError as error:
             fault = error.errors()[0]
             why = explain(fault, type(variant.options))
-            unknown_key = fault["loc"] and fault["type"] == "extra_forbidden"
-            return why if unknown_key else f"{shown(value)} is impossible: {why}"
+            return why if fault["type"] == "extra_forbidden" else f"{shown(value)} is impossible: {why}"
     return None
 
 
@@ -76,8 +75,7 @@ def space_of(study: Study, variant: Variant) -> dict[str, Range]:
         space = {
             key: within
             for key, within in named.items()
-            if key.split(".")[0] in own
-            and not (key.startswith("weights.") and key.split(".")[1] not in views)
+            if not (key.startswith("weights.") and key.split(".")[1] not in views)
             and _refused(variant, key, within) is None
         }
         why = f"none of {', '.join(named)} is an option of {variant.method}; name one of its own under search.space"

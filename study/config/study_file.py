@@ -115,27 +115,25 @@ def _profiles(root: Node, faults: list[str]) -> dict[str, Node]:
 
 def _chosen_profile(root: Node, profiles: Mapping[str, Node], option: str | None, faults: list[str]) -> str | None:
     """The profile of ``--profile``, or the one that the file names."""
-    wrong = "not a profile of this study"
-    if option is not None:
-        if option not in profiles:
-            raise BadInput(f"--profile {option}: {unknown(option, profiles, wrong)}")
+    node, wrong = root.get("profile"), "not a profile of this study"
+    if option is not None and option not in profiles:
+        raise BadInput(f"--profile {option}: {unknown(option, profiles, wrong)}")
+    if option is not None or node is None:
         return option
-    node = root.get("profile")
-    if node and node.text not in profiles:
+    if node.text not in profiles:
         faults.append(node.place.fault(unknown(node.plain(), profiles, wrong)))
         return None
-    return node.text if node else None
+    return node.text
 
 
 def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) -> Study:
     """The study with the chosen variants and seeds alone."""
-    variants = study.variants
+    chosen = set[str]()
     for pattern in only:
-        if not fnmatch.filter(variants, pattern):
-            raise BadInput(f"--only {pattern}: {unknown(pattern, variants, 'not a variant of this study')}")
-    if only:
-        chosen = {name for pattern in only for name in fnmatch.filter(variants, pattern)}
-        variants = {name: variant for name, variant in variants.items() if name in chosen}
+        if not (names := fnmatch.filter(study.variants, pattern)):
+            raise BadInput(f"--only {pattern}: {unknown(pattern, study.variants, 'not a variant of this study')}")
+        chosen |= {*names}
+    variants = {name: variant for name, variant in study.variants.items() if name in chosen or not only}
     if seeds is not None and not seeds:
         raise BadInput("--seeds: name at least one seed, such as 0,1,2 or 0-9")
     return replace(study, variants=variants, seeds=list(seeds or study.seeds))

@@ -1,7 +1,4 @@
-"""Reads the named entries of a study file: names, ``extends``, recipes, variants.
-
-Faults are collected with their places; an entry with a fault is left out.
-"""
+"""Reads the named entries of a study file: names, ``extends``, recipes, variants."""
 
 from __future__ import annotations
 
@@ -53,35 +50,28 @@ class VariantReader:
                     entries[name] = read(name, entry)
         return entries
 
-    def resolved(self, section: str, name: str) -> Node:
-        """An entry merged over those it extends."""
-        entries = dict(self.section(section).items())
-        chain: dict[str, Node] = {}
-        while True:
-            node = chain[name] = entries[name]
-            if not node.is_mapping:
-                raise BadInput([])  # ``entries`` adds its fault
-            base = node.get("extends")
-            if base is None:
-                break
-            if base.text in chain:
-                names = list(chain)
-                circle = names[names.index(base.text) :]
-                start = circle.index(min(circle, key=list(entries).index))
-                circle = [*circle[start:], *circle[: start + 1]]  # the same fault from wherever it is entered
-                place = entries[circle[0]].value["extends"].place
-                raise place.error(f"'extends' goes in a circle: {' -> '.join(circle)}")
-            if base.text not in entries:
-                raise base.place.error(unknown(base.plain(), entries.keys() - {name}, f"none of the {section}"))
-            name = base.text
-        *derived, tree = [node.without("extends") for node in chain.values()]
-        for own in reversed(derived):
-            method = own.get("method")
-            if section == "variants" and method is not None and method.text in registries.METHODS:
-                # a variant of another method inherits only the options that its method has
-                tree = tree.only([*fields(registries.METHODS[method.text]), "method"])
-            tree = own.extending(tree)
-        return tree
+    def resolved(self, section: str, name: str, chain: tuple[str, ...] = ()) -> Node:
+        """An entry merged over those it extends. ``chain``: the entries that lead to it."""
+        entries, chain = dict(self.section(section).items()), (*chain, name)
+        node = entries[name]
+        if not node.is_mapping:
+            raise BadInput([])  # ``entries`` adds its fault
+        own, base = node.without("extends"), node.get("extends")
+        if base is None:
+            return own
+        if base.text in chain:
+            circle = chain[chain.index(base.text) :]
+            start = circle.index(min(circle, key=list(entries).index))
+            circle = (*circle[start:], *circle[: start + 1])  # the same fault from wherever it is entered
+            place = entries[circle[0]].value["extends"].place
+            raise place.error(f"'extends' goes in a circle: {' -> '.join(circle)}")
+        if base.text not in entries:
+            raise base.place.error(unknown(base.plain(), entries.keys() - {name}, f"none of the {section}"))
+        tree, method = self.resolved(section, base.text, chain), own.get("method")
+        if section == "variants" and method is not None and method.text in registries.METHODS:
+            # a variant of another method inherits only the options that its method has
+            tree = tree.only([*fields(registries.METHODS[method.text]), "method"])
+        return own.extending(tree)
 
     def variant(self, name: str, tree: Node) -> Variant:
         """A variant from its resolved entry."""

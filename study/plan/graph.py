@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import BadInput
-from study.plan.facts import StudyFacts
+from study.facts import StudyFacts
 from study.store import read_json, write_atomically
 
 KINDS = ("data", "pretrain", "critic", "joint", "fit", "evaluate")
@@ -115,10 +115,10 @@ class Plan:
             alone += sum(stage.work for stage in stages) + max(stage.forward for stage in stages)
         return {"shared": once, "unshared": alone}
 
-    def save(self, out: Path, *, asked: bool = True) -> Path:
-        """Writes the plan for workers, named by its digest, and as ``plan.json`` for readers. Returns the first file.
+    def save(self, out: Path) -> Path:
+        """Writes the plan for workers, named by its digest, and returns that file.
 
-        ``asked`` is False for a trial of a search: no ``plan.json``, as no report shows it.
+        Also writes it as ``plan.json`` for readers, unless it is of a search's trial, which no report shows.
         """
         value = {
             "study": self.study.plain(),
@@ -128,7 +128,7 @@ class Plan:
         file = out / "plans" / f"{json_digest(value)}.json"
         text = json.dumps(value, indent=1)  # keys are not sorted: a run's stages are in order
         write_atomically(file, text)
-        if asked:
+        if self.study.trial is None:
             write_atomically(out / "plan.json", text)
         return file
 

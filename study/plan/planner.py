@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from models import blending
@@ -14,23 +14,18 @@ from models.method import Critic, Filler, Fitted, Method, Rate, Trained
 from study.config.schema import Study, Variant
 from study.data import holes
 from study.errors import BadInput
+from study.facts import DataFacts, MetricFacts, PluginFacts, ReadingFacts, StudyFacts
 from study.inspection import anatomy
 from study.inspection.describe import describe
 from study.metrics import perceptual
 from study.parts import plugins, registries
-from study.plan.facts import (
-    AblationFacts,
-    DataFacts,
-    MetricFacts,
-    MultiverseFacts,
-    PluginFacts,
-    ReadingFacts,
-    StudyFacts,
-)
 from study.plan.graph import Plan, Run, Stage, json_digest
 
 VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
 """The version of each kind of stage: raise it when the same options give other numbers."""
+
+Add = Callable[..., str]
+"""Adds a stage of one run. Returns its key."""
 
 
 def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: str = "test", joint: float = 1.0) -> Plan:
@@ -45,22 +40,19 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
     Raises:
         BadInput: a data set, a mask file or a file of weights does not match the study.
     """
-    numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
-    packed, masks = _packed(study), _masks(study)
-    distances = _perceptual(study) if part == "test" else perceptual.Distances()
-    stages: dict[str, Stage] = {stage.key: stage for stage in packed.values()}
+    planner = _Planner(study, device, part, joint)
     runs: dict[tuple[Any, ...], Run] = {}
-    for data_name, data in packed.items():
+    for data_name, data in planner.packed.items():
         for variant in study.variants_on(data_name):
             for seed in study.seeds:
                 name = f"{variant.name}/{data_name}/{seed}"
-                salt = "" if share else name
-                planner = _RunPlanner(study, numerics, data, masks, distances, seed, salt, part, joint, stages)
-                roles = planner.run(variant)
+                roles = planner.run(variant, data, seed, salt="" if share else name)
                 identity = (data_name, seed, variant.method, *roles.values())
                 if share and identity in runs:  # one run under two names
                     runs[identity].aliases.append(variant.name)
                     continue
+                options = variant.options
+                sizes = [network["parameters"] for network in planner.networks[variant.name]["networks"]]
                 runs[identity] = Run(
                     name=name,
                     variant=variant.name,
@@ -68,69 +60,12 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
                     seed=seed,
                     method=variant.method,
                     stages={"data": data.key, **roles},
-                    config=variant.options.model_dump(mode="json", by_alias=True),
-                    **_size(variant, study.image_size),  # type: ignore[arg-type]
+                    config=options.model_dump(mode="json", by_alias=True),
+                    updates=options.steps.generator if isinstance(options, Trained) else 0,
+                    parameters=sum(sizes[:1]),
+                    critic_parameters=sum(sizes[1:]),
                 )
-    facts = _facts(study, numerics, packed, distances, share)
-    return Plan(study=facts, runs=list(runs.values()), stages=stages)
-
-
-def _size(variant: Variant, image_size: int) -> dict[str, int]:
-    """The generator's updates and parameters and the critics' parameters, as fields of a run. Empty for a filler."""
-    if isinstance(variant.options, Filler):
-        return {}
-    method = variant.options.method(image_size)
-    critics = (anatomy.of_critic(critic.network, image_size).parameters for critic in method.critics.values())
-    return {
-        "updates": variant.options.steps.generator,
-        "parameters": anatomy.of_generator(method.generator, image_size).parameters,
-        "critic_parameters": sum(critics),
-    }
-
-
-def _facts(
-    study: Study, numerics: dict[str, Any], packed: Mapping[str, Stage], distances: perceptual.Distances, share: bool
-) -> StudyFacts:
-    ours = [variant for variant in study.variants.values() if ("METHODS", variant.method) not in registries.SOURCES]
-
-    def data_facts(stage: Stage) -> DataFacts:
-        named = {key: stage.hints["options"].get(key) for key in ("like", "licence")}
-        return DataFacts.model_validate({**stage.options["dataset"], "stage": stage.key, **named})
-
-    return StudyFacts(
-        name=study.name,
-        file=study.file.name,
-        plugins=[PluginFacts(file=str(plugin.file), digest=plugin.digest) for plugin in plugins.used()],
-        metrics={
-            name: MetricFacts.model_validate(metric)
-            for name, metric in registries.METRICS.items()
-            if ("METRICS", name) in registries.SOURCES
-        },
-        methods=[name for registry, name in registries.SOURCES if registry == "METHODS"],
-        profile=study.profile,
-        seeds=study.seeds,
-        image_size=study.image_size,
-        data={name: data_facts(stage) for name, stage in packed.items()},
-        protocol=study.protocol.plain() | ({"perceptual": distances.options} if distances.options else {}),
-        numerics=numerics,
-        shared=share,
-        observers=[observer.model_dump(mode="json") for observer in study.observers],
-        ablations={
-            name: AblationFacts.model_validate({**vars(ablation), "cells": list(ablation.cells.items())})
-            for name, ablation in study.ablations.items()
-        },
-        multiverses={
-            name: MultiverseFacts.model_validate({**vars(multiverse), "base": multiverse.bases})
-            for name, multiverse in study.multiverses.items()
-        },
-        networks={
-            variant.name: describe(variant.options, study.image_size)
-            for variant in study.variants.values()
-            if isinstance(variant.options, Trained)
-        },
-        readings=[row for variant in ours for row in readings(variant)],  # a plugin's method reads no paper of ours
-        resolved=dict(study.resolved),
-    )
+    return Plan(study=planner.facts(share), runs=list(runs.values()), stages=planner.stages)
 
 
 def readings(variant: Variant) -> Iterator[ReadingFacts]:
@@ -217,20 +152,51 @@ def _perceptual(study: Study) -> perceptual.Distances:
     return found
 
 
-@dataclass(frozen=True)
-class _RunPlanner:
-    """Cuts one run into stages and adds them to ``stages``."""
+class _Planner:
+    """Cuts runs into stages and adds these to ``stages``."""
 
-    study: Study
-    numerics: dict[str, Any]
-    data: Stage
-    masks: Mapping[str, Stage]
-    distances: perceptual.Distances
-    seed: int
-    salt: str
-    part: str
-    joint: float
-    stages: dict[str, Stage]
+    def __init__(self, study: Study, device: str, part: str, joint: float) -> None:
+        self.study, self.part, self.joint = study, part, joint
+        self.numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
+        self.packed, self.masks = _packed(study), _masks(study)
+        self.distances = _perceptual(study) if part == "test" else perceptual.Distances()
+        self.networks = {name: describe(one.options, study.image_size) for name, one in study.variants.items()}
+        self.stages = {stage.key: stage for stage in self.packed.values()}
+
+    def facts(self, share: bool) -> StudyFacts:
+        """The facts of the study."""
+        study = self.study
+        ours = [variant for variant in study.variants.values() if ("METHODS", variant.method) not in registries.SOURCES]
+
+        def data_facts(stage: Stage) -> DataFacts:
+            named = {key: stage.hints["options"].get(key) for key in ("like", "licence")}
+            return DataFacts.model_validate({**stage.options["dataset"], "stage": stage.key, **named})
+
+        return StudyFacts(
+            name=study.name,
+            file=study.file.name,
+            plugins=[PluginFacts(file=str(plugin.file), digest=plugin.digest) for plugin in plugins.used()],
+            metrics={
+                name: MetricFacts.model_validate(metric)
+                for name, metric in registries.METRICS.items()
+                if ("METRICS", name) in registries.SOURCES
+            },
+            methods=[name for registry, name in registries.SOURCES if registry == "METHODS"],
+            profile=study.profile,
+            seeds=study.seeds,
+            image_size=study.image_size,
+            data={name: data_facts(stage) for name, stage in self.packed.items()},
+            protocol=study.protocol.plain()
+            | ({"perceptual": self.distances.options} if self.distances.options else {}),
+            numerics=self.numerics,
+            shared=share,
+            observers=[observer.model_dump(mode="json") for observer in study.observers],
+            ablations=study.ablations,
+            multiverses=study.multiverses,
+            networks={name: built for name, built in self.networks.items() if built["networks"]},
+            readings=[row for variant in ours for row in readings(variant)],  # a plugin's method reads no paper of ours
+            resolved=dict(study.resolved),
+        )
 
     def holes(self, mask: Mask) -> tuple[dict[str, Any], dict[str, str]]:
         """A mask in a stage's options, and in its needs if the masks are packed from files."""
@@ -240,32 +206,30 @@ class _RunPlanner:
         self.stages[stage.key] = stage
         return {"kind": mask.kind}, {"masks": stage.key}
 
-    def add(self, kind: str, options: dict[str, Any], needs: dict[str, str], **more: Any) -> str:
+    def add(self, kind: str, options: dict[str, Any], needs: dict[str, str], *, data: Stage, **more: Any) -> str:
         """Adds a stage that trains or evaluates, and returns its key."""
-        options = {**options, "numerics": self.numerics}
-        needs = {"data": self.data.key, **needs}
-        stage = _stage(kind, options, needs, **{"seed": self.seed, "salt": self.salt, **more})
+        stage = _stage(kind, {**options, "numerics": self.numerics}, {"data": data.key, **needs}, **more)
         self.stages[stage.key] = stage
         return stage.key
 
-    def run(self, variant: Variant) -> dict[str, str]:
+    def run(self, variant: Variant, data: Stage, seed: int, salt: str) -> dict[str, str]:
         """The keys of a run's stages by role, in order."""
-        options = variant.options
+        options, add = variant.options, partial(self.add, data=data, seed=seed, salt=salt)
         if isinstance(options, Filler):
             versions = {options.filler: registries.version("FILLERS", options.filler)}
             filler = {"filler": options.filler, "images": options.images, "versions": versions}
-            return self.evaluated(filler, {}, seed=None)
+            return self.evaluated(add, filler, {}, seed=None)
         method = options.method(self.study.image_size)
-        roles = self.trained(variant.method, options, method)
+        roles = self.trained(add, variant.method, options, method)
         *_, last = roles.values()
         versions = _versions(method.generator, {})
         model = {"generator": method.generator, "fill": method.fill, "versions": versions}
-        images = self.data.options["dataset"].get(self.part, 0)
+        images = data.options["dataset"].get(self.part, 0)
         forward = anatomy.of_generator(method.generator, self.study.image_size).macs
         work = images * forward if isinstance(images, int) else 0
-        return roles | self.evaluated(model, {"model": last}, work=work)
+        return roles | self.evaluated(add, model, {"model": last}, work=work)
 
-    def evaluated(self, model: dict[str, Any], needs: dict[str, str], **more: Any) -> dict[str, str]:
+    def evaluated(self, add: Add, model: dict[str, Any], needs: dict[str, str], **more: Any) -> dict[str, str]:
         """The stage that evaluates a model under the protocol, after the one that packs the protocol's mask files."""
         mask, masks = self.holes(self.study.protocol.mask)
         protocol = {**self.study.protocol.plain(), "mask": mask}
@@ -279,9 +243,9 @@ class _RunPlanner:
             options["metrics"] = metrics | {name: perceptual.VERSIONS[name] for name in self.distances.options}
             more["hints"] = {"perceptual": self.distances.files}
         packed = {f"data.test_{name}": key for name, key in masks.items()}
-        return packed | {"evaluate": self.add("evaluate", options, {**needs, **masks}, **more)}
+        return packed | {"evaluate": add("evaluate", options, {**needs, **masks}, **more)}
 
-    def trained(self, name: str, options: Trained, method: Method) -> dict[str, str]:
+    def trained(self, add: Add, name: str, options: Trained, method: Method) -> dict[str, str]:
         """The training stages: pretrain, one per critic and joint (section 4), or some of them, or fit."""
         size, batch, steps = self.study.image_size, options.batch, options.steps
         mask, masks = self.holes(options.mask)
@@ -300,7 +264,7 @@ class _RunPlanner:
                 "versions": {f"method.{name}": registries.version("METHODS", name), **versions},
             }
             macs = 3 * anatomy.of_generator(method.generator, size).macs
-            return {**roles, "fit": self.add("fit", fit, masks, work=macs * batch * steps.generator)}
+            return {**roles, "fit": add("fit", fit, masks, work=macs * batch * steps.generator)}
 
         def forward(critics: Iterable[Critic] = (), learns: bool = True) -> int:
             """Multiply-accumulates of G's forward pass, of the hole's window only if nothing reads the rest."""
@@ -318,7 +282,7 @@ class _RunPlanner:
             updates = steps.pretrain
             pretrain = {"steps": updates, "first_update": 0, "versions": versions}
             pretrain |= common | generator_options("pretrain")
-            roles["pretrain"] = self.add("pretrain", pretrain, masks, work=3 * forward() * batch * updates)
+            roles["pretrain"] = add("pretrain", pretrain, masks, work=3 * forward() * batch * updates)
             needs["generator"] = roles["pretrain"]
         critic_macs = {role: anatomy.of_critic(critic.network, size).macs for role, critic in method.critics.items()}
         for role, critic in method.critics.items() if "critic" in method.stages else ():
@@ -332,7 +296,7 @@ class _RunPlanner:
                 "versions": _versions(method.generator, {role: critic}),
             }
             work, shared = _update(critic) * critic_macs[role] * images, forward([critic], learns=False) * images
-            key = self.add("critic", train, {**masks, "generator": roles["pretrain"]}, work=work, forward=shared)
+            key = add("critic", train, {**masks, "generator": roles["pretrain"]}, work=work, forward=shared)
             roles[f"critic.{role}"] = needs[f"critic.{role}"] = key
         rounds = max((critic.recipe.critic_steps for critic in method.critics.values()), default=1)
         macs = (2 + rounds) * forward(method.critics.values()) + sum(
@@ -351,7 +315,7 @@ class _RunPlanner:
             "first_update": updates,
             "versions": _versions(method.generator, method.critics),
         }
-        return {**roles, "joint": self.add("joint", joint, needs, work=macs * batch * last)}
+        return {**roles, "joint": add("joint", joint, needs, work=macs * batch * last)}
 
 
 def _update(critic: Critic) -> int:

@@ -20,7 +20,7 @@ from study.errors import unknown
 from study.evaluation.evaluation import Evaluation
 from study.external import entries
 from study.external.entries import External
-from study.plan.facts import DataFacts, StudyFacts
+from study.facts import DataFacts, StudyFacts
 from study.plan.graph import Plan, Run
 from study.search.trials import states
 from study.store import Damaged, RunState, Store, read_facts

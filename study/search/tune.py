@@ -35,7 +35,7 @@ from study.config import paths, space
 from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.evaluation import HOLE_PSNR, Evaluation
-from study.plan.facts import StudyFacts
+from study.facts import StudyFacts
 from study.plan.graph import Plan, Run, json_digest
 from study.plan.planner import make_plan
 from study.running import driver
@@ -318,7 +318,7 @@ class Tuner:
         """Yields a plan's tasks, then none until they are done. ``recorded``: its runs get Sacred records."""
         one.plan = plan
         saved = plan if recorded else replace(plan, runs=[])
-        one.files.append(saved.save(self.store.out, asked=False))
+        one.files.append(saved.save(self.store.out))
         self.plan.stages.update(plan.stages)
         if tasks := driver.tasks(saved, self.store, one.files[-1]):
             yield tasks

@@ -11,8 +11,9 @@ import tiny
 
 import study
 from study import config
-from study.config.schema import Multiverse, Study
+from study.config.schema import Study
 from study.errors import BadInput
+from study.facts import MultiverseFacts
 from study.plan import planner
 
 VARIANTS = {
@@ -31,16 +32,16 @@ def load(folder: Path, *, settings: list[str] | None = None, **sections: Any) ->
 def ablation(folder: Path, factors: Any, reference: str = "proposed") -> tuple[dict[tuple[str, ...], str], Study]:
     """The variants of one ablation by their levels, and the study."""
     found = load(folder, ablations={"one": {"reference": reference, "factors": factors}})
-    return found.ablations["one"].cells, found
+    return dict(found.ablations["one"].cells), found
 
 
-def multiverse(folder: Path, *bases: str, **more: Any) -> tuple[Multiverse, Study]:
+def multiverse(folder: Path, *bases: str, **more: Any) -> tuple[MultiverseFacts, Study]:
     """A multiverse of these bases, and the study."""
     found = load(folder, multiverses={"all": {"base": list(bases), **more}})
     return found.multiverses["all"], found
 
 
-def made(found: Multiverse, base: str) -> list[str]:
+def made(found: MultiverseFacts, base: str) -> list[str]:
     """The variant of a base in each universe."""
     runs = [{setting.variant for setting in universe if setting.base == base} for universe in found.universes]
     assert all(len(names) == 1 for names in runs), "a base has one run in a universe"
@@ -66,7 +67,7 @@ def test_null_is_a_level_of_what_the_reference_says(tmp_path: Path) -> None:
     factors = {"total_weight": [0.5, None], "weights": [{"local": 0.3}, None]}
     file = tiny.write(tmp_path, wide, ablations={"one": {"reference": "proposed", "factors": factors}})
     found = config.load(file)
-    cells = found.ablations["one"].cells
+    cells = dict(found.ablations["one"].cells)
     assert cells["0.5", "local=0.3"] == "proposed"
     options = found.variants[cells["null", "null"]].options.model_dump()
     assert options["total_weight"] is None and options["weights"]["local"] == 0.001
@@ -80,7 +81,7 @@ def test_a_cell_that_is_a_known_variant_keeps_its_name(tmp_path: Path) -> None:
         "two": {"reference": "classic", "factors": {"head": ["mean", "linear"], "loss": ["js", "wgan"]}},
     }
     found = load(tmp_path, ablations=ablations)
-    one, two = found.ablations["one"].cells, found.ablations["two"].cells
+    one, two = (dict(found.ablations[name].cells) for name in ("one", "two"))
     assert one["js", "mean"] == two["mean", "js"] == "classic"
     assert one["js", "linear"] == two["linear", "js"] == "proposed:loss=js,head=linear"
     assert two["mean", "wgan"] == "proposed" and two["linear", "wgan"] == "proposed:head=linear"

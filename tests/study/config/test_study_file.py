@@ -726,7 +726,7 @@ def test_the_cells_of_an_ablation(tmp_path: Path) -> None:
     study = load(tmp_path, SMALL + ABLATION)
     ablation = study.ablations["critics"]
     assert ablation.factors == {"multiscale": ["0", "2"], "loss": ["wgan", "js"]}
-    assert ablation.cells == {
+    assert dict(ablation.cells) == {
         ("0", "wgan"): "proposed:multiscale=0",
         ("0", "js"): "proposed:multiscale=0,loss=js",
         ("2", "wgan"): "proposed",  # the cell equal to the reference is the reference
@@ -734,7 +734,7 @@ def test_the_cells_of_an_ablation(tmp_path: Path) -> None:
     }
     assert list(study.variants) == [
         "proposed",
-        *(name for name in ablation.cells.values() if name != "proposed"),
+        *(name for _, name in ablation.cells if name != "proposed"),
     ]
     assert {variant.reference for variant in study.variants.values()} == {None, "proposed"}
 
@@ -767,7 +767,7 @@ def test_the_demo_is_small() -> None:
     assert (study.profile, study.image_size, study.seeds) == ("demo", 64, [0, 1, 2])
     assert len(study.variants) * len(study.seeds) >= 36
     assert {variant.method for variant in study.variants.values()} == set(METHODS.split(", "))
-    cells = study.ablations["critics_and_loss"].cells
+    cells = dict(study.ablations["critics_and_loss"].cells)
     assert len(cells) == 8 and cells["2", "wgan"] == "proposed"
 
 

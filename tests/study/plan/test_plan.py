@@ -19,7 +19,7 @@ from study import config
 from study.config import Study
 from study.config.variants import NAME
 from study.errors import BadInput
-from study.plan.facts import StudyFacts
+from study.facts import StudyFacts
 from study.plan.graph import KINDS, Plan, Run, Stage, json_digest, pass_of
 from study.plan.planner import make_plan, readings
 
@@ -501,7 +501,7 @@ def test_a_plan_without_a_required_fact_is_damaged(whole: Plan, tmp_path: Path, 
 def test_a_trials_plan_leaves_out_what_only_reports_read(whole: Plan, tmp_path: Path) -> None:
     trial = {"search": "proposed", "number": 3, "settings": {}}
     plan = replace(whole, study=whole.study.of_trial(trial))
-    file = plan.save(tmp_path, asked=False)
+    file = plan.save(tmp_path)
     assert Plan.read(file) == _as_json(plan) and not (tmp_path / "plan.json").exists()
     assert plan.study.trial == trial and plan.study.data == whole.study.data
     assert not plan.study.readings and not plan.study.networks and not plan.study.resolved

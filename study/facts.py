@@ -1,4 +1,4 @@
-"""What a plan says about its study as a whole: the part of ``plan.json`` that reports and workers read.
+"""What a study says about itself: the part of ``plan.json`` that reports and workers read.
 
 The fields are the JSON keys. A field with a default is missing in the outputs of older versions.
 """
@@ -26,7 +26,11 @@ class ReadingFacts(_Facts):
 
 
 class UniverseFacts(_Facts):
-    """One reading of one base in one universe (``study.config.schema.Setting``)."""
+    """One reading of one base in one universe.
+
+    ``variant`` is the configuration that is run for the base. ``usual`` is True if the level is the base's own.
+    ``applies`` is True if the base's method has this reading; otherwise the base keeps its configuration.
+    """
 
     base: str
     variant: str
@@ -63,15 +67,15 @@ class DataFacts(_Facts):
 
 
 class AblationFacts(_Facts):
-    """An ablation: its factors with their levels, and the variant of each combination of levels."""
+    """A reference and a product of factors: their levels, and the variant of each combination of levels."""
 
     reference: str
     factors: dict[str, list[str]]
-    cells: list[tuple[list[str], str]]
+    cells: list[tuple[tuple[str, ...], str]]
 
 
 class MultiverseFacts(_Facts):
-    """A multiverse: its base variants, the pairs to compare, and the readings in each universe."""
+    """Variants under several readings, one at a time or in product. Universe 0 has the study's own readings."""
 
     base: list[str]
     contrasts: list[list[str]]
