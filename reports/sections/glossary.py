@@ -26,7 +26,7 @@ WORDS = {
     "seed meet the same chance, and so are compared in pairs.",
     "interval": "The 95% interval of a mean or a difference, over seeds and test images both: what the study leaves "
     "possible.",
-    "resolvable": "The smallest true effect that so many seeds and images would have told from none.",
+    "detectable": "The smallest true effect that so many seeds and images would have told from none.",
     "reading, universe": "A choice that the paper leaves open (docs/readings.md numbers them); one set of such "
     "choices. A multiverse is many universes.",
     "stage": "A part of a run's work: the generator alone, a critic alone, all together, evaluation. Runs share stages "

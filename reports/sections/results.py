@@ -166,7 +166,7 @@ def contrast_values(frames: Frames, data: str) -> TableView:
             Cell(unit(row["metric"], row["region"])),
             number(row["published"], named.digits, sign="+"),
             number(row["difference"], digits, interval(row["low"], row["high"], digits, "+"), "+"),
-            number(row["resolvable"], digits),
+            number(row["detectable"], digits),
             Cell(n, below=f"{row['images']:,} images"),
             Cell(row["outcome"], below=row["why"], kind="said"),
         ]
@@ -177,7 +177,7 @@ def contrast_values(frames: Frames, data: str) -> TableView:
         name=slug("contrasts", data),
         caption=f"Contrasts on {data}, scope {words(frames.study['scope'])}: is the first better than the second? "
         "Differences with 95% intervals over seeds and images; smaller effects than the resolvable are lost in chance.",
-        headings=["Contrast", "Metric", "Published", "Measured", "Resolvable", "n", "Outcome"],
+        headings=["Contrast", "Metric", "Published", "Measured", "Detectable", "n", "Outcome"],
         groups=(table["a"] + "\0" + table["b"]).tolist(),
     )
 

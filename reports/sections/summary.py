@@ -157,7 +157,7 @@ def resolvable(frames: Frames) -> TableView:
     parts = []
     for data in frames.data_sets():
         try:
-            parts.append(tables.resolvable_table(frames, data).assign(data=data))
+            parts.append(tables.detectable_table(frames, data).assign(data=data))
         except NoDataError:
             continue
     if not parts:
@@ -171,14 +171,14 @@ def resolvable(frames: Frames) -> TableView:
             text(row["data"]),
             Cell(unit(row["metric"], row["region"])),
             number(row["published"], digits, sign="+"),
-            number(row["resolvable"], digits + 1),
+            number(row["detectable"], digits + 1),
             Cell(f"{row['seeds_a']} and {row['seeds_b']} seeds", below=f"{row['images']:,} images"),
         ]
 
     return table_view(
         table,
         cells,
-        name="resolvable",
+        name="detectable",
         caption="The smallest effect that this many seeds and images can tell from chance, beside the published "
         "difference. A smaller effect is lost in chance here, whatever its outcome.",
         headings=["Contrast", "Data", "Metric", "Published difference", "Resolvable here", "n"],

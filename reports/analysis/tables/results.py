@@ -190,7 +190,7 @@ def contrast_table(
     return pd.DataFrame(rows)
 
 
-def resolvable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
+def detectable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
     """Whether this many seeds and images can tell the paper's own gain from zero.
 
     A row for the proposed model against GLCIC and against the control, each in PSNR of the hole (dB) and SSIM of the
@@ -208,8 +208,8 @@ def resolvable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.Da
     celeba = published().query("data == 'CelebA'")
     gains = celeba.pivot(index="metric", columns="variant", values="value")
     table = table.assign(published=table["metric"].map(gains["proposed"] - gains["glcic"]))
-    table = table.assign(enough=table["resolvable"] <= table["published"])
-    columns = ["a", "b", "metric", "region", "published", "resolvable", "enough", "difference", "low", "high"]
+    table = table.assign(enough=table["detectable"] <= table["published"])
+    columns = ["a", "b", "metric", "region", "published", "detectable", "enough", "difference", "low", "high"]
     chosen: pd.DataFrame = table[[*columns, "seeds_a", "seeds_b", "images", "groups", "paired"]]
     return chosen.reset_index(drop=True)
 
@@ -223,7 +223,7 @@ def _row(found: Comparison) -> dict[str, object]:
         "difference": found.difference,
         "low": found.low,
         "high": found.high,
-        "resolvable": resolvable(found),
+        "detectable": resolvable(found),
         "seeds_a": found.n_seeds[0],
         "seeds_b": found.n_seeds[1],
         "images": found.n_images,

@@ -87,8 +87,8 @@ def planted(effect: float, seeds: int = 5, paired: bool = True) -> dict[str, Flo
 
 def test_a_planted_effect_is_found_and_its_direction() -> None:
     assert compare(**study(planted(2.0)), a="a", b="b").outcome == "supported"
-    assert compare(**study(planted(2.0)), a="b", b="a").outcome == "opposed"
-    assert compare(**study(planted(2.0)), a="a", b="b", metric="l1").outcome == "opposed"  # less is better
+    assert compare(**study(planted(2.0)), a="b", b="a").outcome == "contradicted"
+    assert compare(**study(planted(2.0)), a="a", b="b", metric="l1").outcome == "contradicted"  # less is better
 
 
 def test_a_planted_null_is_not_found() -> None:
@@ -99,8 +99,8 @@ def test_a_planted_null_is_not_found() -> None:
         found += not low <= 0 <= high
     assert found / 400 < 0.06
     null = compare(**study(planted(0.0)), a="a", b="b")
-    assert null.outcome == "unresolved"
-    assert compare(**study(planted(0.0)), a="a", b="b", margin=5.0).outcome == "negligible"
+    assert null.outcome == "inconclusive"
+    assert compare(**study(planted(0.0)), a="a", b="b", margin=5.0).outcome == "equivalent"
 
 
 def test_the_paired_interval_is_the_rule_s_formula() -> None:
@@ -144,7 +144,7 @@ def test_a_filler_adds_no_chance_of_seeds_and_needs_none() -> None:
 @pytest.mark.parametrize(("seeds", "has_interval"), [(2, True), (1, False)])
 def test_under_three_seeds_nothing_is_resolved(seeds: int, has_interval: bool) -> None:
     found = compare(**study(planted(50.0, seeds=seeds)), a="a", b="b", margin=1e6)
-    assert found.outcome == "unresolved"
+    assert found.outcome == "inconclusive"
     assert "fewer than 3 seeds" in found.why
     assert found.difference == pytest.approx(50, abs=2)
     assert np.isfinite(found.low) == has_interval
@@ -155,9 +155,9 @@ def test_a_diverged_seed_of_the_winner_blocks_support() -> None:
     lost = frames["runs"]["run"] == "a/faces/4"
     frames["runs"].loc[lost, "status"] = "diverged"
     found = compare(**frames, a="a", b="b")
-    assert (found.outcome, found.diverged, found.n_seeds) == ("unresolved", (1, 0), (4, 4))
+    assert (found.outcome, found.diverged, found.n_seeds) == ("inconclusive", (1, 0), (4, 4))
     assert "diverged" in found.why
-    assert compare(**frames, a="b", b="a").outcome == "opposed"
+    assert compare(**frames, a="b", b="a").outcome == "contradicted"
 
 
 def test_only_images_that_both_have_and_finite_values_enter() -> None:
@@ -180,7 +180,7 @@ def test_groups_come_from_the_scores() -> None:
 def test_what_was_not_run_is_unresolved_and_what_is_unclear_is_refused() -> None:
     frames = study(planted(2.0))
     absent = compare(**frames, a="a", b="nobody")
-    assert (absent.outcome, absent.n_seeds, absent.n_images) == ("unresolved", (5, 0), 0)
+    assert (absent.outcome, absent.n_seeds, absent.n_images) == ("inconclusive", (5, 0), 0)
     assert np.isnan(absent.difference)
     with pytest.raises(ValueError, match="'fid' is unknown; choose psnr"):
         compare(**frames, a="a", b="b", metric="fid")
@@ -267,7 +267,7 @@ def test_a_mean_is_held_against_a_number() -> None:
     assert found.outcome == "supported" and found.n_seeds == (5, 0) and found.b == 3.0
     assert (found.low, found.high) == pytest.approx(tuple(end - 3 for end in alone.interval()))
     assert compare(**study(values), a="a", b=8.0, direction="less").outcome == "supported"
-    assert compare(**study(values), a="a", b=8.0).outcome == "opposed"
+    assert compare(**study(values), a="a", b=8.0).outcome == "contradicted"
 
 
 def test_a_run_s_own_value_is_compared_without_images() -> None:
@@ -307,12 +307,12 @@ def test_outcomes_err_seldom_and_find_what_is_there(seeds: int, paired: bool) ->
     for direction, margin, bound, inside in claims:
         level = 0.05 if direction == "equal" else 0.025  # two one-sided claims at 5%, or a side of a 95% interval
         assert rate("supported", direction, bound, margin) <= level + 0.015, direction
-        assert rate("opposed", direction, bound, margin) <= 0.04, direction
+        assert rate("contradicted", direction, bound, margin) <= 0.04, direction
         assert rate("supported", direction, inside, margin) > 0.9, direction
-    assert rate("opposed", "equal", 6.0, 3.0) > 0.8
+    assert rate("contradicted", "equal", 6.0, 3.0) > 0.8
     assert rate("supported", "equal", 6.0, 3.0) == 0
-    assert rate("negligible", "more", 0.0, 3.0) > 0.8
-    assert rate("negligible", "more", 3.0, 3.0) <= 0.05
+    assert rate("equivalent", "more", 0.0, 3.0) > 0.8
+    assert rate("equivalent", "more", 3.0, 3.0) <= 0.05
 
 
 def test_a_claim_about_a_margin_has_one_and_diverged_seeds_block_it() -> None:
@@ -325,7 +325,7 @@ def test_a_claim_about_a_margin_has_one_and_diverged_seeds_block_it() -> None:
     assert compare(**frames, a="a", b="b", **equal).outcome == "supported"
     frames["runs"].loc[frames["runs"]["run"] == "b/faces/4", "status"] = "diverged"
     blocked = compare(**frames, a="a", b="b", **equal)  # neither is the claimed winner
-    assert (blocked.outcome, blocked.why) == ("unresolved", "the 90% interval lies within 5, but 1 seed diverged")
+    assert (blocked.outcome, blocked.why) == ("inconclusive", "the 90% interval lies within 5, but 1 seed diverged")
     assert compare(**frames, a="a", b="b", direction="no less", margin=5.0).outcome == "supported"
 
 
