@@ -10,7 +10,7 @@ import typer
 
 from study.cli import studies, searches, outcomes, images, data  # isort: skip  # noqa: F401  the order of the help
 from study.cli.app import app
-from study.errors import Interrupted, StudyError
+from study.errors import StudyError
 
 PATH_ERRORS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 """Errors of the operating system that a wrong path causes."""
@@ -22,7 +22,7 @@ def main() -> None:
         sys.exit(app(standalone_mode=False) or 0)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
-    except (KeyboardInterrupt, Interrupted, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:
         if os.environ.get("STUDY_TRACEBACK"):

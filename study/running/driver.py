@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from study.errors import Interrupted
 from study.plan.graph import Plan
 from study.running.executors import Event, Executor, Task
 from study.running.runs import complete, settle
@@ -74,7 +73,7 @@ def drive(
     on_tick: Callable[[list[Task]], None] = lambda running: None,
     more: Callable[[], Iterable[Task]] = tuple,
 ) -> Summary:
-    """Runs tasks as they become ready. An interrupt (KeyboardInterrupt or Interrupted) stops the executor.
+    """Runs tasks as they become ready. An interrupt (KeyboardInterrupt) stops the executor.
 
     Args:
         plan: the stages of all tasks.
@@ -116,7 +115,7 @@ def drive(
                         queue = _after_failure(plan, store.out, event, queue, summary)
                 on_event(event)
             on_tick(running)
-    except (KeyboardInterrupt, Interrupted):
+    except KeyboardInterrupt:
         summary.interrupted = True
         executor.stop()
         for task in running:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -14,14 +15,18 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from study.config.schema import Observer
-from study.errors import Interrupted
+from study.errors import Interrupted, StudyError
 from study.evaluation.evaluation import PICTURES, Evaluation
 from study.plan.graph import Plan, Run
 from study.running.machine import versions
 from study.running.make import make
-from study.running.record import FOLDER, Diverged, Log, Recorded, failed, record, settle_record
+from study.running.record import FOLDER, Diverged, Log, Recorded, record, settle_record
 from study.store import RunState, Store, read_json
 from study.training.checkpoint import Watch
+
+
+class SharedStageFailed(StudyError):
+    """Ends a run whose shared stages could not be made."""
 
 
 def complete(run: Run, plan: Plan, store: Store) -> bool:
@@ -83,10 +88,18 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
 
 
 def record_failure(run: Run, plan: Plan, store: Store, why: str) -> None:
-    """Records a run as failed whose shared stages could not be made."""
+    """Writes a short record of a run as failed, because its shared stages could not be made."""
+
+    def opened(record_id: str) -> None:
+        RunState.of(store.out, run.name).write(run=run.name, status="failed", record=record_id, why=why)
+
+    def body(log: Log) -> Mapping[str, float]:
+        log.info(why=why)
+        raise SharedStageFailed(why)
+
     config = {"run": run.name, "options": run.config}
-    record_id = failed(run.name, config, why, out=store.out, observers=_observers(plan))
-    RunState.of(store.out, run.name).write(run=run.name, status="failed", record=record_id, why=why)
+    with suppress(SharedStageFailed):
+        record(run.name, config, body, out=store.out, observers=_observers(plan), opened=opened)
 
 
 def settle(out: Path, run: str, why: str = "its process was killed") -> None:

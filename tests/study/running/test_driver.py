@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from study.errors import StudyError
+from study.errors import Interrupted, StudyError
 from study.plan.graph import Plan
 from study.running import driver
 from study.running.executors import Event, Executor, Task
@@ -112,7 +112,7 @@ def test_a_process_that_dies_is_forgiven_once(tmp_path: Path, deaths: int) -> No
     assert store.has(bad) == (deaths == 1)
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, driver.Interrupted])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Interrupted])
 def test_an_interrupt_stops_the_executor(tmp_path: Path, stop: type[BaseException]) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS)
 
