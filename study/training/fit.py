@@ -19,7 +19,7 @@ from study.parts import registries
 from study.plan.graph import Stage
 from study.seeds import seed_of
 from study.store import Store
-from study.training.checkpoint import Learner, MachineFacts, Series, TrainingState, Watch
+from study.training.checkpoint import Learner, MachineFacts, TrainingState, Watch
 from study.training.learners import build, first_weights
 from study.training.loop import batches_of
 
@@ -44,7 +44,7 @@ class FitTraining:
             state.advance(self._watch)
 
     def log(self, **terms: Tensor | float) -> None:
-        self._state.series.add({f"generator.{name}": torch.as_tensor(value).float() for name, value in terms.items()})
+        self._state.add({f"generator.{name}": torch.as_tensor(value).float() for name, value in terms.items()})
 
 
 def fit(stage: Stage, store: Store, watch: Watch, device: torch.device, machine_facts: MachineFacts) -> None:
@@ -55,7 +55,7 @@ def fit(stage: Stage, store: Store, watch: Watch, device: torch.device, machine_
     network = build(registries.GENERATORS, options["generator"], device, options["numerics"])
     first_weights(network, stage.seed, "generator", None)
     learner = Learner("generator", network, torch.optim.SGD(network.parameters(), lr=0.0))
-    state = TrainingState(stage, store, [learner], Series(options["log_every"]))
+    state = TrainingState(stage, store, [learner])
     images = Packed(store.verified(stage.needs["data"])).part("train")
     training = FitTraining(state, watch, images, batches_of(stage, store, device))
     torch.manual_seed(seed_of(stage.seed, "fit") % 2**63)

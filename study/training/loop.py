@@ -44,7 +44,7 @@ def train(
     # Build networks and optimisers, or load them from the last checkpoint.
     stage = stages[0]
     generator, critics, states = set_up(stages, store, watch, device)
-    series = {learner: state.series for state in states for learner in state.learners}
+    state_of = {learner: state for state in states for learner in state.learners}
     batches = batches_of(stage, store, device)
     whole_output = needs_whole_output(stage.options, critics)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=stage.options["numerics"]["precision"] == "bf16")
@@ -70,7 +70,7 @@ def train(
 
         # Count and log.
         for learner, terms in updates:
-            series[learner].add(terms)
+            state_of[learner].add(terms)
         for state in active:
             state.advance(watch)
 
