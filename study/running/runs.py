@@ -18,11 +18,11 @@ from study.config.schema import Observer
 from study.errors import Interrupted, StudyError
 from study.evaluation.evaluation import PICTURES, Evaluation
 from study.plan.graph import Plan, Run
-from study.running.machine import versions
 from study.running.make import make
 from study.running.record import FOLDER, Diverged, Log, Recorded, record, settle_record
 from study.store import RunState, Store, read_json
 from study.training.checkpoint import Watch
+from study.training.machine import versions
 
 
 class SharedStageFailed(StudyError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,9 +19,7 @@ from torch import Tensor, nn
 
 from study.plan.graph import Stage
 from study.store import Damaged, Store, read_facts, write_atomically
-
-MachineFacts = Callable[[], Mapping[str, Any]]
-"""Gives what to record about the machine, called when a stage is finished."""
+from study.training.machine import machine
 
 VANISHED, EXPLODED = 1e-4, 1e4  # bounds of the mean size of a critic's scores, outside of which a warning is logged
 KEPT = ("step", "seconds", "steps", "terms", "warnings")  # of a TrainingState in its checkpoint
@@ -187,7 +185,7 @@ class TrainingState:
                     self.warnings.append(f"{warning} (mean size {value:.1e} at step {self.step})")
         watch.logged(self.stage.key, self.step, means)
 
-    def publish(self, machine_facts: Mapping[str, Any]) -> None:
+    def publish(self, device: torch.device) -> None:
         """Publishes weights, optimiser states and series; only the series if the stage diverged."""
         folder = self.store.workspace(self.stage.key) / "files"
         series = {"step": self.steps, "terms": self.terms}
@@ -203,7 +201,7 @@ class TrainingState:
         if self.warnings:
             outcome["warnings"] = self.warnings
         facts = {"key": self.stage.key, "lineage": self.stage.lineage, "steps": self.stage.steps}
-        self.store.publish(self.stage.key, outcome, {**facts, "seconds": round(self.seconds, 3), **machine_facts})
+        self.store.publish(self.stage.key, outcome, {**facts, "seconds": round(self.seconds, 3), **machine(device)})
 
 
 def read_learner(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

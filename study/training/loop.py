@@ -18,7 +18,7 @@ from study.data.holes import drawn_holes
 from study.errors import Interrupted
 from study.plan.graph import Stage
 from study.store import Store
-from study.training.checkpoint import MachineFacts, Watch
+from study.training.checkpoint import Watch
 from study.training.learners import CriticLearner, set_up
 from study.training.step import training_step
 
@@ -26,21 +26,12 @@ CHECKPOINT_S = 10.0
 
 
 def train(
-    stages: Sequence[Stage],
-    store: Store,
-    watch: Watch,
-    *,
-    device: torch.device,
-    machine_facts: MachineFacts,
-    checkpoint_s: float = CHECKPOINT_S,
+    stages: Sequence[Stage], store: Store, watch: Watch, device: torch.device, *, checkpoint_s: float = CHECKPOINT_S
 ) -> None:
     """Trains and publishes one pretrain or joint stage, or several critic stages that share one generator's outputs.
 
     Raises Interrupted after a checkpoint if ``watch.stopping`` is true.
     """
-    if inherit_divergence(stages, store):
-        return
-
     # Build networks and optimisers, or load them from the last checkpoint.
     stage = stages[0]
     generator, critics, states = set_up(stages, store, watch, device)
@@ -86,19 +77,7 @@ def train(
     # Publish.
     for state in states:
         state.seconds += (time.monotonic() - clock) / len(states)
-        state.publish(machine_facts())
-
-
-def inherit_divergence(stages: Sequence[Stage], store: Store) -> bool:
-    """Publishes stages as diverged if one of their inputs diverged. Returns True if it did."""
-    for need in stages[0].needs.values():
-        outcome = store.outcome(need)
-        if outcome.get("status") == "diverged":
-            for stage in stages:
-                facts = {"key": stage.key, "lineage": None, "steps": stage.steps, "seconds": 0.0}
-                store.publish(stage.key, {**outcome, "stands_on": need.split("-")[0]}, facts)
-            return True
-    return False
+        state.publish(device)
 
 
 def batches_of(stage: Stage, store: Store, device: torch.device) -> Callable[[int], list[Batch]]:

@@ -140,10 +140,10 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
 
     from study.parts import plugins
     from study.plan.graph import Plan
-    from study.running.machine import prepare
     from study.running.make import make
     from study.running.runs import make_run, record_failure
     from study.store import Store
+    from study.training.machine import prepare
 
     torch.set_num_interop_threads(1)
     device = prepare(device_kind, place)
