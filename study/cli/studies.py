@@ -63,9 +63,7 @@ def run(
         say(f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}")
         if waiting:
             with Display(plan, store, waiting, console) as display, executor:
-                summary = driver.drive(
-                    plan, store, executor, waiting, on_event=display.on_event, on_tick=display.on_tick
-                )
+                summary = driver.drive(store, executor, waiting, on_event=display.on_event, on_tick=display.on_tick)
         else:
             summary = driver.Summary()
         if summary.interrupted:

@@ -64,7 +64,6 @@ def tasks(plan: Plan, store: Store, file: Path | str = "") -> list[Task]:
 
 
 def drive(
-    plan: Plan,
     store: Store,
     executor: Executor,
     waiting: Iterable[Task],
@@ -76,7 +75,6 @@ def drive(
     """Runs tasks as they become ready. An interrupt (KeyboardInterrupt) stops the executor.
 
     Args:
-        plan: the stages of all tasks.
         waiting: the tasks.
         on_event: called with every event. A task ends with one event: ``done`` or ``failed``.
         on_tick: called with the running tasks, twice a second.
@@ -112,7 +110,7 @@ def drive(
                         queue.insert(0, task)
                     else:
                         event = replace(event, kind="failed", text=event.text or "its process was told to stop")
-                        queue = _after_failure(plan, store.out, event, queue, summary)
+                        queue = _after_failure(store.out, event, queue, summary)
                 on_event(event)
             on_tick(running)
     except KeyboardInterrupt:
@@ -128,7 +126,7 @@ def _settle(store: Store, task: Task) -> None:
         settle(store.out, task.run, "its process ended")
 
 
-def _after_failure(plan: Plan, out: Path, failure: Event, queue: list[Task], summary: Summary) -> list[Task]:
+def _after_failure(out: Path, failure: Event, queue: list[Task], summary: Summary) -> list[Task]:
     """The queue after a failure, which is written down: runs that need what failed are only recorded as failed."""
     task, name = failure.task, failure.task.run or failure.task.keys[0]
     file = out / "failures" / f"{name.replace('/', '-').replace(':', '-')}.txt"
@@ -136,7 +134,7 @@ def _after_failure(plan: Plan, out: Path, failure: Event, queue: list[Task], sum
     if task.run:
         summary.failed[task.run] = failure.text
         return queue
-    reason = f"{plan.stages[task.keys[0]].kind} {task.keys[0]} failed: {failure.text}"
+    reason = f"{name.partition('-')[0]} {name} failed: {failure.text}"
     lost = set(task.keys)
     remaining: list[Task] = []
     for other in sorted(queue, key=lambda other: other.rank):

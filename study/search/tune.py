@@ -35,13 +35,12 @@ from study.config import paths, space
 from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.evaluation import HOLE_PSNR, Evaluation
-from study.plan.facts import StudyFacts
-from study.plan.graph import Plan, Run, json_digest
+from study.plan.graph import Plan, json_digest
 from study.plan.planner import make_plan
 from study.running import driver
 from study.running.executors import Event, Executor, Task
 from study.running.locks import lives
-from study.running.runs import complete, settle
+from study.running.runs import settle
 from study.search import tuned
 from study.search.trials import FOLDER, best_of, trial_name
 from study.seeds import seed_of
@@ -106,8 +105,7 @@ class Tuner:
         self.folder = self.store.out / FOLDER
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(self.folder / f"{self.variant.name}.lock", timeout=LOCKED_S)
-        facts = StudyFacts.model_construct(name=self.study.name)  # workers read the facts of each trial's own plan
-        self.plan = Plan(study=facts, runs=[], stages={})
+        self.usual = {key: space.usual(self.variant, key) for key in self.space}  # the study's own setting
         self.active: list[_ActiveTrial] = []
         self.stopped = ""
         self._beat = time.monotonic()
@@ -121,7 +119,7 @@ class Tuner:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             summary = driver.drive(
-                self.plan, self.store, executor, [], on_event=self.on_event, on_tick=self.on_tick, more=self.more
+                self.store, executor, [], on_event=self.on_event, on_tick=self.on_tick, more=self.more
             )
             for one in list(self.active):
                 one.failure = "it was interrupted"
@@ -163,9 +161,8 @@ class Tuner:
         known = opened.user_attrs.get("identity")
         if known is None:
             opened.set_user_attr("identity", identity)
-            usual = self._usual_settings()
-            if all(within.holds(usual[key]) for key, within in self.space.items()):
-                opened.enqueue_trial(usual, user_attrs={"usual": True})
+            if all(within.holds(self.usual[key]) for key, within in self.space.items()):
+                opened.enqueue_trial(self.usual, user_attrs={"usual": True})
         elif known != identity:
             which = next(part for part in identity if known.get(part) != identity[part])
             raise BadInput(
@@ -187,12 +184,9 @@ class Tuner:
             "set of seeds": list(self.study.search.seeds),
             "data set": [entry.stage for entry in plan.study.data.values()],
             "protocol": plan.study.protocol,
-            "setting of its own": self._usual_settings(),
+            "setting of its own": self.usual,
             "configuration of the variant": json_digest(decides),
         }
-
-    def _usual_settings(self) -> dict[str, Any]:
-        return {key: space.usual(self.variant, key) for key in self.space}
 
     def finished(self) -> int:
         """The number of completed, pruned and diverged trials, over all processes."""
@@ -298,7 +292,7 @@ class Tuner:
             return []
 
     def _make(self, one: _ActiveTrial, rungs: list[Plan]) -> Iterator[list[Task]]:
-        """Makes a trial: yields the tasks that it needs next, or none while it waits for them."""
+        """Makes a trial: yields the tasks that it needs now."""
         last = one.plan
         for rung in rungs:
             yield from self._make_plan(one, rung, recorded=False)
@@ -315,19 +309,12 @@ class Tuner:
         self._end(one)
 
     def _make_plan(self, one: _ActiveTrial, plan: Plan, *, recorded: bool) -> Iterator[list[Task]]:
-        """Yields a plan's tasks, then none until they are done. ``recorded``: its runs get Sacred records."""
+        """Yields the tasks that a plan needs until it is made. ``recorded``: its runs get Sacred records."""
         one.plan = plan
         saved = plan if recorded else replace(plan, runs=[])
         one.files.append(saved.save(self.store.out, asked=False))
-        self.plan.stages.update(plan.stages)
-        if tasks := driver.tasks(saved, self.store, one.files[-1]):
+        while tasks := driver.tasks(saved, self.store, one.files[-1]):
             yield tasks
-
-        def done(run: Run) -> bool:
-            return complete(run, plan, self.store) if recorded else self.store.has(run.stages["evaluate"])
-
-        while not all(map(done, plan.runs)):
-            yield []
 
     def on_event(self, event: Event) -> None:
         """Notes the trials that a failed task belongs to."""

@@ -52,7 +52,7 @@ class Inline(Executor):
 
 def drive(plan: Plan, store: Store, executor: Inline) -> tuple[driver.Summary, list[Event]]:
     told: list[Event] = []
-    return driver.drive(plan, store, executor, driver.tasks(plan, store), on_event=told.append), told
+    return driver.drive(store, executor, driver.tasks(plan, store), on_event=told.append), told
 
 
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "ce", "mean")}
@@ -141,7 +141,7 @@ def test_a_task_that_waits_is_not_taken_twice(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]})
     executor, tasks = Inline(plan, store), driver.tasks(plan, store)
     offers = [tasks]
-    driver.drive(plan, store, executor, tasks, on_event=lambda event: None, more=lambda: offers.pop() if offers else [])
+    driver.drive(store, executor, tasks, on_event=lambda event: None, more=lambda: offers.pop() if offers else [])
     assert len(executor.tasks) == len(tasks)
 
 
