@@ -49,17 +49,16 @@ def tasks(plan: Plan, store: Store, file: Path | str = "") -> list[Task]:
     for group in [*plan.passes(), *shared]:
         if stages := [plan.stages[key] for key in group if not store.has(key)]:
             keys = tuple(stage.key for stage in stages)
-            needs = {need for stage in stages for need in stage.needs.values()}
+            needs = tuple(sorted({need for stage in stages for need in stage.needs.values()}))
             work, rank = sum(stage.work for stage in stages) + stages[0].forward, RANKS[stages[0].kind]
-            missing.append(Task(keys, tuple(sorted(needs)), work=work, rank=rank, plan=str(file)))
+            missing.append(Task(keys, needs, work=work, rank=rank, plan=str(file)))
     for run in plan.runs:
         if not complete(run, plan, store):
             keys = tuple(plan.own(run))
-            needs = {need for key in keys for need in plan.stages[key].needs.values()}.union(run.stages.values())
+            needs = tuple(sorted(set(run.stages.values()).difference(keys)))
             work = sum(plan.stages[key].work for key in keys if not store.has(key))
             rank = RANKS["joint" if work else "evaluate"]
-            needed = tuple(sorted(needs.difference(keys)))
-            missing.append(Task(keys, needed, run.name, work=work, rank=rank, plan=str(file)))
+            missing.append(Task(keys, needs, run.name, work=work, rank=rank, plan=str(file)))
     return sorted(missing, key=lambda task: (task.rank, -task.work))
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 
 from study.plan.graph import KINDS, Plan
 from study.running.executors import Event, Task
-from study.store import Store, read_json, write_json
+from study.store import Store, write_json
 
 LINE_EVERY_S = 30.0
 FILE = "progress.json"
@@ -33,10 +31,9 @@ def bars(console: Console, *columns: ProgressColumn) -> Progress:
 class Display:
     """Counts the work of a plan's stages, and shows and writes how much is done."""
 
-    def __init__(self, plan: Plan, store: Store, waiting: Iterable[Task], console: Console) -> None:
+    def __init__(self, plan: Plan, store: Store, waiting: list[Task], console: Console) -> None:
         self._plan, self._store = plan, store
         self._print = partial(console.print, highlight=False, soft_wrap=True)
-        waiting = list(waiting)
         passes = {key: len(keys) for keys in plan.passes() for key in keys}
         work = {key: stage.work + stage.forward / passes.get(key, 1) for key, stage in plan.stages.items()}
         total = sum(work.values()) or 1
@@ -44,7 +41,7 @@ class Display:
         weight = {key: work[key] / total + SMALL for key in missing}
         self._weight = {key: value / sum(weight.values()) for key, value in weight.items()}  # of all that is missing
         self._share: dict[str, float] = {}
-        self._checkpointed: dict[str, float] = {}
+        self._before = 0.0  # the part of the work that checkpoints held at the start
         self._runs_done = len(plan.runs) - sum(task.run is not None for task in waiting)
         self._started = self._printed = time.monotonic()
         self._bars = bars(console, TextColumn("{task.fields[text]}"))
@@ -66,7 +63,7 @@ class Display:
         if event.kind == "progress":
             share = event.done / max(event.total, 1)
             if event.key not in self._share and share > CHECKPOINTED:
-                self._checkpointed[event.key] = share
+                self._before += self._weight[event.key] * share
             self._share[event.key] = share
         elif event.kind == "died":
             self._print(f"[yellow]died[/] {name}: {event.text}; it starts again")
@@ -98,7 +95,7 @@ class Display:
     def left_s(self) -> float | None:
         """Seconds left at the pace so far; None if it is too early to say."""
         elapsed = time.monotonic() - self._started
-        made = self.done() - sum(self._weight[key] * share for key, share in self._checkpointed.items())
+        made = self.done() - self._before
         return elapsed * (1 - self.done()) / made if elapsed >= 3 and made > 0.01 else None
 
     def _summary(self) -> str:
@@ -132,11 +129,6 @@ class Display:
             "running": [_short(task) for task in running],
         }
         write_json(self._store.out / FILE, state)
-
-
-def read(out: Path) -> dict[str, Any]:
-    """The progress that a driver last wrote; empty if there is none."""
-    return read_json(out / FILE) or {}
 
 
 def _short(task: Task) -> str:

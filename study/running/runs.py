@@ -19,7 +19,7 @@ from study.errors import Interrupted, StudyError
 from study.evaluation.evaluation import PICTURES, Evaluation
 from study.plan.graph import Plan, Run
 from study.running.make import make
-from study.running.record import FOLDER, Diverged, Log, Recorded, record, settle_record
+from study.running.record import FOLDER, Diverged, Log, record, settle_record
 from study.store import RunState, Store, read_json
 from study.training.checkpoint import Watch
 from study.training.machine import versions
@@ -36,7 +36,7 @@ def complete(run: Run, plan: Plan, store: Store) -> bool:
     return done and all(store.has(key) for key in plan.own(run))
 
 
-def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.device) -> Recorded:
+def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.device) -> None:
     """Makes a run's own stages inside its Sacred record, which also gets the series of the shared stages."""
     state = RunState.of(store.out, run.name)
     before, own, last = state.read(), plan.own(run), run.stages["evaluate"]
@@ -84,7 +84,6 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     if recorded.lost:
         why = "; ".join(filter(None, [why, f"not recorded by {', '.join(recorded.lost)}"]))
     write(status=recorded.status, record=recorded.id, results=recorded.result, why=why)
-    return recorded
 
 
 def record_failure(run: Run, plan: Plan, store: Store, why: str) -> None:

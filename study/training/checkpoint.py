@@ -5,7 +5,6 @@ A stage that is resumed from a checkpoint ends with the same bytes as one that w
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -133,20 +132,17 @@ class TrainingState:
             and self.store.outcome(facts["key"]).get("status") == "finished"
         ]
         for steps, key in sorted(shorter, reverse=True):
-            with contextlib.suppress(Damaged):  # try the next shorter one
-                self._load_published(key, steps)
-                return
-
-    def _load_published(self, key: str, steps: int) -> None:
-        """Loads a published stage of so many steps. Raises Damaged before it changes anything."""
-        folder = self.store.verified(key)
-        for learner in self.learners:
-            learner.load(*read_learner(folder, learner.name))
-        series = json.loads((folder / "series.json").read_text())
-        self.steps, self.terms = series["step"], series["terms"]
-        self.warnings = self.store.outcome(key).get("warnings", [])
-        self.seconds = self.store.made(key).get("seconds", 0.0)
-        self.step = steps
+            try:
+                folder = self.store.verified(key)
+            except Damaged:
+                continue
+            for learner in self.learners:
+                learner.load(*read_learner(folder, learner.name))
+            series = json.loads((folder / "series.json").read_text())
+            self.step, self.steps, self.terms = steps, series["step"], series["terms"]
+            self.warnings = self.store.outcome(key).get("warnings", [])
+            self.seconds = self.store.made(key).get("seconds", 0.0)
+            return
 
     def advance(self, watch: Watch) -> None:
         """Counts a step. Logs at the end of an interval."""
