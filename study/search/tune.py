@@ -292,7 +292,7 @@ class Tuner:
             return []
 
     def _make(self, one: _ActiveTrial, rungs: list[Plan]) -> Iterator[list[Task]]:
-        """Makes a trial: yields the tasks that it needs now."""
+        """Makes a trial: yields the tasks that it needs next, or none while it waits for them."""
         last = one.plan
         for rung in rungs:
             yield from self._make_plan(one, rung, recorded=False)
@@ -309,12 +309,14 @@ class Tuner:
         self._end(one)
 
     def _make_plan(self, one: _ActiveTrial, plan: Plan, *, recorded: bool) -> Iterator[list[Task]]:
-        """Yields the tasks that a plan needs until it is made. ``recorded``: its runs get Sacred records."""
+        """Yields a plan's tasks, then none until they are done. ``recorded``: its runs get Sacred records."""
         one.plan = plan
         saved = plan if recorded else replace(plan, runs=[])
         one.files.append(saved.save(self.store.out, asked=False))
-        while tasks := driver.tasks(saved, self.store, one.files[-1]):
+        if tasks := driver.tasks(saved, self.store, one.files[-1]):
             yield tasks
+        while driver.tasks(saved, self.store):
+            yield []
 
     def on_event(self, event: Event) -> None:
         """Notes the trials that a failed task belongs to."""
