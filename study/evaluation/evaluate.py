@@ -31,8 +31,6 @@ from study.training.machine import machine
 
 BATCH = 50
 
-Repair = Callable[[Tensor, Tensor], Tensor]
-
 
 def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device) -> None:
     """Makes an evaluate stage: repairs the images, composites, blends, and scores each output in all regions."""
@@ -65,7 +63,7 @@ def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device) -> 
     store.publish(stage.key, outcome, {"key": stage.key, "seconds": seconds, **machine(device)})
 
 
-def repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
+def repairer(stage: Stage, store: Store, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
     """The function that repairs masked images: a filler, or the stage's trained generator. Raises Damaged."""
     if name := stage.options.get("filler"):
         return registries.FILLERS[name]

@@ -40,13 +40,13 @@ class Display:
         missing = {key for task in waiting for key in task.keys if not store.has(key)}
         weight = {key: work[key] / total + SMALL for key in missing}
         self._weight = {key: value / sum(weight.values()) for key, value in weight.items()}  # of all that is missing
-        self._share: dict[str, float] = {}
+        self._share = {key: 1.0 for key in plan.stages if key not in missing}  # of each stage that is done
         self._before = 0.0  # the part of the work that checkpoints held at the start
         self._runs_done = len(plan.runs) - sum(task.run is not None for task in waiting)
         self._started = self._printed = time.monotonic()
         self._bars = bars(console, TextColumn("{task.fields[text]}"))
-        counts = {kind: total for kind, (_, total) in self._counts().items() if total}
-        self._rows = {kind: self._bars.add_task(kind, total=total, text="") for kind, total in counts.items()}
+        counts = Counter(stage.kind for stage in plan.stages.values())
+        self._rows = {kind: self._bars.add_task(kind, total=counts[kind], text="") for kind in KINDS if counts[kind]}
         self._all = self._bars.add_task("[bold]all", total=100, text="")
 
     def __enter__(self) -> Display:
@@ -101,31 +101,23 @@ class Display:
     def _summary(self) -> str:
         return f"{self._runs_done}/{len(self._plan.runs)} runs  {left(self.left_s())}"
 
-    def _counts(self) -> dict[str, tuple[int, int]]:
-        """By kind of stage: how many are done, of how many."""
-        total: Counter[str] = Counter(stage.kind for stage in self._plan.stages.values())
-        missing = Counter(self._plan.stages[key].kind for key in self._weight if self._share.get(key, 0) < 1)
-        return {kind: (total[kind] - missing[kind], total[kind]) for kind in KINDS}
-
     def _kind(self, task: Task) -> str | None:
         """The kind of stage that a task is making: the first of its stages that is not done."""
         return next((self._plan.stages[key].kind for key in task.keys if self._share.get(key, 0) < 1), None)
 
     def _write(self, running: list[Task], over: bool = False) -> None:
         """Updates the bars and the file."""
-        counts, done, seconds = self._counts(), self.done(), None if over else self.left_s()
+        done, seconds = self.done(), None if over else self.left_s()
+        counts = Counter(self._plan.stages[key].kind for key, share in self._share.items() if share >= 1)
         for kind, row in self._rows.items():
             names = ", ".join(_short(task) for task in running if self._kind(task) == kind)
-            self._bars.update(row, completed=counts[kind][0], text=names[:48])
+            self._bars.update(row, completed=counts[kind], text=names[:48])
         self._bars.update(self._all, completed=round(100 * done), text=self._summary())
         state = {
             "pid": os.getpid(),
-            "time": time.time(),
             "over": over,
             "done": round(done, 4),
             "left_s": None if seconds is None else round(seconds),
-            "runs": [self._runs_done, len(self._plan.runs)],
-            "stages": {kind: list(count) for kind, count in counts.items()},
             "running": [_short(task) for task in running],
         }
         write_json(self._store.out / FILE, state)

@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from study.config.schema import Observer
 from study.errors import StudyError
 from study.store import read_json, write_atomically, write_json
 
@@ -80,7 +79,7 @@ class DatabaseObserver:
 
     priority = -1  # after the files, which number the run
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Mapping[str, Any]) -> None:
         self.lost = ""  # why the run is not recorded there; empty if it is
         self._described = observer
         self._inner: RunObserver | None = None
@@ -94,14 +93,14 @@ class DatabaseObserver:
             return
         if event == "started_event":
             named["_id"] = None
-        if self._described.kind == "sql" and isinstance(named.get("result"), Mapping):
+        if self._described["kind"] == "sql" and isinstance(named.get("result"), Mapping):
             named["result"] = named["result"].get("psnr hole composite")  # Sacred's tables hold one number
         try:
             if self._inner is None:
                 self._inner = _observer(self._described)
             getattr(self._inner, event)(**named)
         except Exception as error:
-            self.lost = f"{self._described.kind}: {' '.join(str(error).split())[:200] or type(error).__name__}"
+            self.lost = f"{self._described['kind']}: {' '.join(str(error).split())[:200] or type(error).__name__}"
 
 
 class Log:
@@ -148,14 +147,14 @@ def record(
     body: Callable[[Log], Mapping[str, float]],
     *,
     out: Path,
-    observers: Sequence[Observer] = (),
+    observers: Sequence[Mapping[str, Any]] = (),
     opened: Callable[[str], None] = lambda _id: None,
 ) -> Recorded:
     """Makes the run called ``name`` inside a Sacred run, in the output folder ``out``.
 
     Args:
         body: gets the log and returns the run's results by name.
-        observers: databases that also get the record.
+        observers: databases that also get the record (``study.config.schema.Observer``, as plain values).
         opened: called with the Sacred id as soon as it is known.
 
     Raises:
@@ -181,20 +180,20 @@ def record(
         result = experiment.run(options={"--loglevel": "CRITICAL"}).result or {}
     except Diverged:
         status = "diverged"
-    if (run := experiment.current_run) is not None:
-        if run._heartbeat is not None and run._heartbeat.is_alive():  # Sacred itself waits only two seconds
-            run._heartbeat.join()
-            files.write_metrics()
-        if files in run._failed_observers or not files.ended:
-            raise StudyError(f"the record {files.dir} could not be written; is the disk full?")
+    run: Any = experiment.current_run
+    if run._heartbeat is not None and run._heartbeat.is_alive():  # Sacred itself waits only two seconds
+        run._heartbeat.join()
+        files.write_metrics()
+    if files in run._failed_observers or not files.ended:
+        raise StudyError(f"the record {files.dir} could not be written; is the disk full?")
     lost = [database.lost for database in databases if database.lost]
     return Recorded(Path(str(files.dir)).name, status, result, lost)
 
 
-def _observer(observer: Observer) -> RunObserver:
-    if observer.kind == "mongo":
-        return MongoObserver(url=observer.url, db_name=observer.database or "sacred")
-    return SqlObserver(observer.url)
+def _observer(observer: Mapping[str, Any]) -> RunObserver:
+    if observer["kind"] == "mongo":
+        return MongoObserver(url=observer["url"], db_name=observer.get("database") or "sacred")
+    return SqlObserver(observer["url"])
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,6 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from study.config.schema import Observer
 from study.errors import Interrupted, StudyError
 from study.evaluation.evaluation import PICTURES, Evaluation
 from study.plan.graph import Plan, Run
@@ -74,7 +73,7 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     if plan.study.trial is not None:  # of a search
         config["trial"] = plan.study.trial
     try:
-        recorded = record(run.name, config, body, out=store.out, observers=_observers(plan), opened=opened)
+        recorded = record(run.name, config, body, out=store.out, observers=plan.study.observers, opened=opened)
     except (Exception, Interrupted) as error:
         status = "interrupted" if isinstance(error, Interrupted) else "failed"
         write(**state.read() | {"run": run.name, "stage": last, "status": status, "why": str(error)})
@@ -98,7 +97,7 @@ def record_failure(run: Run, plan: Plan, store: Store, why: str) -> None:
 
     config = {"run": run.name, "options": run.config}
     with suppress(SharedStageFailed):
-        record(run.name, config, body, out=store.out, observers=_observers(plan), opened=opened)
+        record(run.name, config, body, out=store.out, observers=plan.study.observers, opened=opened)
 
 
 def settle(out: Path, run: str, why: str = "its process was killed") -> None:
@@ -117,10 +116,6 @@ def settle_all(out: Path) -> None:
             settle(out, name)
     for file in sorted((out / FOLDER).glob("*/run.json")):  # a run killed before its state was written
         settle_record(out, file.parent.name)
-
-
-def _observers(plan: Plan) -> list[Observer]:
-    return [Observer.model_validate(observer) for observer in plan.study.observers]
 
 
 class _Recording(Watch):

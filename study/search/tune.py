@@ -50,7 +50,6 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 POLL_S, BEAT_S, LOCKED_S = 1.0, 60.0, 60.0
 STALE_S = 600.0  # a process on another machine that is silent for this long is taken for lost
-CLAIMED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
 """Optuna's error for writing to a trial that has ended. Before 4.3 it had no class of its own."""
@@ -211,7 +210,7 @@ class Tuner:
         with self.lock:
             self._settle_lost()
             trials = self.optuna.get_trials(deepcopy=False)
-            if sum(trial.state in CLAIMED for trial in trials) >= self.trials:
+            if sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials) >= self.trials:
                 return None
             self.optuna.sampler = _sampler(self.study, self.variant, len(trials))
             trial = self.optuna.ask({key: _distribution(within) for key, within in self.space.items()})

@@ -13,7 +13,6 @@ import tiny
 import torch
 from PIL import Image
 
-from study.config.schema import Observer
 from study.errors import Interrupted, StudyError
 from study.running import make
 from study.running import record as records
@@ -150,7 +149,7 @@ def test_a_divergence_that_cannot_be_written_is_an_error(tmp_path: Path, monkeyp
         record("run", CONFIG, body, out=tmp_path)
 
 
-MONGO = Observer.model_construct(kind="mongo", url="mongodb://x", database=None)
+MONGO = {"kind": "mongo", "url": "mongodb://x", "database": None}
 
 
 class Lost(records.RunObserver):  # type: ignore[misc]
@@ -177,7 +176,7 @@ def test_another_observer_that_fails_is_told(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_database_that_is_not_there_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(observer: Observer) -> records.RunObserver:
+    def absent(observer: object) -> records.RunObserver:
         raise ConnectionError("no server at x")
 
     monkeypatch.setattr(records, "_observer", absent)
@@ -193,7 +192,7 @@ def test_a_table_of_sacreds_gets_one_number(tmp_path: Path, monkeypatch: pytest.
             results.append(result)
 
     monkeypatch.setattr(records, "_observer", lambda observer: Table())
-    sql = Observer.model_construct(kind="sql", url="sqlite://", database=None)
+    sql = {"kind": "sql", "url": "sqlite://", "database": None}
     record("run", CONFIG, lambda log: {"psnr hole composite": 18.5, "l1 hole raw": 0.1}, out=tmp_path, observers=[sql])
     assert results == [18.5]
 
