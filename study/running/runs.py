@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -35,8 +34,11 @@ def complete(run: Run, plan: Plan, store: Store) -> bool:
     return done and all(store.has(key) for key in plan.own(run))
 
 
-def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.device) -> None:
-    """Makes a run's own stages inside its Sacred record, which also gets the series of the shared stages."""
+def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.device, why: str = "") -> None:
+    """Makes a run's own stages inside its Sacred record, which also gets the series of the shared stages.
+
+    ``why``: the reason, if its shared stages could not be made. Then the run is only recorded as failed.
+    """
     state = RunState.of(store.out, run.name)
     before, own, last = state.read(), plan.own(run), run.stages["evaluate"]
     write = partial(state.write, run=run.name, stage=last)
@@ -48,6 +50,9 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         if before.get("record"):
             log.info(follows=before["record"], followed_status=before.get("status", "unknown"))
         log.info(versions=versions())
+        if why:
+            log.info(why=why)
+            raise SharedStageFailed(why)
         for role, key in run.stages.items():
             if store.has(key):
                 if series := read_json(store.folder(key) / "series.json"):
@@ -77,27 +82,13 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     except (Exception, Interrupted) as error:
         status = "interrupted" if isinstance(error, Interrupted) else "failed"
         write(**state.read() | {"run": run.name, "stage": last, "status": status, "why": str(error)})
+        if isinstance(error, SharedStageFailed):
+            return
         raise
     outcome = store.outcome(last)
-    why = f"{outcome['term']} at step {outcome['step']}" if recorded.status == "diverged" else ""
-    if recorded.lost:
-        why = "; ".join(filter(None, [why, f"not recorded by {', '.join(recorded.lost)}"]))
-    write(status=recorded.status, record=recorded.id, results=recorded.result, why=why)
-
-
-def record_failure(run: Run, plan: Plan, store: Store, why: str) -> None:
-    """Writes a short record of a run as failed, because its shared stages could not be made."""
-
-    def opened(record_id: str) -> None:
-        RunState.of(store.out, run.name).write(run=run.name, status="failed", record=record_id, why=why)
-
-    def body(log: Log) -> Mapping[str, float]:
-        log.info(why=why)
-        raise SharedStageFailed(why)
-
-    config = {"run": run.name, "options": run.config}
-    with suppress(SharedStageFailed):
-        record(run.name, config, body, out=store.out, observers=plan.study.observers, opened=opened)
+    notes = [f"{outcome['term']} at step {outcome['step']}"] if recorded.status == "diverged" else []
+    notes += [f"not recorded by {', '.join(recorded.lost)}"] if recorded.lost else []
+    write(status=recorded.status, record=recorded.id, results=recorded.result, why="; ".join(notes))
 
 
 def settle(out: Path, run: str, why: str = "its process was killed") -> None:

@@ -17,7 +17,7 @@ from study.errors import Interrupted, StudyError
 from study.running import make
 from study.running import record as records
 from study.running.record import Diverged, Log, record, settle_record
-from study.running.runs import make_run, record_failure, settle_all
+from study.running.runs import make_run, settle_all
 from study.store import RunState, write_json
 
 CONFIG = {"variant": "proposed", "options": {"norm": "batch", "a.b=c": 1, "$d": [{"e.f": 2}]}}
@@ -302,7 +302,7 @@ def test_a_failed_run_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_short_record_of_a_run_that_could_not_begin(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path)
     run, why = tiny.run_of(plan, "proposed"), "pretrain-1 failed: no memory"
-    record_failure(run, plan, store, why)
+    make_run(run, plan, store, tiny.Onlooker(), tiny.CPU, why)
     state = RunState.of(store.out, run.name).read()
     assert (state["status"], state["why"]) == ("failed", why)
     assert entry(store.out, state["record"])["status"] == "FAILED"
