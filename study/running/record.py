@@ -104,10 +104,10 @@ class DatabaseObserver:
 
 
 class Log:
-    """Writes into a run's record while the run is made."""
+    """Writes into a run's record while the run is made. ``id``: Sacred's."""
 
     def __init__(self, run: Any) -> None:
-        self._run = run
+        self._run, self.id = run, str(run._id)
 
     def scalar(self, name: str, value: float, step: int) -> None:
         """Adds a point to a series."""
@@ -148,14 +148,12 @@ def record(
     *,
     out: Path,
     observers: Sequence[Mapping[str, Any]] = (),
-    opened: Callable[[str], None] = lambda _id: None,
 ) -> Recorded:
     """Makes the run called ``name`` inside a Sacred run, in the output folder ``out``.
 
     Args:
         body: gets the log and returns the run's results by name.
         observers: databases that also get the record (``study.config.schema.Observer``, as plain values).
-        opened: called with the Sacred id as soon as it is known.
 
     Raises:
         StudyError: the record could not be written.
@@ -171,7 +169,6 @@ def record(
     experiment.add_config(_plain(config))
 
     def main(_run: Any) -> dict[str, float]:
-        opened(str(_run._id))
         return {key: float(value) for key, value in body(Log(_run)).items()}
 
     experiment.main(main)

@@ -43,10 +43,8 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     before, own, last = state.read(), plan.own(run), run.stages["evaluate"]
     write = partial(state.write, run=run.name, stage=last)
 
-    def opened(record_id: str) -> None:
-        write(status="running", record=record_id, pid=os.getpid())
-
     def body(log: Log) -> Mapping[str, float]:
+        write(status="running", record=log.id, pid=os.getpid())
         if before.get("record"):
             log.info(follows=before["record"], followed_status=before.get("status", "unknown"))
         log.info(versions=versions())
@@ -78,7 +76,7 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     if plan.study.trial is not None:  # of a search
         config["trial"] = plan.study.trial
     try:
-        recorded = record(run.name, config, body, out=store.out, observers=plan.study.observers, opened=opened)
+        recorded = record(run.name, config, body, out=store.out, observers=plan.study.observers)
     except (Exception, Interrupted) as error:
         status = "interrupted" if isinstance(error, Interrupted) else "failed"
         write(**state.read() | {"run": run.name, "stage": last, "status": status, "why": str(error)})

@@ -39,7 +39,12 @@ def fine(log: Log) -> dict[str, float]:
 
 def test_a_run_that_is_completed(tmp_path: Path) -> None:
     ids: list[str] = []
-    found = record("run", CONFIG, fine, out=tmp_path, opened=ids.append)
+
+    def body(log: Log) -> dict[str, float]:
+        ids.append(log.id)
+        return fine(log)
+
+    found = record("run", CONFIG, body, out=tmp_path)
     assert (found.id, found.status, found.result) == ("1", "completed", {"psnr": 20.0}) and ids == ["1"]
     assert entry(tmp_path)["status"] == "COMPLETED"
     assert entry(tmp_path, file="metrics.json")["loss"]["values"] == [0.5]
