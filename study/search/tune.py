@@ -74,7 +74,7 @@ class _ActiveTrial:
     trial: Trial
     plan: Plan  # the one being made now
     tasks: Iterator[list[Task]] = field(init=False)
-    outcome: str = ""  # completed, pruned or diverged
+    pruned: bool = False
     failure: str = ""  # why it failed
     files: list[Path] = field(default_factory=list)  # the saved plans
 
@@ -295,16 +295,13 @@ class Tuner:
         last = one.plan
         for rung in rungs:
             yield from self._make_plan(one, rung, recorded=False)
-            if self._diverged(rung):
-                one.outcome = "diverged"
-            else:
-                one.trial.report(float(np.mean(self._values(rung))), _steps(rung))
-                one.outcome = "pruned" if one.trial.should_prune() else ""
-            if one.outcome:
+            if scores := self._scores(rung):
+                one.trial.report(float(np.mean(scores)), _steps(rung))
+                one.pruned = one.trial.should_prune()
+            if one.pruned or not scores:
                 last = rung
                 break
         yield from self._make_plan(one, last, recorded=True)
-        one.outcome = one.outcome or ("diverged" if self._diverged(last) else "completed")
         self._end(one)
 
     def _make_plan(self, one: _ActiveTrial, plan: Plan, *, recorded: bool) -> Iterator[list[Task]]:
@@ -341,12 +338,14 @@ class Tuner:
                 with self.lock:
                     self._fail(one.trial)
             else:
+                scores = self._scores(one.plan)
+                ended = "diverged" if not scores else "pruned" if one.pruned else "completed"
                 records = [RunState.of(self.store.out, run.name).read().get("record") for run in one.plan.runs]
-                facts: dict[str, Any] = {"ended": one.outcome, "records": records, "steps": _steps(one.plan)}
+                facts: dict[str, Any] = {"ended": ended, "records": records, "steps": _steps(one.plan)}
                 value, state = None, TrialState.PRUNED
-                if one.outcome == "completed":
-                    facts["by_seed"] = self._values(one.plan)
-                    value, state = float(np.mean(facts["by_seed"])), TrialState.COMPLETE
+                if ended == "completed":
+                    facts["by_seed"] = scores
+                    value, state = float(np.mean(scores)), TrialState.COMPLETE
                 for name, fact in facts.items():
                     one.trial.set_user_attr(name, fact)
                 self.optuna.tell(one.trial, value, state=state)
@@ -357,14 +356,12 @@ class Tuner:
         written = self.write_state()
         self.on_trial(next(row for row in written["trials"] if row["number"] == one.trial.number), written)
 
-    def _diverged(self, plan: Plan) -> bool:
+    def _scores(self, plan: Plan) -> list[float]:
+        """The score by seed: the mean finite PSNR of the hole, in dB, on validation images; empty if a run diverged."""
         keys = [run.stages["evaluate"] for run in plan.runs]
-        return any(self.store.outcome(key).get("status") == "diverged" for key in keys)
-
-    def _values(self, plan: Plan) -> list[float]:
-        """The score by seed: the mean PSNR of the hole over the validation images, in dB, without infinite ones."""
-        evaluations = (Evaluation.read(self.store.verified(run.stages["evaluate"])) for run in plan.runs)
-        return [evaluation.means().get(HOLE_PSNR, np.nan) for evaluation in evaluations]
+        if any(self.store.outcome(key).get("status") == "diverged" for key in keys):
+            return []
+        return [Evaluation.read(self.store.verified(key)).means().get(HOLE_PSNR, np.nan) for key in keys]
 
     def write_state(self) -> dict[str, Any]:
         """Writes the search's state for readers that do not use Optuna, and returns it."""
