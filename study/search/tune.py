@@ -341,14 +341,13 @@ class Tuner:
                 scores = self._scores(one.plan)
                 ended = "diverged" if not scores else "pruned" if one.pruned else "completed"
                 records = [RunState.of(self.store.out, run.name).read().get("record") for run in one.plan.runs]
-                facts: dict[str, Any] = {"ended": ended, "records": records, "steps": _steps(one.plan)}
-                value, state = None, TrialState.PRUNED
-                if ended == "completed":
-                    facts["by_seed"] = scores
-                    value, state = float(np.mean(scores)), TrialState.COMPLETE
+                facts = {"ended": ended, "records": records, "steps": _steps(one.plan), "by_seed": scores}
                 for name, fact in facts.items():
                     one.trial.set_user_attr(name, fact)
-                self.optuna.tell(one.trial, value, state=state)
+                if ended == "completed":
+                    self.optuna.tell(one.trial, float(np.mean(scores)), TrialState.COMPLETE)
+                else:
+                    self.optuna.tell(one.trial, state=TrialState.PRUNED)
                 for file in one.files:  # workers may still read those of a failed trial
                     file.unlink(missing_ok=True)
         except LOST:  # another process took the trial for lost
@@ -409,19 +408,15 @@ def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:
     why = known.get("why", "") or ("its process was killed" if trial.state == TrialState.FAIL else "")
     if again is not None:
         why = f"{why}; its settings are tried again as trial {again}"
-    last = max(trial.intermediate_values, default=None)
-    value = trial.value if trial.state == TrialState.COMPLETE else None
-    if known.get("ended") == "pruned" and last is not None:
-        value = trial.intermediate_values[last]
     return {
         "number": trial.number,
         "state": states.get(trial.state, known.get("ended", "pruned")),
-        "value": value,
+        "value": None if known.get("ended") == "diverged" else trial.value,  # of a pruned trial: its last score
         "seeds": seeds,
         "seconds": round(seconds, 3),
         "settings": trial.params,
         "usual": bool(known.get("usual", False)),
-        "steps": known.get("steps", last),
+        "steps": known.get("steps", trial.last_step),
         "record": ", ".join(filter(None, known.get("records", []))),
         "why": why,
     }
