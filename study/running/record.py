@@ -21,8 +21,7 @@ from typing import Any
 from study.errors import StudyError
 from study.store import read_json, write_atomically, write_json
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # sacred imports pkg_resources, which is deprecated
+with warnings.catch_warnings(action="ignore"):  # sacred imports pkg_resources, which is deprecated
     from sacred import SETTINGS, Experiment
     from sacred.observers import FileStorageObserver, MongoObserver, RunObserver, SqlObserver
     from sacred.serializer import flatten

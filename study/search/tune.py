@@ -108,15 +108,13 @@ class Tuner:
         self.active: list[_ActiveTrial] = []
         self.stopped = ""
         self._beat = time.monotonic()
-        with self.lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna warns of its experimental parts
+        with self.lock, warnings.catch_warnings(action="ignore"):  # Optuna warns of its experimental parts
             _sampler(self.study, self.variant, 0)  # fails early if its package is missing
             self.optuna = self._open(self.storage)
 
     def run(self, executor: Executor) -> SearchResult:
         """Makes trials until there are enough, or until one of this process's trials fails."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             summary = driver.drive(
                 self.store, executor, [], on_event=self.on_event, on_tick=self.on_tick, more=self.more
             )
