@@ -23,8 +23,8 @@ class BadInput(StudyError):
         super().__init__("\n".join(self.faults))
 
 
-class Interrupted(BaseException):
-    """SIGINT or SIGTERM. Not an error, so ``except Exception`` does not catch it. Exit code 130."""
+class Interrupted(KeyboardInterrupt):
+    """Ends work that was asked to stop. Like Ctrl-C it is not an error, and the exit code is 130."""
 
 
 @contextmanager

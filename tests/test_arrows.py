@@ -33,15 +33,14 @@ ROOMS = {
     "study/training",
     "study/running": "models study/config study/data study/errors study/evaluation study/parts study/plan study/store "
     "study/training",
-    "study/search": "study/config study/errors study/evaluation study/facts study/plan study/running study/seeds "
-    "study/store",
+    "study/search": "study/config study/errors study/evaluation study/plan study/running study/seeds study/store",
     "study/conformance": "models study/config study/data study/errors study/parts study/plan study/running study/store",
     "study/external": "models reports/analysis study/config study/data study/errors study/evaluation study/metrics "
-    "study/parts study/plan study/running study/store",
+    "study/parts study/plan study/store study/training",
     "study/results": "reports/analysis study/errors study/evaluation study/external study/facts study/plan "
     "study/running study/search study/store",
-    "study/use": "models study/data study/errors study/evaluation study/parts study/plan study/results study/running "
-    "study/store study/training",
+    "study/use": "models study/data study/errors study/evaluation study/parts study/plan study/results study/store "
+    "study/training",
     "study/cli": "reports reports/analysis study/config study/conformance study/data study/errors study/external "
     "study/inspection study/parts study/plan study/results study/running study/search study/store study/use",
     "study/__init__": "study/results",

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import typer
 
 from study.cli import data, images, outcomes, studies
-from study.errors import Interrupted, StudyError
+from study.errors import StudyError
 
 app = typer.Typer(
     help="Reproduce a paper: train its model, baselines and ablations, and report the results.",
@@ -39,7 +39,7 @@ def main() -> None:
         sys.exit(app(standalone_mode=False) or 0)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
-    except (KeyboardInterrupt, Interrupted, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except Exception as error:
         if os.environ.get("STUDY_TRACEBACK"):

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from study.cli import options
 from study.cli.terminal import command, heed_sigterm, image_progress, print_json, printer, wide
-from study.errors import Interrupted
 
 if TYPE_CHECKING:
     from study.config import Study
@@ -82,6 +81,6 @@ def _prepared(
     study = config.load(file, profile=profile, settings=settings or ())
     try:
         return study, pack(study, name, options.store_of(out), console)
-    except (KeyboardInterrupt, Interrupted):
+    except KeyboardInterrupt:
         printer(console)(f"interrupted; nothing is lost. Go on with:  {command()}")
         raise typer.Exit(130) from None

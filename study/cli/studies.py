@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,6 +20,8 @@ from study.cli.terminal import command, heed_sigterm, print_json, printer, wide
 from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
     from study.config import Study
     from study.plan.graph import Plan
     from study.store import Store
@@ -62,9 +64,7 @@ def run(
         say(f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}")
         if waiting:
             with Display(plan, store, waiting, console) as display, executor:
-                summary = driver.drive(
-                    plan, store, executor, waiting, on_event=display.on_event, on_tick=display.on_tick
-                )
+                summary = driver.drive(store, executor, waiting, on_event=display.on_event, on_tick=display.on_tick)
         else:
             summary = driver.Summary()
         if summary.interrupted:
@@ -177,10 +177,12 @@ def tune(
     executor_name: options.ExecutorName = "local",
 ) -> None:
     """Search the settings that the paper set by hand, on the validation images. Several processes share a search."""
+    from rich.progress import TextColumn
+
     from study import config
     from study.config import space
     from study.running.locks import searching
-    from study.search.progress import shown
+    from study.running.progress import bars
     from study.search.tune import Tuner
 
     heed_sigterm()
@@ -210,7 +212,9 @@ def tune(
             done = min(trials, tuner.finished())
             searched = ", ".join(tuner.space)
             say(f"{one.name}, on {kind}: {done} of {trials} trials have ended; searching {searched}")
-            with shown(console, one.name, done, trials) as tuner.on_trial:
+            with bars(console, TextColumn("{task.fields[best]}")) as bar:
+                row = bar.add_task(one.name, total=trials, completed=done, best="")
+                tuner.on_trial = partial(_show_trial, bar, row)
                 result = tuner.run(executor)
             if result.interrupted or result.failed:
                 why = "interrupted" if result.interrupted else f"[red]failed[/]: {result.failed}"
@@ -224,6 +228,21 @@ def tune(
                 f"best of {one.name}: trial {result.best['number']}{usual}, {result.best['value']:.2f} dB on "
                 f"the validation images; to run it with fresh seeds: include {result.file}"
             )
+
+
+def _show_trial(bar: Progress, row: TaskID, trial: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Prints a line about a trial that has ended, and updates the bar."""
+    from study.search.trials import brief
+
+    search = brief(state)
+    best, done = search["best"], search["ended"]
+    text = f"best so far {best['validation_psnr_db']:.2f} dB, trial {best['trial']}" if best else "none completed yet"
+    value = f" {trial['value']:.2f} dB" if trial["value"] is not None else ""
+    usual = ", the study's own setting" if trial["usual"] else ""
+    why = f" ({trial['why']})" if trial["why"] else ""
+    what = f"{state['variant']}, trial {trial['number']}{usual}: {trial['state']}{value}{why}"
+    bar.console.print(f"{what}; {text}; {done} of {state['of']}", highlight=False, soft_wrap=True)
+    bar.update(row, completed=done, best=text)
 
 
 def _planned(

@@ -10,12 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
-
-from study.errors import Interrupted
 
 
 def printer(console: Console | None = None) -> Callable[[str], None]:
@@ -58,8 +55,4 @@ def command(*arguments: str) -> str:
 
 def heed_sigterm() -> None:
     """Makes SIGTERM interrupt like Ctrl-C."""
-
-    def interrupt(signum: int, frame: FrameType | None) -> Any:
-        raise Interrupted
-
-    signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -25,19 +25,15 @@ from study.parts import registries
 from study.plan.graph import Stage
 from study.seeds import numpy_rng
 from study.store import Store
-from study.training.checkpoint import MachineFacts, Watch, read_learner
+from study.training.checkpoint import Watch, read_learner
 from study.training.learners import build, predict
-from study.training.loop import inherit_divergence
+from study.training.machine import machine
 
 BATCH = 50
 
-Repair = Callable[[Tensor, Tensor], Tensor]
 
-
-def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device, machine_facts: MachineFacts) -> None:
+def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device) -> None:
     """Makes an evaluate stage: repairs the images, composites, blends, and scores each output in all regions."""
-    if inherit_divergence([stage], store):
-        return
     packed = Packed(store.verified(stage.needs["data"]))
     protocol = stage.options["protocol"]
     part = stage.options.get("part", "test")
@@ -64,10 +60,10 @@ def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device, mac
     outcome: dict[str, Any] = {"status": "finished"}
     if warnings := scoring.warnings():
         outcome["warnings"] = warnings
-    store.publish(stage.key, outcome, {"key": stage.key, "seconds": seconds, **machine_facts()})
+    store.publish(stage.key, outcome, {"key": stage.key, "seconds": seconds, **machine(device)})
 
 
-def repairer(stage: Stage, store: Store, device: torch.device) -> Repair:
+def repairer(stage: Stage, store: Store, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
     """The function that repairs masked images: a filler, or the stage's trained generator. Raises Damaged."""
     if name := stage.options.get("filler"):
         return registries.FILLERS[name]

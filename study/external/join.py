@@ -34,8 +34,8 @@ from study.external.pairs import Findings, Listed, Listener, Pairs, check, silen
 from study.external.score import COMPOSITES, Request, Scored, stacked
 from study.parts import plugins, registries
 from study.plan.graph import Plan
-from study.running.machine import prepare
 from study.store import Store, publish
+from study.training.machine import prepare
 
 SEEDLESS = (
     "no seed is given: the files are treated as one set of released weights, and their interval is over images alone"

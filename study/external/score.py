@@ -34,7 +34,7 @@ from study.evaluation.evaluation import Column
 from study.evaluation.scoring import scores_of
 from study.external.pairs import Findings, HoleReader, Listed, Listener, Pairs, check, silent, together
 from study.metrics.perceptual import Gathering, Perceptual, find
-from study.running.machine import prepare
+from study.training.machine import prepare
 
 BATCH_PIXELS = 2**18
 """The most pixels in one batch: four images of 256 px. More is slower; this needs half a GiB."""

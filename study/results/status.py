@@ -12,7 +12,7 @@ from study.plan.graph import Plan
 from study.running import progress
 from study.running.locks import workers
 from study.search.trials import brief, states
-from study.store import RunState, Store
+from study.store import RunState, Store, read_facts
 
 
 def status(out: Path) -> tuple[dict[str, Any], list[tuple[str, str, str, str]] | None]:
@@ -25,7 +25,7 @@ def status(out: Path) -> tuple[dict[str, Any], list[tuple[str, str, str, str]] |
     search_facts = {"searching": len(workers(out)), "searches": searches}
     if searches and not (out / "plan.json").is_file():
         return {"running": False, **search_facts}, None
-    plan, store, live = Plan.of(out), Store(out), progress.read(out)
+    plan, store, live = Plan.of(out), Store(out), read_facts(out / progress.FILE)
     running = bool(live) and not live["over"] and _alive(live["pid"])
     records = {run.name: RunState.of(out, run.name).read() for run in plan.runs}
     words = {

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from study.errors import Interrupted
 from study.plan.graph import Plan
 from study.running.executors import Event, Executor, Task
 from study.running.runs import complete, settle
@@ -50,22 +49,20 @@ def tasks(plan: Plan, store: Store, file: Path | str = "") -> list[Task]:
     for group in [*plan.passes(), *shared]:
         if stages := [plan.stages[key] for key in group if not store.has(key)]:
             keys = tuple(stage.key for stage in stages)
-            needs = {need for stage in stages for need in stage.needs.values()}
+            needs = tuple(sorted({need for stage in stages for need in stage.needs.values()}))
             work, rank = sum(stage.work for stage in stages) + stages[0].forward, RANKS[stages[0].kind]
-            missing.append(Task(keys, tuple(sorted(needs)), work=work, rank=rank, plan=str(file)))
+            missing.append(Task(keys, needs, work=work, rank=rank, plan=str(file)))
     for run in plan.runs:
         if not complete(run, plan, store):
             keys = tuple(plan.own(run))
-            needs = {need for key in keys for need in plan.stages[key].needs.values()}.union(run.stages.values())
+            needs = tuple(sorted(set(run.stages.values()).difference(keys)))
             work = sum(plan.stages[key].work for key in keys if not store.has(key))
             rank = RANKS["joint" if work else "evaluate"]
-            needed = tuple(sorted(needs.difference(keys)))
-            missing.append(Task(keys, needed, run.name, work=work, rank=rank, plan=str(file)))
+            missing.append(Task(keys, needs, run.name, work=work, rank=rank, plan=str(file)))
     return sorted(missing, key=lambda task: (task.rank, -task.work))
 
 
 def drive(
-    plan: Plan,
     store: Store,
     executor: Executor,
     waiting: Iterable[Task],
@@ -74,10 +71,9 @@ def drive(
     on_tick: Callable[[list[Task]], None] = lambda running: None,
     more: Callable[[], Iterable[Task]] = tuple,
 ) -> Summary:
-    """Runs tasks as they become ready. An interrupt (KeyboardInterrupt or Interrupted) stops the executor.
+    """Runs tasks as they become ready. An interrupt (KeyboardInterrupt) stops the executor.
 
     Args:
-        plan: the stages of all tasks.
         waiting: the tasks.
         on_event: called with every event. A task ends with one event: ``done`` or ``failed``.
         on_tick: called with the running tasks, twice a second.
@@ -113,10 +109,10 @@ def drive(
                         queue.insert(0, task)
                     else:
                         event = replace(event, kind="failed", text=event.text or "its process was told to stop")
-                        queue = _after_failure(plan, store.out, event, queue, summary)
+                        queue = _after_failure(store.out, event, queue, summary)
                 on_event(event)
             on_tick(running)
-    except (KeyboardInterrupt, Interrupted):
+    except KeyboardInterrupt:
         summary.interrupted = True
         executor.stop()
         for task in running:
@@ -129,7 +125,7 @@ def _settle(store: Store, task: Task) -> None:
         settle(store.out, task.run, "its process ended")
 
 
-def _after_failure(plan: Plan, out: Path, failure: Event, queue: list[Task], summary: Summary) -> list[Task]:
+def _after_failure(out: Path, failure: Event, queue: list[Task], summary: Summary) -> list[Task]:
     """The queue after a failure, which is written down: runs that need what failed are only recorded as failed."""
     task, name = failure.task, failure.task.run or failure.task.keys[0]
     file = out / "failures" / f"{name.replace('/', '-').replace(':', '-')}.txt"
@@ -137,7 +133,7 @@ def _after_failure(plan: Plan, out: Path, failure: Event, queue: list[Task], sum
     if task.run:
         summary.failed[task.run] = failure.text
         return queue
-    reason = f"{plan.stages[task.keys[0]].kind} {task.keys[0]} failed: {failure.text}"
+    reason = f"{name.partition('-')[0]} {name} failed: {failure.text}"
     lost = set(task.keys)
     remaining: list[Task] = []
     for other in sorted(queue, key=lambda other: other.rank):

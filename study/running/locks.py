@@ -11,24 +11,24 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from study.errors import StudyError
-from study.store import read_json, write_json
+from study.store import read_facts, write_json
 
 WORKERS = Path("search", "workers")  # in the output: one file per searching process, locked while the process lives
 BEGIN_S = 10.0  # how long a starting search waits for another one that starts
 
 
 @contextmanager
-def output_lock(out: Path, *, wait_s: float = 0.0, searches: bool = False) -> Iterator[None]:
+def output_lock(out: Path, *, searches: bool = False) -> Iterator[None]:
     """Held by the one driver that works in an output folder. No search may work there.
 
-    ``searches``: for a search that starts. Other searches may work in the folder.
+    ``searches``: for a search that starts. It waits for another one that starts; other searches may work in the folder.
     """
     out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / "driver.lock")
     try:
-        lock.acquire(timeout=wait_s)
+        lock.acquire(timeout=BEGIN_S if searches else 0)
     except Timeout:
-        pid = (read_json(out / "driver.json") or {}).get("pid", "unknown")
+        pid = read_facts(out / "driver.json").get("pid", "unknown")
         raise StudyError(
             f"{out}: another run works in this folder (process {pid}); "
             f"see its progress with: python -m study status {out}"
@@ -51,7 +51,7 @@ def searching(out: Path) -> Iterator[str]:
     name = f"{os.uname().nodename}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     file = out / WORKERS / f"{name}.lock"
     with ExitStack() as stack:
-        with output_lock(out, wait_s=BEGIN_S, searches=True):
+        with output_lock(out, searches=True):
             file.parent.mkdir(parents=True, exist_ok=True)
             stack.enter_context(FileLock(file))
         yield name

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from functools import partial
 
 import torch
@@ -16,11 +16,11 @@ from study.errors import Interrupted, StudyError
 from study.evaluation.evaluate import evaluate
 from study.parts import registries
 from study.plan.graph import Plan, Stage
-from study.running.machine import machine
 from study.store import Store
 from study.training.checkpoint import Watch
 from study.training.fit import fit
 from study.training.loop import train
+from study.training.machine import machine
 
 LOCK_WAIT_S = 0.5
 
@@ -41,21 +41,26 @@ def make(keys: Sequence[str], plan: Plan, store: Store, watch: Watch, device: to
         stages = [plan.stages[key] for key in keys if not store.has(key)]
         if not stages:
             return
-        kind, facts = stages[0].kind, partial(machine, device)
-        if kind in ("pretrain", "critic", "joint"):
-            train(stages, store, watch, device=device, machine_facts=facts)
-            return
-        for stage in stages:
-            if kind == "data":
-                _pack(stage, store, watch)
-            else:
-                make_one = evaluate if kind == "evaluate" else fit
-                make_one(stage, store, watch, device=device, machine_facts=facts)
+        kind = stages[0].kind
+        diverged = [need for need in stages[0].needs.values() if store.outcome(need).get("status") == "diverged"]
+        if diverged:  # then what needs it has diverged too
+            outcome = {**store.outcome(diverged[0]), "stands_on": diverged[0].split("-")[0]}
+            for stage in stages:
+                made = {"key": stage.key, "lineage": None, "steps": stage.steps, "seconds": 0.0}
+                store.publish(stage.key, outcome, made)
+        elif kind == "data":
+            _pack(stages[0], store, watch)
+        elif kind == "fit":
+            fit(stages[0], store, watch, device)
+        elif kind == "evaluate":
+            evaluate(stages[0], store, watch, device)
+        else:
+            train(stages, store, watch, device)
 
 
 def _pack(stage: Stage, store: Store, watch: Watch) -> None:
     """Packs a data set's images or the masks of a folder, and publishes them."""
-    started = datetime.now(UTC)
+    started = time.monotonic()
     options = stage.hints["options"]
     folder, side = store.workspace(stage.key) / "files", stage.options["image_size"]
 
@@ -76,6 +81,6 @@ def _pack(stage: Stage, store: Store, watch: Watch) -> None:
     if found != planned:
         raise StudyError(f"its {what} have changed since the study was planned; run the same command again")
     pack()
-    seconds = (datetime.now(UTC) - started).total_seconds()
-    facts = {"key": stage.key, "seconds": round(seconds, 3), **machine(torch.device("cpu"))}
-    store.publish(stage.key, {"status": "finished"}, facts)
+    seconds = round(time.monotonic() - started, 3)
+    made = {"key": stage.key, "seconds": seconds, **machine(torch.device("cpu"))}
+    store.publish(stage.key, {"status": "finished"}, made)

@@ -16,10 +16,10 @@ import torch
 from study.data import Faces
 from study.plan.graph import KINDS, Plan, Stage, json_digest
 from study.plan.overview import Cost
-from study.running.machine import peak_memory, prepare
 from study.running.make import make
 from study.store import Store
 from study.training.checkpoint import Watch
+from study.training.machine import peak_memory, prepare
 
 MEASURED_STEPS = 6
 WARM_UP = 2

@@ -13,11 +13,11 @@ from rich.progress import Progress, TimeRemainingColumn
 from study.config.schema import Protocol, Study
 from study.errors import BadInput, unknown
 from study.plan.planner import make_plan
-from study.running.machine import prepare
 from study.running.make import make
 from study.running.progress import LINE_EVERY_S, bars
 from study.store import Damaged, Store
 from study.training.checkpoint import Watch
+from study.training.machine import prepare
 
 
 def pack(study: Study, name: str, store: Store, console: Console) -> Path:

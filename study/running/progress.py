@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 
 from study.plan.graph import KINDS, Plan
 from study.running.executors import Event, Task
-from study.store import Store, read_json, write_json
+from study.store import Store, write_json
 
 LINE_EVERY_S = 30.0
 FILE = "progress.json"
@@ -33,23 +31,22 @@ def bars(console: Console, *columns: ProgressColumn) -> Progress:
 class Display:
     """Counts the work of a plan's stages, and shows and writes how much is done."""
 
-    def __init__(self, plan: Plan, store: Store, waiting: Iterable[Task], console: Console) -> None:
+    def __init__(self, plan: Plan, store: Store, waiting: list[Task], console: Console) -> None:
         self._plan, self._store = plan, store
         self._print = partial(console.print, highlight=False, soft_wrap=True)
-        waiting = list(waiting)
         passes = {key: len(keys) for keys in plan.passes() for key in keys}
         work = {key: stage.work + stage.forward / passes.get(key, 1) for key, stage in plan.stages.items()}
         total = sum(work.values()) or 1
         missing = {key for task in waiting for key in task.keys if not store.has(key)}
         weight = {key: work[key] / total + SMALL for key in missing}
         self._weight = {key: value / sum(weight.values()) for key, value in weight.items()}  # of all that is missing
-        self._share: dict[str, float] = {}
-        self._checkpointed: dict[str, float] = {}
+        self._share = {key: 1.0 for key in plan.stages if key not in missing}  # of each stage that is done
+        self._before = 0.0  # the part of the work that checkpoints held at the start
         self._runs_done = len(plan.runs) - sum(task.run is not None for task in waiting)
         self._started = self._printed = time.monotonic()
         self._bars = bars(console, TextColumn("{task.fields[text]}"))
-        counts = {kind: total for kind, (_, total) in self._counts().items() if total}
-        self._rows = {kind: self._bars.add_task(kind, total=total, text="") for kind, total in counts.items()}
+        counts = Counter(stage.kind for stage in plan.stages.values())
+        self._rows = {kind: self._bars.add_task(kind, total=counts[kind], text="") for kind in KINDS if counts[kind]}
         self._all = self._bars.add_task("[bold]all", total=100, text="")
 
     def __enter__(self) -> Display:
@@ -66,7 +63,7 @@ class Display:
         if event.kind == "progress":
             share = event.done / max(event.total, 1)
             if event.key not in self._share and share > CHECKPOINTED:
-                self._checkpointed[event.key] = share
+                self._before += self._weight[event.key] * share
             self._share[event.key] = share
         elif event.kind == "died":
             self._print(f"[yellow]died[/] {name}: {event.text}; it starts again")
@@ -98,17 +95,11 @@ class Display:
     def left_s(self) -> float | None:
         """Seconds left at the pace so far; None if it is too early to say."""
         elapsed = time.monotonic() - self._started
-        made = self.done() - sum(self._weight[key] * share for key, share in self._checkpointed.items())
+        made = self.done() - self._before
         return elapsed * (1 - self.done()) / made if elapsed >= 3 and made > 0.01 else None
 
     def _summary(self) -> str:
         return f"{self._runs_done}/{len(self._plan.runs)} runs  {left(self.left_s())}"
-
-    def _counts(self) -> dict[str, tuple[int, int]]:
-        """By kind of stage: how many are done, of how many."""
-        total: Counter[str] = Counter(stage.kind for stage in self._plan.stages.values())
-        missing = Counter(self._plan.stages[key].kind for key in self._weight if self._share.get(key, 0) < 1)
-        return {kind: (total[kind] - missing[kind], total[kind]) for kind in KINDS}
 
     def _kind(self, task: Task) -> str | None:
         """The kind of stage that a task is making: the first of its stages that is not done."""
@@ -116,27 +107,20 @@ class Display:
 
     def _write(self, running: list[Task], over: bool = False) -> None:
         """Updates the bars and the file."""
-        counts, done, seconds = self._counts(), self.done(), None if over else self.left_s()
+        done, seconds = self.done(), None if over else self.left_s()
+        counts = Counter(self._plan.stages[key].kind for key, share in self._share.items() if share >= 1)
         for kind, row in self._rows.items():
             names = ", ".join(_short(task) for task in running if self._kind(task) == kind)
-            self._bars.update(row, completed=counts[kind][0], text=names[:48])
+            self._bars.update(row, completed=counts[kind], text=names[:48])
         self._bars.update(self._all, completed=round(100 * done), text=self._summary())
         state = {
             "pid": os.getpid(),
-            "time": time.time(),
             "over": over,
             "done": round(done, 4),
             "left_s": None if seconds is None else round(seconds),
-            "runs": [self._runs_done, len(self._plan.runs)],
-            "stages": {kind: list(count) for kind, count in counts.items()},
             "running": [_short(task) for task in running],
         }
         write_json(self._store.out / FILE, state)
-
-
-def read(out: Path) -> dict[str, Any]:
-    """The progress that a driver last wrote; empty if there is none."""
-    return read_json(out / FILE) or {}
 
 
 def _short(task: Task) -> str:

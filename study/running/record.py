@@ -7,7 +7,6 @@ bad artifact silently ends the metrics; observers fail silently; a result is ann
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import time
@@ -15,16 +14,14 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partialmethod
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from study.config.schema import Observer
-from study.errors import Interrupted, StudyError
+from study.errors import StudyError
 from study.store import read_json, write_atomically, write_json
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # sacred imports pkg_resources, which is deprecated
+with warnings.catch_warnings(action="ignore"):  # sacred imports pkg_resources, which is deprecated
     from sacred import SETTINGS, Experiment
     from sacred.observers import FileStorageObserver, MongoObserver, RunObserver, SqlObserver
     from sacred.serializer import flatten
@@ -44,18 +41,10 @@ class Diverged(SacredInterrupt):
     STATUS = "DIVERGED"
 
 
-class _Stopped(SacredInterrupt):
-    STATUS = "INTERRUPTED"
-
-
-class SharedStageFailed(StudyError):
-    """Ends a run whose shared stages could not be made."""
-
-
 class FileObserver(FileStorageObserver):
     """Sacred's file storage, with atomic writes and with metrics kept in memory between writes."""
 
-    ended = False  # whether the last event is written: Sacred hides errors in it
+    ended = False  # whether the final status is written: Sacred hides errors in it
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, copy_sources=False)
@@ -63,7 +52,11 @@ class FileObserver(FileStorageObserver):
         self._written = 0.0
 
     def save_json(self, obj: Any, filename: str) -> None:
+        ends = filename == "run.json" and obj["status"] != "RUNNING"
+        if ends:
+            self.write_metrics()
         write_atomically(Path(str(self.dir)) / filename, json.dumps(flatten(obj), sort_keys=True, indent=2))
+        self.ended |= ends
 
     def log_metrics(self, metrics_by_name: Mapping[str, Any], info: Any) -> None:
         for name, points in metrics_by_name.items():
@@ -79,55 +72,41 @@ class FileObserver(FileStorageObserver):
             self.save_json(self._series, "metrics.json")
         self._written = time.monotonic()
 
-    def _end(self, event: str, **named: Any) -> None:
-        self.write_metrics()
-        getattr(super(), event)(**named)
-        self.ended = True
 
-    completed_event = partialmethod(_end, "completed_event")
-    interrupted_event = partialmethod(_end, "interrupted_event")
-    failed_event = partialmethod(_end, "failed_event")
-
-
-class DatabaseObserver(RunObserver):
+class DatabaseObserver:
     """A database that also gets the record. It numbers records itself, and its failures do not stop the run."""
 
     priority = -1  # after the files, which number the run
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Mapping[str, Any]) -> None:
         self.lost = ""  # why the run is not recorded there; empty if it is
         self._described = observer
         self._inner: RunObserver | None = None
 
-    def _call(self, event: str, *arguments: Any, **named: Any) -> None:
+    def __getattr__(self, event: str) -> Callable[..., None]:
+        """The method that Sacred calls with an event."""
+        return partial(self._call, event)
+
+    def _call(self, event: str, **named: Any) -> None:
         if self.lost:
             return
-        if self._described.kind == "sql" and isinstance(named.get("result"), Mapping):
+        if event == "started_event":
+            named["_id"] = None
+        if self._described["kind"] == "sql" and isinstance(named.get("result"), Mapping):
             named["result"] = named["result"].get("psnr hole composite")  # Sacred's tables hold one number
         try:
             if self._inner is None:
                 self._inner = _observer(self._described)
-            getattr(self._inner, event)(*arguments, **named)
+            getattr(self._inner, event)(**named)
         except Exception as error:
-            self.lost = f"{self._described.kind}: {' '.join(str(error).split())[:200] or type(error).__name__}"
-
-    def started_event(self, *arguments: Any, **named: Any) -> None:
-        self._call("started_event", *arguments, **{**named, "_id": None})
-
-    heartbeat_event = partialmethod(_call, "heartbeat_event")
-    completed_event = partialmethod(_call, "completed_event")
-    interrupted_event = partialmethod(_call, "interrupted_event")
-    failed_event = partialmethod(_call, "failed_event")
-    artifact_event = partialmethod(_call, "artifact_event")
-    log_metrics = partialmethod(_call, "log_metrics")
-    join = partialmethod(_call, "join")
+            self.lost = f"{self._described['kind']}: {' '.join(str(error).split())[:200] or type(error).__name__}"
 
 
 class Log:
-    """Writes into a run's record while the run is made."""
+    """Writes into a run's record while the run is made. ``id``: Sacred's."""
 
     def __init__(self, run: Any) -> None:
-        self._run = run
+        self._run, self.id = run, str(run._id)
 
     def scalar(self, name: str, value: float, step: int) -> None:
         """Adds a point to a series."""
@@ -167,15 +146,13 @@ def record(
     body: Callable[[Log], Mapping[str, float]],
     *,
     out: Path,
-    observers: Sequence[Observer] = (),
-    opened: Callable[[str], None] = lambda _id: None,
+    observers: Sequence[Mapping[str, Any]] = (),
 ) -> Recorded:
     """Makes the run called ``name`` inside a Sacred run, in the output folder ``out``.
 
     Args:
         body: gets the log and returns the run's results by name.
-        observers: databases that also get the record.
-        opened: called with the Sacred id as soon as it is known.
+        observers: databases that also get the record (``study.config.schema.Observer``, as plain values).
 
     Raises:
         StudyError: the record could not be written.
@@ -191,11 +168,7 @@ def record(
     experiment.add_config(_plain(config))
 
     def main(_run: Any) -> dict[str, float]:
-        opened(str(_run._id))
-        try:
-            return {key: float(value) for key, value in body(Log(_run)).items()}
-        except Interrupted as stop:
-            raise _Stopped from stop
+        return {key: float(value) for key, value in body(Log(_run)).items()}
 
     experiment.main(main)
     status, result = "completed", dict[str, float]()
@@ -203,22 +176,20 @@ def record(
         result = experiment.run(options={"--loglevel": "CRITICAL"}).result or {}
     except Diverged:
         status = "diverged"
-    except _Stopped as stop:
-        raise Interrupted from stop
-    if (run := experiment.current_run) is not None:
-        if run._heartbeat is not None and run._heartbeat.is_alive():  # Sacred itself waits only two seconds
-            run._heartbeat.join()
-            files.write_metrics()
-        if files in run._failed_observers or not files.ended:
-            raise StudyError(f"the record {files.dir} could not be written; is the disk full?")
+    run: Any = experiment.current_run
+    if run._heartbeat is not None and run._heartbeat.is_alive():  # Sacred itself waits only two seconds
+        run._heartbeat.join()
+        files.write_metrics()
+    if files in run._failed_observers or not files.ended:
+        raise StudyError(f"the record {files.dir} could not be written; is the disk full?")
     lost = [database.lost for database in databases if database.lost]
     return Recorded(Path(str(files.dir)).name, status, result, lost)
 
 
-def _observer(observer: Observer) -> RunObserver:
-    if observer.kind == "mongo":
-        return MongoObserver(url=observer.url, db_name=observer.database or "sacred")
-    return SqlObserver(observer.url)
+def _observer(observer: Mapping[str, Any]) -> RunObserver:
+    if observer["kind"] == "mongo":
+        return MongoObserver(url=observer["url"], db_name=observer.get("database") or "sacred")
+    return SqlObserver(observer["url"])
 
 
 def _plain(value: Any) -> Any:
@@ -228,19 +199,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     return value
-
-
-def failed(name: str, config: Mapping[str, Any], why: str, *, out: Path, observers: Sequence[Observer] = ()) -> str:
-    """Writes a short FAILED record of a run whose shared stages could not be made. Returns its id."""
-    ids: list[str] = []
-
-    def body(log: Log) -> Mapping[str, float]:
-        log.info(why=why)
-        raise SharedStageFailed(why)
-
-    with contextlib.suppress(SharedStageFailed):
-        record(name, config, body, out=out, observers=observers, opened=ids.append)
-    return ids[0]
 
 
 def settle_record(out: Path, record_id: str) -> None:

@@ -13,15 +13,18 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from study.config.schema import Observer
-from study.errors import Interrupted
+from study.errors import Interrupted, StudyError
 from study.evaluation.evaluation import PICTURES, Evaluation
 from study.plan.graph import Plan, Run
-from study.running.machine import versions
 from study.running.make import make
-from study.running.record import FOLDER, Diverged, Log, Recorded, failed, record, settle_record
+from study.running.record import FOLDER, Diverged, Log, record, settle_record
 from study.store import RunState, Store, read_json
 from study.training.checkpoint import Watch
+from study.training.machine import versions
+
+
+class SharedStageFailed(StudyError):
+    """Ends a run whose shared stages could not be made."""
 
 
 def complete(run: Run, plan: Plan, store: Store) -> bool:
@@ -31,19 +34,23 @@ def complete(run: Run, plan: Plan, store: Store) -> bool:
     return done and all(store.has(key) for key in plan.own(run))
 
 
-def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.device) -> Recorded:
-    """Makes a run's own stages inside its Sacred record, which also gets the series of the shared stages."""
+def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.device, why: str = "") -> None:
+    """Makes a run's own stages inside its Sacred record, which also gets the series of the shared stages.
+
+    ``why``: the reason, if its shared stages could not be made. Then the run is only recorded as failed.
+    """
     state = RunState.of(store.out, run.name)
     before, own, last = state.read(), plan.own(run), run.stages["evaluate"]
     write = partial(state.write, run=run.name, stage=last)
 
-    def opened(record_id: str) -> None:
-        write(status="running", record=record_id, pid=os.getpid())
-
     def body(log: Log) -> Mapping[str, float]:
+        write(status="running", record=log.id, pid=os.getpid())
         if before.get("record"):
             log.info(follows=before["record"], followed_status=before.get("status", "unknown"))
         log.info(versions=versions())
+        if why:
+            log.info(why=why)
+            raise SharedStageFailed(why)
         for role, key in run.stages.items():
             if store.has(key):
                 if series := read_json(store.folder(key) / "series.json"):
@@ -69,24 +76,17 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     if plan.study.trial is not None:  # of a search
         config["trial"] = plan.study.trial
     try:
-        recorded = record(run.name, config, body, out=store.out, observers=_observers(plan), opened=opened)
+        recorded = record(run.name, config, body, out=store.out, observers=plan.study.observers)
     except (Exception, Interrupted) as error:
         status = "interrupted" if isinstance(error, Interrupted) else "failed"
         write(**state.read() | {"run": run.name, "stage": last, "status": status, "why": str(error)})
+        if isinstance(error, SharedStageFailed):
+            return
         raise
     outcome = store.outcome(last)
-    why = f"{outcome['term']} at step {outcome['step']}" if recorded.status == "diverged" else ""
-    if recorded.lost:
-        why = "; ".join(filter(None, [why, f"not recorded by {', '.join(recorded.lost)}"]))
-    write(status=recorded.status, record=recorded.id, results=recorded.result, why=why)
-    return recorded
-
-
-def record_failure(run: Run, plan: Plan, store: Store, why: str) -> None:
-    """Records a run as failed whose shared stages could not be made."""
-    config = {"run": run.name, "options": run.config}
-    record_id = failed(run.name, config, why, out=store.out, observers=_observers(plan))
-    RunState.of(store.out, run.name).write(run=run.name, status="failed", record=record_id, why=why)
+    notes = [f"{outcome['term']} at step {outcome['step']}"] if recorded.status == "diverged" else []
+    notes += [f"not recorded by {', '.join(recorded.lost)}"] if recorded.lost else []
+    write(status=recorded.status, record=recorded.id, results=recorded.result, why="; ".join(notes))
 
 
 def settle(out: Path, run: str, why: str = "its process was killed") -> None:
@@ -105,10 +105,6 @@ def settle_all(out: Path) -> None:
             settle(out, name)
     for file in sorted((out / FOLDER).glob("*/run.json")):  # a run killed before its state was written
         settle_record(out, file.parent.name)
-
-
-def _observers(plan: Plan) -> list[Observer]:
-    return [Observer.model_validate(observer) for observer in plan.study.observers]
 
 
 class _Recording(Watch):

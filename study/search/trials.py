@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from study.store import read_json
+from study.store import read_facts
 
 FOLDER = "search"
 FIELDS = frozenset({"variant", "space", "of", "trials"})  # every search's state has these
@@ -25,15 +25,10 @@ def trial_name(variant: str, number: int) -> str:
     return f"{variant}@{number}"
 
 
-def tuned_name(variant: str) -> str:
-    """The name of a variant's tuned version."""
-    return f"{variant}_tuned"
-
-
 def states(out: Path) -> list[dict[str, Any]]:
     """The states of an output's searches, ordered by variant."""
-    values = (read_json(file) for file in sorted((out / FOLDER).glob("*.json")))
-    return [state for state in values if isinstance(state, dict) and state.keys() >= FIELDS]
+    states = map(read_facts, sorted((out / FOLDER).glob("*.json")))
+    return [state for state in states if state.keys() >= FIELDS]
 
 
 def best_of(state: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -35,13 +35,12 @@ from study.config import paths, space
 from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.evaluation import HOLE_PSNR, Evaluation
-from study.facts import StudyFacts
-from study.plan.graph import Plan, Run, json_digest
+from study.plan.graph import Plan, json_digest
 from study.plan.planner import make_plan
 from study.running import driver
 from study.running.executors import Event, Executor, Task
 from study.running.locks import lives
-from study.running.runs import complete, settle
+from study.running.runs import settle
 from study.search import tuned
 from study.search.trials import FOLDER, best_of, trial_name
 from study.seeds import seed_of
@@ -51,7 +50,6 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 POLL_S, BEAT_S, LOCKED_S = 1.0, 60.0, 60.0
 STALE_S = 600.0  # a process on another machine that is silent for this long is taken for lost
-CLAIMED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
 """Optuna's error for writing to a trial that has ended. Before 4.3 it had no class of its own."""
@@ -76,7 +74,7 @@ class _ActiveTrial:
     trial: Trial
     plan: Plan  # the one being made now
     tasks: Iterator[list[Task]] = field(init=False)
-    outcome: str = ""  # completed, pruned or diverged
+    pruned: bool = False
     failure: str = ""  # why it failed
     files: list[Path] = field(default_factory=list)  # the saved plans
 
@@ -106,22 +104,19 @@ class Tuner:
         self.folder = self.store.out / FOLDER
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(self.folder / f"{self.variant.name}.lock", timeout=LOCKED_S)
-        facts = StudyFacts.model_construct(name=self.study.name)  # workers read the facts of each trial's own plan
-        self.plan = Plan(study=facts, runs=[], stages={})
+        self.usual = {key: space.usual(self.variant, key) for key in self.space}  # the study's own setting
         self.active: list[_ActiveTrial] = []
         self.stopped = ""
         self._beat = time.monotonic()
-        with self.lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna warns of its experimental parts
+        with self.lock, warnings.catch_warnings(action="ignore"):  # Optuna warns of its experimental parts
             _sampler(self.study, self.variant, 0)  # fails early if its package is missing
             self.optuna = self._open(self.storage)
 
     def run(self, executor: Executor) -> SearchResult:
         """Makes trials until there are enough, or until one of this process's trials fails."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             summary = driver.drive(
-                self.plan, self.store, executor, [], on_event=self.on_event, on_tick=self.on_tick, more=self.more
+                self.store, executor, [], on_event=self.on_event, on_tick=self.on_tick, more=self.more
             )
             for one in list(self.active):
                 one.failure = "it was interrupted"
@@ -163,9 +158,8 @@ class Tuner:
         known = opened.user_attrs.get("identity")
         if known is None:
             opened.set_user_attr("identity", identity)
-            usual = self._usual_settings()
-            if all(within.holds(usual[key]) for key, within in self.space.items()):
-                opened.enqueue_trial(usual, user_attrs={"usual": True})
+            if all(within.holds(self.usual[key]) for key, within in self.space.items()):
+                opened.enqueue_trial(self.usual, user_attrs={"usual": True})
         elif known != identity:
             which = next(part for part in identity if known.get(part) != identity[part])
             raise BadInput(
@@ -187,12 +181,9 @@ class Tuner:
             "set of seeds": list(self.study.search.seeds),
             "data set": [entry.stage for entry in plan.study.data.values()],
             "protocol": plan.study.protocol,
-            "setting of its own": self._usual_settings(),
+            "setting of its own": self.usual,
             "configuration of the variant": json_digest(decides),
         }
-
-    def _usual_settings(self) -> dict[str, Any]:
-        return {key: space.usual(self.variant, key) for key in self.space}
 
     def finished(self) -> int:
         """The number of completed, pruned and diverged trials, over all processes."""
@@ -217,7 +208,7 @@ class Tuner:
         with self.lock:
             self._settle_lost()
             trials = self.optuna.get_trials(deepcopy=False)
-            if sum(trial.state in CLAIMED for trial in trials) >= self.trials:
+            if sum(trial.state in (*FINISHED, TrialState.RUNNING) for trial in trials) >= self.trials:
                 return None
             self.optuna.sampler = _sampler(self.study, self.variant, len(trials))
             trial = self.optuna.ask({key: _distribution(within) for key, within in self.space.items()})
@@ -302,16 +293,13 @@ class Tuner:
         last = one.plan
         for rung in rungs:
             yield from self._make_plan(one, rung, recorded=False)
-            if self._diverged(rung):
-                one.outcome = "diverged"
-            else:
-                one.trial.report(float(np.mean(self._values(rung))), _steps(rung))
-                one.outcome = "pruned" if one.trial.should_prune() else ""
-            if one.outcome:
+            if scores := self._scores(rung):
+                one.trial.report(float(np.mean(scores)), _steps(rung))
+                one.pruned = one.trial.should_prune()
+            if one.pruned or not scores:
                 last = rung
                 break
         yield from self._make_plan(one, last, recorded=True)
-        one.outcome = one.outcome or ("diverged" if self._diverged(last) else "completed")
         self._end(one)
 
     def _make_plan(self, one: _ActiveTrial, plan: Plan, *, recorded: bool) -> Iterator[list[Task]]:
@@ -319,14 +307,9 @@ class Tuner:
         one.plan = plan
         saved = plan if recorded else replace(plan, runs=[])
         one.files.append(saved.save(self.store.out))
-        self.plan.stages.update(plan.stages)
         if tasks := driver.tasks(saved, self.store, one.files[-1]):
             yield tasks
-
-        def done(run: Run) -> bool:
-            return complete(run, plan, self.store) if recorded else self.store.has(run.stages["evaluate"])
-
-        while not all(map(done, plan.runs)):
+        while driver.tasks(saved, self.store):
             yield []
 
     def on_event(self, event: Event) -> None:
@@ -353,15 +336,16 @@ class Tuner:
                 with self.lock:
                     self._fail(one.trial)
             else:
+                scores = self._scores(one.plan)
+                ended = "diverged" if not scores else "pruned" if one.pruned else "completed"
                 records = [RunState.of(self.store.out, run.name).read().get("record") for run in one.plan.runs]
-                facts: dict[str, Any] = {"ended": one.outcome, "records": records, "steps": _steps(one.plan)}
-                value, state = None, TrialState.PRUNED
-                if one.outcome == "completed":
-                    facts["by_seed"] = self._values(one.plan)
-                    value, state = float(np.mean(facts["by_seed"])), TrialState.COMPLETE
+                facts = {"ended": ended, "records": records, "steps": _steps(one.plan), "by_seed": scores}
                 for name, fact in facts.items():
                     one.trial.set_user_attr(name, fact)
-                self.optuna.tell(one.trial, value, state=state)
+                if ended == "completed":
+                    self.optuna.tell(one.trial, float(np.mean(scores)), TrialState.COMPLETE)
+                else:
+                    self.optuna.tell(one.trial, state=TrialState.PRUNED)
                 for file in one.files:  # workers may still read those of a failed trial
                     file.unlink(missing_ok=True)
         except LOST:  # another process took the trial for lost
@@ -369,14 +353,12 @@ class Tuner:
         written = self.write_state()
         self.on_trial(next(row for row in written["trials"] if row["number"] == one.trial.number), written)
 
-    def _diverged(self, plan: Plan) -> bool:
+    def _scores(self, plan: Plan) -> list[float]:
+        """The score by seed: the mean finite PSNR of the hole, in dB, on validation images; empty if a run diverged."""
         keys = [run.stages["evaluate"] for run in plan.runs]
-        return any(self.store.outcome(key).get("status") == "diverged" for key in keys)
-
-    def _values(self, plan: Plan) -> list[float]:
-        """The score by seed: the mean PSNR of the hole over the validation images, in dB, without infinite ones."""
-        evaluations = (Evaluation.read(self.store.verified(run.stages["evaluate"])) for run in plan.runs)
-        return [evaluation.means().get(HOLE_PSNR, np.nan) for evaluation in evaluations]
+        if any(self.store.outcome(key).get("status") == "diverged" for key in keys):
+            return []
+        return [Evaluation.read(self.store.verified(key)).means().get(HOLE_PSNR, np.nan) for key in keys]
 
     def write_state(self) -> dict[str, Any]:
         """Writes the search's state for readers that do not use Optuna, and returns it."""
@@ -424,19 +406,15 @@ def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:
     why = known.get("why", "") or ("its process was killed" if trial.state == TrialState.FAIL else "")
     if again is not None:
         why = f"{why}; its settings are tried again as trial {again}"
-    last = max(trial.intermediate_values, default=None)
-    value = trial.value if trial.state == TrialState.COMPLETE else None
-    if known.get("ended") == "pruned" and last is not None:
-        value = trial.intermediate_values[last]
     return {
         "number": trial.number,
         "state": states.get(trial.state, known.get("ended", "pruned")),
-        "value": value,
+        "value": None if known.get("ended") == "diverged" else trial.value,  # of a pruned trial: its last score
         "seeds": seeds,
         "seconds": round(seconds, 3),
         "settings": trial.params,
         "usual": bool(known.get("usual", False)),
-        "steps": known.get("steps", last),
+        "steps": known.get("steps", trial.last_step),
         "record": ", ".join(filter(None, known.get("records", []))),
         "why": why,
     }

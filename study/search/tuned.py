@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from study.config import paths
 from study.config.schema import Study, Variant
 from study.config.space import with_settings
-from study.search.trials import FOLDER, tuned_name
+from study.search.trials import FOLDER
 from study.store import write_atomically
 
 
@@ -44,7 +44,7 @@ def write_tuned(
 
     ``facts``: ``trials``, ``trial`` and ``validation_psnr_db``.
     """
-    name = tuned_name(variant.name)
+    name = f"{variant.name}_tuned"
     tuned = with_settings(variant, settings).options.model_dump(mode="json", by_alias=True, exclude_none=True)
     own: dict[str, Any] = {"extends": variant.name}
     for key, value in settings.items():

@@ -19,7 +19,7 @@ from study.parts import registries
 from study.plan.graph import Stage
 from study.seeds import seed_of
 from study.store import Store
-from study.training.checkpoint import Learner, MachineFacts, Series, TrainingState, Watch
+from study.training.checkpoint import Learner, TrainingState, Watch
 from study.training.learners import build, first_weights
 from study.training.loop import batches_of
 
@@ -44,10 +44,10 @@ class FitTraining:
             state.advance(self._watch)
 
     def log(self, **terms: Tensor | float) -> None:
-        self._state.series.add({f"generator.{name}": torch.as_tensor(value).float() for name, value in terms.items()})
+        self._state.add({f"generator.{name}": torch.as_tensor(value).float() for name, value in terms.items()})
 
 
-def fit(stage: Stage, store: Store, watch: Watch, device: torch.device, machine_facts: MachineFacts) -> None:
+def fit(stage: Stage, store: Store, watch: Watch, device: torch.device) -> None:
     """Trains and publishes a fit stage. It always starts at step 0, as the harness cannot save a method's own state."""
     options = stage.options
     method = registries.METHODS[options["method"]].model_validate(options["described"])
@@ -55,7 +55,7 @@ def fit(stage: Stage, store: Store, watch: Watch, device: torch.device, machine_
     network = build(registries.GENERATORS, options["generator"], device, options["numerics"])
     first_weights(network, stage.seed, "generator", None)
     learner = Learner("generator", network, torch.optim.SGD(network.parameters(), lr=0.0))
-    state = TrainingState(stage, store, [learner], Series(options["log_every"]))
+    state = TrainingState(stage, store, [learner])
     images = Packed(store.verified(stage.needs["data"])).part("train")
     training = FitTraining(state, watch, images, batches_of(stage, store, device))
     torch.manual_seed(seed_of(stage.seed, "fit") % 2**63)
@@ -71,4 +71,4 @@ def fit(stage: Stage, store: Store, watch: Watch, device: torch.device, machine_
     if state.diverged is None and not all(bool(value.isfinite().all()) for value in weights):
         state.diverged = (state.step, "generator.weights")
     state.seconds = time.monotonic() - started
-    state.publish(machine_facts())
+    state.publish(device)

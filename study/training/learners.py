@@ -18,7 +18,7 @@ from study.parts import registries
 from study.plan.graph import Stage
 from study.seeds import seed_of
 from study.store import Store
-from study.training.checkpoint import Learner, Series, TrainingState, Watch, read_learner
+from study.training.checkpoint import Learner, TrainingState, Watch, read_learner
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -108,10 +108,11 @@ def set_up(
                 critic.load(*read_learner(store.verified(key), critic.name))
     states = []
     for one, own in zip(stages, learners, strict=True):
-        state = TrainingState(one, store, own, Series(stage.options["log_every"]))
+        state = TrainingState(one, store, own)
         state.resume()
-        for step, means in zip(state.series.steps, state.series.rows, strict=True):
-            watch.logged(one.key, step, means)
+        for place, step in enumerate(state.steps):
+            means = {name: values[place] for name, values in state.terms.items()}
+            watch.logged(one.key, step, {name: mean for name, mean in means.items() if mean is not None})
         states.append(state)
     return generator, critics, states
 

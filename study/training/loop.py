@@ -18,7 +18,7 @@ from study.data.holes import drawn_holes
 from study.errors import Interrupted
 from study.plan.graph import Stage
 from study.store import Store
-from study.training.checkpoint import MachineFacts, Watch
+from study.training.checkpoint import Watch
 from study.training.learners import CriticLearner, set_up
 from study.training.step import training_step
 
@@ -26,25 +26,16 @@ CHECKPOINT_S = 10.0
 
 
 def train(
-    stages: Sequence[Stage],
-    store: Store,
-    watch: Watch,
-    *,
-    device: torch.device,
-    machine_facts: MachineFacts,
-    checkpoint_s: float = CHECKPOINT_S,
+    stages: Sequence[Stage], store: Store, watch: Watch, device: torch.device, *, checkpoint_s: float = CHECKPOINT_S
 ) -> None:
     """Trains and publishes one pretrain or joint stage, or several critic stages that share one generator's outputs.
 
     Raises Interrupted after a checkpoint if ``watch.stopping`` is true.
     """
-    if inherit_divergence(stages, store):
-        return
-
     # Build networks and optimisers, or load them from the last checkpoint.
     stage = stages[0]
     generator, critics, states = set_up(stages, store, watch, device)
-    series = {learner: state.series for state in states for learner in state.learners}
+    state_of = {learner: state for state in states for learner in state.learners}
     batches = batches_of(stage, store, device)
     whole_output = needs_whole_output(stage.options, critics)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=stage.options["numerics"]["precision"] == "bf16")
@@ -70,7 +61,7 @@ def train(
 
         # Count and log.
         for learner, terms in updates:
-            series[learner].add(terms)
+            state_of[learner].add(terms)
         for state in active:
             state.advance(watch)
 
@@ -86,19 +77,7 @@ def train(
     # Publish.
     for state in states:
         state.seconds += (time.monotonic() - clock) / len(states)
-        state.publish(machine_facts())
-
-
-def inherit_divergence(stages: Sequence[Stage], store: Store) -> bool:
-    """Publishes stages as diverged if one of their inputs diverged. Returns True if it did."""
-    for need in stages[0].needs.values():
-        outcome = store.outcome(need)
-        if outcome.get("status") == "diverged":
-            for stage in stages:
-                facts = {"key": stage.key, "lineage": None, "steps": stage.steps, "seconds": 0.0}
-                store.publish(stage.key, {**outcome, "stands_on": need.split("-")[0]}, facts)
-            return True
-    return False
+        state.publish(device)
 
 
 def batches_of(stage: Stage, store: Store, device: torch.device) -> Callable[[int], list[Batch]]:

@@ -22,8 +22,8 @@ from PIL import Image
 from study.data.files.image import SUFFIXES, Raster, read
 from study.data.files.masks import Hole, read_hole
 from study.errors import BadInput, prefixed
-from study.running.machine import prepare
 from study.store import write_atomically
+from study.training.machine import prepare
 from study.use import windows
 from study.use.finished import Finished, Repairer
 

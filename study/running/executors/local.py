@@ -140,10 +140,10 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
 
     from study.parts import plugins
     from study.plan.graph import Plan
-    from study.running.machine import prepare
     from study.running.make import make
-    from study.running.runs import make_run, record_failure
+    from study.running.runs import make_run
     from study.store import Store
+    from study.training.machine import prepare
 
     torch.set_num_interop_threads(1)
     device = prepare(device_kind, place)
@@ -164,10 +164,8 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
                 plan, plan_file = saved, task.plan
                 plugins.use_planned(plan.study.digests, plan.study.command)
                 runs = {run.name: run for run in plan.runs}
-            if task.why:
-                record_failure(runs[task.run], plan, store, task.why)
-            elif task.run:
-                make_run(runs[task.run], plan, store, watch, device)
+            if task.run:
+                make_run(runs[task.run], plan, store, watch, device, task.why)
             else:
                 make(task.keys, plan, store, watch, device)
             event = Event("done", task)

@@ -8,7 +8,7 @@ import pytest
 import tiny
 from at_once import AtOnce
 
-from study.errors import StudyError
+from study.errors import Interrupted, StudyError
 from study.plan.graph import Plan
 from study.running import driver
 from study.running.executors import Event, Task
@@ -22,7 +22,7 @@ def tasks(plan: Plan, store: Store) -> list[Task]:
 
 def drive(plan: Plan, store: Store, executor: AtOnce) -> tuple[driver.Summary, list[Event]]:
     told: list[Event] = []
-    return driver.drive(plan, store, executor, tasks(plan, store), on_event=told.append), told
+    return driver.drive(store, executor, tasks(plan, store), on_event=told.append), told
 
 
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "ce", "mean")}
@@ -81,7 +81,7 @@ def test_a_process_that_dies_is_forgiven_once(tmp_path: Path, deaths: int) -> No
     assert store.has(bad) == (deaths == 1)
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, driver.Interrupted])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Interrupted])
 def test_an_interrupt_stops_the_executor(tmp_path: Path, stop: type[BaseException]) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS)
 
@@ -110,9 +110,7 @@ def test_a_task_that_waits_is_not_taken_twice(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]})
     executor, offered = AtOnce(store), tasks(plan, store)
     offers = [offered]
-    driver.drive(
-        plan, store, executor, offered, on_event=lambda event: None, more=lambda: offers.pop() if offers else []
-    )
+    driver.drive(store, executor, offered, on_event=lambda event: None, more=lambda: offers.pop() if offers else [])
     assert len(executor.tasks) == len(offered)
 
 

@@ -13,7 +13,6 @@ import tiny
 import torch
 from PIL import Image
 
-from study.config.schema import Observer
 from study.errors import Interrupted, StudyError
 from study.running import make
 from study.running import record as records
@@ -44,7 +43,12 @@ def no_space(*_: Any, **__: Any) -> None:
 
 def test_a_run_that_is_completed(tmp_path: Path) -> None:
     ids: list[str] = []
-    found = record("run", CONFIG, fine, out=tmp_path, opened=ids.append)
+
+    def body(log: Log) -> dict[str, float]:
+        ids.append(log.id)
+        return fine(log)
+
+    found = record("run", CONFIG, body, out=tmp_path)
     assert (found.id, found.status, found.result) == ("1", "completed", {"psnr": 20.0}) and ids == ["1"]
     assert entry(tmp_path)["status"] == "COMPLETED"
     assert entry(tmp_path, file="metrics.json")["loss"]["values"] == [0.5]
@@ -145,7 +149,7 @@ def test_a_divergence_that_cannot_be_written_is_an_error(tmp_path: Path, monkeyp
         record("run", CONFIG, body, out=tmp_path)
 
 
-MONGO = Observer.model_construct(kind="mongo", url="mongodb://x", database=None)
+MONGO = {"kind": "mongo", "url": "mongodb://x", "database": None}
 
 
 class Lost(records.RunObserver):  # type: ignore[misc]
@@ -172,7 +176,7 @@ def test_another_observer_that_fails_is_told(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_database_that_is_not_there_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(observer: Observer) -> records.RunObserver:
+    def absent(observer: object) -> records.RunObserver:
         raise ConnectionError("no server at x")
 
     monkeypatch.setattr(records, "_observer", absent)
@@ -188,7 +192,7 @@ def test_a_table_of_sacreds_gets_one_number(tmp_path: Path, monkeypatch: pytest.
             results.append(result)
 
     monkeypatch.setattr(records, "_observer", lambda observer: Table())
-    sql = Observer.model_construct(kind="sql", url="sqlite://", database=None)
+    sql = {"kind": "sql", "url": "sqlite://", "database": None}
     record("run", CONFIG, lambda log: {"psnr hole composite": 18.5, "l1 hole raw": 0.1}, out=tmp_path, observers=[sql])
     assert results == [18.5]
 
@@ -296,9 +300,13 @@ def test_a_failed_run_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_short_record_of_a_run_that_could_not_begin(tmp_path: Path) -> None:
-    record_id = records.failed("run", CONFIG, "pretrain-1 failed: no memory", out=tmp_path)
-    assert entry(tmp_path, record_id)["status"] == "FAILED"
-    assert entry(tmp_path, record_id, "info.json")["why"] == "pretrain-1 failed: no memory"
+    plan, store = tiny.planned(tmp_path)
+    run, why = tiny.run_of(plan, "proposed"), "pretrain-1 failed: no memory"
+    make_run(run, plan, store, tiny.Onlooker(), tiny.CPU, why)
+    state = RunState.of(store.out, run.name).read()
+    assert (state["status"], state["why"]) == ("failed", why)
+    assert entry(store.out, state["record"])["status"] == "FAILED"
+    assert entry(store.out, state["record"], "info.json")["why"] == why
 
 
 def left_running(out: Path) -> None:

@@ -252,7 +252,8 @@ def test_a_database_holds_a_search_too(tmp_path: Path) -> None:
     assert len(rows(tmp_path / "a")) == 3 and len(rows(tmp_path / "b")) == 5
 
 
-def test_a_study_is_not_made_where_a_search_is_under_way(tmp_path: Path) -> None:
+def test_a_study_is_not_made_where_a_search_is_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "BEGIN_S", 0.1)
     with (
         locks.searching(tmp_path),
         locks.searching(tmp_path),
