@@ -47,7 +47,6 @@ def start(file: Path, out: Path, *more: str, gate: Gate | None = None) -> subpro
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
 
 
