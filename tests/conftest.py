@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from filelock import FileLock
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before torch and NumPy are imported; commands that the tests start inherit it
-gc.set_threshold(
-    200_000, 20, 20
-)  # torch, Matplotlib and pandas make many objects: garbage collection took a tenth of the time
+# torch, Matplotlib and pandas make many objects: collecting garbage took a tenth of the time
+gc.set_threshold(200_000, 20, 20)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job: its processes would ignore it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -44,8 +44,8 @@ def explain(fault: ErrorDetails, kind: Any) -> str:
         case "missing":
             return f"'{location[-1]}' is missing"
         case "union_tag_invalid" | "union_tag_not_found" if isinstance(value, dict):
-            members = models_at(kind, location)  # of some, every name in a registry is a kind
-            kinds = {name for member in members for name in getattr(member, "registry", [_kind_of(member)])}
+            members = models_at(kind, location)  # a class with a registry accepts every name in it
+            kinds = {name for member in members for name in getattr(member, "registry", [str(_kind_of(member))])}
             tag = value.get("kind")
             return unknown(tag or "kind", kinds, "" if tag else "missing")
         case "literal_error":

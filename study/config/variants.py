@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from study.config.messages import explain, fields
-from study.config.nodes import Node, Place, collected, not_a_mapping
+from study.config.nodes import MAX_DEPTH, Node, Place, collected, not_a_mapping
 from study.config.schema import Variant
 from study.errors import BadInput, near, shown, unknown
 from study.parts import registries
@@ -54,6 +54,9 @@ class VariantReader:
         """An entry merged over those it extends. ``chain``: the entries that lead to it."""
         entries, chain = dict(self.section(section).items()), (*chain, name)
         node = entries[name]
+        if len(chain) > MAX_DEPTH:
+            place = entries[chain[0]].value["extends"].place
+            raise place.error(f"'extends' leads through more than {MAX_DEPTH} {section}; extend one nearer its base")
         if not node.is_mapping:
             raise BadInput([])  # ``entries`` adds its fault
         own, base = node.without("extends"), node.get("extends")

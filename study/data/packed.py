@@ -30,7 +30,7 @@ from study.store import write_atomically
 
 PARTS = ("train", "validation", "test")
 REPORT_EVERY = 32  # images
-NOTE_EVERY_S = 5.0  # between notes of the progress: the most work that a crash can lose
+NOTE_EVERY_S = 5.0  # between notes of the progress: the most reading of images that a crash can lose
 NOTE = ".packing.json"
 AHEAD = 4  # images that each thread may read ahead
 CHUNK = 32  # images whose digest and mean are computed at a time
@@ -145,9 +145,8 @@ def write(
         file.seek(0)
         # NumPy pads its headers so that the first axis can grow in place.
         assert _write_header(file, (_packed(seen), image_size, image_size, 3)) == start
-    report(len(names), len(names))
     try:
-        _write_facts(folder, image_size, seen, parts, groups, left_out, notes)
+        _write_facts(folder, image_size, seen, parts, groups, left_out, notes, report)
     except ValueError:
         _forget(folder)  # start again: the user may repair the files
         raise
@@ -191,7 +190,7 @@ def _note(folder: Path, plan: str, seen: Seen, file: BinaryIO) -> None:
     """Writes the progress to the note, once the pixels are on disk."""
     file.flush()
     os.fsync(file.fileno())
-    write_atomically(folder / NOTE, json.dumps({"plan": plan, "done": len(seen), "seen": seen}))
+    write_atomically(folder / NOTE, json.dumps({"plan": plan, "seen": seen}))
 
 
 def _forget(folder: Path) -> None:
@@ -208,6 +207,7 @@ def _write_facts(
     groups: Mapping[str, str] | None,
     left_out: Sequence[LeftOut],
     notes: Sequence[str],
+    report: Report,
 ) -> None:
     """Writes data.json and the split files. Raises ValueError if a part is empty."""
     bounds: dict[str, list[int]] = {}
@@ -227,12 +227,14 @@ def _write_facts(
         # './' escapes a name that a split file would read as a comment or strip.
         text = "".join(f"./{name}\n" if name[0] == "#" or name[0].isspace() else f"{name}\n" for name in own)
         (folder / f"{part}.txt").write_text(text, encoding="utf-8", newline="\n")
-    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
+    images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False).reshape(len(names), -1)
     training = bounds["train"][1]
     digest, sums = hashlib.sha256(), np.zeros(3, np.uint64)
     for start in range(0, len(images), CHUNK):
+        report(len(seen), len(seen))  # may stop the packing
         digest.update(images[start : start + CHUNK])
-        sums += images[start : min(start + CHUNK, training)].sum(axis=(0, 1, 2), dtype=np.uint64)
+        # many times faster than over all axes but the last, which is short
+        sums += images[start : min(start + CHUNK, training)].sum(axis=0, dtype=np.uint64).reshape(-1, 3).sum(axis=0)
     sides = Counter(each for each in seen if isinstance(each, int))
     data: dict[str, Any] = {
         "image_size": image_size,

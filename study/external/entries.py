@@ -66,8 +66,8 @@ def read(folder: Path) -> External:
     """The scores in ``out/external/NAME/DATA/SEED``, unchecked."""
     name, data, seed = folder.parts[-3:]
     manifest = read_facts(folder / MANIFEST)
-    facts, checksum = manifest.get("outcome"), (manifest.get("files") or {}).get("scores.safetensors")
-    facts = facts if isinstance(facts, dict) else {}
+    facts, files = (each if isinstance(each, dict) else {} for each in map(manifest.get, ("outcome", "files")))
+    checksum = files.get("scores.safetensors")
     return External(folder, name, data, int(seed) if seed.isdecimal() else None, facts, checksum)
 
 

@@ -48,7 +48,12 @@ def use(files: Sequence[Path]) -> list[Plugin]:
     _unregister()
     faults: list[str] = []
     try:
-        for plugin in map(_load, files):
+        for file in files:
+            try:
+                plugin = _load(file)
+            except BadInput as error:
+                faults += error.faults
+                continue
             _used.append(plugin)
             for (registry, name), part in plugin.parts.items():
                 if name in registries.REGISTRIES[registry]:

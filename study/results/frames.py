@@ -133,6 +133,7 @@ def _external(one: External) -> dict[str, Any]:
         **_whose(one),
         "method": EXTERNAL,
         "status": "missing" if one.why else "completed",
+        "diverged_at": pd.NA,
         "why": one.why or "; ".join(one.facts.get("warnings", [])),
         "start": one.start,
         "record": "",

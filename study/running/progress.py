@@ -40,7 +40,7 @@ class Display:
         missing = {key for task in waiting for key in task.keys if not store.has(key)}
         weight = {key: work[key] / total + SMALL for key in missing}
         self._weight = {key: value / sum(weight.values()) for key, value in weight.items()}  # of all that is missing
-        self._share = {key: 1.0 for key in plan.stages if key not in missing}  # of each stage that is done
+        self._share = {key: 1.0 for key in plan.stages if key not in missing}  # how much of each stage is done, 0 to 1
         self._before = 0.0  # the part of the work that checkpoints held at the start
         self._runs_done = len(plan.runs) - sum(task.run is not None for task in waiting)
         self._started = self._printed = time.monotonic()

@@ -21,7 +21,7 @@ from study.store import Damaged, Store, read_facts, write_atomically
 from study.training.machine import machine
 
 VANISHED, EXPLODED = 1e-4, 1e4  # bounds of the mean size of a critic's scores, outside of which a warning is logged
-KEPT = ("step", "seconds", "steps", "terms", "warnings")  # of a TrainingState in its checkpoint
+KEPT = ("step", "seconds", "steps", "terms", "warnings")  # what a checkpoint keeps of a TrainingState, besides tensors
 
 
 class Watch(Protocol):
@@ -116,7 +116,8 @@ class TrainingState:
         for learner in self.learners:
             learner.load(_under(tensors, f"{learner.name}:weights:"), _under(tensors, f"{learner.name}:state:"))
         pending = _under(tensors, "pending:")  # unordered; the order decides which term a divergence names
-        self.pending = {name: list(pending[name]) for name in facts["pending"]}
+        device = next(self.learners[0].network.parameters()).device
+        self.pending = {name: list(pending[name].to(device)) for name in facts["pending"]}
         vars(self).update(kept)
 
     def _extend(self) -> None:

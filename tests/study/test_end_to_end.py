@@ -47,7 +47,6 @@ def start(file: Path, out: Path, *more: str, gate: Gate | None = None) -> subpro
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
 
 
@@ -229,7 +228,9 @@ def test_an_interrupt_loses_nothing_and_says_how_to_go_on(long: tuple[Path, Path
     wait_for(lambda: len(records(out)) == 3, process)
     process.send_signal(signal.SIGTERM)  # a batch system signals the driver
     interrupted(process, out)
-    assert json.loads((out / "sacred" / "3" / "info.json").read_text())["follows"] in ("1", "2")
+    follows = json.loads((out / "sacred" / "3" / "info.json").read_text())["follows"]
+    runs = [json.loads((out / "sacred" / n / "config.json").read_text())["run"] for n in ("3", follows)]
+    assert runs[0] == runs[1]
 
 
 def interrupted(process: subprocess.Popen[str], out: Path) -> None:

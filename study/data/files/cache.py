@@ -17,7 +17,7 @@ from study.store import read_json, write_atomically
 
 
 def read(*about: str | int) -> Any:
-    """The cached facts, as ``write`` got them, but lists for tuples; None if there are none, or they are damaged."""
+    """The cached facts, as ``write`` got them, with tuples as lists; None if there are none, or they are damaged."""
     return read_json(_file(about))
 
 

@@ -144,9 +144,10 @@ class _Files:
         columns = [column for _, cells in rows[:1] for column in cells if column != "image_id"] if header else [""]
         if header or (rows and rows[0][1][0] == "image_id"):
             rows = rows[1:]
+        matches = re.compile(cell).fullmatch
         table: dict[str, list[str]] = {}
         for number, (image, *cells) in rows:
-            if len(cells) != len(columns) or not all(re.fullmatch(cell, one) for one in cells) or image in table:
+            if len(cells) != len(columns) or not all(map(matches, cells)) or image in table:
                 why = "the image is listed twice" if image in table else f"got '{' '.join([image, *cells])[:60]}'"
                 raise ValueError(f"root: {file}:{number}: a line is an image and {what.format(len(columns))}; {why}")
             table[image] = cells

@@ -47,7 +47,9 @@ class Distributed(Grouped):
         parts: dict[str, list[str]] = {}
         for name, own in names.items():
             asked = {part: n for part, n in counts.items() if (self.test_from if part == "test" else "train") == name}
-            in_order = sorted(own, key=lambda path: (posixpath.basename(path), path))  # in any folders the same
+            in_order = sorted(
+                own, key=lambda path: (posixpath.basename(path), path)
+            )  # the same, whatever folders they are in
             order = splits.shuffled(in_order, self.split_seed, type(self).model_fields["kind"].default, name)
             drawn, more = splits.counted(order, asked, groups, sets[name].place)
             parts, notes = {**parts, **drawn}, [*notes, *more]

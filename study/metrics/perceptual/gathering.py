@@ -93,14 +93,17 @@ class Gathering:
             if row["why"]:
                 rows += [{**row, "output": output} for output in self._outputs]
             elif name != "lpips":
-                measured = self._of_set(name, entry)
+                measured = self._measured(name, entry)
                 rows += [{**row, "output": output, **values} for output, values in measured.items()]
         return rows
 
-    def _of_set(self, name: str, entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    def _measured(self, name: str, entry: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """The value, spread, images and why of each output."""
-        truth = torch.cat(self._features[entry["weights"], "truth"])
-        outputs = {output: torch.cat(self._features[entry["weights"], output]) for output in self._outputs}
+        features = {output: self._features[entry["weights"], output] for output in ("truth", *self._outputs)}
+        for parts in features.values():
+            parts[:] = [torch.cat(parts)]  # FID and KID share one copy
+        outputs = {output: part for output, (part,) in features.items()}
+        truth = outputs.pop("truth")
         images: dict[str, Any] = {"images": len(truth)}
         why = ""
         if len(truth) < LEAST[name]:

@@ -254,6 +254,11 @@ BROKEN = {
         changed("  js: {kind: js,", "  js: {extends: js,"),
         "runs.yaml:7:17: recipes.js.extends: 'extends' goes in a circle: js -> js",
     ),
+    "extends through a long chain": (
+        SMALL + "  v0: {extends: proposed}\n" + "".join(f"  v{n}: {{extends: v{n - 1}}}\n" for n in range(1, 30)),
+        "runs.yaml:41:18: variants.v29.extends: 'extends' leads through more than 30 variants; "
+        "extend one nearer its base",
+    ),
     "extends nobody": (
         SMALL + "  a: {extends: propsed}\n",
         "runs.yaml:12:16: variants.a.extends: 'propsed' is none of the variants; choose proposed "

@@ -290,6 +290,9 @@ def test_damage(stale: Path, name: str) -> None:
     file = stale / "external" / "theirs" / "faces" / "0" / name
     file.write_bytes(file.read_bytes()[:-3] + b"xyz")
     assert "are damaged; score its files again" in lost(stale)
+    if name == "manifest.json":
+        file.write_text('{"files": [1], "outcome": 2}')
+        assert "are damaged" in lost(stale)
     file.unlink()
     assert "are damaged" in lost(stale)
 

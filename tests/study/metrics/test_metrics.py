@@ -54,6 +54,17 @@ def test_the_truth_is_best(name: str) -> None:
         assert values.tolist() == pytest.approx([BEST[name]] * len(image))
 
 
+@pytest.mark.parametrize("name", METRICS)
+def test_an_image_is_scored_for_itself(name: str) -> None:
+    image = images()
+    output = noisy(image, 0.1)
+    together = METRICS[name](output, image, MASK.double())
+    for i in range(len(image)):
+        alone = METRICS[name](output[i : i + 1], image[i : i + 1], MASK[i : i + 1].double())
+        for region, values in alone.items():
+            assert values.item() == pytest.approx(together[region][i].item(), rel=1e-12)
+
+
 @pytest.mark.parametrize("name", ["psnr", "l1", "seam", "ssim", "sharpness"])
 def test_what_is_outside_of_the_hole_does_not_count_in_it(name: str) -> None:
     image = images()

@@ -140,6 +140,16 @@ def test_two_plugins_may_not_bring_the_same_part(tmp_path: Path) -> None:
     assert "stripes" not in registries.MASKS
 
 
+def test_the_faults_of_all_plugins_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "one.py").write_text(MASK.replace("stripes", "center") + "METRICS = {'z': 3}\n")
+    (tmp_path / "two.py").write_text("raise SystemExit\n")
+    (tmp_path / "three.py").write_text(MASK)
+    with pytest.raises(BadInput) as told:
+        read(tiny.write(tmp_path, plugins=["one.py", "two.py", "three.py"]))
+    assert [fault.partition(".py:")[0].rpartition("/")[2] for fault in told.value.faults] == ["one", "two", "one"]
+    assert "stripes" not in registries.MASKS
+
+
 @pytest.mark.slow
 def test_a_part_that_raises_is_a_failed_run_that_says_so(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(FIT.replace("loss.backward()", "loss.backwards()"))
