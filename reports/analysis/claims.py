@@ -52,7 +52,7 @@ class Finding:
 
     Args:
         name: the link's.
-        a, b: the variants, or words for what the study lacks.
+        a, b: the variants, or words for what the study lacks. contrast: both in one text.
         outcome: None for a control.
         effect: a - b in ``unit``.
         n: the number of networks, or of seeds (the smaller of a's and b's).
@@ -77,11 +77,7 @@ class Finding:
     counts: str
     published: float | None
     why: str
-
-    @property
-    def contrast(self) -> str:
-        """The two that are compared, for a reader."""
-        return f"{self.a} − {self.b}" if self.b not in ("", "0") else self.a
+    contrast: str
 
 
 def claims_table(frames: Frames) -> pd.DataFrame:
@@ -107,7 +103,10 @@ def _row(study: "_Study", claim: Claim) -> dict[str, Any]:
     links = [found for link in claim.links for found in study.findings(link)]
     controls = [found for link in claim.controls for found in study.findings(link)]
     outcome = all_of([found.outcome for found in links])
-    deciding = next((found for found in links if found.outcome == outcome), links[0])
+    wanted = (
+        "supported" if outcome == "partly tested" and "partly tested" not in {f.outcome for f in links} else outcome
+    )
+    deciding = next(found for found in links if found.outcome == wanted)
     of_link = ("contrast", "effect", "low", "high", "unit", "n", "counts", "why")
     return {
         **{name: getattr(claim, name) for name in ("id", "claim", "where", "evidence")},
@@ -132,7 +131,7 @@ def links_table(frames: Frames) -> pd.DataFrame:
         for role in ("link", "control")
         for link in row[f"{role}s"]
     ]
-    return pd.DataFrame(rows).astype({name: float for name in ("margin", "effect", "low", "high", "published")})
+    return pd.DataFrame(rows).astype(dict.fromkeys(("margin", "effect", "low", "high", "published"), float))
 
 
 def all_of(outcomes: Sequence[Outcome | None]) -> Outcome:
@@ -234,6 +233,7 @@ class _Study:
             counts=counts,
             published=theirs[0] - theirs[1] if theirs else None,
             why=why,
+            contrast=f"{a} − {b}" if b not in ("", "0") else a,
         )
 
     # Links between runs
@@ -282,7 +282,7 @@ class _Study:
         )
 
     def counted(self, link: Link, data: str) -> Finding:
-        """The share of seeds that diverged: supported if none of a's did, contradicted if the interval lies above zero."""
+        """The share of seeds that diverged: "no more" by its exact interval and the link's margin."""
         assert isinstance(link.b, str | Mapping)
         a, b = self.variant(link.a, data), self.variant(link.b, data)
         ended = self.runs[(self.runs["data"] == data) & self.runs["status"].isin(["completed", "diverged"])]

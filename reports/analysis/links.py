@@ -122,7 +122,7 @@ def _link(entry: Mapping[str, Any], place: str, *, decides: bool) -> Link:
         _one_of(entry.get("direction"), (*get_args(Direction), "differ"), f"{place}.direction")
     if "b" not in entry and entry.get("direction") != "differ":
         raise ValueError(f"paper.yaml: {place}: 'b' is missing")
-    by_chance = entry["metric"] not in (*OF_NETWORKS, "diverged")
+    by_chance = entry["metric"] not in OF_NETWORKS
     margin = entry.get("margin", QUANTITIES[entry["metric"]].margin)
     if by_chance and entry.get("direction") in ("no less", "no more", "equal") and margin is None:
         raise ValueError(f"paper.yaml: {place}: 'margin' is missing; {entry['direction']!r} is said of one")

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special, stats
 
-from reports.analysis.naming import metric_of
+from reports.analysis.naming import METRICS, metric_of
 
 Floats = npt.NDArray[np.float64]
 Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "partly tested", "not tested"]
@@ -237,14 +237,13 @@ def simultaneous(level: float, intervals: int) -> float:
 
 
 def shares(a: tuple[int, int], b: tuple[int, int], level: float = 0.95) -> tuple[float, float]:
-    """(low, high) of the difference of two proportions, each (count, total): Newcombe 1998, method 10."""
-    p, q = (found / of for found, of in (a, b))
-    wilson = (stats.binomtest(*each).proportion_ci(level, method="wilson") for each in (a, b))
-    (low_p, high_p), (low_q, high_q) = wilson
-    return (
-        float(p - q - np.hypot(p - low_p, high_q - q)),
-        float(p - q + np.hypot(high_p - p, q - low_q)),
-    )
+    """(low, high) of the difference of two independent proportions, each (count, total).
+
+    Exact (never below ``level``): both Clopper-Pearson intervals hold at once with at least this probability.
+    """
+    each = (stats.binomtest(*side).proportion_ci(level**0.5, method="exact") for side in (a, b))
+    (low_p, high_p), (low_q, high_q) = each
+    return float(low_p - high_q), float(high_p - low_q)
 
 
 def select(scores: pd.DataFrame, *, metric: str, region: str, output: str, data: str | None = None) -> pd.DataFrame:
@@ -296,25 +295,28 @@ def compare(
     output: str | tuple[str, str] = "composite",
     data: str | tuple[str, str] | None = None,
     direction: Direction | None = None,
-    margin: float | None = None,
+    margin: float | Literal["usual"] | None = "usual",
     level: float = 0.95,
 ) -> Comparison:
     """Compares variant ``a`` with variant ``b``, or with the number ``b``, by the rule of this module.
 
     On one data set images are paired: those that both variants have. Seeds are paired if both variants' runs have the
     same start at every common seed; otherwise the interval is Welch's. Only completed runs are used. A diverged run of
-    ``a`` blocks "supported"; one of either side blocks "equivalent", claims about a margin, and claims on two data sets.
+    ``a`` blocks "supported". One of either side blocks "equivalent", claims about a margin and claims on two data sets.
 
     Args:
         output, data: one, or a pair for a and b.
         direction: the claim; by default that a is better.
-        margin: in the metric's unit; smaller differences are equivalent.
+        margin: in the metric's unit; smaller differences are equivalent. "usual": ``METRICS[metric].margin``, as in the
+            paper's claims. None: no difference is too small to matter.
 
     Raises:
         ValueError: the metric is unknown and no direction is given, or ``data`` is None and the variants ran on
             several data sets.
     """
     direction = direction or ("more" if metric_of(metric).better > 0 else "less")
+    if margin == "usual":
+        margin = METRICS[metric].margin if metric in METRICS else None
     sets = data if isinstance(data, tuple) else (_one_data_set(runs, [a, str(b)], data),) * 2
     outputs = output if isinstance(output, tuple) else (output, output)
     left = _sample(runs, scores, a, metric=metric, region=region, output=outputs[0], data=sets[0])
