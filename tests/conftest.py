@@ -14,6 +14,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before torch and NumPy are imported; commands that the tests start inherit it
 # torch, Matplotlib and pandas make many objects: collecting garbage took a tenth of the time
 gc.set_threshold(200_000, 20, 20)
+os.fsync = lambda descriptor: None  # a power cut during the tests need not be survived; each call takes milliseconds
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job: its processes would ignore it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

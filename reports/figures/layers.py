@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,7 @@ def polyline(axes: Axes, points: list[tuple[float, float]], shade: str = style.M
     axes.plot(xs, ys, color=shade, lw=lw, solid_capstyle="butt", solid_joinstyle="miter", zorder=1)
 
 
+@lru_cache(10_000)  # the same words and numbers recur
 def width_of(text: str, size: float) -> float:
     """The width of a text in points, with some margin for other fonts and rounding."""
     if not text.strip():

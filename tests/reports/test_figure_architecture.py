@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from itertools import combinations
 from typing import Any
 
@@ -67,6 +67,7 @@ def built(frames: Frames) -> Callable[..., Frames]:
     return of
 
 
+@lru_cache(maxsize=1)  # tests ask several times
 def texts(drawn: Figure) -> list[tuple[str, Bbox]]:
     """All texts with where they stand, in pixels; asserts that they are within the figure."""
     with style.styled(), warnings.catch_warnings():
