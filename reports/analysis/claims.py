@@ -182,7 +182,7 @@ class _Study:
             return [self.finding(link)]
         found = [self.finding(link, data) for data in self.frames.data_sets()]
         if len(found) == 1 and found[0].outcome == "supported":
-            alone = f"{found[0].why[:-1]}, but this is one kind of image alone."
+            alone = f"{found[0].why[:-1]}; this is one kind of image alone."
             return [replace(found[0], outcome="partly tested", why=alone)]
         return found or [self.build(link, why=f"{link.subject}: this study has no data set.")]
 

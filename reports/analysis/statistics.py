@@ -339,7 +339,7 @@ def compare(
     low, high = found.interval(level)
     low90, high90 = found.interval(0.90)
 
-    sides = list(zip((left, right), images, strict=True)) if isinstance(b, str) else [(left, images[0])]
+    sides = [(left, images[0]), (right, images[-1])] if isinstance(b, str) else [(left, images[0])]
     n_groups = [len(np.unique(side.groups(own.drop(OF_RUN, errors="ignore")))) for side, own in sides]
     few = [side.variant for side, _ in sides if len(side.values) < ENOUGH_SEEDS and not side.fixed]
     outcome: Outcome = "inconclusive"
@@ -383,16 +383,6 @@ def compare(
 def undetected(seeds: int) -> float:
     """The largest share of collapsing seeds that this many sound ones cannot exclude, at 95%: 1 - 0.05^(1/n)."""
     return float(1 - 0.05 ** (1 / seeds)) if seeds else 1.0
-
-
-def holm(p: Floats) -> Floats:
-    """p-values (n,) adjusted for n claims by Holm's step-down method (Holm 1979); NaN stays and does not count."""
-    adjusted = np.full(len(p), np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known])]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1)
-    return adjusted
 
 
 def verdict(

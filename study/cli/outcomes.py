@@ -17,8 +17,8 @@ from study.cli.terminal import print_json, wide
 Folder = Annotated[Path, typer.Argument(help="the output folder")]
 CLAIMS_LEGEND = (
     "A claim needs all of its links. An effect is the first minus the second. Minimum detectable effect: the true "
-    "effect that this n tells from zero in four studies of five. Below each outcome is its scope. Unless it says paper, "
-    "it holds for this study only."
+    "effect that this n tells from zero in four studies of five. Below each outcome is its scope. Unless that is "
+    "paper, the outcome holds for this study only."
 )
 
 
