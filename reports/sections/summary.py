@@ -151,7 +151,7 @@ def claims(frames: Frames) -> TableView:
                     Cell(f"{row['id']}: {row['name']}", below="control" if row["role"] == "control" else ""),
                     Cell(row["contrast"] or NONE),
                     _effect(row),
-                    Cell(row["outcome"] or NONE),
+                    Cell(row["outcome"] if row["role"] == "link" else NONE),
                     Cell(row["why"], kind="said"),
                 ]
                 for row in records(links)
