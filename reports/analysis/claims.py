@@ -143,7 +143,7 @@ def all_of(outcomes: Sequence[Outcome | None]) -> Outcome:
     tested = set(outcomes) - {"not tested"}
     for outcome in ("contradicted", "equivalent"):
         if outcome in tested:
-            return outcome  # type: ignore[return-value]
+            return outcome
     if not tested:
         return "not tested"
     if "inconclusive" in tested:
@@ -259,14 +259,13 @@ class _Study:
             direction=link.direction or "more",
             margin=link.margin,
         )
-        outcome, reason = found.outcome, found.why
-        no_difference = outcome == "equivalent" or (outcome == "supported" and link.direction in MARGINAL)
-        if link.needs_critics and no_difference:
-            for variant in (a, b):
-                if isinstance(variant, str) and (asleep := inert(self.frames, variant, data[0])):
-                    outcome, reason = "inconclusive", f"{reason}, but the critics were inert: {asleep}"
-                    break
-        why = _sentence(link, found, reason)
+        absent = found.outcome == "equivalent" or (found.outcome == "supported" and link.direction in MARGINAL)
+        if link.needs_critics and absent:
+            reasons = [inert(self.frames, variant, data[0]) for variant in (a, b) if isinstance(variant, str)]
+            if asleep := next(filter(None, reasons), ""):
+                why = f"{found.why}, but the critics were inert: {asleep}"
+                found = replace(found, outcome="inconclusive", why=why)
+        why = _sentence(link, found)
         if link.metric == "worse_than_filler":
             why = f"{why[:-1]}; the filler is {self.filler(data[0])}{self.worst(a, data[0])}."
         return self.build(
@@ -274,7 +273,7 @@ class _Study:
             a,
             b if isinstance(b, str) else f"{b:g}",
             " and ".join(dict.fromkeys(data)),
-            outcome=outcome,
+            outcome=found.outcome,
             numbers=(found.difference, found.low, found.high),
             n=found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds),
             counts=_counts(link, found),
@@ -555,7 +554,7 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 # Words
 
 
-def _sentence(link: Link, found: Comparison, reason: str) -> str:
+def _sentence(link: Link, found: Comparison) -> str:
     """The effect with its interval and counts, and for a link the reason for its outcome."""
     quantity = QUANTITIES[link.metric]
     digits = _digits(quantity, found.low, found.high)
@@ -574,7 +573,7 @@ def _sentence(link: Link, found: Comparison, reason: str) -> str:
             details.append(f"minimum detectable effect {found.detectable:.{digits}f}")
         text = f"{text}: {effect} ({', '.join(details)})"
     left_out = [f"{_count(found.images_left_out, 'image')} left out, not finite or not scored by both"]
-    rest = [reason, *(left_out if found.images_left_out else []), *_unseen(found)] if link.direction else []
+    rest = [found.why, *(left_out if found.images_left_out else []), *_unseen(found)] if link.direction else []
     return "; ".join([text, *rest, *_published_words(link)]) + "."
 
 
