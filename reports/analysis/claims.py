@@ -233,7 +233,7 @@ class _Study:
             counts=counts,
             published=theirs[0] - theirs[1] if theirs else None,
             why=why,
-            contrast=f"{a} − {b}" if b not in ("", "0") else a,
+            contrast=" − ".join(_sides(link, a, b)) if b not in ("", "0") else a,
         )
 
     # Links between runs
@@ -552,6 +552,15 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 # Words
+
+
+def _sides(link: Link, a: str, b: str) -> list[str]:
+    """a and b with their outputs and the paper's data sets, where these differ."""
+    sides = [a, b]
+    for values, form in ((pair(link.output), "{} ({})"), (link.sets, "{} on {}")):
+        if values[0] != values[1]:
+            sides = [form.format(side, value) for side, value in zip(sides, values, strict=True)]
+    return sides
 
 
 def _sentence(link: Link, found: Comparison) -> str:

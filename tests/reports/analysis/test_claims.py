@@ -379,6 +379,11 @@ def test_the_filler_is_the_better_one_on_what_both_have_and_the_worst_images_are
     assert f"the lowest PSNR of the hole, averaged over seeds, have {', '.join(worst)}." in found["why"]
 
 
+def test_a_contrast_of_outputs_or_data_sets_names_them(agreeing: Frames) -> None:
+    assert row(agreeing, "C10")["contrast"] == "proposed (blended) − proposed (composite)"
+    assert row(agreeing, "C14")["contrast"] == "proposed on CelebA − proposed on Places2"
+
+
 def test_one_kind_of_image_is_not_many() -> None:
     found = row(made(), "C12")
     assert found["outcome"] == "partly tested" and found["low"] > 0
