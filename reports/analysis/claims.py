@@ -103,10 +103,8 @@ def _row(study: "_Study", claim: Claim) -> dict[str, Any]:
     links = [found for link in claim.links for found in study.findings(link)]
     controls = [found for link in claim.controls for found in study.findings(link)]
     outcome = all_of([found.outcome for found in links])
-    wanted = (
-        "supported" if outcome == "partly tested" and "partly tested" not in {f.outcome for f in links} else outcome
-    )
-    deciding = next(found for found in links if found.outcome == wanted)
+    decides = "supported" if outcome == "partly tested" else outcome  # what was tested speaks
+    deciding = next(found for found in links if found.outcome in (outcome, decides))
     of_link = ("contrast", "effect", "low", "high", "unit", "n", "counts", "why")
     return {
         **{name: getattr(claim, name) for name in ("id", "claim", "where", "evidence")},
