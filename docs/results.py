@@ -12,6 +12,7 @@ import study
 from reports.analysis.claims import claims_table
 from reports.analysis.frames import Frames
 from reports.analysis.published import paper
+from reports.analysis.statistics import OUTCOMES
 from reports.document import Block, Cell, Facts, FigureView, Heading, Note, TableView, block_or_note, words
 from reports.figures import style
 from reports.sections import ablations, provenance, results, summary, training
@@ -103,7 +104,7 @@ def outcomes(frames: Frames) -> str:
     """The claims by outcome, one line per outcome."""
     table = claims_table(frames)
     lines = []
-    for outcome in ("supported", "opposed", "negligible", "unresolved"):
+    for outcome in OUTCOMES:
         rows = table[table["outcome"] == outcome].itertuples()
         claims = "; ".join(f"{row.id}, {row.claim[0].lower()}{row.claim[1:].rstrip('.')}" for row in rows)
         lines.append(f"- {outcome}: {claims or 'none'}")

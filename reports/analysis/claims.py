@@ -1,8 +1,7 @@
 """The paper's claims tested on a study: the outcome of each, and the numbers behind it.
 
-A claim is opposed if one of its links is; otherwise negligible if one is; otherwise unresolved if one is; otherwise
-supported. A link between runs is decided by the rule of ``reports.analysis.statistics``; a link between networks is
-computed exactly.
+Every link has an outcome of its own, and ``all_of`` makes the claim's outcome from them. A link between runs is decided
+by the rule of ``reports.analysis.statistics``; a link between networks is computed exactly.
 """
 
 import json
@@ -16,11 +15,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports.analysis.critics import inert
 from reports.analysis.frames import Frames
 from reports.analysis.links import OF_NETWORKS, QUANTITIES, Claim, Link, Spec, claims, pair
 from reports.analysis.naming import METRICS, Metric
 from reports.analysis.published import counterpart, paper, published
-from reports.analysis.statistics import ENOUGH_SEEDS, OF_RUN, Comparison, Outcome, compare, resolvable, shares
+from reports.analysis.statistics import (
+    ENOUGH_SEEDS,
+    MANY_SEEDS,
+    OF_RUN,
+    Comparison,
+    Outcome,
+    compare,
+    shares,
+    undetected,
+)
+
+MARGINAL = ("equal", "no less", "no more")
+"""The directions that are about a margin: to be supported, they need a difference to be absent."""
 
 EXACT = {"more": gt, "less": lt, "no less": ge, "no more": le, "equal": eq}
 UNDILATED = {"differs": {"dilated": False}}
@@ -39,7 +51,8 @@ class Finding:
     """The result of a link in a study. None: unknown, or does not exist.
 
     Args:
-        a, b: the variants, or words for what the study lacks.
+        name: the link's.
+        a, b: the variants, or words for what the study lacks. contrast: both in one text.
         outcome: None for a control.
         effect: a - b in ``unit``.
         n: the number of networks, or of seeds (the smaller of a's and b's).
@@ -47,6 +60,7 @@ class Finding:
         why: a sentence.
     """
 
+    name: str
     metric: str
     of: str
     a: str
@@ -63,16 +77,17 @@ class Finding:
     counts: str
     published: float | None
     why: str
+    contrast: str
 
 
 def claims_table(frames: Frames) -> pd.DataFrame:
     """A row per claim, C1 to C15 in order.
 
-    Columns: id, claim, where, evidence, outcome, scope ('paper', 'reduced', 'other'); effect, low, high (the 95%
-    interval), unit, n (of seeds or networks), counts (n in words) and why (a sentence) of the deciding link, the first
-    with the claim's own outcome; beside, a list of sentences about the other links and the controls; links and
-    controls, lists of ``Finding``s as mappings. A number that is unknown or does not exist is NaN, in a mapping None.
-    The table is computed once per frames; the result is a copy.
+    Columns: id, claim, where, evidence, outcome, scope ('paper', 'reduced', 'other'); link (its name), contrast ('a −
+    b'), effect, low, high (the 95% interval), unit, n (of seeds or networks), counts (n in words) and why (a sentence)
+    of the deciding link, the first with the claim's own outcome; links and controls, lists of ``Finding``s as mappings.
+    A number that is unknown or does not exist is NaN, in a mapping None. The table is computed once per frames; the
+    result is a copy.
     """
     kept: pd.DataFrame = frames.once("claims_table", lambda: _claims_table(frames))
     return kept.copy()
@@ -88,25 +103,50 @@ def _row(study: "_Study", claim: Claim) -> dict[str, Any]:
     links = [found for link in claim.links for found in study.findings(link)]
     controls = [found for link in claim.controls for found in study.findings(link)]
     outcome = all_of([found.outcome for found in links])
-    deciding = next(found for found in links if found.outcome == outcome)
+    decides = "supported" if outcome == "partly tested" else outcome  # what was tested speaks
+    deciding = next(found for found in links if found.outcome in (outcome, decides))
+    of_link = ("contrast", "effect", "low", "high", "unit", "n", "counts", "why")
     return {
         **{name: getattr(claim, name) for name in ("id", "claim", "where", "evidence")},
         "outcome": outcome,
         "scope": study.scope(claim),
-        **{name: getattr(deciding, name) for name in ("effect", "low", "high", "unit", "n", "counts", "why")},
-        "beside": [
-            *(f"{found.outcome}: {found.why}" for found in links if found is not deciding),
-            *(f"control: {found.why}" for found in controls),
-        ],
+        "link": deciding.name,
+        **{name: getattr(deciding, name) for name in of_link},
         "links": [asdict(found) for found in links],
         "controls": [asdict(found) for found in controls],
     }
 
 
+def links_table(frames: Frames) -> pd.DataFrame:
+    """A row per link and control of every claim, in order.
+
+    Columns: id (of the claim), role ('link' or 'control'), and the fields of ``Finding``. A number that is unknown or
+    does not exist is NaN.
+    """
+    rows = [
+        {"id": row["id"], "role": role, **link}
+        for row in claims_table(frames).to_dict("records")
+        for role in ("link", "control")
+        for link in row[f"{role}s"]
+    ]
+    return pd.DataFrame(rows).astype(dict.fromkeys(("margin", "effect", "low", "high", "published"), float))
+
+
 def all_of(outcomes: Sequence[Outcome | None]) -> Outcome:
-    """The outcome of a claim that needs all of its links."""
-    weaker: tuple[Outcome, ...] = ("opposed", "negligible", "unresolved")
-    return next((outcome for outcome in weaker if outcome in outcomes), "supported")
+    """The outcome of a claim that needs all of its links.
+
+    Contradicted if a link is; otherwise equivalent if one is. A claim whose links are all untested is not tested. If
+    some are untested and the others supported, it is partly tested. Otherwise inconclusive if a link is.
+    """
+    tested = set(outcomes) - {"not tested"}
+    for outcome in ("contradicted", "equivalent"):
+        if outcome in tested:
+            return outcome
+    if not tested:
+        return "not tested"
+    if "inconclusive" in tested:
+        return "inconclusive"
+    return "supported" if set(outcomes) == {"supported"} else "partly tested"
 
 
 class _Lacking(Exception):
@@ -140,8 +180,8 @@ class _Study:
             return [self.finding(link)]
         found = [self.finding(link, data) for data in self.frames.data_sets()]
         if len(found) == 1 and found[0].outcome == "supported":
-            alone = f"{found[0].why[:-1]}, but this is one kind of image alone."
-            return [replace(found[0], outcome="unresolved", why=alone)]
+            alone = f"{found[0].why[:-1]}; this is one kind of image alone."
+            return [replace(found[0], outcome="partly tested", why=alone)]
         return found or [self.build(link, why=f"{link.subject}: this study has no data set.")]
 
     def finding(self, link: Link, data: str | None = None) -> Finding:
@@ -164,7 +204,7 @@ class _Study:
         b: str = "",
         data: str = "",
         *,
-        outcome: Outcome = "unresolved",
+        outcome: Outcome = "not tested",
         numbers: Sequence[float] = (),
         n: int = 0,
         counts: str = "",
@@ -174,6 +214,7 @@ class _Study:
         effect, low, high, *_ = (*(number if np.isfinite(number) else None for number in numbers), None, None, None)
         theirs = published_of(link)
         return Finding(
+            name=link.name,
             metric=link.metric,
             of=link.of if isinstance(link.of, str) else ", ".join(link.of),
             a=a,
@@ -190,6 +231,7 @@ class _Study:
             counts=counts,
             published=theirs[0] - theirs[1] if theirs else None,
             why=why,
+            contrast=" − ".join(_sides(link, a, b)) if b not in ("", "0") else a,
         )
 
     # Links between runs
@@ -215,6 +257,12 @@ class _Study:
             direction=link.direction or "more",
             margin=link.margin,
         )
+        absent = found.outcome == "equivalent" or (found.outcome == "supported" and link.direction in MARGINAL)
+        if link.needs_critics and absent:
+            reasons = [inert(self.frames, variant, data[0]) for variant in (a, b) if isinstance(variant, str)]
+            if asleep := next(filter(None, reasons), ""):
+                why = f"{found.why}, but the critics were inert: {asleep}"
+                found = replace(found, outcome="inconclusive", why=why)
         why = _sentence(link, found)
         if link.metric == "worse_than_filler":
             why = f"{why[:-1]}; the filler is {self.filler(data[0])}{self.worst(a, data[0])}."
@@ -231,7 +279,7 @@ class _Study:
         )
 
     def counted(self, link: Link, data: str) -> Finding:
-        """The share of seeds that diverged: "no more" if none of a's did, opposed if the interval lies above zero."""
+        """The share of seeds that diverged: "no more" by its exact interval and the link's margin."""
         assert isinstance(link.b, str | Mapping)
         a, b = self.variant(link.a, data), self.variant(link.b, data)
         ended = self.runs[(self.runs["data"] == data) & self.runs["status"].isin(["completed", "diverged"])]
@@ -240,15 +288,17 @@ class _Study:
         n, counts = min(of), _seeds(of[0], of[1])
         text = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {a}, {lost[1]} of {of[1]} of {b}"
         if min(of) < ENOUGH_SEEDS:
+            few: Outcome = "inconclusive" if min(of) else "not tested"
             return self.build(
-                link, a, b, data, n=n, counts=counts, why=f"{text}; fewer than {ENOUGH_SEEDS} seeds ended."
+                link, a, b, data, outcome=few, n=n, counts=counts, why=f"{text}; fewer than {ENOUGH_SEEDS} seeds ended."
             )
         low, high = shares((lost[0], of[0]), (lost[1], of[1]))
-        outcome: Outcome = "opposed" if low > 0 else "unresolved" if lost[0] else "supported"
+        assert link.margin is not None
+        outcome: Outcome = "contradicted" if low > 0 else "supported" if high <= link.margin else "inconclusive"
         rests = {
-            "supported": f"no seed of {a} diverged",
-            "opposed": "the interval lies beyond zero against the claim",
-            "unresolved": f"a seed of {a} diverged, and the interval holds zero",
+            "supported": f"the interval lies below the margin of {link.margin:+g}",
+            "contradicted": "the interval lies beyond zero against the claim",
+            "inconclusive": f"the interval reaches beyond the margin of {link.margin:+g}",
         }[outcome]
         numbers = (lost[0] / of[0] - lost[1] / of[1], low, high)
         why = f"{text} ({_interval(low, high, 2)} of the difference); {rests}."
@@ -308,7 +358,7 @@ class _Study:
             holds = all(x != y for x, y in pairs)
             effect = min(abs(x - y) for x, y in pairs) if holds else 0.0
             text = f" in {a}: " + ", ".join(f"{name} {_exact(value, unit)}" for name, value in values.items())
-        outcome: Outcome = "supported" if holds else "opposed"
+        outcome: Outcome = "supported" if holds else "contradicted"
         as_claimed = "as claimed" if holds else "against the claim"
         why = f"{link.subject}{text} (exact, n = {counts}); {as_claimed}."
         return self.build(link, a, b, outcome=outcome, numbers=(effect,), n=n, counts=counts, why=why)
@@ -502,6 +552,15 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 # Words
 
 
+def _sides(link: Link, a: str, b: str) -> list[str]:
+    """a and b with their outputs and the paper's data sets, where these differ."""
+    sides = [a, b]
+    for values, form in ((pair(link.output), "{} ({})"), (link.sets, "{} on {}")):
+        if values[0] != values[1]:
+            sides = [form.format(side, value) for side, value in zip(sides, values, strict=True)]
+    return sides
+
+
 def _sentence(link: Link, found: Comparison) -> str:
     """The effect with its interval and counts, and for a link the reason for its outcome."""
     quantity = QUANTITIES[link.metric]
@@ -517,10 +576,19 @@ def _sentence(link: Link, found: Comparison) -> str:
     if np.isfinite(found.difference):
         effect = f"{found.difference:+z.{digits}f} {quantity.unit}".rstrip()
         details = [_interval(found.low, found.high, digits), f"n = {_counts(link, found)}"]
-        if np.isfinite(found.low) and (published_of(link) or found.outcome == "unresolved"):
-            details.append(f"resolvable {resolvable(found):.{digits}f}")
+        if np.isfinite(found.low) and (published_of(link) or found.outcome == "inconclusive"):
+            details.append(f"minimum detectable effect {found.detectable:.{digits}f}")
         text = f"{text}: {effect} ({', '.join(details)})"
-    return "; ".join([text, *([found.why] if link.direction else []), *_published_words(link)]) + "."
+    left_out = [f"{_count(found.images_left_out, 'image')} left out, not finite or not scored by both"]
+    rest = [found.why, *(left_out if found.images_left_out else []), *_unseen(found)] if link.direction else []
+    return "; ".join([text, *rest, *_published_words(link)]) + "."
+
+
+def _unseen(found: Comparison) -> Iterator[str]:
+    """What so few seeds cannot exclude, beside an outcome that they decide."""
+    seeds = min((n for n in found.n_seeds if n), default=0)
+    if found.outcome in ("supported", "contradicted", "equivalent") and seeds < MANY_SEEDS:
+        yield f"{_count(seeds, 'seed')} cannot exclude a collapse in up to {undetected(seeds):.0%} of seeds"
 
 
 def _published_words(link: Link) -> Iterator[str]:

@@ -47,10 +47,15 @@ PARTS = {
 class Link:
     """One statement of a claim about a - b.
 
-    ``of``: a region of the image, 'run', 'critics', or networks by name. ``output``, ``data``: one, or a's and b's;
-    ``data`` 'each' means every data set of the study. A control has no ``direction``: it is shown and decides nothing.
+    Args:
+        of: a region of the image, 'run', 'critics', or networks by name.
+        output, data: one, or a's and b's; ``data`` 'each' means every data set of the study.
+        direction: None for a control, which is shown and decides nothing.
+        margin: by default the metric's own.
+        needs_critics: a result of "no difference" counts only where the critics could have made one.
     """
 
+    name: str
     a: Spec
     b: Spec | float | None = None
     metric: str
@@ -59,6 +64,7 @@ class Link:
     data: str | Sequence[str] = "CelebA"
     direction: Direction | Literal["differ"] | None = None
     margin: float | None = None
+    needs_critics: bool = False
 
     @property
     def sets(self) -> tuple[str, str]:
@@ -116,13 +122,14 @@ def _link(entry: Mapping[str, Any], place: str, *, decides: bool) -> Link:
         _one_of(entry.get("direction"), (*get_args(Direction), "differ"), f"{place}.direction")
     if "b" not in entry and entry.get("direction") != "differ":
         raise ValueError(f"paper.yaml: {place}: 'b' is missing")
-    by_chance = entry["metric"] not in (*OF_NETWORKS, "diverged")
-    if by_chance and entry.get("direction") in ("no less", "no more", "equal") and "margin" not in entry:
+    by_chance = entry["metric"] not in OF_NETWORKS
+    margin = entry.get("margin", QUANTITIES[entry["metric"]].margin)
+    if by_chance and entry.get("direction") in ("no less", "no more", "equal") and margin is None:
         raise ValueError(f"paper.yaml: {place}: 'margin' is missing; {entry['direction']!r} is said of one")
     for side in ("a", "b"):
         for key in entry[side] if isinstance(entry.get(side), Mapping) else ():
             _one_of(key, ("differs", "unlike"), f"{place}.{side}")
-    return Link(**entry)
+    return Link(**{**entry, "margin": margin if by_chance else None})
 
 
 def _keys(entry: Mapping[str, Any], kind: type[Any], place: str) -> None:

@@ -1,18 +1,17 @@
-"""Intervals for few seeds and many images.
+"""Intervals for few seeds and many images, and the outcomes that they decide.
 
 Seeds and test images are both random samples. An interval over one of them alone treats the other as fixed. So each
 estimate m has two variances, A from the seeds and B from the images, and the interval
 
-    m +- sqrt(t^2 A + z^2 B)
+    m +- sqrt(t^2 A + u^2 B)
 
-with t for the seeds' degrees of freedom (paired, or Welch-Satterthwaite) and z = 1.96 at 95%. With three seeds the
-simulated coverage is 96 to 98%; tests/reports/analysis/test_statistics.py repeats the simulation. There are no
-p-values: with three seeds, a sign-flip test cannot give less than .25.
+with t for the seeds' degrees of freedom (paired, or Welch-Satterthwaite) and u for the images': t quantiles with the
+number of clusters of images less one. Clusters of unequal sizes n count as (sum n)^2 / sum n^2. docs/statistics.md
+shows the simulated coverage; tests/reports/analysis/test_simulations.py repeats the simulation. There are no p-values
+of single claims: with three seeds, a sign-flip test cannot give less than .25.
 
-A claim "a is better than b" is *supported* if the interval lies beyond zero in its direction, *opposed* if it lies
-beyond zero on the other side, *negligible* if the 90% interval lies within the margin, and otherwise *unresolved*; with
-fewer than three seeds it is always unresolved. A diverged seed of a blocks *supported*. "No worse" is compared with the
-margin instead of zero, and "equal" is two such claims at once (``verdict``).
+The outcome of a claim "a is better than b" is one of ``OUTCOMES``. "No worse" is compared with the margin instead of
+zero, and "equal" is two such claims at once (``verdict``).
 """
 
 from collections.abc import Hashable, Mapping
@@ -24,41 +23,74 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import special, stats
 
-from reports.analysis.naming import metric_of
+from reports.analysis.naming import METRICS, metric_of
 
 Floats = npt.NDArray[np.float64]
-Outcome = Literal["supported", "opposed", "negligible", "unresolved"]
+Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "partly tested", "not tested"]
+OUTCOMES: dict[Outcome, str] = {
+    "supported": "The 95% interval lies on the claimed side of zero, or of the margin that the claim states.",
+    "contradicted": "The 95% interval lies on the other side.",
+    "equivalent": "The 90% interval lies within the margin, where a difference could have been seen.",
+    "inconclusive": "Tested, and none of the above; always with fewer than 3 seeds or 8 groups of images.",
+    "partly tested": "What was tested is supported, and the study lacks the rest.",
+    "not tested": "The study has no data for it.",
+}
+"""What each outcome means."""
+
 Direction = Literal["more", "less", "no less", "no more", "equal"]
 """The claim about a difference. "No less", "no more": by the margin at most; "equal": within the margin."""
 
 ENOUGH_SEEDS = 3
+ENOUGH_GROUPS = 8
+MANY_SEEDS = 10
+"""With fewer seeds, an outcome is shown with the share of collapsing seeds that it cannot exclude."""
+
+POWER = 0.8
 OF_RUN = ""
 """The image of a value that belongs to a run as a whole, and so has no variance from images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """A mean, or a difference of means, with its variances from seeds and from images."""
+    """A mean, or a difference of means, with its variances from seeds and from images and their degrees of freedom."""
 
     mean: float
     seeds_variance: float
     degrees: float
     images_variance: float
+    images_degrees: float
 
     def half_width(self, level: float = 0.95) -> float:
         """Half the interval's width at that level; NaN if a variance cannot be estimated."""
-        quantile = (1 + level) / 2
-        z = special.ndtri(quantile)
-        t = z if self.degrees == np.inf else special.stdtrit(self.degrees, quantile)
-        return float(np.sqrt(t**2 * self.seeds_variance + z**2 * self.images_variance))
+        t, u = (_quantile((1 + level) / 2, degrees) for degrees in (self.degrees, self.images_degrees))
+        return float(np.sqrt(t**2 * self.seeds_variance + u**2 * self.images_variance))
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """(low, high) at that level."""
         half = self.half_width(level)
         return self.mean - half, self.mean + half
 
+    def detectable(self, level: float = 0.95, power: float = POWER) -> float:
+        """The minimum detectable effect: the true effect whose interval excludes zero with this probability.
 
-UNKNOWN = Estimate(mean=np.nan, seeds_variance=np.nan, degrees=np.nan, images_variance=np.nan)
+        The estimate over its standard error is taken as noncentral t, with Satterthwaite's degrees for both sources.
+        """
+        parts = [(self.seeds_variance, self.degrees), (self.images_variance, self.images_degrees)]
+        variance, degrees = _welch(parts)
+        if not variance > 0:
+            return variance  # NaN, or nothing is left to chance
+        critical = self.half_width(level) / np.sqrt(variance)
+        if degrees == np.inf:
+            return float((critical + special.ndtri(power)) * np.sqrt(variance))
+        return float(special.nctdtrinc(degrees, 1 - power, critical) * np.sqrt(variance))
+
+
+def _quantile(quantile: float, degrees: float) -> float:
+    """Of t with these degrees of freedom; of the normal distribution if they are infinite."""
+    return float(special.ndtri(quantile) if degrees == np.inf else special.stdtrit(degrees, quantile))
+
+
+UNKNOWN = Estimate(mean=np.nan, seeds_variance=np.nan, degrees=np.nan, images_variance=np.nan, images_degrees=np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +120,7 @@ class Comparison:
         output, data: one, or a pair if a's and b's differ.
         difference, low, high, low90, high90: a - b in the metric's unit, whatever its direction.
         n_seeds, diverged: of a and of b.
+        detectable: the minimum detectable effect at 80% power.
         n_images: the images used; of both if the data sets differ, 0 if the values belong to runs.
         images_left_out: images that were not scored by both, or are not finite.
         paired: whether seeds were paired.
@@ -105,6 +138,7 @@ class Comparison:
     high: float
     low90: float
     high90: float
+    detectable: float
     n_seeds: tuple[int, int]
     n_images: int
     n_groups: int
@@ -143,22 +177,26 @@ def estimate(
         else:
             parts = [_of_seeds(a.mean(axis=1), fixed[0]), _of_seeds(b.mean(axis=1), fixed[1])]
             seeds_variance, degrees = _welch(parts)
+    images_variance, images_degrees = (0.0, np.inf) if of_runs else _of_images(per_image, groups)
     return Estimate(
         mean=float(per_image.mean()),
         seeds_variance=seeds_variance,
         degrees=degrees,
-        images_variance=0.0 if of_runs else _of_images(per_image, groups),
+        images_variance=images_variance,
+        images_degrees=images_degrees,
     )
 
 
 def apart(a: Estimate, b: Estimate) -> Estimate:
     """a - b for two estimates that share neither seeds nor images."""
     seeds_variance, degrees = _welch([(each.seeds_variance, each.degrees) for each in (a, b)])
+    images_variance, images_degrees = _welch([(each.images_variance, each.images_degrees) for each in (a, b)])
     return Estimate(
         mean=a.mean - b.mean,
         seeds_variance=seeds_variance,
         degrees=degrees,
-        images_variance=a.images_variance + b.images_variance,
+        images_variance=images_variance,
+        images_degrees=images_degrees,
     )
 
 
@@ -178,16 +216,19 @@ def _welch(parts: list[tuple[float, float]]) -> tuple[float, float]:
     return total, total**2 / spread if spread else np.inf
 
 
-def _of_images(per_image: Floats, groups: npt.NDArray[np.int64] | None) -> float:
-    """Variance of the mean over images (I,), by clusters of any size.
+def _of_images(per_image: Floats, groups: npt.NDArray[np.int64] | None) -> tuple[float, float]:
+    """Variance of the mean over images (I,), by clusters of any size, and its degrees of freedom.
 
     For clusters of one size it is the variance of their means divided by their number; for single images, s^2 / I.
+    The degrees are the effective number of clusters (Kish) less one.
     """
     residuals = per_image - per_image.mean()
     sums = residuals if groups is None else np.bincount(groups, weights=residuals)
     if len(sums) < 2:
-        return np.nan
-    return float(len(sums) / (len(sums) - 1) * np.square(sums).sum() / len(per_image) ** 2)
+        return np.nan, np.nan
+    sizes = np.ones(len(sums)) if groups is None else np.bincount(groups)
+    variance = len(sums) / (len(sums) - 1) * np.square(sums).sum() / len(per_image) ** 2
+    return float(variance), float(sizes.sum() ** 2 / np.square(sizes).sum() - 1)
 
 
 def simultaneous(level: float, intervals: int) -> float:
@@ -196,14 +237,13 @@ def simultaneous(level: float, intervals: int) -> float:
 
 
 def shares(a: tuple[int, int], b: tuple[int, int], level: float = 0.95) -> tuple[float, float]:
-    """(low, high) of the difference of two proportions, each (count, total): Newcombe 1998, method 10."""
-    p, q = (found / of for found, of in (a, b))
-    wilson = (stats.binomtest(*each).proportion_ci(level, method="wilson") for each in (a, b))
-    (low_p, high_p), (low_q, high_q) = wilson
-    return (
-        float(p - q - np.hypot(p - low_p, high_q - q)),
-        float(p - q + np.hypot(high_p - p, q - low_q)),
-    )
+    """(low, high) of the difference of two independent proportions, each (count, total).
+
+    Exact (never below ``level``): both Clopper-Pearson intervals hold at once with at least this probability.
+    """
+    each = (stats.binomtest(*side).proportion_ci(level**0.5, method="exact") for side in (a, b))
+    (low_p, high_p), (low_q, high_q) = each
+    return float(low_p - high_q), float(high_p - low_q)
 
 
 def select(scores: pd.DataFrame, *, metric: str, region: str, output: str, data: str | None = None) -> pd.DataFrame:
@@ -255,25 +295,28 @@ def compare(
     output: str | tuple[str, str] = "composite",
     data: str | tuple[str, str] | None = None,
     direction: Direction | None = None,
-    margin: float | None = None,
+    margin: float | Literal["usual"] | None = "usual",
     level: float = 0.95,
 ) -> Comparison:
     """Compares variant ``a`` with variant ``b``, or with the number ``b``, by the rule of this module.
 
     On one data set images are paired: those that both variants have. Seeds are paired if both variants' runs have the
     same start at every common seed; otherwise the interval is Welch's. Only completed runs are used. A diverged run of
-    ``a`` blocks "supported"; where neither side is the claimed winner ("equal", two data sets), so does one of ``b``.
+    ``a`` blocks "supported". One of either side blocks "equivalent", claims about a margin and claims on two data sets.
 
     Args:
         output, data: one, or a pair for a and b.
         direction: the claim; by default that a is better.
-        margin: in the metric's unit; a smaller difference is negligible.
+        margin: in the metric's unit; smaller differences are equivalent. "usual": ``METRICS[metric].margin``, as in the
+            paper's claims. None: no difference is too small to matter.
 
     Raises:
         ValueError: the metric is unknown and no direction is given, or ``data`` is None and the variants ran on
             several data sets.
     """
     direction = direction or ("more" if metric_of(metric).better > 0 else "less")
+    if margin == "usual":
+        margin = METRICS[metric].margin if metric in METRICS else None
     sets = data if isinstance(data, tuple) else (_one_data_set(runs, [a, str(b)], data),) * 2
     outputs = output if isinstance(output, tuple) else (output, output)
     left = _sample(runs, scores, a, metric=metric, region=region, output=outputs[0], data=sets[0])
@@ -296,13 +339,20 @@ def compare(
     low, high = found.interval(level)
     low90, high90 = found.interval(0.90)
 
-    few = [side.variant for side in (left, right) if len(side.values) < ENOUGH_SEEDS and not side.fixed]
-    outcome: Outcome = "unresolved"
-    if few:
+    sides = [(left, images[0]), (right, images[-1])] if isinstance(b, str) else [(left, images[0])]
+    n_groups = [len(np.unique(side.groups(own.drop(OF_RUN, errors="ignore")))) for side, own in sides]
+    few = [side.variant for side, _ in sides if len(side.values) < ENOUGH_SEEDS and not side.fixed]
+    outcome: Outcome = "inconclusive"
+    if lacking := [side.variant for side, _ in sides if side.values.empty]:
+        outcome, why = "not tested", f"no scores of {' and '.join(dict.fromkeys(lacking))}"
+    elif few:
         both = "both " if paired and a != b else ""
         why = f"fewer than {ENOUGH_SEEDS} seeds completed for {both}{' and '.join(dict.fromkeys(few))}"
+    elif 0 < min(n_groups) < ENOUGH_GROUPS:
+        why = f"fewer than {ENOUGH_GROUPS} independent groups of images"
     else:
-        diverged = left.diverged + (right.diverged if direction == "equal" or not together else 0)
+        winner = left.diverged + (0 if together else right.diverged)
+        diverged = (winner, left.diverged + right.diverged)
         outcome, why = verdict(found, direction, margin=margin, level=level, diverged=diverged)
     return Comparison(
         a=a,
@@ -316,9 +366,10 @@ def compare(
         high=high,
         low90=low90,
         high90=high90,
+        detectable=found.detectable(level),
         n_seeds=(len(left.values), len(right.values) if isinstance(b, str) else 0),
         n_images=sum(len(own.drop(OF_RUN, errors="ignore")) for own in images),
-        n_groups=sum(len(np.unique(side.groups(own))) for side, own in zip((left, right), images, strict=False)),
+        n_groups=sum(n_groups[:1] if together else n_groups),
         images_left_out=sum(map(len, every)) - sum(map(len, images)),
         paired=paired,
         level=level,
@@ -329,32 +380,40 @@ def compare(
     )
 
 
-def resolvable(comparison: Comparison) -> float:
-    """The smallest effect that this n can tell from zero: the interval's half-width, in the metric's unit."""
-    return (comparison.high - comparison.low) / 2
+def undetected(seeds: int) -> float:
+    """The largest share of collapsing seeds that this many sound ones cannot exclude, at 95%: 1 - 0.05^(1/n)."""
+    return float(1 - 0.05 ** (1 / seeds)) if seeds else 1.0
 
 
 def verdict(
-    found: Estimate, direction: Direction, *, margin: float | None = None, level: float = 0.95, diverged: int = 0
+    found: Estimate,
+    direction: Direction,
+    *,
+    margin: float | None = None,
+    level: float = 0.95,
+    diverged: tuple[int, int] = (0, 0),
 ) -> tuple[Outcome, str]:
     """The outcome of a claim about an estimate, and the reason in words.
 
-    "more", "less": supported if the interval lies beyond zero in that direction, opposed if it lies beyond zero on the
-    other side, negligible if the 90% interval lies within the margin. "no less", "no more": the same, with the margin
-    on the wrong side instead of zero. "equal": supported if the 90% interval lies within the margin (two one-sided
-    claims at once), opposed if the interval lies beyond it.
+    "more", "less": supported if the interval lies beyond zero in that direction, contradicted if it lies beyond zero on
+    the other side, equivalent if the 90% interval lies within the margin. "no less", "no more": the same, with the
+    margin on the wrong side instead of zero. "equal": supported if the 90% interval lies within the margin (two
+    one-sided claims at once), contradicted if the interval lies beyond it.
 
-    ``diverged``: the number of seeds that block "supported".
+    ``diverged``: the seeds of the claimed winner and of both sides. The first block "more" and "less", all block claims
+    about a margin and "equivalent".
 
     Raises ValueError if the claim needs a margin and has none.
     """
     if margin is None and direction not in ("more", "less"):
         raise ValueError(f"margin: the claim {direction!r} needs one")
     low, high = found.interval(level)
-    low90, high90 = found.interval(0.90)
+    low90, high90 = found.interval(2 * level - 1)
     if np.isnan(low):
-        return "unresolved", "too few finite scores to tell"
+        return "inconclusive", "too few finite scores to tell"
     within = margin is not None and -margin < low90 and high90 < margin
+    held: Outcome = "supported"
+    blocking = diverged[direction not in ("more", "less")]
     if direction == "equal":
         limit = margin or 0.0
         holds, fails = within, low > limit or high < -limit
@@ -369,15 +428,14 @@ def verdict(
         beyond = f"the interval lies beyond {zero} in the claimed direction"
         against = f"the interval lies beyond {zero} against the claim"
         undecided = f"the interval holds {zero}"
-    if holds and diverged:
-        return "unresolved", f"{beyond}, but {diverged} seed{'s' * (diverged > 1)} diverged"
+        if not holds and not fails and within and direction in ("more", "less"):
+            held, holds, blocking = "equivalent", True, diverged[1]
+            beyond = f"the 90% interval lies within {margin:g}"
+    if holds and blocking:
+        return "inconclusive", f"{beyond}, but {blocking} seed{'s' * (blocking > 1)} diverged"
     if holds:
-        return "supported", beyond
-    if fails:
-        return "opposed", against
-    if within and direction in ("more", "less"):
-        return "negligible", f"the 90% interval lies within {margin:g}"
-    return "unresolved", undecided
+        return held, beyond
+    return ("contradicted", against) if fails else ("inconclusive", undecided)
 
 
 @dataclass(frozen=True, kw_only=True)

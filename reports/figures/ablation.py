@@ -13,7 +13,7 @@ from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.naming import label, level_label, metric_of
 from reports.analysis.tables import ablation_table, levels
 from reports.figures import style
-from reports.figures.contrasts import Row, draw_forest, margin_of
+from reports.figures.contrasts import Row, draw_forest
 
 ALL = "all factors"
 
@@ -115,7 +115,7 @@ def forest(
         f"the {level:.0%} intervals hold together",
         xlabel=style.axis_label(metric, region, of="Difference in "),
         digits=metric_of(metric).digits + 1,
-        margin=margin_of(metric),
+        margin=metric_of(metric).margin,
         keys=_hue_keys(by, hues),
     )
 

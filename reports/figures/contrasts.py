@@ -9,19 +9,11 @@ from matplotlib.patches import Patch
 
 from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.naming import metric_of, titled
-from reports.analysis.published import published
 from reports.analysis.tables import contrast_table
 from reports.figures import style
 
 _SIGN, _LINE, _ROW = 0.066, 0.16, 0.3
 """Inches: the width of a character at the right, the height of a further line, the height of a row of one line."""
-
-
-def margin_of(metric: str) -> float:
-    """The paper's own gain over GLCIC on CelebA, in the metric's unit; NaN if the paper does not print it."""
-    table = published()
-    own = table[(table["data"] == "CelebA") & (table["metric"] == metric)].set_index("variant")["value"]
-    return round(float(own.get("proposed", np.nan) - own.get("glcic", np.nan)), 9)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +38,12 @@ class Row:
     zero: bool = False
 
 
-def draw_forest(rows: list[Row], *, title: str, xlabel: str, digits: int, margin: float, keys: list[Line2D]) -> Figure:
+def draw_forest(
+    rows: list[Row], *, title: str, xlabel: str, digits: int, margin: float | None, keys: list[Line2D]
+) -> Figure:
     """Draws a forest plot: names at the left, then differences with intervals, then their values and n as text.
 
-    ``margin`` is half the width of the band around zero, NaN for none. ``keys`` explain the caller's colours in the
+    ``margin`` is half the width of the band around zero, None for none. ``keys`` explain the caller's colours in the
     legend.
     """
     names = [row.name for row in rows]
@@ -66,7 +60,7 @@ def draw_forest(rows: list[Row], *, title: str, xlabel: str, digits: int, margin
         fig.get_layout_engine().set(wspace=0.02)  # type: ignore[union-attr, call-arg]
         widths = [max(style.WIDTH - 0.2 - named - sum(columns), 2.0), *columns]
         plot, *beside = fig.subplots(1, 3, sharey=True, width_ratios=widths)
-        if np.isfinite(margin):
+        if margin is not None:
             plot.axvspan(-margin, margin, color=style.MUTED, alpha=0.25, lw=0)
         plot.axvline(0, color=style.INK, lw=0.8)
         for y, row in zip(middles, rows, strict=True):
@@ -109,7 +103,7 @@ def _value(row: Row, digits: int) -> str:
     return f"{row.difference:+.{digits}f} {interval}".replace("-", "−")
 
 
-def _marks(rows: list[Row], margin: float) -> list[Line2D | Patch]:
+def _marks(rows: list[Row], margin: float | None) -> list[Line2D | Patch]:
     """Legend entries for the marks that occur."""
     keys: list[Line2D | Patch] = []
     if any(np.isfinite(row.low) for row in rows):
@@ -122,7 +116,7 @@ def _marks(rows: list[Row], margin: float) -> list[Line2D | Patch]:
         keys.append(
             style.key("published difference", marker="o", ms=7.5, mfc="none", mec=style.INK, mew=1.1, ls="none")
         )
-    if np.isfinite(margin):
+    if margin is not None:
         keys.append(Patch(color=style.MUTED, alpha=0.25, lw=0, label=f"±{margin:g}, the paper's gain over GLCIC"))
     return keys
 
@@ -154,7 +148,7 @@ def forest_of_contrasts(frames: Frames, data: str, *, level: float = 0.95) -> Fi
         title=f"Is the first better than the second? Composites of {data}, {level:.0%} intervals",
         xlabel=style.axis_label("psnr", "hole", of="Difference in "),
         digits=named.digits + 1,
-        margin=margin_of("psnr"),
+        margin=named.margin,
         keys=[],
     )
 

@@ -1,6 +1,8 @@
 """The glossary: the report's terms, for readers who meet them here for the first time."""
 
+from reports.analysis.critics import LEAST_GRADIENT
 from reports.analysis.frames import Frames
+from reports.analysis.statistics import OUTCOMES
 from reports.document import Facts, Section
 
 WORDS = {
@@ -26,7 +28,12 @@ WORDS = {
     "seed meet the same chance, and so are compared in pairs.",
     "interval": "The 95% interval of a mean or a difference, over seeds and test images both: what the study leaves "
     "possible.",
-    "resolvable": "The smallest true effect that so many seeds and images would have told from none.",
+    "detectable": "The minimum detectable effect: the true effect that this many seeds and images tell from none in "
+    "four studies of five (80% power).",
+    "outcomes": " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items()),
+    "inert critics": "Critics that could not have made a difference: the adversarial gradient stays below "
+    f"{LEAST_GRADIENT:.0%} of the reconstruction loss's, a critic scores real and repaired images alike, or the model "
+    "equals the one without critics in every metric. Where critics are inert, no difference between them is no result.",
     "reading, universe": "A choice that the paper leaves open (docs/readings.md numbers them); one set of such "
     "choices. A multiverse is many universes.",
     "stage": "A part of a run's work: the generator alone, a critic alone, all together, evaluation. Runs share stages "

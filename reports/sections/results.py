@@ -37,7 +37,7 @@ REGIONS_WHY = (
 CONTRASTS_WHY = (
     "The paper's order, link by link, then the proposed model against what it must beat for its critics to be the "
     "reason: the same generator with the reconstruction loss alone, and with a single critic. Images are paired "
-    "always, seeds where two variants share their start. Under three seeds every outcome is unresolved. Last stands "
+    "always, seeds where two variants share their start. With fewer than three seeds nothing is decided. Last stands "
     "what was scored from files (external), if anything was: of its training nothing is known here."
 )
 DEPARTURES_WHY = (
@@ -166,7 +166,7 @@ def contrast_values(frames: Frames, data: str) -> TableView:
             Cell(unit(row["metric"], row["region"])),
             number(row["published"], named.digits, sign="+"),
             number(row["difference"], digits, interval(row["low"], row["high"], digits, "+"), "+"),
-            number(row["resolvable"], digits),
+            number(row["detectable"], digits),
             Cell(n, below=f"{row['images']:,} images"),
             Cell(row["outcome"], below=row["why"], kind="said"),
         ]
@@ -176,8 +176,8 @@ def contrast_values(frames: Frames, data: str) -> TableView:
         cells,
         name=slug("contrasts", data),
         caption=f"Contrasts on {data}, scope {words(frames.study['scope'])}: is the first better than the second? "
-        "Differences with 95% intervals over seeds and images; smaller effects than the resolvable are lost in chance.",
-        headings=["Contrast", "Metric", "Published", "Measured", "Resolvable", "n", "Outcome"],
+        "Differences with 95% intervals over seeds and images; smaller effects than the detectable are mostly missed.",
+        headings=["Contrast", "Metric", "Published", "Measured", "Detectable", "n", "Outcome"],
         groups=(table["a"] + "\0" + table["b"]).tolist(),
     )
 

@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from reports.analysis import tables
-from reports.analysis.claims import claims_table
+from reports.analysis.claims import claims_table, links_table
 from reports.analysis.frames import EXTERNAL, Frames, NoDataError
 from reports.analysis.naming import label, metric_of
 from reports.analysis.published import paper
+from reports.analysis.statistics import OUTCOMES
 from reports.document import (
     NONE,
     NOT_RECORDED,
@@ -30,10 +31,9 @@ from reports.document import (
 from reports.sections.common import records, table_view, unit
 
 RULE = (
-    "Supported: the interval lies beyond zero as claimed; opposed: on the other side; negligible: the 90% interval "
-    "lies within the margin, which is the paper's own gain over GLCIC; else unresolved, and under three seeds always. "
-    "What is computed from the networks is exact. A claim needs all of its links, and one of them decides. "
-    "The last section explains the words."
+    " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items())
+    + " The margin is the paper's own gain over GLCIC. What is computed from the networks is exact. A claim needs all "
+    "of its links; the effect shown is of the named contrast, which decides."
 )
 
 
@@ -45,7 +45,7 @@ def summary(frames: Frames) -> Section:
         Facts(facts(frames)),
         block_or_note(claims, frames),
         Note(RULE),
-        block_or_note(resolvable, frames),
+        block_or_note(detectable, frames),
         block_or_note(trouble, frames),
     ]
     return Section(id="summary", title="What was asked, and what came of it", blocks=blocks)
@@ -119,49 +119,67 @@ def _files(others: pd.DataFrame) -> Iterator[str]:
 
 
 def claims(frames: Frames) -> TableView:
-    """The table of the paper's claims with their outcomes, and a collapsed table of the evidence for each."""
+    """The table of the paper's claims with their outcomes, and a collapsed table of the links behind each."""
     table = claims_table(frames)
-    rows, full = [], []
+    rows = []
     for row in records(table):
-        digits = 3 if row["unit"] == "" else 2
-        bounds = interval(row["low"], row["high"], digits, "+") if pd.notna(row["low"]) else ""
-        effect = number(row["effect"], digits, bounds, "+")
         heading = Cell(f"{row['id']}. {row['claim']}", below=row["where"], kind="said")
         outcome = Cell(row["outcome"], below=f"scope: {row['scope']}")
-        shown = replace(effect, text=f"{effect.text} {row['unit']}".rstrip() if effect.value is not None else NONE)
-        rows.append([heading, outcome, shown, Cell(row["counts"] or NONE)])
-        full.append([Cell(row["id"]), outcome, Cell(row["why"], below="\n".join(row["beside"]), kind="said")])
-    links = pd.DataFrame(
-        [{"id": row["id"], **link} for row in records(table) for link in row["links"] + row["controls"]]
-    )
+        rows.append(
+            [
+                heading,
+                outcome,
+                Cell(row["contrast"] or NONE, below=row["link"]),
+                _effect(row),
+                Cell(row["counts"] or NONE),
+            ]
+        )
+    links = links_table(frames)
     return TableView(
         name="claims",
-        caption="What the paper claims, and what this study says of it: the outcome, and the effect that decides it "
-        "with its 95% interval. Each outcome speaks within its scope.",
-        headings=["Claim", "Outcome", "Effect", "n"],
+        caption="What the paper claims, and what this study says of it: the outcome, and the contrast that decides it "
+        "with its effect and 95% interval. Each outcome speaks within its scope.",
+        headings=["Claim", "Outcome", "Contrast", "Effect", "n"],
         rows=rows,
-        frame=table.drop(columns=["beside", "links", "controls"]),
+        frame=table.drop(columns=["links", "controls"]),
         more=TableView(
             name="links",
-            caption="On what each claim rests: the link that decides, then its other links and the controls, which "
-            "decide nothing.",
-            headings=["Claim", "Outcome", "In words"],
-            rows=full,
+            caption="The links of each claim, each with an outcome of its own, and the controls, which decide nothing.",
+            headings=["Link", "Contrast", "Effect", "Outcome", "In words"],
+            rows=[
+                [
+                    Cell(f"{row['id']}: {row['name']}", below="control" if row["role"] == "control" else ""),
+                    Cell(row["contrast"] or NONE),
+                    _effect(row),
+                    Cell(row["outcome"] if row["role"] == "link" else NONE),
+                    Cell(row["why"], kind="said"),
+                ]
+                for row in records(links)
+            ],
             frame=links,
+            groups=links["id"].tolist(),
         ),
     )
 
 
-def resolvable(frames: Frames) -> TableView:
+def _effect(row: dict[str, Any]) -> Cell:
+    """The effect with its unit and interval."""
+    digits = 3 if row["unit"] == "" else 2
+    bounds = interval(row["low"], row["high"], digits, "+") if pd.notna(row["low"]) else ""
+    effect = number(row["effect"], digits, bounds, "+")
+    return replace(effect, text=f"{effect.text} {row['unit']}".rstrip() if effect.value is not None else NONE)
+
+
+def detectable(frames: Frames) -> TableView:
     """The minimum detectable effect of each contrast, compared with the published difference."""
     parts = []
     for data in frames.data_sets():
         try:
-            parts.append(tables.resolvable_table(frames, data).assign(data=data))
+            parts.append(tables.detectable_table(frames, data).assign(data=data))
         except NoDataError:
             continue
     if not parts:
-        raise NoDataError("No two variants that the paper contrasts ran, so that nothing could be resolved.")
+        raise NoDataError("No two variants that the paper contrasts ran, so that nothing could be detected.")
     table = pd.concat(parts, ignore_index=True)
 
     def cells(row: dict[str, Any]) -> list[Cell]:
@@ -171,17 +189,17 @@ def resolvable(frames: Frames) -> TableView:
             text(row["data"]),
             Cell(unit(row["metric"], row["region"])),
             number(row["published"], digits, sign="+"),
-            number(row["resolvable"], digits + 1),
+            number(row["detectable"], digits + 1),
             Cell(f"{row['seeds_a']} and {row['seeds_b']} seeds", below=f"{row['images']:,} images"),
         ]
 
     return table_view(
         table,
         cells,
-        name="resolvable",
-        caption="The smallest effect that this many seeds and images can tell from chance, beside the published "
-        "difference. A smaller effect is lost in chance here, whatever its outcome.",
-        headings=["Contrast", "Data", "Metric", "Published difference", "Resolvable here", "n"],
+        name="detectable",
+        caption="The minimum detectable effect (80% power) of this many seeds and images, beside the published "
+        "difference. A smaller effect is mostly missed here.",
+        headings=["Contrast", "Data", "Metric", "Published difference", "Detectable here", "n"],
     )
 
 

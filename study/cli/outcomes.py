@@ -16,11 +16,9 @@ from study.cli.terminal import print_json, wide
 
 Folder = Annotated[Path, typer.Argument(help="the output folder")]
 CLAIMS_LEGEND = (
-    "A claim needs all of its links; the deciding one comes first. supported: the interval lies beyond zero as "
-    "claimed; opposed: it lies on the other side; negligible: the 90% interval lies within the margin; otherwise "
-    "unresolved, and always with fewer than three seeds. An effect is the first minus the second; resolvable: the "
-    "smallest effect that this n can tell from zero. Below each outcome is its scope: unless it says paper, "
-    "the outcome holds for this study only."
+    "A claim needs all of its links. An effect is the first minus the second. Minimum detectable effect: the true "
+    "effect that this n tells from zero in four studies of five. Below each outcome is its scope. Unless that is "
+    "paper, the outcome holds for this study only."
 )
 
 
@@ -42,6 +40,7 @@ def status(out: Folder = Path("out"), as_json: options.AsJson = False) -> None:
 def claims(out: Folder = Path("out"), as_json: options.AsJson = False) -> None:
     """Show the outcome of each of the paper's claims, and the evidence for it."""
     from reports.analysis.claims import claims_table
+    from reports.analysis.statistics import OUTCOMES
     from study.results.frames import load
 
     results = load(out)
@@ -51,12 +50,17 @@ def claims(out: Folder = Path("out"), as_json: options.AsJson = False) -> None:
         return
     shown = Table("", "outcome", "claim and evidence", box=None)
     for row in table.to_dict("records"):
-        evidence = Text.assemble((row["claim"], "bold"), *(f"\n{line}" for line in [row["why"], *row["beside"]]))
+        lines = [(link["name"], f"{link['outcome']}: ", link["why"]) for link in row["links"]]
+        lines += [(control["name"], "control: ", control["why"]) for control in row["controls"]]
+        evidence = Text.assemble((row["claim"], "bold"))
+        for name, outcome, why in lines:
+            evidence.append_text(Text.assemble(f"\n{name}: ", (outcome, "italic"), why))
         shown.add_row(row["id"], Text.assemble(row["outcome"], (f"\n{row['scope']}", "dim")), evidence)
     console, study = wide(100), results.study
     console.print(Text(f"{study['name']}, profile {study['profile'] or 'none'}, {study['image_size']} px"))
     console.print(shown)
-    console.print(Text(CLAIMS_LEGEND, style="dim"))
+    meanings = (f"{outcome}: {meaning}" for outcome, meaning in OUTCOMES.items())
+    console.print(Text("\n".join([*meanings, CLAIMS_LEGEND]), style="dim"))
 
 
 def diff(

@@ -7,12 +7,13 @@ import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reports.analysis.claims import claims_table, links_table
 from reports.analysis.frames import COLUMNS, EXTERNAL, Frames
 from reports.analysis.published import paper
 from reports.analysis.statistics import Comparison, compare
@@ -38,8 +39,29 @@ STUDY_FACTS = {
 class Results(Frames):
     """A study's frames (columns: ``reports.analysis.frames.Frames``), with the comparison of two variants."""
 
-    def compare(self, a: str, b: str, *, metric: str = "psnr", region: str = "hole", **more: Any) -> Comparison:
+    @property
+    def claims(self) -> pd.DataFrame:
+        """A row per claim of the paper (columns: ``reports.analysis.claims.claims_table``)."""
+        return claims_table(self)
+
+    @property
+    def links(self) -> pd.DataFrame:
+        """A row per link and control of each claim (columns: ``reports.analysis.claims.links_table``)."""
+        return links_table(self)
+
+    def compare(
+        self,
+        a: str,
+        b: str,
+        *,
+        metric: str = "psnr",
+        region: str = "hole",
+        margin: float | Literal["usual"] | None = "usual",
+        **more: Any,
+    ) -> Comparison:
         """``a`` minus ``b`` with its interval, by the rule for few seeds (``reports.analysis.statistics.compare``).
+
+        ``margin``: in the metric's unit; by default the one that the claims use, 0.16 dB of PSNR and 0.006 of SSIM.
 
         Raises ValueError if there is no such variant or metric, or the metric is not computed in that region.
         """
@@ -55,7 +77,7 @@ class Results(Frames):
             raise ValueError(f"region: {unknown(region, regions, f'no region of {metric}')}")
         if own:
             more = {"direction": "more" if own["better"] == "higher" else "less", **more}
-        return compare(self.runs, self.scores, a, b, metric=metric, region=region, **more)
+        return compare(self.runs, self.scores, a, b, metric=metric, region=region, margin=margin, **more)
 
 
 def load(out: str | Path) -> Results:

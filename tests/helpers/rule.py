@@ -13,18 +13,21 @@ def values(results: Results, variant: str) -> np.ndarray:
     return own.pivot(index="seed", columns="image", values="value").to_numpy()
 
 
-def half_width(variance: float, degrees: float, of_images: float) -> float:
-    """Half the interval: sqrt(t^2 A + 1.96^2 B)."""
-    return float(np.sqrt(stats.t.ppf(0.975, degrees) ** 2 * variance + stats.norm.ppf(0.975) ** 2 * of_images))
+def half_width(variance: float, degrees: float, of_images: float, images_degrees: float) -> float:
+    """Half the interval: sqrt(t^2 A + u^2 B)."""
+    t, u = stats.t.ppf(0.975, [degrees, images_degrees])
+    return float(np.sqrt(t**2 * variance + u**2 * of_images))
 
 
 def paired(a: np.ndarray, b: np.ndarray) -> float:
     """Half the interval of the difference of two variants that start alike."""
-    return half_width((a - b).mean(1).var(ddof=1) / len(a), len(a) - 1, (a - b).mean(0).var(ddof=1) / a.shape[1])
+    seeds, images = a.shape
+    of_seeds, of_images = (a - b).mean(1).var(ddof=1) / seeds, (a - b).mean(0).var(ddof=1) / images
+    return half_width(of_seeds, seeds - 1, of_images, images - 1)
 
 
 def welch(a: np.ndarray, b: np.ndarray) -> float:
     """The same of two variants that do not start alike."""
     parts = [one.mean(1).var(ddof=1) / len(one) for one in (a, b)]
     degrees = sum(parts) ** 2 / sum(part**2 / (len(a) - 1) for part in parts)
-    return half_width(sum(parts), degrees, (a - b).mean(0).var(ddof=1) / a.shape[1])
+    return half_width(sum(parts), degrees, (a - b).mean(0).var(ddof=1) / a.shape[1], a.shape[1] - 1)

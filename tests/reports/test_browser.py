@@ -227,7 +227,7 @@ def test_it_prints_whole(visit: Any, tmp_path: Path) -> None:
     found.pdf(path=tmp_path / "print.pdf", format="A4")
     printed = pdfium.PdfDocument(tmp_path / "print.pdf")
     text = "".join(leaf.get_textpage().get_text_bounded() for leaf in printed)
-    assert "On what each claim rests" in text  # what is folded away on the screen
+    assert "The links of each claim" in text  # what is folded away on the screen
     assert "Filter rows" not in text
     ground = printed[0].render().to_numpy()[5, 5]
     assert ground.min() > 250

@@ -186,9 +186,8 @@ def test_a_report_survives_few_seeds(frames: Frames, seeds: list[int]) -> None:
     kept = {f.name: getattr(frames, f.name) for f in fields(frames)[1:]}
     kept = {name: table[table["seed"].isin(seeds)] if "seed" in table else table for name, table in kept.items()}
     told = checked(replace(frames, **kept))
-    computed = {"C8", "C9", "C4"}
-    outcomes = {row[0].text.split(".")[0]: row[1].text for row in table_of(told, "claims").rows}
-    assert {outcome for claim, outcome in outcomes.items() if claim not in computed} == {"unresolved"}
+    outcomes = {row[1].text for row in table_of(told, "claims").rows}
+    assert outcomes <= ({"inconclusive", "not tested"} if seeds else {"not tested"})
 
 
 def test_a_report_survives_one_variant_no_facts_and_no_completed_run(frames: Frames) -> None:

@@ -11,7 +11,7 @@ from reports.analysis.claims import best_filler, hole_psnr, worse_than
 from reports.analysis.frames import EXTERNAL, Frames, NoDataError
 from reports.analysis.naming import group, label, metric_of, ordered, titled
 from reports.analysis.published import counterpart, published, published_values
-from reports.analysis.statistics import Comparison, compare, mean_interval, resolvable
+from reports.analysis.statistics import Comparison, compare, mean_interval
 
 REGIONS = ("whole", "hole")
 BLENDED = {"psnr": "hole", "seam": "boundary", "sharpness": "hole"}
@@ -146,9 +146,9 @@ def _notes(runs: pd.DataFrame, variant: str, seeds: int, images: int, most: int)
 
 
 def contrasts(frames: Frames) -> list[tuple[str, str]]:
-    """The contrasts: the paper's two, then the proposed model against the controls and the external methods."""
+    """The contrasts: the proposed model against the paper's baselines, their own order, the controls, the external."""
     reference, control = frames.study["reference"], frames.study["control"]
-    pairs = [(reference, "glcic"), ("glcic", "ce"), (reference, control), (reference, "single")]
+    pairs = [(reference, "glcic"), (reference, "ce"), ("glcic", "ce"), (reference, control), (reference, "single")]
     pairs += [(reference, other) for other in frames.external()]
     return [(a, b) for a, b in pairs if a is not None and b is not None and a != b]
 
@@ -164,7 +164,7 @@ def contrast_table(
 
     PSNR is of the hole only: for a composite the PSNR of the whole image differs from it by a constant, so the
     differences are equal. Columns: a, b, metric, region, published (NaN where the paper has none),
-    difference, low, high, resolvable, seeds_a, seeds_b, images, groups, paired, diverged_a, diverged_b,
+    difference, low, high, detectable, seeds_a, seeds_b, images, groups, paired, diverged_a, diverged_b,
     outcome, why. Raises NoDataError if no contrast has runs of both.
     """
     present = set(frames.runs.loc[frames.runs["data"] == data, "variant"])
@@ -190,14 +190,14 @@ def contrast_table(
     return pd.DataFrame(rows)
 
 
-def resolvable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
-    """Whether this many seeds and images can tell the paper's own gain from zero.
+def detectable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
+    """Whether this many seeds and images can detect the paper's own gain.
 
     A row for the proposed model against GLCIC and against the control, each in PSNR of the hole (dB) and SSIM of the
     whole image. Columns: a, b, metric, region, published (the paper's gain over GLCIC on CelebA, 0.16 dB and 0.006,
-    for both contrasts: it has no control), resolvable (the smallest difference that can be told from zero, in the
-    metric's unit; NaN with fewer than two seeds), enough (bool: resolvable is no more than published), difference, low,
-    high, seeds_a, seeds_b, images, groups, paired. Raises NoDataError if neither contrast has runs of both.
+    for both contrasts: it has no control), detectable (the minimum detectable effect at 80% power, in the metric's
+    unit; NaN with fewer than two seeds), enough (bool: detectable is no more than published), difference, low, high,
+    seeds_a, seeds_b, images, groups, paired. Raises NoDataError if neither contrast has runs of both.
     """
     reference, control = frames.study["reference"], frames.study["control"]
     ran = set(frames.runs.loc[frames.runs["data"] == data, "variant"])
@@ -208,8 +208,8 @@ def resolvable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.Da
     celeba = published().query("data == 'CelebA'")
     gains = celeba.pivot(index="metric", columns="variant", values="value")
     table = table.assign(published=table["metric"].map(gains["proposed"] - gains["glcic"]))
-    table = table.assign(enough=table["resolvable"] <= table["published"])
-    columns = ["a", "b", "metric", "region", "published", "resolvable", "enough", "difference", "low", "high"]
+    table = table.assign(enough=table["detectable"] <= table["published"])
+    columns = ["a", "b", "metric", "region", "published", "detectable", "enough", "difference", "low", "high"]
     chosen: pd.DataFrame = table[[*columns, "seeds_a", "seeds_b", "images", "groups", "paired"]]
     return chosen.reset_index(drop=True)
 
@@ -223,7 +223,7 @@ def _row(found: Comparison) -> dict[str, object]:
         "difference": found.difference,
         "low": found.low,
         "high": found.high,
-        "resolvable": resolvable(found),
+        "detectable": found.detectable,
         "seeds_a": found.n_seeds[0],
         "seeds_b": found.n_seeds[1],
         "images": found.n_images,

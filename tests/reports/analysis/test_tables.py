@@ -84,8 +84,8 @@ def test_contrasts_stand_beside_the_paper_s(frames: Frames) -> None:
     assert table.loc[("glcic", "ce"), "published"] == pytest.approx(0.84)
     assert table.loc[("proposed", "glcic"), "paired"]
     assert not table.loc[("glcic", "ce"), "paired"]
-    assert table.loc[("proposed", "reconstruction_only"), "outcome"] == "opposed"
-    assert table.loc[("proposed", "single"), "outcome"] == "unresolved"  # a seed failed
+    assert table.loc[("proposed", "reconstruction_only"), "outcome"] == "contradicted"
+    assert table.loc[("proposed", "single"), "outcome"] == "inconclusive"  # a seed failed
     with pytest.raises(NoDataError, match="No two variants"):
         tables.contrast_table(replace(frames, runs=frames.runs[frames.runs["variant"] == "ce"]), "faces")
 
@@ -478,29 +478,29 @@ def test_the_share_of_repairs_that_are_worse_is_the_claim_s(frames: Frames) -> N
         tables.worst_table(replace(frames, runs=frames.runs.drop(untrained.index)), "faces")
 
 
-def test_the_resolvable_stands_beside_the_paper_s_gain(frames: Frames) -> None:
-    table = tables.resolvable_table(frames, "faces").set_index(["b", "metric"])
+def test_the_detectable_stands_beside_the_paper_s_gain(frames: Frames) -> None:
+    table = tables.detectable_table(frames, "faces").set_index(["b", "metric"])
     assert table.index.tolist() == [(b, m) for b in ("glcic", "reconstruction_only") for m in ("psnr", "ssim")]
     assert table["published"].tolist() == pytest.approx([0.16, 0.006] * 2)
     for (b, metric), row in table.iterrows():
         region = {"psnr": "hole", "ssim": "whole"}[metric]
         found = compare(frames.runs, frames.scores, "proposed", b, metric=metric, region=region, data="faces")
-        assert row["resolvable"] == pytest.approx((found.high - found.low) / 2)
-        assert row["enough"] == (row["resolvable"] <= row["published"])
+        assert row["detectable"] == pytest.approx(found.detectable)
+        assert row["enough"] == (row["detectable"] <= row["published"])
         assert row[["seeds_a", "images", "paired"]].tolist() == [3, 12, True]
     without = frames.runs[~frames.runs["variant"].isin(["glcic", "reconstruction_only"])]
     with pytest.raises(NoDataError, match="Neither GLCIC nor the control ran on faces"):
-        tables.resolvable_table(replace(frames, runs=without), "faces")
+        tables.detectable_table(replace(frames, runs=without), "faces")
 
 
 def test_on_other_data_the_gain_is_still_that_on_faces(study_of: Callable[..., Frames]) -> None:
-    table = tables.resolvable_table(study_of([0, 1, 2], "scenes", data=[{"name": "scenes"}]), "scenes")
+    table = tables.detectable_table(study_of([0, 1, 2], "scenes", data=[{"name": "scenes"}]), "scenes")
     assert table["published"].tolist() == pytest.approx([0.16, 0.006] * 2)
 
 
 def test_one_seed_resolves_nothing(study_of: Callable[..., Frames]) -> None:
-    table = tables.resolvable_table(study_of([0]), "faces")
-    assert table["resolvable"].isna().all() and not table["enough"].any()
+    table = tables.detectable_table(study_of([0]), "faces")
+    assert table["detectable"].isna().all() and not table["enough"].any()
 
 
 def test_text_may_be_categories(frames: Frames, as_categories: Callable[[Frames], Frames]) -> None:
@@ -513,7 +513,7 @@ def test_text_may_be_categories(frames: Frames, as_categories: Callable[[Frames]
             lambda each, make=make: make(each, "faces")
             for make in (
                 tables.table_6, tables.table_7, tables.contrast_table, tables.blending_table, tables.mechanism_table,
-                tables.worst_table, tables.resolvable_table,
+                tables.worst_table, tables.detectable_table,
             )
         ),
         lambda each: tables.ablation_table(each, "critics_and_loss", "faces"),
