@@ -150,6 +150,8 @@ class Method(Options):
     """A method's description, from which ``study.plan.planner`` makes stages and ``study.training`` trains.
 
     ``stages``: the stages of the method. ``joint`` also has the updates of G of the stages that are not listed.
+    ``adversarial_share``: scale the critics' weights at the start of ``joint``, so that the norm of their gradient at
+    G's output is this share of L_r's.
     """
 
     generator: Part
@@ -160,6 +162,7 @@ class Method(Options):
     critics: dict[str, Critic]
     stages: list[StageName]
     init_std: Positive | None = None
+    adversarial_share: Positive | None = None
 
 
 class Trained(Options):

@@ -97,10 +97,21 @@ class CriticOptions(GeneratorOptions):
     total_weight: Positive | None = Field(
         default=None, description="scale the weights of the critics in use to this sum; null keeps them"
     )
+    adversarial_share: Positive | None = Field(
+        default=None,
+        description="scale the weights once, at the start of the joint stage, so that the critics' gradient at the "
+        "generator's output is this share of L_r's; null keeps them (R13)",
+    )
     three_stages: bool = Field(
         default=True,
         description="section 4's three stages; if false, joint from the start, with the same number of updates of G",
     )
+
+    @model_validator(mode="after")
+    def _is_scaled_once(self) -> CriticOptions:
+        if self.total_weight is not None and self.adversarial_share is not None:
+            raise ValueError("total_weight and adversarial_share scale the same weights; set one of them to null")
+        return self
 
     def with_critics(self, views: Sequence[str], image_size: int) -> Method:
         """Describes the generator with critics of these views, in three stages or in ``joint`` only."""
@@ -108,7 +119,8 @@ class CriticOptions(GeneratorOptions):
         if self.total_weight is not None:
             scale = self.total_weight / sum(self.weights.of(view) for view in views)
         critics = {view: self.critic(view, image_size, scale) for view in views}
-        return self.described(image_size, critics, list(STAGES) if self.three_stages else ["joint"])
+        described = self.described(image_size, critics, list(STAGES) if self.three_stages else ["joint"])
+        return described.model_copy(update={"adversarial_share": self.adversarial_share})
 
     def critic(self, view: str, image_size: int, scale: float) -> Critic:
         """Describes the critic of a view by only the options that it reads, so that variants can share it."""

@@ -7,7 +7,6 @@ by the rule of ``reports.analysis.statistics``; a link between networks is compu
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from itertools import combinations, product
 from operator import eq, ge, gt, le, lt
 from typing import Any
@@ -94,8 +93,10 @@ def claims_table(frames: Frames) -> pd.DataFrame:
 
 
 def _claims_table(frames: Frames) -> pd.DataFrame:
-    study = _Study(frames)
-    table = pd.DataFrame([_row(study, claim) for claim in claims()])
+    printed = _Study(frames, frames.study["reference"])
+    studies = [printed, *([_Study(frames, scaled)] if (scaled := printed.scaled()) else [])]
+    rows = [_row(study, claim) for claim in claims() for study in (studies if claim.twice else studies[:1])]
+    table = pd.DataFrame(rows)
     return table.astype({"effect": float, "low": float, "high": float})
 
 
@@ -106,8 +107,12 @@ def _row(study: "_Study", claim: Claim) -> dict[str, Any]:
     decides = "supported" if outcome == "partly tested" else outcome  # what was tested speaks
     deciding = next(found for found in links if found.outcome in (outcome, decides))
     of_link = ("contrast", "effect", "low", "high", "unit", "n", "counts", "why")
+    share = study.share
     return {
-        **{name: getattr(claim, name) for name in ("id", "claim", "where", "evidence")},
+        "id": claim.id if share is None else f"{claim.id}-scaled",
+        "claim": claim.claim if share is None else f"{claim.claim[:-1]}, where the critics matter.",
+        **{name: getattr(claim, name) for name in ("where", "evidence")},
+        "adversarial_share": share,
         "outcome": outcome,
         "scope": study.scope(claim),
         "link": deciding.name,
@@ -154,14 +159,29 @@ class _Lacking(Exception):
 
 
 class _Study:
-    """A study in which links are tested."""
+    """A study in which links are tested, around one reference."""
 
-    def __init__(self, frames: Frames) -> None:
-        self.frames = frames
-        self.reference: str | None = frames.study["reference"]
+    def __init__(self, frames: Frames, reference: str | None) -> None:
+        self.frames, self.reference = frames, reference
+        self.share: float | None = self.options(reference).get("adversarial_share")
         self.runs = frames.runs
         self.completed = frames.runs[frames.runs["status"] == "completed"]
         self.named = frames.runs.drop_duplicates(["variant", "data"])
+
+    def options(self, variant: str | None) -> Mapping[str, Any]:
+        """A variant's options; empty if they are not recorded."""
+        options: Mapping[str, Any] = (self.frames.study["configs"] or {}).get(variant, {}).get("options", {})
+        return options
+
+    def scaled(self) -> str | None:
+        """The first variant that is the reference with the critics' weights scaled to a share of L_r's gradient."""
+        theirs = self.options(self.reference)
+        for variant in self.named["variant"].unique():
+            ours = self.options(variant)
+            share = ours.get("adversarial_share")
+            if share is not None and differs(ours, theirs, {"adversarial_share": share}):
+                return str(variant)
+        return None
 
     def scope(self, claim: Claim) -> str:
         """The study's scope; 'paper' if the claim needs only networks, and they agree with the paper at its size."""
@@ -306,10 +326,8 @@ class _Study:
 
     def values(self, link: Link, a: str, data: tuple[str, str]) -> pd.DataFrame:
         """The values of a link as scores, of images or (with the image ``OF_RUN``) of runs."""
-        if link.metric == "spread":
-            rows = self.spreads
-        elif link.metric == "seconds":
-            rows = self.completed.assign(value=self.completed["seconds"], image=OF_RUN)
+        if link.metric in ("spread", "seconds"):
+            rows = self.completed.assign(value=self.completed[link.metric], image=OF_RUN).dropna(subset="value")
         elif link.metric == "worse_than_filler":
             rows, filler = self.psnr(data[0]), self.variant("filler", data[0])
             rows = worse_than(rows[rows["variant"] == a], rows[rows["variant"] == filler])
@@ -321,16 +339,6 @@ class _Study:
     def psnr(self, data: str) -> pd.DataFrame:
         """The PSNR of the hole in the composites of completed runs."""
         return hole_psnr(self.frames, data)
-
-    @cached_property
-    def spreads(self) -> pd.DataFrame:
-        """Per run's joint stage: log10 of the 95th over the 5th percentile of the adversarial gradient."""
-        curves = self.frames.curves
-        keep = (curves["stage"] == "joint") & (curves["network"] == "generator")
-        own = curves[keep & (curves["term"] == "adversarial_gradient")].astype({"value": float})
-        norms = own.groupby(["run", "variant", "data", "seed"], observed=True)["value"]
-        spreads = (norms.quantile(0.95) / norms.quantile(0.05)).map(np.log10)
-        return spreads.reset_index().assign(image=OF_RUN)
 
     def recorded(self, link: Link, values: pd.DataFrame, variant: str | float, data: str, output: str) -> None:
         """Raises _Lacking if completed runs did not record this."""
@@ -407,7 +415,14 @@ class _Study:
         elif spec == "filler":
             found = self.filler(str(data))
         else:
-            found = next((variant for variant, method in methods.items() if method == spec), None)
+            found = next(
+                (
+                    variant
+                    for variant, method in methods.items()
+                    if method == spec and self.options(variant).get("adversarial_share", self.share) == self.share
+                ),
+                None,
+            )
         if found is None:
             on = f" on {data}" if data else ""
             if spec == "filler" and set(FILLERS) & set(methods.values()):

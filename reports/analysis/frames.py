@@ -17,7 +17,7 @@ STUDY = (
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "runs": (
         "run", "variant", "data", "seed", "method", "status", "why", "diverged_at", "updates", "parameters",
-        "critic_parameters", "seconds", "start", "record", "step_ms", "memory_mib",
+        "critic_parameters", "seconds", "start", "record", "step_ms", "memory_mib", "spread", "scale",
     ),
     "scores": ("run", "variant", "data", "seed", "image", "region", "output", "metric", "value"),
     "curves": ("run", "variant", "data", "seed", "stage", "network", "term", "step", "value"),
@@ -74,7 +74,8 @@ class Frames:
         status ('completed', 'diverged', 'failed', 'interrupted', 'missing'), why (text), diverged_at (step or NA),
         updates (of the generator), parameters (of the generator), critic_parameters, seconds, start (key of the
         first trained stage, equal where two runs share it; '' for fillers, which are not trained), record (Sacred id),
-        step_ms (one step of joint training), memory_mib (peak over its stages); NaN where unknown.
+        step_ms (one step of joint training), memory_mib (peak over its stages), spread (``critics.spread`` of the
+        adversarial gradient), scale (of the critics' weights, under ``adversarial_share``); NaN where unknown.
         A run that was scored from files has the method 'external'. Its training is unknown: updates, parameters and
         seconds are 0; start is a unique name, or '' where the method has no seeds.
     ``scores``, a row per value: run, variant, data, seed, image, region ('hole', 'whole', 'boundary'), output

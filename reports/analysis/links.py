@@ -21,7 +21,7 @@ OF_NETWORKS = {
     "macs": Metric("Multiply-accumulates an image", "", -1, 0),
 }
 OF_RUNS = {
-    "spread": Metric("Spread (95th to 5th percentile) of the adversarial gradient", "decades", -1, 2),
+    "spread": Metric("Spread (95th to 5th percentile) of the adversarial gradient about its trend", "decades", -1, 2),
     "seconds": Metric("Time of a run", "s", -1, 1),
     "diverged": Metric("Share of seeds that diverged", "", -1, 2),
 }
@@ -81,7 +81,8 @@ class Link:
 class Claim:
     """A claim in our words, ``where`` the paper makes it, and what decides it.
 
-    ``evidence``: 'measured' in runs, 'computed' from the networks, or 'both'.
+    ``evidence``: 'measured' in runs, 'computed' from the networks, or 'both'. ``twice``: asked a second time where the
+    critics' weights are scaled to a share of the gradient, if the study has such variants.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Claim:
     evidence: str
     links: tuple[Link, ...]
     controls: tuple[Link, ...] = ()
+    twice: bool = False
 
 
 @cache

@@ -40,7 +40,7 @@ RULE = (
 def summary(frames: Frames) -> Section:
     """The report's first section."""
     blocks: list[Block] = [Note(scope(frames), "scope")]
-    blocks += [Note(text, "scope") for text in [mixed(frames)] if text]
+    blocks += [Note(text, "scope") for text in (answered_twice(frames), mixed(frames)) if text]
     blocks += [
         Facts(facts(frames)),
         block_or_note(claims, frames),
@@ -67,6 +67,20 @@ def scope(frames: Frames) -> str:
     return (
         f"Scope: {words(study['scope'])}. The data, the image size or the schedule are not the paper's. An outcome "
         "below speaks of this study alone; the paper's numbers stand beside ours for orientation."
+    )
+
+
+def answered_twice(frames: Frames) -> str:
+    """Which of a claim's two outcomes is of what; otherwise ""."""
+    twice = claims_table(frames).dropna(subset="adversarial_share")
+    if twice.empty:
+        return ""
+    ids = [str(name).removesuffix("-scaled") for name in twice["id"]]
+    return (
+        f"{', '.join(ids[:-1])} and {ids[-1]} are answered twice: with the weights of the critics as the paper prints "
+        f"them, and ({twice['id'].iloc[0]}, ...) where the critics matter, with weights scaled once so that their "
+        f"gradient is {twice['adversarial_share'].iloc[0]:.0%} of the reconstruction loss's. All other outcomes are of "
+        "the printed weights."
     )
 
 

@@ -21,7 +21,7 @@ from study.metrics import perceptual
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Run, Stage, json_digest
 
-VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
+VERSIONS = {"data": 1, "pretrain": 1, "critic": 2, "joint": 2, "fit": 1, "evaluate": 2}
 """The version of each kind of stage: raise it when the same options give other numbers."""
 
 Add = Callable[..., str]
@@ -310,6 +310,7 @@ class _Planner:
             **common,
             **generator_options("joint"),
             "critics": {role: critic.model_dump(mode="json") for role, critic in method.critics.items()},
+            "adversarial_share": method.adversarial_share,
             "critic_steps": rounds,
             "steps": last,
             "first_update": updates,

@@ -12,8 +12,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from reports.analysis.claims import claims_table, links_table
+from reports.analysis.critics import spread
 from reports.analysis.frames import COLUMNS, EXTERNAL, Frames
 from reports.analysis.published import paper
 from reports.analysis.statistics import Comparison, compare
@@ -194,7 +196,17 @@ def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
         "record": state.get("record", ""),
         "step_ms": 1000 * joint["seconds"] / joint["steps"] if joint.get("steps") else np.nan,
         "memory_mib": max((facts["peak_memory_mib"] for facts in made), default=np.nan),
+        "spread": _spread(store, run.stages["joint"]) if "joint" in run.stages else np.nan,
+        "scale": store.outcome(run.stages.get("joint", "")).get("adversarial_scale", np.nan),
     }
+
+
+def _spread(store: Store, key: str) -> float:
+    """The spread of the adversarial gradient in a joint stage; NaN if it was not recorded."""
+    name = "every_step.safetensors"
+    if not store.intact(key, name):
+        return np.nan
+    return spread(load_file(store.folder(key) / name)["generator.adversarial_gradient"])
 
 
 def _lacking(run: Run, store: Store, records: Mapping[str, Any]) -> Iterator[str]:
