@@ -32,13 +32,14 @@ WORDS = {
     "four studies of five (80% power).",
     "outcomes": " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items()),
     "awake, asleep, exploded": "The state of a critic in the second half of joint training. It is asleep if it gives "
-    f"the real image the higher score in less than {LEAST_ACCURACY:.0%} of pairs, or has less than {LEAST_SHARE:.0%} of "
-    f"the critics' gradients. It has exploded if its gradient is over {MOST_RATIO:g} times the reconstruction loss's.",
+    f"the real image the higher score in less than {LEAST_ACCURACY:.0%} of pairs, or has less than {LEAST_SHARE:.0%} "
+    "of the critics' gradients. It has exploded if its gradient is over "
+    f"{MOST_RATIO:g} times the reconstruction loss's.",
     "inert critics": "Critics that could not have made a difference: one of them is asleep, the adversarial gradient "
     f"is less than {LEAST_RATIO:.0%} of the reconstruction loss's, or the model equals the one without critics in "
     "every metric. Where critics are inert, no difference between them is no result.",
-    "as printed, scaled": "Claims about critics are answered twice: with the paper's weights, and (C3-scaled, ...) with "
-    "weights that give the critics a stated share of the reconstruction loss's gradient.",
+    "as printed, scaled": "Claims about critics are answered twice: with the paper's weights, and (C3-scaled, ...) "
+    "with weights that give the critics a stated share of the reconstruction loss's gradient.",
     "reading, universe": "A choice that the paper leaves open (docs/readings.md numbers them); one set of such "
     "choices. A multiverse is many universes.",
     "stage": "A part of a run's work: the generator alone, a critic alone, all together, evaluation. Runs share stages "

@@ -129,8 +129,8 @@ def awake(frames: Frames, data: str) -> TableView:
             Cell(f"{row['awake']} of {row['seeds']} seeds"),
         ],
         name=slug("awake", data),
-        caption=f"Each critic on {data}, in the second half of joint training: means over seeds, with the least and the "
-        "greatest seed. The glossary says when a critic is awake.",
+        caption=f"Each critic on {data}, in the second half of joint training: means over seeds, with the least and "
+        "the greatest seed. The glossary says when a critic is awake.",
         headings=[
             "Method", "Critic", "Accuracy (0.5 = guessing)", "Share of the critics' gradients",
             "Gradient / reconstruction's", "Awake",

@@ -48,6 +48,8 @@ def _runs(seeds: list[int], data: str) -> pd.DataFrame:
                 "record": str(number + 1),
                 "step_ms": float("nan") if variant in FILLERS else 25.0 + seed,
                 "memory_mib": 300.0 + number,
+                "spread": 0.5,
+                "scale": None,
             }
         )
     return pd.DataFrame(rows)

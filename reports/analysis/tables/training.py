@@ -229,7 +229,7 @@ def mechanism_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.Dat
 
 
 def awake_table(frames: Frames, data: str) -> pd.DataFrame:
-    """Each critic of each variant that is not a cell of an ablation, over its seeds, in the second half of joint training.
+    """A row per critic of each variant, over its seeds, in the second half of joint training. No cells of ablations.
 
     Columns: variant, label, network, seeds; accuracy, share and gradient_ratio (means over the seeds, columns of
     ``critics.critics_table``) with their least and greatest seed (_least, _greatest); awake (seeds). Raises NoDataError
