@@ -24,8 +24,8 @@ LEAST_ACCURACY = 0.6
 LEAST_SHARE = 0.01
 """A critic is asleep if it has a smaller share of the critics' gradients."""
 
-MOST_RATIO = 1.0
-"""A critic has exploded if its weighted gradient is this many times larger than L_r's."""
+MOST_GROWTH = 100.0
+"""A critic has exploded if its weights' gradient is this many times that of its first log interval."""
 
 EQUIVALENT_IN = (("psnr", "hole"), ("ssim", "whole"))
 
@@ -35,25 +35,30 @@ def critics_table(frames: Frames) -> pd.DataFrame:
 
     Columns: run, variant, data, seed, network; accuracy (the share of pairs in which the real image has a higher score
     than its repair), gradient_ratio (the norm of the critic's weighted gradient at the generator's output over that of
-    L_r's; a median), share (of the sum of these over the run's critics), state ('awake', 'asleep', 'exploded') and why
-    (a sentence part; empty if awake). The table is computed once per frames; do not modify it.
+    L_r's), share (of the sum of these over the run's critics), growth (the norm of its weights' gradient over that of
+    the first log interval of its training), state ('awake', 'asleep', 'exploded') and why (a sentence part; empty if
+    awake). Numbers are medians. The table is computed once per frames; do not modify it.
     """
     return frames.once("critics", lambda: _critics_table(frames.curves))
 
 
 def _critics_table(curves: pd.DataFrame) -> pd.DataFrame:
-    by, terms = ["run", "variant", "data", "seed", "network"], ["accuracy", "gradient_ratio"]
-    late = _late(curves, terms)
-    table = late.groupby([*by, "term"], observed=True)["value"].median().unstack("term").reindex(columns=terms)
+    by, terms = ["run", "variant", "data", "seed", "network"], ["accuracy", "gradient_ratio", "gradient_norm"]
+    curves = curves[curves["network"] != "generator"]
+    table = _late(curves, terms).groupby([*by, "term"], observed=True)["value"].median().unstack("term")
+    table = table.reindex(columns=terms).dropna(how="all")
     table["share"] = table["gradient_ratio"] / table.groupby("run", observed=True)["gradient_ratio"].transform("sum")
-    states = [_state(*row) for row in table[["accuracy", "share", "gradient_ratio"]].itertuples(index=False)]
-    return table.assign(state=[state for state, _ in states], why=[why for _, why in states]).reset_index()
+    norms = curves[curves["term"] == "gradient_norm"].sort_values(["stage", "step"])  # critic, then joint
+    table["growth"] = table["gradient_norm"] / norms.groupby(by, observed=True)["value"].first().astype(float)
+    states = [_state(*row) for row in table[["accuracy", "share", "growth"]].itertuples(index=False)]
+    table = table.assign(state=[state for state, _ in states], why=[why for _, why in states])
+    return table.drop(columns="gradient_norm").reset_index()
 
 
-def _state(accuracy: float, share: float, ratio: float) -> tuple[str, str]:
+def _state(accuracy: float, share: float, growth: float) -> tuple[str, str]:
     """The state of a critic, and why it is not awake."""
-    if ratio > MOST_RATIO:
-        return "exploded", f"its gradient is {ratio:.2g} times the reconstruction loss's"
+    if growth > MOST_GROWTH:
+        return "exploded", f"the gradient of its weights grew {growth:,.0f} times"
     if not accuracy >= LEAST_ACCURACY:
         return "asleep", f"it told real images from repaired ones in {accuracy:.0%} of pairs, and guessing gives 50%"
     if not share >= LEAST_SHARE:

@@ -1,6 +1,6 @@
 """The glossary: the report's terms, for readers who meet them here for the first time."""
 
-from reports.analysis.critics import LEAST_ACCURACY, LEAST_RATIO, LEAST_SHARE, MOST_RATIO
+from reports.analysis.critics import LEAST_ACCURACY, LEAST_RATIO, LEAST_SHARE, MOST_GROWTH
 from reports.analysis.frames import Frames
 from reports.analysis.statistics import OUTCOMES
 from reports.document import Facts, Section
@@ -33,8 +33,7 @@ WORDS = {
     "outcomes": " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items()),
     "awake, asleep, exploded": "The state of a critic in the second half of joint training. It is asleep if it gives "
     f"the real image the higher score in less than {LEAST_ACCURACY:.0%} of pairs, or has less than {LEAST_SHARE:.0%} "
-    "of the critics' gradients. It has exploded if its gradient is over "
-    f"{MOST_RATIO:g} times the reconstruction loss's.",
+    f"of the critics' gradients. It has exploded if the gradient of its weights grew over {MOST_GROWTH:g} times.",
     "inert critics": "Critics that could not have made a difference: one of them is asleep, the adversarial gradient "
     f"is less than {LEAST_RATIO:.0%} of the reconstruction loss's, or the model equals the one without critics in "
     "every metric. Where critics are inert, no difference between them is no result.",

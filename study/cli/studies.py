@@ -90,13 +90,28 @@ def plan(
     measure: Annotated[
         bool, typer.Option("--measure", help="Run a few steps of each stage to estimate time, memory and disk.")
     ] = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option("--rehearse", help="Train for minutes at the true width: which critics sleep or explode."),
+    ] = False,
+    jobs: options.Jobs = None,
 ) -> None:
     """Show what a study would train: runs, stages, what is shared or done, and the cost. Trains nothing."""
+    from study.cli import rehearsal
     from study.plan import overview
     from study.running import measure as measuring
 
-    _, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
+    study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
     store = options.store_of(out)
+    if rehearse:
+        heed_sigterm()
+        chosen = [run.variant for run in plan.runs] if only else None
+        table = rehearsal.rehearse(rehearsal.short_plan(study, plan, kind, chosen), kind, jobs or options.jobs_of(kind))
+        if as_json:
+            print_json(table.astype(object).where(table.notna(), None).to_dict("records"))
+        else:
+            rehearsal.show(table, wide())
+        return
     measured = measuring.measure(plan, kind) if measure else None
     if as_json:
         print_json(overview.as_json(plan, store, measured))

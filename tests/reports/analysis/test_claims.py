@@ -137,7 +137,17 @@ def made(
                             value = (level or [usual])[-1] + chances + 10 * chance * image
                             told = {"image": f"i{number}", "region": region, "output": output, "metric": metric}
                             scores.append({**run, **told, "value": value})
-    columns = ("why", "diverged_at", "updates", "parameters", "critic_parameters", "record", "step_ms", "memory_mib", "scale")
+    columns = (
+        "why",
+        "diverged_at",
+        "updates",
+        "parameters",
+        "critic_parameters",
+        "record",
+        "step_ms",
+        "memory_mib",
+        "scale",
+    )
     configs = {
         name: {"method": method, "options": {**OPTIONS, **CHANGED.get(name, {})}} for name, method in variants.items()
     }
@@ -147,7 +157,7 @@ def made(
     }  # fmt: skip
     return Frames(
         study={**facts, **study},
-        runs=pd.DataFrame(runs).assign(**dict.fromkeys(columns, "")),
+        runs=pd.DataFrame(runs).assign(**dict.fromkeys(columns, ""), scale=np.nan),
         scores=pd.DataFrame(scores, columns=list(COLUMNS["scores"])),
         curves=pd.DataFrame(curves, columns=list(COLUMNS["curves"])),
     )
@@ -160,7 +170,9 @@ def outcomes(frames: Frames) -> dict[str, str]:
 
 def row(frames: Frames, claim: str) -> dict[str, Any]:
     """One row of the table, made alone."""
-    return module._row(module._Study(frames, frames.study["reference"]), next(each for each in claims() if each.id == claim))
+    return module._row(
+        module._Study(frames, frames.study["reference"]), next(each for each in claims() if each.id == claim)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +295,10 @@ def test_no_difference_is_no_result_where_the_critics_were_inert() -> None:
         "gradient was less than 1% of the reconstruction loss's (lowest 0.005)" in found["why"]
     )
     asleep = row(made(same, accuracy={"proposed": 0.51}), "C3")["links"][0]["why"]
-    assert "at 3 of 3 seeds of proposed the local critic was asleep: it told real images from repaired ones in 51%" in asleep
+    assert (
+        "at 3 of 3 seeds of proposed the local critic was asleep: it told real images from repaired ones in 51%"
+        in asleep
+    )
     equal = made({**same, "reconstruction_only": {"psnr": 20.0, "ssim": 0.8}}, control="reconstruction_only")
     assert "proposed equals reconstruction_only, which has no critics, in every metric" in row(equal, "C3")["why"]
     lost = replace(equal, curves=equal.curves[equal.curves["term"] != "ratio"])
