@@ -31,6 +31,8 @@ WORDS = {
     "detectable": "The minimum detectable effect: the true effect that this many seeds and images tell from none in "
     "four studies of five (80% power).",
     "outcomes": " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items()),
+    "adjusted p": "The least error level at which an outcome stands, after Holm's adjustment for all claims that were "
+    "tested by chance. At 0.05 or less the outcome stands.",
     "awake, asleep, exploded": "The state of a critic in the second half of joint training. It is asleep if it gives "
     f"the real image the higher score in less than {LEAST_ACCURACY:.0%} of pairs, or has less than {LEAST_SHARE:.0%} "
     f"of the critics' gradients. It has exploded if the gradient of its weights grew over {MOST_GROWTH:g} times.",

@@ -137,17 +137,7 @@ def made(
                             value = (level or [usual])[-1] + chances + 10 * chance * image
                             told = {"image": f"i{number}", "region": region, "output": output, "metric": metric}
                             scores.append({**run, **told, "value": value})
-    columns = (
-        "why",
-        "diverged_at",
-        "updates",
-        "parameters",
-        "critic_parameters",
-        "record",
-        "step_ms",
-        "memory_mib",
-        "scale",
-    )
+    columns = ("why", "diverged_at", "updates", "parameters", "critic_parameters", "record", "step_ms", "memory_mib")
     configs = {
         name: {"method": method, "options": {**OPTIONS, **CHANGED.get(name, {})}} for name, method in variants.items()
     }
