@@ -356,7 +356,7 @@ def test_the_table_of_power_has_a_row_per_tested_link_between_runs() -> None:
 
 
 def test_the_cost_is_the_least_number_of_seeds_that_is_enough() -> None:
-    frames = made(noise=8)
+    frames = made(noise=6)
     costs = power_table(frames).iloc[0]
     link = findings(frames, claims()[0])[0][2]
     assert link.comparison is not None and link.published is not None and link.margin is not None
