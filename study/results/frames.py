@@ -86,8 +86,12 @@ def load(out: str | Path) -> Results:
     Raises BadInput if there is no study, or its plan cannot be read.
     """
     out = Path(out)
+    return frames_of(Plan.of(out), out)
+
+
+def frames_of(plan: Plan, out: Path) -> Results:
+    """The frames of a plan's runs, with what is stored of them in an output folder."""
     store = Store(out)
-    plan = Plan.of(out)
     records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
     runs = [_run(run, store, records) for run in plan.runs]
     evaluated = [
