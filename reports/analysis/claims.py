@@ -6,7 +6,7 @@ by the rule of ``reports.analysis.statistics``; a link between networks is compu
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import combinations, product
 from operator import eq, ge, gt, le, lt
@@ -22,14 +22,22 @@ from reports.analysis.naming import METRICS, Metric
 from reports.analysis.published import counterpart, paper, published
 from reports.analysis.statistics import (
     ENOUGH_SEEDS,
+    LEVEL,
     MANY_SEEDS,
     OF_RUN,
     Comparison,
     Outcome,
     compare,
+    holm,
+    least_error,
+    level_at,
+    percent,
     shares,
     undetected,
 )
+
+DECIDED = ("supported", "contradicted", "equivalent", "partly tested")
+"""The outcomes that say something, and so can fall to an adjustment."""
 
 MARGINAL = ("equal", "no less", "no more")
 """The directions that are about a margin: to be supported, they need a difference to be absent."""
@@ -54,10 +62,12 @@ class Finding:
         name: the link's.
         a, b: the variants, or words for what the study lacks. contrast: both in one text.
         outcome: None for a control.
-        effect: a - b in ``unit``.
+        effect: a - b in ``unit``. level: of its interval, low to high.
+        p: the p value, counting the study's looks (at most 5% where the interval decides).
         n: the number of networks, or of seeds (the smaller of a's and b's).
         counts: n in words, with the number of images.
         why: a sentence.
+        comparison: what decided a link by the rule for few seeds; no column.
     """
 
     name: str
@@ -72,22 +82,31 @@ class Finding:
     effect: float | None
     low: float | None
     high: float | None
+    level: float | None
+    p: float | None
     unit: str
     n: int
     counts: str
     published: float | None
     why: str
     contrast: str
+    comparison: Comparison | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """The finding as a row of a table."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "comparison"}
 
 
 def claims_table(frames: Frames) -> pd.DataFrame:
     """A row per claim, C1 to C15 in order.
 
     Columns: id, claim, where, evidence, outcome, scope ('paper', 'reduced', 'other'); link (its name), contrast ('a −
-    b'), effect, low, high (the 95% interval), unit, n (of seeds or networks), counts (n in words) and why (a sentence)
-    of the deciding link, the first with the claim's own outcome; links and controls, lists of ``Finding``s as mappings.
-    A number that is unknown or does not exist is NaN, in a mapping None. The table is computed once per frames; the
-    result is a copy.
+    b'), effect, low, high (the interval), level (of the interval), unit, n (of seeds or networks), counts (n in words)
+    and why (a sentence) of the deciding link, the first with the claim's own outcome; p (``claim_p``), p_holm (after
+    Holm's adjustment for all claims with a p value) and holds_adjusted (whether the outcome stands at 5% after it; None
+    for an outcome that has no p value or says nothing); links and controls, lists of ``Finding``s as mappings. A number
+    that is unknown or does not exist is NaN, in a mapping None. The table is computed once per frames; the result is a
+    copy.
     """
     kept: pd.DataFrame = frames.once("claims_table", lambda: _claims_table(frames))
     return kept.copy()
@@ -96,7 +115,13 @@ def claims_table(frames: Frames) -> pd.DataFrame:
 def _claims_table(frames: Frames) -> pd.DataFrame:
     study = _Study(frames)
     table = pd.DataFrame([_row(study, claim) for claim in claims()])
-    return table.astype({"effect": float, "low": float, "high": float})
+    table = table.astype(dict.fromkeys(("effect", "low", "high", "level", "p"), float))
+    table["p_holm"] = holm(table["p"])
+    table["holds_adjusted"] = [
+        bool(adjusted <= 1 - LEVEL) if outcome in DECIDED and np.isfinite(adjusted) else None
+        for outcome, adjusted in zip(table["outcome"], table["p_holm"], strict=True)
+    ]
+    return table.astype({"holds_adjusted": object})
 
 
 def _row(study: "_Study", claim: Claim) -> dict[str, Any]:
@@ -105,15 +130,18 @@ def _row(study: "_Study", claim: Claim) -> dict[str, Any]:
     outcome = all_of([found.outcome for found in links])
     decides = "supported" if outcome == "partly tested" else outcome  # what was tested speaks
     deciding = next(found for found in links if found.outcome in (outcome, decides))
-    of_link = ("contrast", "effect", "low", "high", "unit", "n", "counts", "why")
+    of_link = ("contrast", "effect", "low", "high", "level", "unit", "n", "counts", "why")
     return {
         **{name: getattr(claim, name) for name in ("id", "claim", "where", "evidence")},
         "outcome": outcome,
         "scope": study.scope(claim),
         "link": deciding.name,
         **{name: getattr(deciding, name) for name in of_link},
-        "links": [asdict(found) for found in links],
-        "controls": [asdict(found) for found in controls],
+        "p": claim_p(outcome, links),
+        "p_holm": None,
+        "holds_adjusted": None,
+        "links": [found.columns() for found in links],
+        "controls": [found.columns() for found in controls],
     }
 
 
@@ -129,7 +157,15 @@ def links_table(frames: Frames) -> pd.DataFrame:
         for role in ("link", "control")
         for link in row[f"{role}s"]
     ]
-    return pd.DataFrame(rows).astype(dict.fromkeys(("margin", "effect", "low", "high", "published"), float))
+    return pd.DataFrame(rows).astype(
+        dict.fromkeys(("margin", "effect", "low", "high", "level", "p", "published"), float)
+    )
+
+
+def findings(frames: Frames, claim: Claim) -> list[tuple[Link, Finding]]:
+    """The links of a claim, without its controls, with their findings."""
+    study = _Study(frames)
+    return [(link, found) for link in claim.links for found in study.findings(link)]
 
 
 def all_of(outcomes: Sequence[Outcome | None]) -> Outcome:
@@ -147,6 +183,19 @@ def all_of(outcomes: Sequence[Outcome | None]) -> Outcome:
     if "inconclusive" in tested:
         return "inconclusive"
     return "supported" if set(outcomes) == {"supported"} else "partly tested"
+
+
+def claim_p(outcome: Outcome, links: Sequence[Finding]) -> float:
+    """The p value of a claim's outcome; NaN if nothing was tested by chance, or an exact link decides.
+
+    A claim needs all of its links, so its p value is their largest. One link is enough to make it contradicted or
+    equivalent: then it is the smallest of such links, times the number of links.
+    """
+    known = [found.p for found in links if found.p is not None]
+    if outcome not in ("contradicted", "equivalent"):
+        return max(known, default=np.nan)
+    deciding = [np.nan if found.p is None else found.p for found in links if found.outcome == outcome]
+    return min(1.0, len(known) * min(deciding)) if np.isfinite(deciding).all() else np.nan
 
 
 class _Lacking(Exception):
@@ -209,8 +258,11 @@ class _Study:
         n: int = 0,
         counts: str = "",
         why: str,
+        level: float | None = None,
+        p: float | None = None,
+        comparison: Comparison | None = None,
     ) -> Finding:
-        """A finding. ``numbers``: the effect, and where it has an interval low and high."""
+        """A finding. ``numbers``: the effect, and where it has an interval low and high. ``p``: without looks."""
         effect, low, high, *_ = (*(number if np.isfinite(number) else None for number in numbers), None, None, None)
         theirs = published_of(link)
         return Finding(
@@ -226,12 +278,15 @@ class _Study:
             effect=effect,
             low=low,
             high=high,
+            level=level,
+            p=None if p is None or level is None or np.isnan(p) else min(1.0, p * (1 - LEVEL) / (1 - level)),
             unit=QUANTITIES[link.metric].unit,
             n=n,
             counts=counts,
             published=theirs[0] - theirs[1] if theirs else None,
             why=why,
             contrast=" − ".join(_sides(link, a, b)) if b not in ("", "0") else a,
+            comparison=comparison,
         )
 
     # Links between runs
@@ -256,6 +311,7 @@ class _Study:
             data=data,
             direction=link.direction or "more",
             margin=link.margin,
+            level=self.frames.level,
         )
         absent = found.outcome == "equivalent" or (found.outcome == "supported" and link.direction in MARGINAL)
         if link.needs_critics and absent:
@@ -276,15 +332,16 @@ class _Study:
             n=found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds),
             counts=_counts(link, found),
             why=why,
+            level=found.level,
+            p=found.p,
+            comparison=found,
         )
 
     def counted(self, link: Link, data: str) -> Finding:
         """The share of seeds that diverged: "no more" by its exact interval and the link's margin."""
         assert isinstance(link.b, str | Mapping)
         a, b = self.variant(link.a, data), self.variant(link.b, data)
-        ended = self.runs[(self.runs["data"] == data) & self.runs["status"].isin(["completed", "diverged"])]
-        status = [ended.loc[ended["variant"] == variant, "status"] for variant in (a, b)]
-        lost, of = ([int((own == "diverged").sum()) for own in status], [len(own) for own in status])
+        lost, of = zip(*(diverged(self.frames, variant, data) for variant in (a, b)), strict=True)
         n, counts = min(of), _seeds(of[0], of[1])
         text = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {a}, {lost[1]} of {of[1]} of {b}"
         if min(of) < ENOUGH_SEEDS:
@@ -292,17 +349,22 @@ class _Study:
             return self.build(
                 link, a, b, data, outcome=few, n=n, counts=counts, why=f"{text}; fewer than {ENOUGH_SEEDS} seeds ended."
             )
-        low, high = shares((lost[0], of[0]), (lost[1], of[1]))
+        level = self.frames.level if isinstance(self.frames.level, float) else level_at(self.frames.level, n)
+        low, high = shares((lost[0], of[0]), (lost[1], of[1]), level)
         assert link.margin is not None
-        outcome: Outcome = "contradicted" if low > 0 else "supported" if high <= link.margin else "inconclusive"
+        outcome = no_more(low, high, link.margin)
         rests = {
             "supported": f"the interval lies below the margin of {link.margin:+g}",
             "contradicted": "the interval lies beyond zero against the claim",
             "inconclusive": f"the interval reaches beyond the margin of {link.margin:+g}",
         }[outcome]
         numbers = (lost[0] / of[0] - lost[1] / of[1], low, high)
-        why = f"{text} ({_interval(low, high, 2)} of the difference); {rests}."
-        return self.build(link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why)
+        why = f"{text} ({_interval(low, high, 2, level)} of the difference); {rests}."
+        sides, margin = ((lost[0], of[0]), (lost[1], of[1])), link.margin
+        p = least_error(lambda error: no_more(*shares(*sides, 1 - error), margin) != "inconclusive")
+        return self.build(
+            link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why, level=level, p=p
+        )
 
     def values(self, link: Link, a: str, data: tuple[str, str]) -> pd.DataFrame:
         """The values of a link as scores, of images or (with the image ``OF_RUN``) of runs."""
@@ -470,6 +532,19 @@ class _Study:
         return f"; to have one, put this under variants in runs.yaml: {name}: {{{options}}}"
 
 
+def diverged(frames: Frames, variant: str, data: str) -> tuple[int, int]:
+    """The number of a variant's runs that diverged, and of those that completed or diverged."""
+    own = frames.runs[(frames.runs["variant"] == variant) & (frames.runs["data"] == data)]
+    counts = own["status"].value_counts()
+    lost = int(counts.get("diverged", 0))
+    return lost, lost + int(counts.get("completed", 0))
+
+
+def no_more(low: float, high: float, margin: float) -> Outcome:
+    """The outcome of "no more than the margin" for an exact interval of a difference of shares."""
+    return "contradicted" if low > 0 else "supported" if high <= margin else "inconclusive"
+
+
 def hole_psnr(frames: Frames, data: str) -> pd.DataFrame:
     """The PSNR of the hole in the composites of completed runs, as scores."""
     rows = frames.select("psnr", "hole", "composite", data)
@@ -575,7 +650,7 @@ def _sentence(link: Link, found: Comparison) -> str:
     text = f"{link.subject}{on}, {a}" + (f" against {b}" if found.b != 0 else "")
     if np.isfinite(found.difference):
         effect = f"{found.difference:+z.{digits}f} {quantity.unit}".rstrip()
-        details = [_interval(found.low, found.high, digits), f"n = {_counts(link, found)}"]
+        details = [_interval(found.low, found.high, digits, found.level), f"n = {_counts(link, found)}"]
         if np.isfinite(found.low) and (published_of(link) or found.outcome == "inconclusive"):
             details.append(f"minimum detectable effect {found.detectable:.{digits}f}")
         text = f"{text}: {effect} ({', '.join(details)})"
@@ -607,8 +682,9 @@ def _digits(quantity: Metric, *numbers: float) -> int:
     return int(np.clip(np.ceil(-np.log10(2 * least)), quantity.digits, quantity.digits + 4))
 
 
-def _interval(low: float, high: float, digits: int) -> str:
-    return f"95% interval {low:+z.{digits}f} to {high:+z.{digits}f}" if np.isfinite(low) else "no interval"
+def _interval(low: float, high: float, digits: int, level: float) -> str:
+    bounds = f"{low:+z.{digits}f} to {high:+z.{digits}f}"
+    return f"{percent(level)} interval {bounds}" if np.isfinite(low) else "no interval"
 
 
 def _seedless(link: Link, found: Comparison) -> bool:

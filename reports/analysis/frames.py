@@ -11,7 +11,7 @@ STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
     "configs", "networks", "protocol", "file", "aliases", "searches", "external",
-    "metrics", "methods", "plugins",
+    "metrics", "methods", "plugins", "looks",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -68,7 +68,9 @@ class Frames:
             pixels), images (scored), of (test images), scored (ISO time), digest (of the files), checksum (of the
             scores), notes, why (text: the reason why it is not shown), joins (bool: it is among the runs)};
         plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}
-            and methods, their names, of plugins.
+            and methods, their names, of plugins;
+        looks {number of seeds (int, or text as in JSON): the two-sided error spent there}, where seeds were added until
+            there was an answer.
 
     ``runs``, a row per run: run ('proposed/faces/0'), variant, data, seed, method ('proposed', 'ce', 'glcic', ...),
         status ('completed', 'diverged', 'failed', 'interrupted', 'missing'), why (text), diverged_at (step or NA),
@@ -126,6 +128,12 @@ class Frames:
             if missing:
                 raise ValueError(f"frames.{table.name}: columns {missing} are missing; expected {COLUMNS[table.name]}")
         object.__setattr__(self, "study", {**dict.fromkeys(STUDY), **self.study})
+
+    @property
+    def level(self) -> float | dict[int, float]:
+        """The level of the study's intervals: 95%, or what each of its looks spends (``statistics.level_at``)."""
+        looks = self.study["looks"]
+        return {int(seeds): float(error) for seeds, error in looks.items()} if looks else 0.95
 
     def variant(self, name: str) -> str:
         """The variant that was run for a name: another one where two names mean the same run."""

@@ -31,7 +31,7 @@ TRAINED = ("pretrain", "critic", "joint", "fit")
 
 STUDY_FACTS = {
     "name", "file", "profile", "image_size", "command", "seeds", "numerics", "protocol", "networks", "metrics",
-    "methods", "multiverses",
+    "methods", "multiverses", "looks",
 }  # fmt: skip
 """The facts of a study that a report reads as the plan has them."""
 
@@ -62,6 +62,7 @@ class Results(Frames):
         """``a`` minus ``b`` with its interval, by the rule for few seeds (``reports.analysis.statistics.compare``).
 
         ``margin``: in the metric's unit; by default the one that the claims use, 0.16 dB of PSNR and 0.006 of SSIM.
+        ``level``: by default 95%, or what the study's look at this number of seeds may spend.
 
         Raises ValueError if there is no such variant or metric, or the metric is not computed in that region.
         """
@@ -77,6 +78,7 @@ class Results(Frames):
             raise ValueError(f"region: {unknown(region, regions, f'no region of {metric}')}")
         if own:
             more = {"direction": "more" if own["better"] == "higher" else "less", **more}
+        more = {"level": self.level, **more}
         return compare(self.runs, self.scores, a, b, metric=metric, region=region, margin=margin, **more)
 
 
