@@ -39,7 +39,8 @@ UntilResolved = Annotated[
     typer.Option("--until-resolved", help="Start with 3 seeds, and add seeds where a claim is not decided yet."),
 ]
 Claims = Annotated[
-    str | None, typer.Option("--claims", help="With --until-resolved: decide these claims, such as C1,C3. Default: all.")
+    str | None,
+    typer.Option("--claims", help="With --until-resolved: decide these claims, such as C1,C3. Default: all."),
 ]
 MaxSeeds = Annotated[
     int | None, typer.Option("--max-seeds", help="With --until-resolved: at most this many seeds. Default: 12.")

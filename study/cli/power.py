@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,8 @@ def power(plan: Plan, store: Store, command: str) -> pd.DataFrame:
         raise BadInput(f"--power: it takes two completed seeds at least; run the study first: {command}")
     known = costs.measured(ran, store)
     seed_s = [
-        costs.seed_s(ran, known, row.variants, row.data.split(" and ")) for row in table.itertuples()
+        costs.seed_s(ran, known, variants, str(data).split(" and "))
+        for variants, data in zip(table["variants"], table["data"], strict=True)
     ]
     for question in QUESTIONS:
         missing = (table[f"seeds_for_{question}"] - table["n"]).clip(lower=0)
@@ -53,8 +53,8 @@ def power(plan: Plan, store: Store, command: str) -> pd.DataFrame:
 
 def as_json(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows as JSON; null where a number is unknown, and "never" where no number of seeds is enough."""
-    rows: list[dict[str, Any]] = table.astype(object).where(table.notna(), None).to_dict("records")
-    return [{name: "never" if value == np.inf else value for name, value in row.items()} for row in rows]
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(name): "never" if value == np.inf else value for name, value in row.items()} for row in rows]
 
 
 def show(table: pd.DataFrame, console: Console) -> None:

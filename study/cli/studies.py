@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -57,7 +58,7 @@ def run(
     started = time.monotonic()
     asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
     planned = partial(_planned, file, profile, settings=settings, device=device, no_share=no_share)
-    study, plan, kind = planned(only, seeds, most=asked and asked.most)
+    study, plan, kind = planned(only, seeds, most=asked.most if asked else None)
     console, store = Console(), options.store_of(out)
     say, jobs = printer(console), jobs or options.jobs_of(kind)
     executor = options.executor_of(executor_name, out, jobs=jobs, device=kind)
@@ -111,8 +112,13 @@ def plan(
     _, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
     store = options.store_of(out)
     if power:
-        table = seeds_for.power(plan, store, command("run", *sys.argv[2:]))
-        return print_json(seeds_for.as_json(table)) if as_json else seeds_for.show(table, wide())
+        again = [word for word in sys.argv[2:] if word not in ("--power", "--json", "--measure")]
+        table = seeds_for.power(plan, store, command("run", *again))
+        if as_json:
+            print_json(seeds_for.as_json(table))
+        else:
+            seeds_for.show(table, wide())
+        return
     measured = measuring.measure(plan, kind) if measure else None
     if as_json:
         print_json(overview.as_json(plan, store, measured))
