@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from study.errors import BadInput
 from study.plan.graph import Plan
@@ -15,13 +16,21 @@ from study.running import costs
 from study.store import Store
 
 HOUR_S = 3600
-QUESTIONS = ("published", "margin")
+MANY = 1000
+QUESTIONS = ("published", "measured", "margin")
+LEGEND = (
+    "Seeds of each variant: to tell the published or the measured effect from zero, and to show a true difference of zero "
+    "to be within the margin. In brackets: hours on one worker for the seeds that are missing, from the measured time of "
+    "the stages. Never: the images' part of the interval alone is too wide; it takes more test images. A dash: there is "
+    "no such effect or margin, or fewer than two seeds ran. The numbers assume that the seeds vary as those that ran."
+)
 
 
 def power(plan: Plan, store: Store, command: str) -> pd.DataFrame:
     """A row per link that was run: ``reports.analysis.looks.power_table``, and the hours of the seeds that it lacks.
 
-    Columns beside those: hours_for_published and hours_for_margin, on one worker (NaN or infinite as the seeds are).
+    Columns beside those: hours_for_published, hours_for_measured and hours_for_margin, on one worker; NaN or infinite as
+    the seeds are.
 
     Args:
         plan: of the study file; the runs are those of the output.
@@ -38,7 +47,7 @@ def power(plan: Plan, store: Store, command: str) -> pd.DataFrame:
         raise BadInput(f"--power: {store.out} holds no results of this study; run it first: {command}")
     frames = frames_of(ran, store.out)
     table = power_table(frames)
-    if table["seeds_for_margin"].isna().all() and table["seeds_for_published"].isna().all():
+    if table[[f"seeds_for_{question}" for question in QUESTIONS]].isna().all(axis=None):
         raise BadInput(f"--power: it takes two completed seeds at least; run the study first: {command}")
     known = costs.measured(ran, store)
     seed_s = [
@@ -59,18 +68,23 @@ def as_json(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def show(table: pd.DataFrame, console: Console) -> None:
     """Prints a row per link."""
-    from reports.analysis.looks import seeds_in_words
-
     shown = Table(box=None, title="Seeds for an answer (95% level, 80% power)", title_justify="left", pad_edge=False)
     for name in ("", "link", "contrast"):
         shown.add_column(name, overflow="fold")
-    for name in ("n", "effect", "seeds for published", "hours", "seeds for margin", "hours"):
-        shown.add_column(name, justify="right", overflow="fold")
+    for name in ("n", "effect", *(f"for {question}" for question in QUESTIONS)):
+        shown.add_column(name, justify="right", no_wrap=True)
     for row in table.to_dict("records"):
-        cells = [row["id"], row["link"], row["contrast"], str(row["n"]), f"{row['effect']:+.3g}"]
-        for question in QUESTIONS:
-            hours = row[f"hours_for_{question}"]
-            cells += [seeds_in_words(row[f"seeds_for_{question}"]), f"{hours:.2g}" if np.isfinite(hours) else ""]
-        shown.add_row(*cells)
+        seeds = [_cell(row[f"seeds_for_{question}"], row[f"hours_for_{question}"]) for question in QUESTIONS]
+        shown.add_row(row["id"], row["link"], row["contrast"], str(row["n"]), f"{row['effect']:+.2g}", *seeds)
     console.print(shown)
-    console.print("Hours: of the seeds that are missing, on one worker, from the measured time of the stages.")
+    console.print(Text(LEGEND, style="dim"))
+
+
+def _cell(seeds: float, hours: float) -> str:
+    """A number of seeds, and the hours of those that are missing."""
+    if np.isnan(seeds):
+        return "–"
+    if np.isinf(seeds):
+        return "never"
+    text = f"{seeds:.0f}" if seeds <= MANY else f"more than {MANY:,}"
+    return f"{text} ({hours:.2g} h)" if hours else f"{text} (done)"

@@ -63,20 +63,21 @@ def run(
     say, jobs = printer(console), jobs or options.jobs_of(kind)
     executor = options.executor_of(executor_name, out, jobs=jobs, device=kind)
     head = f"{study.name}, profile {study.profile or 'none'}, on {kind}"
-    with output_lock(out), executor:
+    with output_lock(out):
         for damage in driver.check(plan, store):
             say(f"damaged: {damage}; it is set aside in {out / 'damaged'} and made again")
         settle_all(out)
         plan = replace(plan, study=plan.study.model_copy(update={"command": command()}))
         make = partial(_make, store=store, executor=executor, console=console)
-        if asked is None:
-            known = len(plan.stages) - len({key for task in driver.tasks(plan, store) for key in task.keys})
-            say(f"{head}: {len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done")
-            summary = make(plan)
-        else:
-            say(f"{head}: up to {len(study.seeds)} seeds each, in this order: {', '.join(map(str, study.seeds))}")
-            whole = (lambda: planned(None, seeds)[1]) if only else None
-            plan, summary = until.until_resolved(plan, store, asked, make=make, say=say, workers=jobs, whole=whole)
+        with executor:
+            if asked is None:
+                known = len(plan.stages) - len({key for task in driver.tasks(plan, store) for key in task.keys})
+                say(f"{head}: {len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done")
+                summary = make(plan)
+            else:
+                say(f"{head}: up to {len(study.seeds)} seeds each, in this order: {', '.join(map(str, study.seeds))}")
+                whole = (lambda: planned(None, seeds)[1]) if only else None
+                plan, summary = until.until_resolved(plan, store, asked, make=make, say=say, workers=jobs, whole=whole)
         if summary.interrupted:
             say(f"interrupted; nothing is lost. Go on with:  {plan.study.command}")
             raise typer.Exit(130)

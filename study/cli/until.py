@@ -62,7 +62,7 @@ def request(
             raise BadInput(f"{' and '.join(alone)}: only with --until-resolved; add it, or leave this out")
         return None
     known = [claim.id for claim in of_paper()]
-    chosen = None if claims is None else [name.strip() for name in claims.split(",")]
+    chosen = None if claims is None else [name.strip().upper() for name in claims.split(",")]
     for name in chosen or ():
         if name not in known:
             raise BadInput(f"--claims {claims}: '{name}' is not a claim of the paper; choose {', '.join(known)}")
@@ -112,26 +112,29 @@ def until_resolved(
 
     looks = looks_until(asked.most)
     plan = replace(plan, study=plan.study.model_copy(update={"looks": looks}))
-    left_out = _left_out(plan, whole(), store.out, asked.claims) if whole else {}
+    left_out = _left_out(plan, whole, store.out, asked.claims) if whole else {}
     seeds = dict.fromkeys(_compared(plan, store.out, asked.claims, left_out), min(looks))
-    told, still = _Told(say, left_out), []
+    told = _Told(say, left_out)
     made, summary = None, driver.Summary()
     for n, following in zip(looks, [*looks, None][1:], strict=True):
         part = _part(plan, seeds)
         if driver.tasks(part, store):
             expected = costs.expected_s(part, store, costs.measured(plan, store), workers)
             if expected >= asked.left_s():
-                short = f"the look at {n} seeds needs {_about(expected)}" if expected else "it is spent before a look"
+                short = f"the look at {n} seeds takes {_about(expected)}, more than is left of the budget"
                 if made is None:
                     raise BadInput(f"--budget: {short}; give more time, or leave --budget out")
-                say(f"{short}, more than is left of the budget")
-                told.stopped(still, "out of budget")
+                say(short)
+                told.stopped("out of budget")
                 break
             cost = f", {_about(expected)}" if expected else ""
             say(f"look at {n} seeds: {len(part.runs)} runs, {len(part.stages)} stages{cost}")
             summary = make(part)
         made = part
-        if summary.interrupted or summary.failed:
+        if summary.interrupted:
+            break
+        if summary.failed:
+            say(f"stopped in the look at {n} seeds: runs failed; the same command tries them again")
             break
         frames = frames_of(part, store.out)
         found = undecided(frames, asked.claims, asked.most)
@@ -192,9 +195,12 @@ def _compared(plan: Plan, out: Path, chosen: Collection[str] | None, left_out: M
     raise BadInput(f"{nothing}: {links[0][2].why}")
 
 
-def _left_out(plan: Plan, whole: Plan, out: Path, chosen: Collection[str] | None) -> dict[str, list[str]]:
+def _left_out(plan: Plan, whole: Callable[[], Plan], out: Path, chosen: Collection[str] | None) -> dict[str, list[str]]:
     """The variants that ``--only`` left out and a link compares, by the link's name as ``_name`` gives it."""
-    frames, ours = _planned_frames(whole, out), {run.variant for run in plan.runs}
+    try:
+        frames, ours = _planned_frames(whole(), out), {run.variant for run in plan.runs}
+    except BadInput:  # what was left out cannot run here
+        return {}
     found = {}
     for claim, link, finding in _links(frames, chosen):
         variants, sets = _sides(frames, link, finding)
@@ -256,31 +262,33 @@ class _Told:
     def __init__(self, say: Callable[[str], None], left_out: Mapping[str, list[str]]) -> None:
         self._say, self._left_out = say, left_out
         self._states: dict[str, str] = {}
+        self._open: dict[str, int] = {}
 
     def look(self, frames: Frames, chosen: Collection[str] | None, found: Sequence[Open], *, last: bool) -> None:
         """Says what a look showed."""
-        still = {(one.claim, one.link, one.data): one for one in found}
-        links = list(_links(frames, chosen))
-        for claim, link, finding in links:
-            one = still.get((claim, link.name, finding.data))
+        inconclusive = {(one.claim, one.link, one.data): one for one in found}
+        self._open = {}
+        for claim, link, finding in _links(frames, chosen):
+            one = inconclusive.get((claim, link.name, finding.data))
             name, at = _name(claim, link, finding), f"at {finding.n} seeds"
-            outcome = str(finding.outcome)
-            if outcome == "not tested":
+            state = str(finding.outcome)
+            if state == "not tested":
                 missing = self._left_out.get(name)
-                text = f"{outcome}; add --only {','.join(missing)}" if missing else f"{outcome}: {finding.why}"
-            elif one is None:
-                text = f"{outcome} (exact)" if _computed(link) else f"{outcome} {at}"
-            elif one.possible and not last:
-                outcome, text = "open", f"open again {at}"
+                text = f"not tested; add --only {','.join(missing)}" if missing else f"not tested: {finding.why}"
+            elif one is None or last:
+                text = f"{state}, exact" if _computed(link) else f"{state} {at}"
+            elif one.possible:
+                state, text = "open", f"open again {at}"
+                self._open[name] = one.n
             else:
-                text = f"{outcome} {at}" if last else f"{one.why}; left {at}"
-            if outcome != self._states.get(name, "open"):
+                text = f"{one.why}; left {at}"
+            if state != self._states.get(name, "open"):
                 self._say(f"{name}: {text}")
-            self._states[name] = outcome
+            self._states[name] = state
         if not last:
-            self._say(f"{sum(one.possible for one in found)} of {len(links)} links are open")
+            self._say(f"{len(self._open)} of {len(self._states)} links are open")
 
-    def stopped(self, still: Sequence[Open], why: str) -> None:
+    def stopped(self, why: str) -> None:
         """Says why the links that are open stay so."""
-        for one in still:
-            self._say(f"{one.claim}, {one.link}: {why}; inconclusive at {one.n} seeds")
+        for name, n in self._open.items():
+            self._say(f"{name}: {why}; inconclusive at {n} seeds")
