@@ -49,6 +49,18 @@ LOOKS = looks_until(12)
 """The looks by default: 0.2% at 3 seeds, 0.8% at 5, 1.5% at 8, 2.5% at 12."""
 
 
+def looks_in_words(frames: Frames) -> str:
+    """How the looks of a study decide its outcomes, for a reader; empty for a study without looks."""
+    if isinstance(frames.level, float):
+        return ""
+    spent = ", ".join(f"{100 * error:.2g}% at {seeds}" for seeds, error in sorted(frames.level.items()))
+    return (
+        f"Seeds were added until there was an answer. The looks share an error of {1 - LEVEL:.0%}: {spent} seeds. An "
+        "outcome is decided by the interval of its own number of seeds, such as 99.8% in place of 95%, and 99.6% in "
+        "place of 90%."
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Open:
     """A link without an answer yet.

@@ -318,6 +318,11 @@ def percent(level: float) -> str:
     return f"{100 * level:.4g}%"
 
 
+def p_in_words(p: float) -> str:
+    """A p value for a reader."""
+    return "< 0.001" if p < 0.0005 else f"{p:.3f}"
+
+
 def simultaneous(level: float, intervals: int) -> float:
     """The level of each of several intervals that hold jointly at ``level`` (Bonferroni)."""
     return 1 - (1 - level) / max(intervals, 1)

@@ -28,6 +28,11 @@ def unit(metric: str, region: str = "") -> str:
     return f"{named.label}{', ' + REGION[region] if region else ''} ({inside})"
 
 
+def intervals(frames: Frames) -> str:
+    """The kind of intervals that decide the study's outcomes."""
+    return "95% intervals" if isinstance(frames.level, float) else "intervals at the level of each look"
+
+
 def protocol(frames: Frames, data: str) -> str:
     """The test protocol in a sentence."""
     settings = frames.study["protocol"] or {}

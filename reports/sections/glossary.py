@@ -31,6 +31,8 @@ WORDS = {
     "detectable": "The minimum detectable effect: the true effect that this many seeds and images tell from none in "
     "four studies of five (80% power).",
     "outcomes": " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items()),
+    "adjusted p": "The least error level at which an outcome stands, after Holm's adjustment for all claims that were "
+    "tested by chance. At 0.05 or less the outcome stands.",
     "inert critics": "Critics that could not have made a difference: the adversarial gradient stays below "
     f"{LEAST_GRADIENT:.0%} of the reconstruction loss's, a critic scores real and repaired images alike, or the model "
     "equals the one without critics in every metric. Where critics are inert, no difference between them is no result.",

@@ -24,7 +24,7 @@ from reports.document import (
     number,
     words,
 )
-from reports.sections.common import each_data_set, protocol, records, slug, table_view, unit
+from reports.sections.common import each_data_set, intervals, protocol, records, slug, table_view, unit
 from reports.sections.own import own_metrics
 from reports.sections.perceptual import perceptual
 
@@ -176,7 +176,8 @@ def contrast_values(frames: Frames, data: str) -> TableView:
         cells,
         name=slug("contrasts", data),
         caption=f"Contrasts on {data}, scope {words(frames.study['scope'])}: is the first better than the second? "
-        "Differences with 95% intervals over seeds and images; smaller effects than the detectable are mostly missed.",
+        f"Differences with {intervals(frames)} over seeds and images; smaller effects than the detectable are mostly "
+        "missed.",
         headings=["Contrast", "Metric", "Published", "Measured", "Detectable", "n", "Outcome"],
         groups=(table["a"] + "\0" + table["b"]).tolist(),
     )

@@ -9,9 +9,10 @@ import pandas as pd
 from reports.analysis import tables
 from reports.analysis.claims import claims_table, links_table
 from reports.analysis.frames import EXTERNAL, Frames, NoDataError
+from reports.analysis.looks import looks_in_words
 from reports.analysis.naming import label, metric_of
 from reports.analysis.published import paper
-from reports.analysis.statistics import OUTCOMES
+from reports.analysis.statistics import OUTCOMES, p_in_words
 from reports.document import (
     NONE,
     NOT_RECORDED,
@@ -28,12 +29,17 @@ from reports.document import (
     text,
     words,
 )
-from reports.sections.common import records, table_view, unit
+from reports.sections.common import intervals, records, table_view, unit
 
 RULE = (
     " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items())
     + " The margin is the paper's own gain over GLCIC. What is computed from the networks is exact. A claim needs all "
     "of its links; the effect shown is of the named contrast, which decides."
+)
+
+ADJUSTED = (
+    "Each claim is tested on its own, and of many such tests some err. The adjusted p value counts all claims that were "
+    "tested by chance (Holm's method). At 0.05 or less the outcome stands."
 )
 
 
@@ -44,7 +50,7 @@ def summary(frames: Frames) -> Section:
     blocks += [
         Facts(facts(frames)),
         block_or_note(claims, frames),
-        Note(RULE),
+        Note(" ".join(filter(None, [RULE, ADJUSTED, looks_in_words(frames)]))),
         block_or_note(detectable, frames),
         block_or_note(trouble, frames),
     ]
@@ -132,14 +138,15 @@ def claims(frames: Frames) -> TableView:
                 Cell(row["contrast"] or NONE, below=row["link"]),
                 _effect(row),
                 Cell(row["counts"] or NONE),
+                _adjusted(row),
             ]
         )
     links = links_table(frames)
     return TableView(
         name="claims",
         caption="What the paper claims, and what this study says of it: the outcome, and the contrast that decides it "
-        "with its effect and 95% interval. Each outcome speaks within its scope.",
-        headings=["Claim", "Outcome", "Contrast", "Effect", "n"],
+        f"with its effect ({intervals(frames)}). Each outcome speaks within its scope.",
+        headings=["Claim", "Outcome", "Contrast", "Effect", "n", "Adjusted p"],
         rows=rows,
         frame=table.drop(columns=["links", "controls"]),
         more=TableView(
@@ -168,6 +175,14 @@ def _effect(row: dict[str, Any]) -> Cell:
     bounds = interval(row["low"], row["high"], digits, "+") if pd.notna(row["low"]) else ""
     effect = number(row["effect"], digits, bounds, "+")
     return replace(effect, text=f"{effect.text} {row['unit']}".rstrip() if effect.value is not None else NONE)
+
+
+def _adjusted(row: dict[str, Any]) -> Cell:
+    """The p value after Holm's adjustment, and whether the outcome stands."""
+    if pd.isna(row["p_holm"]):
+        return Cell(NONE, kind="number")
+    stands = "" if row["holds_adjusted"] is None else "stands" if row["holds_adjusted"] else "does not stand"
+    return replace(number(row["p_holm"], 3, stands), text=p_in_words(row["p_holm"]))
 
 
 def detectable(frames: Frames) -> TableView:

@@ -158,14 +158,14 @@ def contrast_table(
     data: str,
     *,
     of: tuple[tuple[str, str], ...] = CONTRASTED,
-    level: float = 0.95,
+    level: float | None = None,
 ) -> pd.DataFrame:
     """A row per contrast and (metric, region): the claim that a is better than b, with the paper's difference.
 
     PSNR is of the hole only: for a composite the PSNR of the whole image differs from it by a constant, so the
-    differences are equal. Columns: a, b, metric, region, published (NaN where the paper has none),
-    difference, low, high, detectable, seeds_a, seeds_b, images, groups, paired, diverged_a, diverged_b,
-    outcome, why. Raises NoDataError if no contrast has runs of both.
+    differences are equal. ``level``: by default the claims' own (``Frames.level``). Columns: a, b, metric, region,
+    published (NaN where the paper has none), difference, low, high, detectable, seeds_a, seeds_b, images, groups,
+    paired, diverged_a, diverged_b, outcome, why. Raises NoDataError if no contrast has runs of both.
     """
     present = set(frames.runs.loc[frames.runs["data"] == data, "variant"])
     pairs = [(a, b) for a, b in contrasts(frames) if {a, b} <= present]
@@ -184,13 +184,13 @@ def contrast_table(
                 metric=metric,
                 region=region,
                 data=data,
-                level=level,
+                level=frames.level if level is None else level,
             )
             rows.append({"published": values.get(a, np.nan) - values.get(b, np.nan), **_row(found)})
     return pd.DataFrame(rows)
 
 
-def detectable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
+def detectable_table(frames: Frames, data: str, *, level: float | None = None) -> pd.DataFrame:
     """Whether this many seeds and images can detect the paper's own gain.
 
     A row for the proposed model against GLCIC and against the control, each in PSNR of the hole (dB) and SSIM of the
