@@ -19,18 +19,19 @@ HOUR_S = 3600
 MANY = 1000
 QUESTIONS = ("published", "measured", "margin")
 LEGEND = (
-    "Seeds of each variant: to tell the published or the measured effect from zero, and to show a true difference of zero "
-    "to be within the margin. In brackets: hours on one worker for the seeds that are missing, from the measured time of "
-    "the stages. Never: the images' part of the interval alone is too wide; it takes more test images. A dash: there is "
-    "no such effect or margin, or fewer than two seeds ran. The numbers assume that the seeds vary as those that ran."
+    "Seeds of each variant: to tell the published or the measured effect from zero, and to show a true difference of "
+    "zero to be within the margin. In brackets: hours on one worker for the seeds that are missing, from the measured "
+    "time of the stages. Never: the images' part of the interval alone is too wide; it takes more test images. A dash: "
+    "there is no such effect or margin, or fewer than two seeds ran. The numbers assume that the seeds vary as those "
+    "that ran."
 )
 
 
 def power(plan: Plan, store: Store, command: str) -> pd.DataFrame:
     """A row per link that was run: ``reports.analysis.looks.power_table``, and the hours of the seeds that it lacks.
 
-    Columns beside those: hours_for_published, hours_for_measured and hours_for_margin, on one worker; NaN or infinite as
-    the seeds are.
+    Columns beside those: hours_for_published, hours_for_measured and hours_for_margin, on one worker; NaN or infinite
+    as the seeds are.
 
     Args:
         plan: of the study file; the runs are those of the output.

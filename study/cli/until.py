@@ -122,6 +122,8 @@ def until_resolved(
             expected = costs.expected_s(part, store, costs.measured(plan, store), workers)
             if expected >= asked.left_s():
                 short = f"the look at {n} seeds takes {_about(expected)}, more than is left of the budget"
+                if not expected:
+                    short = f"no time is left for the look at {n} seeds"
                 if made is None:
                     raise BadInput(f"--budget: {short}; give more time, or leave --budget out")
                 say(short)
