@@ -49,7 +49,7 @@ def power(plan: Plan, store: Store, command: str) -> pd.DataFrame:
     frames = frames_of(ran, store.out)
     table = power_table(frames)
     if table[[f"seeds_for_{question}" for question in QUESTIONS]].isna().all(axis=None):
-        raise BadInput(f"--power: it takes two completed seeds at least; run the study first: {command}")
+        raise BadInput(f"--power: no link has two completed seeds; run more of them first: {command} --seeds 0-2")
     known = costs.measured(ran, store)
     seed_s = [
         costs.seed_s(ran, known, variants, str(data).split(" and "))
