@@ -30,7 +30,7 @@ from reports.sections import summary
 Values = dict[str, list[float]]
 
 
-def runs_of(values: Values, *, start: str = "pretrain") -> dict[str, pd.DataFrame]:
+def runs_of(values: Values, *, start: str = "pretrain") -> dict[str, Any]:
     """`runs` and `scores` of values that belong to runs: variant -> a value per seed."""
     rows = [
         {"run": f"{variant}/faces/{seed}", "variant": variant, "data": "faces", "seed": seed, "value": value}
@@ -112,7 +112,7 @@ def test_the_p_value_of_an_equivalence_is_that_of_two_one_sided_tests() -> None:
     assert compare(**runs_of(values), a="a", b="b", margin=1.5).p == pytest.approx(found.p)  # more, but equivalent
 
 
-SIDES = ((-1.5, "greater"), (1.5, "less"))
+SIDES: Any = ((-1.5, "greater"), (1.5, "less"))
 
 
 @pytest.mark.parametrize("direction", ["more", "less", "no more", "no less", "equal"])
@@ -188,8 +188,8 @@ def test_an_exact_contradiction_has_no_p_value() -> None:
 
 def test_the_p_value_of_diverged_seeds_is_exact() -> None:
     lost = {f"proposed/faces/{seed}": "diverged" for seed in range(8)}
-    for seeds, more in ((24, {}), (8, {"lost": lost})):
-        link = next(found for link, found in findings(made(seeds=seeds, **more), C5) if link.metric == "diverged")
+    for frames in (made(seeds=24), made(seeds=8, lost=lost)):
+        link = next(found for link, found in findings(frames, C5) if link.metric == "diverged")
         assert link.outcome in ("supported", "contradicted") and link.p is not None and 0 < link.p <= 0.05
 
 
@@ -208,7 +208,7 @@ def test_a_study_with_looks_decides_each_link_at_the_level_of_its_seeds() -> Non
     by_t = measured & (plain["metric"] != "diverged")
     assert looked.loc[by_t, "why"].str.contains("99.2% interval").any()
     assert not looked["why"].str.contains("95% interval").any()
-    ratio = np.minimum(plain["p"] * 0.05 / 0.008, 1)  # outcomes may differ, and with them the test
+    ratio = (plain["p"] * 0.05 / 0.008).clip(upper=1)  # outcomes may differ, and with them the test
     same = measured & (plain["outcome"] == looked["outcome"])
     assert looked.loc[same, "p"].to_numpy() == pytest.approx(ratio[same].to_numpy(), rel=1e-4)
     decided = looked["outcome"].isin(["supported", "contradicted", "equivalent"]) & by_t
