@@ -17,7 +17,7 @@ from reports.analysis.critics import inert
 from reports.analysis.frames import Frames
 from reports.analysis.links import Claim, Link
 from reports.analysis.links import claims as claims_of_paper
-from reports.analysis.statistics import ENOUGH_SEEDS, LEVEL, Comparison, Estimate, shares, verdict
+from reports.analysis.statistics import ENOUGH_SEEDS, LEVEL, Direction, Estimate, Outcome, shares, verdict
 
 SEEDS = (3, 5, 8, 12, 20, 32)
 SHARES = (2, 8, 15, 25, 40, 60, 90)
@@ -127,52 +127,57 @@ def _futile(frames: Frames, link: Link, found: Finding, most: int) -> str:
     if link.metric == "diverged":
         return "" if _shares_decide(frames, link, found, most, 1 - error) else more
     comparison = found.comparison
-    if comparison is None or found.n < 2:
+    if comparison is None or found.n < ENOUGH_SEEDS:
         return ""
     now = comparison.estimate
     blocked = verdict(now, comparison.direction, margin=comparison.margin, level=comparison.level)[0] != "inconclusive"
     if blocked or not comparison.enough_groups or np.isnan(comparison.low):
         return comparison.why  # diverged seeds, inert critics, too few groups, too few finite scores
-    last = now.with_seeds(max(most, found.n), found.n)
-    reached = _reached(comparison, now, last, 1 - error)
-    asleep = _inert(frames, link, found) if reached else ""
-    if asleep and not reached & _present(link):
+
+    def reached(seeds: float, diverged: tuple[int, int]) -> set[Outcome]:
+        level, margin = 1 - error, comparison.margin
+        return reach(now, found.n, seeds, comparison.direction, level=level, margin=margin, diverged=diverged)
+
+    within = reached(most, comparison.blocking)
+    asleep = _inert(frames, link, found) if within else ""
+    if asleep and not within & _present(link):
         return f"the critics were inert: {asleep}"
-    if reached:
+    if within:
         return ""
-    if (lost := sum(comparison.diverged)) and _reached(replace(comparison, diverged=(0, 0)), now, last, 1 - error):
+    if (lost := sum(comparison.diverged)) and reached(most, (0, 0)):
         return f"{lost} seed{'s' * (lost > 1)} diverged"
-    if now.images_variance and not _reached(comparison, now, _without_seeds(now), 1 - error):
+    if now.images_variance and not reached(np.inf, comparison.blocking):
         return "the images' part of the interval alone is too wide: it takes more test images"
     return more
 
 
-def _present(link: Link) -> set[str]:
+def _present(link: Link) -> set[Outcome]:
     """The outcomes that a difference makes, rather than its absence."""
     return {"contradicted"} if link.direction in MARGINAL else {"supported", "contradicted"}
 
 
-def _reached(comparison: Comparison, now: Estimate, last: Estimate, level: float) -> set[str]:
-    """The outcomes at ``last``, over the means that it is likely to have."""
-    change = replace(now, seeds_variance=now.seeds_variance - last.seeds_variance, images_variance=0.0)
+def reach(
+    now: Estimate,
+    n: int,
+    most: float,
+    direction: Direction,
+    *,
+    level: float,
+    margin: float | None = None,
+    diverged: tuple[int, int] = (0, 0),
+) -> set[Outcome]:
+    """The outcomes, without inconclusive, that ``most`` seeds are likely (80%) to give at a level; n gave ``now``.
+
+    The seeds' spread is taken to stay. Their mean is predicted from the n seeds (Student's t); the images are the same.
+    """
+    last = now.with_seeds(max(most, n), n)
+    change = replace(now, seeds_variance=max(now.seeds_variance - last.seeds_variance, 0.0), images_variance=0.0)
     low, high = change.interval(LIKELY)
-    means = (low, float(np.clip(0, low, high)), high)
-    outcomes = {
-        verdict(
-            replace(last, mean=mean),
-            comparison.direction,
-            margin=comparison.margin,
-            level=level,
-            diverged=comparison.blocking,
-        )[0]
-        for mean in means
+    means = (low, min(max(low, 0.0), high), high)  # the outcomes between them are those at the ends, or nearest to zero
+    found = {
+        verdict(replace(last, mean=mean), direction, margin=margin, level=level, diverged=diverged)[0] for mean in means
     }
-    return set(outcomes - {"inconclusive"})
-
-
-def _without_seeds(now: Estimate) -> Estimate:
-    """The estimate of endlessly many seeds."""
-    return replace(now, seeds_variance=0.0, degrees=np.inf)
+    return found - {"inconclusive"}
 
 
 def _inert(frames: Frames, link: Link, found: Finding) -> str:
@@ -250,7 +255,7 @@ def _seeds(link: Link, found: Finding) -> dict[str, float]:
     def least(quantity: Callable[[Estimate], float], size: float) -> float:
         if np.isnan(size) or size == 0:
             return np.nan
-        if quantity(_without_seeds(now)) > size:
+        if quantity(now.with_seeds(np.inf, found.n)) > size:
             return np.inf
         return _least(lambda n: quantity(now.with_seeds(n, found.n)) <= size)
 

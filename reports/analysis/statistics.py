@@ -22,7 +22,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 from reports.analysis.naming import METRICS, metric_of
 
@@ -72,8 +72,8 @@ class Estimate:
         half = self.half_width(level)
         return self.mean - half, self.mean + half
 
-    def with_seeds(self, n: int, now: int) -> "Estimate":
-        """What n seeds are expected to give if ``now`` seeds gave this. The images' part does not shrink with seeds."""
+    def with_seeds(self, n: float, now: int) -> "Estimate":
+        """What n seeds are expected to give if ``now`` seeds, 2 or more, gave this. The images' part stays."""
         degrees = self.degrees * (n - 1) / (now - 1)
         return replace(self, seeds_variance=self.seeds_variance * now / n, degrees=degrees)
 
@@ -333,9 +333,16 @@ def shares(a: tuple[int, int], b: tuple[int, int], level: float = 0.95) -> tuple
 
     Exact (never below ``level``): both Clopper-Pearson intervals hold at once with at least this probability.
     """
-    each = (stats.binomtest(*side).proportion_ci(level**0.5, method="exact") for side in (a, b))
-    (low_p, high_p), (low_q, high_q) = each
-    return float(low_p - high_q), float(high_p - low_q)
+    (low_p, high_p), (low_q, high_q) = (_clopper_pearson(*side, level**0.5) for side in (a, b))
+    return low_p - high_q, high_p - low_q
+
+
+def _clopper_pearson(count: int, total: int, level: float) -> tuple[float, float]:
+    """(low, high) of a proportion, exact (Clopper and Pearson 1934, by quantiles of the beta distribution)."""
+    tail = (1 - level) / 2
+    low = special.betaincinv(count, total - count + 1, tail) if count else 0.0
+    high = special.betaincinv(count + 1, total - count, 1 - tail) if count < total else 1.0
+    return float(low), float(high)
 
 
 def select(scores: pd.DataFrame, *, metric: str, region: str, output: str, data: str | None = None) -> pd.DataFrame:

@@ -38,8 +38,8 @@ RULE = (
 )
 
 ADJUSTED = (
-    "Each claim is tested on its own, and of many such tests some err. The adjusted p value counts all claims that were "
-    "tested by chance (Holm's method). At 0.05 or less the outcome stands."
+    "Each claim is tested on its own, and of many such tests some err. The adjusted p value counts all claims that "
+    "were tested by chance (Holm's method). At 0.05 or less the outcome stands."
 )
 
 
