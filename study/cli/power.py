@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from study.errors import BadInput
-from study.plan.graph import Plan
+from study.plan.graph import Plan, Run, json_digest
 from study.running import costs
 from study.store import Store
 
 HOUR_S = 3600
 MANY = 1000
+SHOWN = 5
 QUESTIONS = ("published", "measured", "margin")
 LEGEND = (
     "Seeds of each variant: to tell the published or the measured effect from zero, and to show a true difference of "
@@ -27,15 +29,15 @@ LEGEND = (
 )
 
 
-def power(plan: Plan, store: Store, command: str) -> pd.DataFrame:
+def power(plan: Plan, store: Store, *, again: str, warn: Callable[[str], None]) -> pd.DataFrame:
     """A row per link that was run: ``reports.analysis.looks.power_table``, and the hours of the seeds that it lacks.
 
     Columns beside those: hours_for_published, hours_for_measured and hours_for_margin, on one worker; NaN or infinite
-    as the seeds are.
+    as the seeds are. The runs are those of the output's most recent study that have the plan's settings, of any seed.
 
     Args:
-        plan: of the study file; the runs are those of the output.
-        command: runs the study first.
+        again: the command that runs the study.
+        warn: prints what is left out.
 
     Raises:
         BadInput: the output holds no results of this study.
@@ -43,13 +45,19 @@ def power(plan: Plan, store: Store, command: str) -> pd.DataFrame:
     from reports.analysis.looks import power_table
     from study.results.frames import frames_of
 
-    ran = Plan.of(store.out) if (store.out / "plan.json").is_file() else None
-    if ran is None or not {run.stages["evaluate"] for run in ran.runs} & {run.stages["evaluate"] for run in plan.runs}:
-        raise BadInput(f"--power: {store.out} holds no results of this study; run it first: {command}")
+    there = Plan.of(store.out) if (store.out / "plan.json").is_file() else plan.only(lambda run: False)
+    ours = {(run.variant, run.data): _settings(plan, run) for run in plan.runs}
+    ran = there.only(lambda run: ours.get((run.variant, run.data)) == _settings(there, run))
+    if not ran.runs:
+        raise BadInput(f"--power: {store.out} holds no results of this study; run it first: {again}")
+    if others := list(dict.fromkeys(run.variant for run in there.runs if run not in ran.runs)):
+        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        names = ", ".join(others[:SHOWN]) + more
+        warn(f"left out, because they are not in this study or have other settings in {store.out}: {names}")
     frames = frames_of(ran, store.out)
     table = power_table(frames)
     if table[[f"seeds_for_{question}" for question in QUESTIONS]].isna().all(axis=None):
-        raise BadInput(f"--power: no link has two completed seeds; run more of them first: {command} --seeds 0-2")
+        raise BadInput(f"--power: no link has two completed seeds; run more of them first: {again} --seeds 0-2")
     known = costs.measured(ran, store)
     seed_s = [
         costs.seed_s(ran, known, variants, str(data).split(" and "))
@@ -59,6 +67,11 @@ def power(plan: Plan, store: Store, command: str) -> pd.DataFrame:
         missing = (table[f"seeds_for_{question}"] - table["n"]).clip(lower=0)
         table[f"hours_for_{question}"] = missing * np.array(seed_s) / HOUR_S
     return table
+
+
+def _settings(plan: Plan, run: Run) -> str:
+    """A digest of all that decides a run's result, except its seed."""
+    return json_digest([[role, plan.stages[key].options] for role, key in run.stages.items()])
 
 
 def as_json(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -113,8 +113,8 @@ def plan(
     _, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
     store = options.store_of(out)
     if power:
-        again = [word for word in sys.argv[2:] if word not in ("--power", "--json", "--measure")]
-        table = seeds_for.power(plan, store, command("run", *again))
+        again = command("run", *(word for word in sys.argv[2:] if word not in ("--power", "--json", "--measure")))
+        table = seeds_for.power(plan, store, again=again, warn=printer(Console(stderr=True)))
         if as_json:
             print_json(seeds_for.as_json(table))
         else:

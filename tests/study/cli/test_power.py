@@ -59,6 +59,15 @@ def test_people_read_it_in_columns(folder: Path) -> None:
     assert "nan" not in done.stdout and "inf" not in done.stdout and "Never:" in done.stdout
 
 
+def test_runs_of_other_settings_are_left_out_and_named(folder: Path, tmp_path: Path) -> None:
+    variants = {**VARIANTS, "proposed": {**tiny.PROPOSED, "loss": "js"}}
+    other = tiny.write(tmp_path, variants, data=DATA, defaults=STEPS)
+    found = command("plan", other, "--out", folder / "out", "--power", "--json")
+    assert found.returncode == 2 and "no link has two completed seeds" in found.stderr
+    assert found.stderr.startswith("left out, because they are not in this study or have other settings in")
+    assert found.stderr.splitlines()[0].endswith(": proposed")
+
+
 def test_without_results_it_says_what_to_run_first(folder: Path, tmp_path: Path) -> None:
     none = command("plan", folder / "tiny.yaml", "--out", tmp_path / "none", "--power", "--json")
     other = tiny.write(tmp_path / "other", VARIANTS, data=DATA, defaults={**STEPS, "batch": 3})
