@@ -20,7 +20,6 @@ from reports.analysis.looks import (
     looks_until,
     power_table,
     reach,
-    seeds_in_words,
     undecided,
 )
 from reports.analysis.statistics import OF_RUN, Comparison, compare, estimate, holm, level_at, percent, verdict
@@ -394,12 +393,6 @@ def test_so_many_seeds_find_it_in_four_studies_of_five(asked: str, size: float, 
     found = [verdict(draw(seeds, effect), "more", margin=margin)[0] == right for _ in range(1500)]
     fewer = [verdict(draw(seeds - 2, effect), "more", margin=margin)[0] == right for _ in range(1500)]
     assert 0.77 <= np.mean(found) <= 0.88 and np.mean(fewer) < np.mean(found)
-
-
-def test_numbers_of_seeds_in_words() -> None:
-    assert [seeds_in_words(seeds) for seeds in (7.0, 1000.0, 4321.0, np.nan, np.inf)] == [
-        "7", "1000", "more than 1,000", "unknown", "never: the images' part alone is too wide"
-    ]  # fmt: skip
 
 
 def test_a_comparison_keeps_what_decided_it() -> None:
