@@ -127,8 +127,7 @@ def _futile(frames: Frames, link: Link, found: Finding, most: int) -> str:
     if comparison is None or found.n < ENOUGH_SEEDS:
         return ""
     now = comparison.estimate
-    blocked = verdict(now, comparison.direction, margin=comparison.margin, level=comparison.level)[0] != "inconclusive"
-    if blocked or not comparison.enough_groups or np.isnan(comparison.low):
+    if comparison.blocked or not comparison.enough_groups or np.isnan(comparison.low):
         return comparison.why  # diverged seeds, inert critics, too few groups, too few finite scores
 
     def reached(seeds: float, diverged: tuple[int, int]) -> set[Outcome]:
