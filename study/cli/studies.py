@@ -280,13 +280,15 @@ def _planned(
 ) -> tuple[Study, Plan, str]:
     """The study of a file and options, its plan, and the kind of device. ``most``: with as many seeds."""
     from study import config
-    from study.cli import until
     from study.plan import planner
 
     study = config.load(
         file, profile=profile, settings=settings or (), only=options.variants_of(only), seeds=options.seeds_of(seeds)
     )
-    study = study if most is None else until.with_seeds(study, most)
+    if most is not None:
+        from study.cli import until
+
+        study = until.with_seeds(study, most)
     kind = options.device_of(device)
     with Console(stderr=True).status("reading the data; the first time this reads every image"):
         return study, planner.make_plan(study, device=kind, share=not no_share), kind

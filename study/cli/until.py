@@ -53,14 +53,14 @@ def request(
     until_resolved: bool, claims: str | None, most: int | None, budget: str | None, seeds: Sequence[int] | None
 ) -> Request | None:
     """What the options ask for; None without ``--until-resolved``. Raises BadInput."""
-    from reports.analysis.links import claims as of_paper
-    from reports.analysis.statistics import ENOUGH_SEEDS
-
     given = {"--claims": claims, "--max-seeds": most, "--budget": budget}
     if not until_resolved:
         if alone := [name for name, value in given.items() if value is not None]:
             raise BadInput(f"{' and '.join(alone)}: only with --until-resolved; add it, or leave this out")
         return None
+    from reports.analysis.links import claims as of_paper
+    from reports.analysis.statistics import ENOUGH_SEEDS
+
     known = [claim.id for claim in of_paper()]
     chosen = None if claims is None else [name.strip().upper() for name in claims.split(",")]
     for name in chosen or ():
