@@ -105,6 +105,7 @@ class StudyFacts(_Facts):
     readings: list[ReadingFacts]  # of all variants except those of plugins' methods
     resolved: dict[str, Any] = {}  # the study file with its profile applied
     command: str | None = None  # makes the study again
+    looks: dict[int, float] | None = None  # where seeds were added until decided: seeds -> two-sided error spent there
     trial: dict[str, Any] | None = None  # of a search: its variant, the trial's Optuna number and its settings
 
     @property

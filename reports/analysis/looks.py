@@ -26,9 +26,6 @@ SHARES = (2, 8, 15, 25, 40, 60, 90)
 LIKELY = 0.8
 """The probability of the means that futility is judged by."""
 
-MOST_SEEDS = 1000
-"""A number of seeds above it is only called more."""
-
 NO_END = 10**6
 """A number of seeds that nobody runs."""
 
@@ -130,8 +127,7 @@ def _futile(frames: Frames, link: Link, found: Finding, most: int) -> str:
     if comparison is None or found.n < ENOUGH_SEEDS:
         return ""
     now = comparison.estimate
-    blocked = verdict(now, comparison.direction, margin=comparison.margin, level=comparison.level)[0] != "inconclusive"
-    if blocked or not comparison.enough_groups or np.isnan(comparison.low):
+    if comparison.blocked or not comparison.enough_groups or np.isnan(comparison.low):
         return comparison.why  # diverged seeds, inert critics, too few groups, too few finite scores
 
     def reached(seeds: float, diverged: tuple[int, int]) -> set[Outcome]:
@@ -207,8 +203,8 @@ def power_table(frames: Frames) -> pd.DataFrame:
     Columns: id (of the claim), link, contrast, data, n (seeds now), effect, published (a - b; NaN where there is none),
     seeds_for_published, seeds_for_measured (to tell this true difference from zero, or from the margin of a "no more"),
     seeds_for_margin (to show a true difference of zero to be within the margin), variants (a list: whose seeds it
-    needs). A number of seeds is infinite where the images' part of the interval alone is too wide, and NaN where
-    nothing was asked or fewer than two seeds ran; ``seeds_in_words`` says it.
+    needs). A number of seeds is infinite where the images' part of the interval alone is too wide, and NaN where there
+    is no such effect or margin, or fewer than two seeds ran.
 
     It assumes that the seeds vary as those do that ran: with few, the numbers are rough.
     """
@@ -220,15 +216,6 @@ def power_table(frames: Frames) -> pd.DataFrame:
     ]
     columns = ("id", "link", "contrast", "data", "n", "effect", "published", *SEEDS_FOR, "variants")
     return pd.DataFrame(rows, columns=list(columns)).astype(dict.fromkeys(("effect", "published", *SEEDS_FOR), float))
-
-
-def seeds_in_words(seeds: float) -> str:
-    """A number of seeds of ``power_table`` for a reader."""
-    if np.isnan(seeds):
-        return "unknown"
-    if np.isinf(seeds):
-        return "never: the images' part alone is too wide"
-    return f"{seeds:.0f}" if seeds <= MOST_SEEDS else f"more than {MOST_SEEDS:,}"
 
 
 def _costs(frames: Frames, link: Link, found: Finding) -> dict[str, Any]:

@@ -181,18 +181,27 @@ class Comparison:
         return (a if isinstance(self.data, str) else a + b), a + b
 
     @property
-    def p(self) -> float:
-        """The p value: the least error level at which the outcome stands; of an inconclusive link, either outcome.
+    def blocked(self) -> bool:
+        """Whether the interval decides, but something else forbids it: diverged seeds, few seeds, inert critics."""
+        decides = verdict(self.estimate, self.direction, margin=self.margin, level=self.level)[0] != "inconclusive"
+        return self.outcome == "inconclusive" and decides
 
-        It inverts the interval, and so is two-sided. It ignores diverged seeds. NaN without an interval.
+    @property
+    def p(self) -> float:
+        """The p value: the least error level at which the outcome stands; if inconclusive, at which there were one.
+
+        It inverts the interval, and so is two-sided. 1 if the outcome is blocked, NaN without an interval.
         """
-        if np.isnan(self.low):
-            return np.nan
+        if np.isnan(self.low) or self.blocked:
+            return np.nan if np.isnan(self.low) else 1.0
         equal = self.outcome == "equivalent" or self.direction == "equal"
         direction: Direction = "equal" if equal else self.direction
         decided = {"supported", "contradicted"}
         return least_error(
-            lambda error: verdict(self.estimate, direction, margin=self.margin, level=1 - error)[0] in decided
+            lambda error: (
+                verdict(self.estimate, direction, margin=self.margin, level=1 - error, diverged=self.blocking)[0]
+                in decided
+            )
         )
 
 

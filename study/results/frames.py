@@ -32,8 +32,8 @@ TRAINED = ("pretrain", "critic", "joint", "fit")
 """The kinds of stage that are trained, and so have curves."""
 
 STUDY_FACTS = {
-    "name", "file", "profile", "image_size", "command", "seeds", "numerics", "protocol", "networks", "metrics",
-    "methods", "multiverses", "looks",
+    "name", "file", "profile", "image_size", "command", "seeds", "looks", "numerics", "protocol", "networks", "metrics",
+    "methods", "multiverses",
 }  # fmt: skip
 """The facts of a study that a report reads as the plan has them."""
 
@@ -90,8 +90,12 @@ def load(out: str | Path) -> Results:
     Raises BadInput if there is no study, or its plan cannot be read.
     """
     out = Path(out)
+    return frames_of(Plan.of(out), out)
+
+
+def frames_of(plan: Plan, out: Path) -> Results:
+    """The frames of a plan's runs, with what is stored of them in an output folder."""
     store = Store(out)
-    plan = Plan.of(out)
     records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
     runs = [_run(run, store, records) for run in plan.runs]
     evaluated = [

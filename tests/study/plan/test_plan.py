@@ -424,6 +424,18 @@ def test_a_longer_stage_has_the_lineage_of_a_shorter_one(study_of: Callable[...,
     assert dropped.stages[roles(dropped)["pretrain"]].lineage is None
 
 
+@pytest.mark.parametrize(("variants", "seeds"), [(["ce", "mean"], [1]), (["single", "reconstruction_only"], [0, 1])])
+def test_a_part_of_a_plan_is_the_plan_of_that_part(
+    study_of: Callable[..., Study], whole: Plan, variants: list[str], seeds: list[int]
+) -> None:
+    alone = make_plan(config.load(study_of(ALL, name="part.yaml").file, only=variants, seeds=seeds))
+    part = whole.only(lambda run: run.variant in variants and run.seed in seeds)
+    assert part.runs == alone.runs and part.stages == alone.stages
+    for fact in ("seeds", "networks", "readings"):
+        assert getattr(part.study, fact) == getattr(alone.study, fact), fact
+    assert whole.only(lambda run: True) == whole
+
+
 def test_readings_are_named(study_of: Callable[..., Study]) -> None:
     rows = {
         row.key: row for row in readings(study_of(BASE, "variants.proposed.loss.extends=wgan").variants["proposed"])

@@ -329,6 +329,15 @@ def test_compare_is_the_rule(results: Results, b: str, half_of: Callable[..., fl
     assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
 
 
+def test_compare_and_the_claims_use_the_level_of_a_study_s_look(results: Results) -> None:
+    looked = dataclasses.replace(results, study={**results.study, "looks": {"3": 0.002, "5": 0.048}})
+    found, plain = looked.compare("proposed", "single"), results.compare("proposed", "single")
+    assert results.study["looks"] is None and plain.level == 0.95
+    assert found.level == 0.998 and found.high - found.low > plain.high - plain.low
+    assert looked.compare("proposed", "single", level=0.95) == plain
+    assert set(looked.links["level"].dropna()) == {0.998} and set(results.links["level"].dropna()) == {0.95}
+
+
 def test_compare_with_a_diverged_variant_claims_nothing(results: Results) -> None:
     found = results.compare("wild", "single")
     assert found.outcome == "not tested" and found.diverged == (3, 0) and np.isnan(found.difference)
