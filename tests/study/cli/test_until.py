@@ -196,15 +196,15 @@ def test_each_link_has_one_line_until_it_changes(plan: Plan, tmp_path: Path) -> 
     assert made.said("1 of 2 links") and made.said("0 of 2 links")
 
 
-def scripted(made: Made) -> Callable[..., list[tuple[Any, Any]]]:
+def scripted(made: Made) -> Callable[..., list[tuple[Any, ...]]]:
     """The findings, but inconclusive where the script says so, and otherwise supported."""
 
-    def findings(frames: Any, claim: Any) -> list[tuple[Any, Any]]:
+    def findings(frames: Any, claim: Any) -> list[tuple[Any, ...]]:
         still = {(one.claim, one.link) for one in made.undecided(frames, None, 0)}
         n = int(frames.runs.groupby(["variant", "data"]).size().max())
         return [
-            (link, replace(found, outcome="inconclusive" if (claim.id, link.name) in still else "supported", n=n))
-            for link, found in real_findings(frames, claim)
+            (name, link, replace(found, outcome="inconclusive" if (name, link.name) in still else "supported", n=n))
+            for name, link, found in real_findings(frames, claim)
         ]
 
     return findings
