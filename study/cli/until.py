@@ -67,12 +67,11 @@ def request(
         if name not in known:
             raise BadInput(f"--claims {claims}: '{name}' is not a claim of the paper; choose {', '.join(known)}")
     most = MOST if most is None else most
-    if not ENOUGH_SEEDS <= most <= options.MAX_SEEDS:
-        raise BadInput(
-            f"--max-seeds {most}: fewer than {ENOUGH_SEEDS} seeds decide nothing; give {ENOUGH_SEEDS} or more"
-            if most < ENOUGH_SEEDS
-            else f"--max-seeds {most}: give at most {options.MAX_SEEDS}"
-        )
+    if most < ENOUGH_SEEDS:
+        few = f"fewer than {ENOUGH_SEEDS} seeds decide nothing"
+        raise BadInput(f"--max-seeds {most}: {few}; give {ENOUGH_SEEDS} or more")
+    if most > options.MAX_SEEDS:
+        raise BadInput(f"--max-seeds {most}: give at most {options.MAX_SEEDS}")
     if seeds is not None and len(seeds) > most:
         raise BadInput(f"--seeds names {len(seeds)} seeds, more than --max-seeds {most}; raise that, or name fewer")
     return Request(claims=chosen, most=most, budget_s=None if budget is None else options.seconds_of(budget))
@@ -121,12 +120,11 @@ def until_resolved(
         if driver.tasks(part, store):
             expected = costs.expected_s(part, store, costs.measured(plan, store), workers)
             if expected >= asked.left_s():
-                short = f"the look at {n} seeds takes {_about(expected)}, more than is left of the budget"
-                if not expected:
-                    short = f"no time is left for the look at {n} seeds"
+                takes = f"takes {_about(expected)}" if expected else "takes time"
+                dear = f"the look at {n} seeds {takes}, more than is left of the budget"
                 if made is None:
-                    raise BadInput(f"--budget: {short}; give more time, or leave --budget out")
-                say(short)
+                    raise BadInput(f"--budget: {dear}; give more time, or leave --budget out")
+                say(dear)
                 told.stopped("out of budget")
                 break
             cost = f", {_about(expected)}" if expected else ""
