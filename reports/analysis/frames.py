@@ -9,9 +9,9 @@ import pandas as pd
 
 STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
-    "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
+    "devices", "seeds", "looks", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
     "configs", "networks", "protocol", "file", "aliases", "searches", "external",
-    "metrics", "methods", "plugins", "looks",
+    "metrics", "methods", "plugins",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {

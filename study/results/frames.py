@@ -30,8 +30,8 @@ TRAINED = ("pretrain", "critic", "joint", "fit")
 """The kinds of stage that are trained, and so have curves."""
 
 STUDY_FACTS = {
-    "name", "file", "profile", "image_size", "command", "seeds", "numerics", "protocol", "networks", "metrics",
-    "methods", "multiverses", "looks",
+    "name", "file", "profile", "image_size", "command", "seeds", "looks", "numerics", "protocol", "networks", "metrics",
+    "methods", "multiverses",
 }  # fmt: skip
 """The facts of a study that a report reads as the plan has them."""
 
