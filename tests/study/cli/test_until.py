@@ -291,7 +291,9 @@ def test_workers_share_the_cost_but_a_run_is_no_shorter(plan: Plan, tmp_path: Pa
 
 
 def test_a_budget_that_cannot_pay_the_first_look_is_refused(plan: Plan, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="the look at 3 seeds takes time, more than is left of the budget; give more time"):
+    with pytest.raises(
+        BadInput, match="the look at 3 seeds takes time, more than is left of the budget; give more time"
+    ):
         Made(tmp_path / "a", {}).run(plan, ["C1"], budget_s=-1.0)
     store = Store(tmp_path / "b")
     for key in plan.only(lambda run: run.seed == 7).stages:
