@@ -9,8 +9,8 @@ import pandas as pd
 
 STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
-    "devices", "seeds", "looks", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
-    "configs", "networks", "protocol", "file", "aliases", "searches", "external",
+    "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
+    "configs", "networks", "protocol", "file", "aliases", "searches", "external", "looks",
     "metrics", "methods", "plugins",
 )  # fmt: skip
 
