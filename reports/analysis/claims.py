@@ -372,7 +372,7 @@ class _Study:
         """The share of seeds that diverged: "no more" by its exact interval and the link's margin."""
         assert isinstance(link.b, str | Mapping)
         a, b = self.variant(link.a, data), self.variant(link.b, data)
-        lost, of = zip(*(diverged(self.frames, variant, data) for variant in (a, b)), strict=True)
+        lost, of = zip(*diverged(self.frames, (a, b), data), strict=True)
         n, counts = min(of), _seeds(of[0], of[1])
         text = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {a}, {lost[1]} of {of[1]} of {b}"
         if min(of) < ENOUGH_SEEDS:
@@ -558,12 +558,18 @@ class _Study:
         return f"; to have one, put this under variants in runs.yaml: {name}: {{{options}}}"
 
 
-def diverged(frames: Frames, variant: str, data: str) -> tuple[int, int]:
-    """The number of a variant's runs that diverged, and of those that completed or diverged."""
-    own = frames.runs[(frames.runs["variant"] == variant) & (frames.runs["data"] == data)]
-    counts = own["status"].value_counts()
-    lost = int(counts.get("diverged", 0))
-    return lost, lost + int(counts.get("completed", 0))
+def diverged(frames: Frames, variants: tuple[str, str], data: str) -> list[tuple[int, int]]:
+    """For each variant, the number of its runs that diverged, and of those that completed or diverged.
+
+    In a study with looks only seeds that are run of both count, so that seeds added to one of them reopen nothing.
+    """
+    runs = frames.runs[frames.runs["data"] == data]
+    sides = [runs[runs["variant"] == variant] for variant in variants]
+    if frames.study["looks"]:
+        sides = [side[side["seed"].isin(other["seed"])] for side, other in zip(sides, reversed(sides), strict=True)]
+    lost = [int((side["status"] == "diverged").sum()) for side in sides]
+    completed = [int((side["status"] == "completed").sum()) for side in sides]
+    return [(n, n + others) for n, others in zip(lost, completed, strict=True)]
 
 
 def no_more(low: float, high: float, margin: float) -> Outcome:

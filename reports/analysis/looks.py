@@ -187,7 +187,7 @@ def _inert(frames: Frames, link: Link, found: Finding) -> str:
 def _shares_decide(frames: Frames, link: Link, found: Finding, most: int, level: float) -> bool:
     """True if the shares of diverged seeds are decided where a loses no seed more, or b none."""
     assert link.margin is not None
-    (a, of_a), (b, of_b) = (diverged(frames, variant, found.data) for variant in (found.a, found.b))
+    (a, of_a), (b, of_b) = diverged(frames, (found.a, found.b), found.data)
     scaled_a, scaled_b = (round(lost * most / max(of, 1)) for lost, of in ((a, of_a), (b, of_b)))
     ends = [(a, scaled_b), (scaled_a, b)]
     n = max(most, of_a, of_b)

@@ -417,7 +417,8 @@ def compare(
         direction: the claim; by default that a is better.
         margin: in the metric's unit; smaller differences are equivalent. "usual": ``METRICS[metric].margin``, as in the
             paper's claims. None: no difference is too small to matter.
-        level: of the interval, or the looks that a study takes: then the level of this number of seeds (``level_at``).
+        level: of the interval, or the looks that a study takes: then the level of this number of seeds (``level_at``),
+            and only seeds that are run of both count, so that seeds added to one of them reopen nothing.
 
     Raises:
         ValueError: the metric is unknown and no direction is given, or ``data`` is None and the variants ran on
@@ -438,6 +439,8 @@ def compare(
     if paired:
         seeds = left.values.index.intersection(right.values.index)
         left, right = left.at(seeds), right.at(seeds)
+    elif isinstance(level, Mapping) and not (left.fixed or right.fixed):
+        left, right = left.among(right.planned), right.among(left.planned)
     images = [left.finite(), right.finite()]
     every = [left.values.columns, right.values.columns]
     if together:
@@ -560,7 +563,8 @@ class _Sample:
     """A variant's completed runs on one data set.
 
     ``values``: (seeds, images). ``starts``: the first trained stage of each run, by seed. ``clusters``: the cluster of
-    each image that has one. ``diverged``: the number of diverged runs.
+    each image that has one. ``diverged``: the number of diverged runs. ``planned``: the seeds of all runs, completed or
+    not.
     """
 
     variant: str
@@ -568,6 +572,7 @@ class _Sample:
     starts: pd.Series
     clusters: Mapping[Hashable, str]
     diverged: int
+    planned: frozenset[int]
 
     @property
     def fixed(self) -> bool:
@@ -601,6 +606,10 @@ class _Sample:
     def at(self, seeds: pd.Index) -> "_Sample":
         """These seeds alone."""
         return replace(self, values=self.values.loc[seeds])
+
+    def among(self, seeds: frozenset[int]) -> "_Sample":
+        """What there is of these seeds."""
+        return self.at(self.values.index[self.values.index.isin(list(seeds))])
 
     def array(self, images: pd.Index) -> Floats:
         """(seeds, images), or (seeds,) if the values belong to runs."""
@@ -638,6 +647,7 @@ def _sample(
         starts=pd.Series(_values(runs, "start", own)[completed], index=seeds[completed], dtype=object),
         clusters=clusters,
         diverged=int((status == "diverged").sum()),
+        planned=frozenset(seeds.tolist()),
     )
 
 

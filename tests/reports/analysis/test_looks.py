@@ -1,6 +1,7 @@
 """Looks at a study whose seeds grow: levels, open links, seeds that an answer costs, and Holm's adjustment."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -224,6 +225,26 @@ def test_a_study_with_looks_decides_each_link_at_the_level_of_its_seeds() -> Non
     assert looked.loc[same, "p"].to_numpy() == pytest.approx(ratio[same].to_numpy(), rel=1e-4)
     decided = looked["outcome"].isin(["supported", "contradicted", "equivalent"]) & by_t
     assert (looked.loc[decided, "p"] <= 0.05).all()
+
+
+def test_seeds_added_to_one_side_of_a_link_change_nothing_of_it() -> None:
+    """Of all kinds of link: paired, unpaired, and shares of diverged seeds; a seed of both sides diverged."""
+    whole = made(noise=6, seeds=8, lost={"glcic/faces/1": "diverged", "wgan js/faces/2": "diverged"}, looks=LOOKS)
+
+    def cut(frames: Frames, but: str | None) -> pd.DataFrame:
+        few = {
+            name: (own := getattr(frames, name))[(own["seed"] < 5) | (own["variant"] == but)]
+            for name in ("runs", "scores", "curves")
+        }
+        found = links_table(replace(frames, **few))
+        own = (found["a"] == "proposed") & ~found["b"].isin(["proposed", "mean", "biharmonic", "0", "1", ""])
+        return found.loc[own, ["id", "name", "outcome", "effect", "low", "high", "n", "level"]]
+
+    before, after = cut(whole, None), cut(whole, "proposed")
+    assert {"C1", "C2", "C3", "C5", "C13"} <= set(before["id"])
+    pd.testing.assert_frame_equal(before, after)
+    plain = replace(whole, study={**whole.study, "looks": None})
+    assert not cut(plain, None).equals(cut(plain, "proposed"))  # there, every seed counts
 
 
 def test_looks_are_said_and_a_study_without_looks_says_nothing() -> None:
