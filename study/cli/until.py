@@ -228,7 +228,7 @@ def _sides(frames: Frames, link: Link, found: Finding) -> tuple[list[str], list[
     variants = [found.a] if link.b is None or isinstance(link.b, int | float) else [found.a, found.b]
     if link.b == "filler" or link.metric == "worse_than_filler":
         fillers = [name for name, method in methods.items() if method in FILLERS]
-        variants = [found.a, *(fillers or ["filler"])]
+        variants = [found.a, *(fillers or ["a filler"])]  # without one, what is missing has no name
     sets = {data: counterpart(frames, data) for data in frames.data_sets()}
     if not all(name in methods for name in variants) or (link.data != "each" and not {*link.sets} <= {*sets.values()}):
         return [], []
