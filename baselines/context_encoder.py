@@ -16,7 +16,7 @@ from models.critics import look
 from models.layers import Norm, block, channels, halvings
 from models.masking import Box, center_box
 from models.method import Critic as CriticDescription
-from models.method import Method, Optimizer, Recipe, Reconstruction, Trained
+from models.method import Method, Optimizer, Rate, Recipe, Reconstruction, Trained
 from models.options import Positive, reading
 
 ENCODER = (64, 64, 128, 256, 512, 512)
@@ -135,11 +135,26 @@ class ContextEncoderOptions(Trained):
     optimizer: Optimizer = reading(
         Optimizer(kind="adam", lr=2e-3, betas=[0.5, 0.999]), "R26", "the generator's optimiser"
     )
+    rates: dict[Literal["pretrain", "joint"], Rate] = reading(
+        {}, "R26", "the generator's learning rate by stage, if it is not the optimiser's"
+    )
     loss: Recipe = Field(default=JS, description="a recipe: loss, norm, optimiser and clip that belong together")
     weight: Positive = reading(0.001, "R26", "the weight of the adversarial loss")
     edge: Annotated[int, Field(ge=0, le=32)] = reading(
         4, "R26", "the band inside the hole's edge that counts ten times, px of 128; released code 4, its paper 7"
     )
+
+    def joint_rates(self) -> dict[str, Rate]:
+        """The rate of CE's one stage: that of ``pretrain`` for as many updates as others pretrain, then of ``joint``.
+
+        So an update has the rate that it has in a method with both stages. Drops within the two are not followed.
+        """
+        usual = Rate(lr=self.optimizer.lr)
+        first, then = self.rates.get("pretrain", usual), self.rates.get("joint", usual)
+        if first.lr == then.lr or "pretrain" not in self.rates:
+            return {"joint": then} if self.rates else {}
+        share = self.steps.pretrain / self.steps.generator
+        return {"joint": Rate(lr=first.lr, drop_after=share, drop_to=then.lr / first.lr)}
 
     def method(self, image_size: int) -> Method:
         """Pathak 2016, section 3, and ``train.lua``.
@@ -156,7 +171,7 @@ class ContextEncoderOptions(Trained):
         return Method(
             generator={**network, "bottleneck": self.bottleneck},
             optimizer=self.optimizer,
-            rates={},
+            rates=self.joint_rates(),
             reconstruction=Reconstruction(weight=3.996, edge=edge, edge_weight=10.0),
             fill=[117 / 255, 104 / 255, 123 / 255],
             critics={"hole": critic},

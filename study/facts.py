@@ -25,6 +25,13 @@ class ReadingFacts(_Facts):
     departs: bool
 
 
+class VariantFacts(_Facts):
+    """A variant of the study file: its method and options."""
+
+    method: str
+    options: dict[str, Any]
+
+
 class UniverseFacts(_Facts):
     """One reading of one base in one universe.
 
@@ -103,6 +110,8 @@ class StudyFacts(_Facts):
     multiverses: dict[str, MultiverseFacts] = {}
     networks: dict[str, dict[str, Any]] | None = None  # by variant: ``study.inspection.describe.describe``
     readings: list[ReadingFacts]  # of all variants except those of plugins' methods
+    left_out: dict[str, VariantFacts] = {}  # by ``--only``
+    left_out_seeds: list[int] = []  # by ``--seeds``
     resolved: dict[str, Any] = {}  # the study file with its profile applied
     command: str | None = None  # makes the study again
     trial: dict[str, Any] | None = None  # of a search: its variant, the trial's Optuna number and its settings
@@ -115,6 +124,7 @@ class StudyFacts(_Facts):
     def of_trial(self, trial: dict[str, Any]) -> StudyFacts:
         """The facts of a search's trial, without what only reports read: every trial saves a plan."""
         empty: dict[str, Any] = {"networks": None, "readings": [], "resolved": {}, "ablations": {}, "multiverses": {}}
+        empty |= {"left_out": {}, "left_out_seeds": []}
         return self.model_copy(update=empty | {"trial": trial})
 
     def plain(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ by the rule of ``reports.analysis.statistics``; a link between networks is compu
 """
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ import pandas as pd
 from reports.analysis.critics import inert
 from reports.analysis.frames import Frames
 from reports.analysis.links import OF_NETWORKS, QUANTITIES, Claim, Link, Spec, claims, pair
-from reports.analysis.naming import METRICS, Metric
+from reports.analysis.naming import METRICS, TUNED, Metric
 from reports.analysis.published import counterpart, paper, published
 from reports.analysis.statistics import (
     ENOUGH_SEEDS,
@@ -39,6 +40,7 @@ UNDILATED = {"differs": {"dilated": False}}
 """The generator without dilation: its networks are computed, and it need not be trained."""
 
 FILLERS = ("mean", "biharmonic")
+OF_OPTIMIZER = ("optimizer", "rates")
 OF_THE_PROPOSED = ("single", "reconstruction_only")
 """Methods with the proposed model's generator, which extend it."""
 
@@ -158,13 +160,20 @@ class _Study:
 
     def __init__(self, frames: Frames) -> None:
         self.frames = frames
-        self.reference: str | None = frames.study["reference"]
         self.runs = frames.runs
         self.completed = frames.runs[frames.runs["status"] == "completed"]
         self.named = frames.runs.drop_duplicates(["variant", "data"])
+        self.left_out: Mapping[str, Mapping[str, Any]] = frames.study["left_out"] or {}
+        left_out = "proposed" if "proposed" in self.left_out else None
+        self.reference: str | None = frames.study["reference"] or left_out
+        self.configs: Mapping[str, Mapping[str, Any]] = {**(frames.study["configs"] or {}), **self.left_out}
+        self.file = frames.study["file"] or "runs.yaml"
 
     def scope(self, claim: Claim) -> str:
-        """The study's scope; 'paper' if the claim needs only networks, and they agree with the paper at its size."""
+        """The study's scope; 'other' if a link is tested on data that stand beside none of the paper's.
+
+        'paper' if the claim needs only networks, and they agree with the paper at its size.
+        """
         if claim.evidence == "computed" and self.frames.study["image_size"] == paper()["image_size"]:
             try:
                 built = [network for link in claim.links for network in self.networks(link.a, link.of)[1].values()]
@@ -172,6 +181,8 @@ class _Study:
                 built = [{}]
             if all(network.get("agrees_with_paper") is True for network in built):
                 return "paper"
+        if any(link.metric not in OF_NETWORKS and self.stand_in(link) for link in claim.links):
+            return "other"
         return str(self.frames.study["scope"] or "other")
 
     def findings(self, link: Link) -> list[Finding]:
@@ -186,6 +197,8 @@ class _Study:
 
     def finding(self, link: Link, data: str | None = None) -> Finding:
         """The finding of a link on a data set, by default on the counterparts of the paper's."""
+        if data is None and (own := self.stand_in(link)):
+            return self.finding(replace(link, data="each"), own)  # the data under their own name, nothing published
         try:
             if link.metric in OF_NETWORKS:
                 return self.computed(link)
@@ -266,6 +279,9 @@ class _Study:
         why = _sentence(link, found)
         if link.metric == "worse_than_filler":
             why = f"{why[:-1]}; the filler is {self.filler(data[0])}{self.worst(a, data[0])}."
+        n = found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds)
+        if n < ENOUGH_SEEDS:
+            why = f"{why[:-1]}{self.more_seeds()}."
         return self.build(
             link,
             a,
@@ -273,7 +289,7 @@ class _Study:
             " and ".join(dict.fromkeys(data)),
             outcome=found.outcome,
             numbers=(found.difference, found.low, found.high),
-            n=found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds),
+            n=n,
             counts=_counts(link, found),
             why=why,
         )
@@ -289,9 +305,8 @@ class _Study:
         text = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {a}, {lost[1]} of {of[1]} of {b}"
         if min(of) < ENOUGH_SEEDS:
             few: Outcome = "inconclusive" if min(of) else "not tested"
-            return self.build(
-                link, a, b, data, outcome=few, n=n, counts=counts, why=f"{text}; fewer than {ENOUGH_SEEDS} seeds ended."
-            )
+            why = f"{text}; fewer than {ENOUGH_SEEDS} seeds ended{self.more_seeds()}."
+            return self.build(link, a, b, data, outcome=few, n=n, counts=counts, why=why)
         low, high = shares((lost[0], of[0]), (lost[1], of[1]))
         assert link.margin is not None
         outcome: Outcome = "contradicted" if low > 0 else "supported" if high <= link.margin else "inconclusive"
@@ -392,37 +407,81 @@ class _Study:
         every = self.frames.data_sets()
         found = next((name for name in every if counterpart(self.frames, name) == theirs), None)
         if found is None:
-            raise _Lacking(f"no data set of this study stands beside {theirs}; it has {', '.join(every) or 'none'}")
+            raise _Lacking(
+                f"no data set of this study stands beside {theirs}; it has {', '.join(every) or 'none'}; to have one, "
+                f"put images under data in {self.file}, with like: {theirs}"
+            )
         return found
+
+    def stand_in(self, link: Link) -> str | None:
+        """The study's first data set, for a link on one set of the paper's if none of the study's stands beside it."""
+        every = self.frames.data_sets()
+        if link.data == "each" or not isinstance(link.data, str) or link.metric in OF_NETWORKS:
+            return None
+        beside = any(counterpart(self.frames, name) == link.data for name in every)
+        return every[0] if every and not beside else None
+
+    def more_seeds(self) -> str:
+        """How to have more seeds, if the command left some out."""
+        seeds = ", ".join(map(str, self.frames.study["left_out_seeds"] or []))
+        return f"; --seeds left out seed {seeds} of {self.file}: run it without --seeds" if seeds else ""
 
     def variant(self, spec: Spec, data: str | None = None) -> str:
         """The first variant, on a data set or on any, that matches; the reference comes first."""
-        own = self.named if data is None else self.named[self.named["data"] == data]
-        methods = dict(zip(own["variant"].tolist(), own["method"].tolist(), strict=True))
-        found: str | None = None
-        if isinstance(spec, Mapping):
-            found = self.differing(spec, methods)
-        elif spec == "reference":
-            found = self.reference if self.reference in methods else None
-        elif spec == "filler":
-            found = self.filler(str(data))
-        else:
-            found = next((variant for variant, method in methods.items() if method == spec), None)
+        methods = self.methods(data)
+        found = self.filler(str(data)) if spec == "filler" else self.matching(spec, methods)
         if found is None:
             on = f" on {data}" if data else ""
             if spec == "filler" and set(FILLERS) & set(methods.values()):
                 raise _Lacking(f"no run of a trivial filler has completed{on}")
-            raise _Lacking(f"this study has no run of {self.words(spec)}{on}{self.addition(spec)}")
+            raise _Lacking(f"this study has no run of {self.words(spec)}{on}{self.remedy(spec, data)}")
         return found
+
+    def matching(self, spec: Spec, methods: Mapping[str, str]) -> str | None:
+        """The variant among ``methods`` (variant -> method) that a description means, or None."""
+        if isinstance(spec, Mapping):
+            if "method" not in spec:
+                return self.differing(spec, methods)
+            plain = self.plain(spec["method"])
+            if plain is None:
+                return None
+            if "tuned" in spec:
+                return plain + TUNED if plain + TUNED in methods else None
+            return next((variant for variant in methods if self.has_its_optimizer(variant, plain)), None)
+        if spec == "filler":
+            return next((variant for variant, method in methods.items() if method in FILLERS), None)
+        found = self.reference if spec == "reference" else self.plain(spec)
+        return found if found in methods else None
+
+    def plain(self, method: str) -> str | None:
+        """The method's own variant, of this study or left out of it: the one of that name, or else the first.
+
+        Cells of ablations and tuned variants are other variants.
+        """
+        known = self.methods() | {name: entry["method"] for name, entry in self.left_out.items()}
+        own = [name for name, of in known.items() if of == method and ":" not in name and not name.endswith(TUNED)]
+        return next((name for name in (self.reference, method) if name in own), next(iter(own), None))
+
+    def methods(self, data: str | None = None) -> dict[str, str]:
+        """The method of each variant that runs on a data set, or on any."""
+        own = self.named if data is None else self.named[self.named["data"] == data]
+        return dict(zip(own["variant"].tolist(), own["method"].tolist(), strict=True))
+
+    def has_its_optimizer(self, variant: str, plain: str) -> bool:
+        """True if a variant has the reference's optimizer and rates, and is otherwise as ``plain``."""
+        nothing = {"method": "", "options": {}}
+        ours, theirs, reference = (self.configs.get(name) or nothing for name in (variant, plain, str(self.reference)))
+        same = all(ours["options"].get(key) == reference["options"].get(key, ...) for key in OF_OPTIMIZER)
+        rest = differs(ours["options"], theirs["options"], {key: {} for key in OF_OPTIMIZER})
+        return same and rest and ours["method"] == theirs["method"]
 
     def differing(self, spec: Mapping[str, Any], methods: Mapping[str, str]) -> str | None:
         """The first variant that equals the reference except in the named options."""
-        configs = self.frames.study["configs"] or {}
-        if self.reference not in configs:
+        if self.reference not in self.configs:
             raise _Lacking(f"the variants' options are not recorded, so that none is known to be {self.words(spec)}")
-        theirs = configs[self.reference]
+        theirs = self.configs[self.reference]
         for variant in dict.fromkeys([self.reference, *methods]):
-            ours = configs.get(variant)
+            ours = self.configs.get(variant)
             if variant not in methods or ours is None or ours["method"] != theirs["method"]:
                 continue
             wanted = differs(ours["options"], theirs["options"], spec["differs"])
@@ -444,6 +503,8 @@ class _Study:
     def words(self, spec: Spec | float | None) -> str:
         """A description of a variant for a reader."""
         reference = self.reference or "the proposed model"
+        if isinstance(spec, Mapping) and "method" in spec:
+            return f"{spec['method']}, tuned" if "tuned" in spec else f"{spec['method']} with {reference}'s optimizer"
         if isinstance(spec, Mapping):
             text = [
                 f"another {key} of {_listed(value)}" if isinstance(value, Mapping) else _listed({key: value})
@@ -455,19 +516,34 @@ class _Study:
             return {"reference": reference, "filler": "a trivial filler"}.get(spec, spec)
         return "" if spec is None else f"{spec:g}"
 
+    def remedy(self, spec: Spec, data: str | None) -> str:
+        """How to have a run of a variant (on a data set), if that is simple."""
+        if data and (found := self.matching(spec, self.methods())):
+            return f"; to have one, add {found} to variants of data.{data} in {self.file}"
+        left_out = {name: entry["method"] for name, entry in self.left_out.items()}
+        if found := self.matching(spec, left_out):
+            return f"; --only left it out: add --only {shlex.quote(found)}"
+        return self.addition(spec)
+
     def addition(self, spec: Spec) -> str:
-        """How to add a variant to runs.yaml, if that is simple."""
+        """How to add a variant to the study file, if that is simple."""
         reference = self.reference or "proposed"
         if isinstance(spec, str):
             name = {"reference": "proposed", "filler": FILLERS[-1]}.get(spec, spec)
             options = f"extends: {reference}, method: {name}" if name in OF_THE_PROPOSED else f"method: {name}"
+        elif "tuned" in spec:
+            search = f"python -m study tune {self.file} --variant {spec['method']}"
+            return f"; to have one, search its settings ({search}) and include the file that the search writes"
+        elif "method" in spec:
+            name = f"{spec['method']}_same_optimizer"
+            options = f"extends: {spec['method']}, optimizer_of: {reference}"
         else:
             changed = spec["differs"]
             if any(isinstance(value, Mapping) or "." in key for key, value in changed.items()):
                 return ""
             name = "_".join(f"{key}_{_plain(value)}" for key, value in changed.items())
             options = f"extends: {reference}, {_listed(changed, ': ')}"
-        return f"; to have one, put this under variants in runs.yaml: {name}: {{{options}}}"
+        return f"; to have one, put this under variants in {self.file}: {name}: {{{options}}}"
 
 
 def hole_psnr(frames: Frames, data: str) -> pd.DataFrame:

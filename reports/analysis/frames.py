@@ -11,7 +11,7 @@ STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
     "configs", "networks", "protocol", "file", "aliases", "searches", "external",
-    "metrics", "methods", "plugins",
+    "metrics", "methods", "plugins", "left_out", "left_out_seeds",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -67,6 +67,7 @@ class Frames:
         external: a list of {name, data, seed (None: it has none), kind ('raw', or 'composite': the files hold the known
             pixels), images (scored), of (test images), scored (ISO time), digest (of the files), checksum (of the
             scores), notes, why (text: the reason why it is not shown), joins (bool: it is among the runs)};
+        left_out {variant: {method, options}}, of the file's variants that the command left out, left_out_seeds: a list;
         plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}
             and methods, their names, of plugins.
 

@@ -14,7 +14,7 @@ from models.method import Critic, Filler, Fitted, Method, Rate, Trained
 from study.config.schema import Study, Variant
 from study.data import holes
 from study.errors import BadInput
-from study.facts import DataFacts, MetricFacts, PluginFacts, ReadingFacts, StudyFacts
+from study.facts import DataFacts, MetricFacts, PluginFacts, ReadingFacts, StudyFacts, VariantFacts
 from study.inspection import anatomy
 from study.inspection.describe import describe
 from study.metrics import perceptual
@@ -195,6 +195,11 @@ class _Planner:
             multiverses=study.multiverses,
             networks={name: built for name, built in self.networks.items() if built["networks"]},
             readings=[row for variant in ours for row in readings(variant)],  # a plugin's method reads no paper of ours
+            left_out={
+                name: VariantFacts(method=one.method, options=one.options.model_dump(mode="json", by_alias=True))
+                for name, one in study.left_out.items()
+            },
+            left_out_seeds=study.left_out_seeds,
             resolved=dict(study.resolved),
         )
 

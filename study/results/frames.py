@@ -31,7 +31,7 @@ TRAINED = ("pretrain", "critic", "joint", "fit")
 
 STUDY_FACTS = {
     "name", "file", "profile", "image_size", "command", "seeds", "numerics", "protocol", "networks", "metrics",
-    "methods", "multiverses",
+    "methods", "multiverses", "left_out", "left_out_seeds",
 }  # fmt: skip
 """The facts of a study that a report reads as the plan has them."""
 
@@ -336,7 +336,8 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
     study = plan.study
     made = [facts for key in plan.stages if store.has(key) and (facts := _made(store, key))]
     proposed = next((run for run in plan.runs if run.variant == "proposed"), None)
-    proposed = proposed or next((run for run in plan.runs if run.method == "proposed"), None)
+    if proposed is None and "proposed" not in study.left_out:
+        proposed = next((run for run in plan.runs if run.method == "proposed"), None)
     config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
     return {
         **study.model_dump(include=STUDY_FACTS, exclude={"multiverses": {"__all__": {"universes"}}}),

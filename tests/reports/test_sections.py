@@ -203,7 +203,7 @@ def test_a_report_survives_one_variant_no_facts_and_no_completed_run(frames: Fra
 
 
 def test_several_data_sets_are_kept_apart(study_of: Callable[..., Frames]) -> None:
-    entries = [{"name": name, "kind": "folder"} for name in ("faces", "scenes")]
+    entries = [{"name": "faces", "kind": "faces"}, {"name": "scenes", "kind": "folder", "like": "Places2"}]
     parts = [study_of([0, 1, 2], name, data=entries, profile="paper") for name in ("faces", "scenes")]
     joined = {
         f.name: pd.concat([getattr(part, f.name) for part in parts], ignore_index=True)
@@ -218,6 +218,17 @@ def test_several_data_sets_are_kept_apart(study_of: Callable[..., Frames]) -> No
     eight = table_of(told, "table-8")
     assert {row[1].text for row in eight.rows if row[0].text == "Places2"} == {"scenes"}
     assert {row[1].text for row in eight.rows if row[0].text == "ImageNet"} == {"not in this study"}
+
+
+def test_a_folder_that_stands_beside_nothing_has_no_published_numbers(study_of: Callable[..., Frames]) -> None:
+    told = checked(study_of([0, 1, 2], "my_faces", data=[{"name": "my_faces", "kind": "folder"}], file="mine.yaml"))
+    for name in ("results-psnr-my-faces", "results-ssim-my-faces", "contrasts-my-faces"):
+        table = table_of(told, name)
+        assert "Published" not in table.headings and "paper's Table" not in table.caption
+    said = "\n".join(texts(told))
+    assert "my_faces stands beside none of the paper's data sets, so there are no published numbers" in said
+    assert "Published numbers are of" not in said and "as the paper's Figure" not in said
+    assert "No method was trained on photographs that stand beside the paper's data" in said
 
 
 def test_mixed_devices_are_told(frames: Frames) -> None:

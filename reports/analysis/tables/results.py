@@ -149,6 +149,7 @@ def contrasts(frames: Frames) -> list[tuple[str, str]]:
     """The contrasts: the proposed model against the paper's baselines, their own order, the controls, the external."""
     reference, control = frames.study["reference"], frames.study["control"]
     pairs = [(reference, "glcic"), (reference, "ce"), ("glcic", "ce"), (reference, control), (reference, "single")]
+    pairs += [(reference, "glcic_same_optimizer"), (reference, "ce_same_optimizer")]
     pairs += [(reference, other) for other in frames.external()]
     return [(a, b) for a, b in pairs if a is not None and b is not None and a != b]
 
