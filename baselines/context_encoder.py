@@ -16,7 +16,7 @@ from models.critics import look
 from models.layers import Norm, block, channels, halvings
 from models.masking import Box, center_box
 from models.method import Critic as CriticDescription
-from models.method import Method, Optimizer, Rate, Recipe, Reconstruction, Trained
+from models.method import Method, Optimizer, Rate, Recipe, Reconstruction, Trained, one_stage
 from models.options import Positive, reading
 
 ENCODER = (64, 64, 128, 256, 512, 512)
@@ -144,18 +144,6 @@ class ContextEncoderOptions(Trained):
         4, "R26", "the band inside the hole's edge that counts ten times, px of 128; released code 4, its paper 7"
     )
 
-    def joint_rates(self) -> dict[str, Rate]:
-        """The rate of CE's one stage: that of ``pretrain`` for as many updates as others pretrain, then of ``joint``.
-
-        So an update has the rate that it has in a method with both stages. Drops within the two are not followed.
-        """
-        usual = Rate(lr=self.optimizer.lr)
-        first, then = self.rates.get("pretrain", usual), self.rates.get("joint", usual)
-        if first.lr == then.lr or "pretrain" not in self.rates:
-            return {"joint": then} if self.rates else {}
-        share = self.steps.pretrain / self.steps.generator
-        return {"joint": Rate(lr=first.lr, drop_after=share, drop_to=then.lr / first.lr)}
-
     def method(self, image_size: int) -> Method:
         """Pathak 2016, section 3, and ``train.lua``.
 
@@ -171,7 +159,7 @@ class ContextEncoderOptions(Trained):
         return Method(
             generator={**network, "bottleneck": self.bottleneck},
             optimizer=self.optimizer,
-            rates=self.joint_rates(),
+            rates=one_stage(self.rates, self.optimizer, self.steps),
             reconstruction=Reconstruction(weight=3.996, edge=edge, edge_weight=10.0),
             fill=[117 / 255, 104 / 255, 123 / 255],
             critics={"hole": critic},

@@ -102,7 +102,7 @@ class GlcicOptions(Trained):
         return Method(
             generator={**network, "norm": self.norm},
             optimizer=self.optimizer,
-            rates=dict(self.rates),
+            rates=dict(self.rates.items()),
             reconstruction=Reconstruction(),
             fill=self.fill,
             critics={"joined": critic},

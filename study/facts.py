@@ -15,7 +15,10 @@ class _Facts(BaseModel):
 
 
 class ReadingFacts(_Facts):
-    """One reading of one variant; ``departs`` where the value is not what the paper's text says."""
+    """One reading of one variant; ``departs`` where the value is not what the paper's text says.
+
+    ``unlike``: a sentence, where the text is silent and the compared methods were treated unlike.
+    """
 
     variant: str
     key: str
@@ -23,6 +26,7 @@ class ReadingFacts(_Facts):
     reading: str
     meaning: str | None
     departs: bool
+    unlike: str = ""
 
 
 class VariantFacts(_Facts):

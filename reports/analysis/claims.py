@@ -469,7 +469,7 @@ class _Study:
 
     def has_its_optimizer(self, variant: str, plain: str) -> bool:
         """True if a variant has the reference's optimizer and rates, and is otherwise as ``plain``."""
-        nothing = {"method": "", "options": {}}
+        nothing: Mapping[str, Any] = {"method": "", "options": {}}
         ours, theirs, reference = (self.configs.get(name) or nothing for name in (variant, plain, str(self.reference)))
         same = all(ours["options"].get(key) == reference["options"].get(key, ...) for key in OF_OPTIMIZER)
         rest = differs(ours["options"], theirs["options"], {key: {} for key in OF_OPTIMIZER})
@@ -479,9 +479,9 @@ class _Study:
         """The first variant that equals the reference except in the named options."""
         if self.reference not in self.configs:
             raise _Lacking(f"the variants' options are not recorded, so that none is known to be {self.words(spec)}")
-        theirs = self.configs[self.reference]
+        theirs = self.configs[str(self.reference)]
         for variant in dict.fromkeys([self.reference, *methods]):
-            ours = self.configs.get(variant)
+            ours = self.configs.get(str(variant))
             if variant not in methods or ours is None or ours["method"] != theirs["method"]:
                 continue
             wanted = differs(ours["options"], theirs["options"], spec["differs"])

@@ -23,7 +23,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "curves": ("run", "variant", "data", "seed", "stage", "network", "term", "step", "value"),
     "factors": ("ablation", "variant", "factor", "level"),
     "universes": ("multiverse", "universe", "base", "variant", "reading", "level", "usual", "applies"),
-    "readings": ("variant", "key", "value", "reading", "meaning", "departs"),
+    "readings": ("variant", "key", "value", "reading", "meaning", "departs", "unlike"),
     "stages": ("key", "kind", "runs", "steps", "seconds", "device", "torch"),
     "trials": (
         "variant", "number", "state", "value", "seeds", "seconds", "settings", "usual", "steps", "record", "why",
@@ -88,7 +88,8 @@ class Frames:
         study names) and reading (an option's key: 'head', 'critic_input'): variant (the one that was run for the base
         in this universe, possibly the base), level (text), usual (bool: the base's own level), applies (bool: the
         base's method has this option).
-    ``readings``, a row per setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the text).
+    ``readings``, a row per setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the text), unlike
+        (a sentence where the text is silent and the compared methods were treated unlike; otherwise empty).
     ``stages``, a row per stage: key, kind, runs (how many use it), steps, seconds, device, torch (version).
     ``trials``, a row per trial of a search: variant (that was searched), number (Optuna's), state ('completed',
         'pruned', 'diverged', 'failed', 'running'), value (mean PSNR of the hole over validation images and the search's

@@ -16,8 +16,8 @@ Spec = str | Mapping[str, Any]
 """A description of a variant: 'reference', a method's name, 'filler', or one of the mappings of ``SPECS``."""
 
 SPECS: tuple[set[str], ...] = ({"differs"}, {"differs", "unlike"}, {"method", "optimizer_of"}, {"method", "tuned"})
-"""{differs}: the reference but for these options; unlike: and not with those. {method, optimizer_of: reference}: a method
-with the optimizer and rates of the reference's generator. {method, tuned: true}: what a search found for a method."""
+"""{differs}: the reference but for these options; unlike: and not with those. {method, optimizer_of: reference}: a
+method with the optimizer and rates of the reference's generator. {method, tuned: true}: a method, tuned by a search."""
 
 OF_NETWORKS = {
     "receptive_field": Metric("Receptive field", "px", 1, 0),

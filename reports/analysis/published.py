@@ -33,7 +33,7 @@ def counterpart(frames: Frames, data: str) -> str | None:
     It is the one that the study names as ``like``; otherwise the one that the kind of ``data`` reads or draws
     (``kinds`` in paper.yaml). A folder without ``like`` stands beside none, so it has no published numbers.
     """
-    entry = next((one for one in frames.study["data"] or [] if one["name"] == data), {})
+    entry: Mapping[str, Any] = next((one for one in frames.study["data"] or [] if one["name"] == data), {})
     if entry.get("like") in paper()["data"]:
         return str(entry["like"])
     return next((name for name, known in paper()["data"].items() if entry.get("kind") in known["kinds"]), None)

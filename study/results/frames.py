@@ -6,6 +6,7 @@ import json
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from reports.analysis.claims import claims_table, links_table
 from reports.analysis.frames import COLUMNS, EXTERNAL, Frames
 from reports.analysis.published import paper
-from reports.analysis.statistics import Comparison, compare
+from reports.analysis.statistics import OUTCOMES, Comparison, compare
 from study.errors import unknown
 from study.evaluation.evaluation import Evaluation
 from study.external import entries
@@ -38,6 +39,30 @@ STUDY_FACTS = {
 
 class Results(Frames):
     """A study's frames (columns: ``reports.analysis.frames.Frames``), with the comparison of two variants."""
+
+    def __repr__(self) -> str:
+        """The summary as text."""
+        return "\n".join(f"{name:9} {value}" for name, value in self.summary().items())
+
+    def _repr_html_(self) -> str:
+        """The summary as a table, for a notebook."""
+        rows = (f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.summary().items())
+        return f"<table>{''.join(rows)}</table>"
+
+    def summary(self) -> dict[str, str]:
+        """The study in a few lines: what was run, and the outcomes of the claims."""
+        study, runs = self.study, self.runs
+        variants = list(dict.fromkeys(runs["variant"].astype(str)))
+        outcomes = self.claims.groupby("outcome")["id"].agg(", ".join)
+        return {
+            "study": f"{study['name']}, profile {study['profile'] or 'none'}, scope {study['scope']}",
+            "data": ", ".join(self.data_sets()) or "none",
+            "variants": f"{len(variants)}: {_some(variants)}",
+            "seeds": ", ".join(map(str, study["seeds"] or [])),
+            "runs": ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts().items()) or "none",
+            "claims": "; ".join(f"{name}: {outcomes[name]}" for name in OUTCOMES if name in outcomes),
+            "frames": ", ".join(name for name in COLUMNS if len(getattr(self, name))),
+        }
 
     @property
     def claims(self) -> pd.DataFrame:
@@ -113,6 +138,12 @@ def load(out: str | Path) -> Results:
         worst=_frame("worst", [row for one in evaluated for row in _pictures(one, "worst")]),
         distances=_distances(evaluated),
     )
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    """The first names, and how many follow."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _record(store: Store, key: str, kind: str) -> dict[str, Any]:

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.analysis import tables
-from reports.analysis.frames import COLUMNS, Frames
+from reports.analysis import protocols, tables
+from reports.analysis.frames import COLUMNS, Frames, NoDataError
 from reports.analysis.naming import label
 from reports.document import Cell, Document, Facts, FigureView, Heading, Note, TableView, duration
-from reports.sections import SECTIONS, document
+from reports.sections import SECTIONS, document, repairs, results
 
 UNIVERSES = (("proposed", "glcic"), ("multiscale=0,loss=wgan", "glcic"), ("single", "glcic"))
 
@@ -71,7 +71,8 @@ def with_all(frames: Frames, **entry: str) -> Frames:
     ]
     blended = frames.scores.assign(output="blended", value=frames.scores["value"] + 0.1)
     kept = frames.pictures[frames.pictures["output"] == "composite"].assign(output="blended")
-    giica = ("giica", "loss.critic_steps", "1", "R14", "updates of the critics to one of the generator", True)
+    giica = ("giica", "loss.critic_steps", "1", "R14", "updates of the critics to one of the generator", True,
+             "The critics' optimizer: adam for ce; adadelta for glcic.")  # fmt: skip
     readings = pd.DataFrame([giica], columns=frames.readings.columns)
     told = {"base": ["proposed", "glcic"], "contrasts": [["proposed", "glcic"]], "design": "one_at_a_time"}
     return replace(
@@ -136,12 +137,20 @@ def test_readings_blending_and_protocols_are_shown(frames: Frames) -> None:
     for words in (
         "Of 3 universes with a result", "tests nothing", "The universes of readings on faces: Proposed − GLCIC",
         "Before and after Poisson blending on faces", "loss.critic_steps",
+        "The critics' optimizer: adam for ce; adadelta for glcic.",
         "All 3 published figures of PSNR are in reach under", "worse than the biharmonic filler",
         "Not scored here: raw.",
     ):  # fmt: skip
         assert words in said, words
     names = {table.name for table in told.tables()}
-    assert {"blending-faces", "claims", "links", "protocols", "specification-readings-proposed-glcic-faces"} <= names
+    assert {
+        "unlike",
+        "blending-faces",
+        "claims",
+        "links",
+        "protocols",
+        "specification-readings-proposed-glcic-faces",
+    } <= names
     assert len(table_of(told, "claims").rows) == 15
     links = table_of(told, "links").frame
     assert links is not None
@@ -221,14 +230,21 @@ def test_several_data_sets_are_kept_apart(study_of: Callable[..., Frames]) -> No
 
 
 def test_a_folder_that_stands_beside_nothing_has_no_published_numbers(study_of: Callable[..., Frames]) -> None:
-    told = checked(study_of([0, 1, 2], "my_faces", data=[{"name": "my_faces", "kind": "folder"}], file="mine.yaml"))
-    for name in ("results-psnr-my-faces", "results-ssim-my-faces", "contrasts-my-faces"):
-        table = table_of(told, name)
-        assert "Published" not in table.headings and "paper's Table" not in table.caption
-    said = "\n".join(texts(told))
-    assert "my_faces stands beside none of the paper's data sets, so there are no published numbers" in said
-    assert "Published numbers are of" not in said and "as the paper's Figure" not in said
-    assert "No method was trained on photographs that stand beside the paper's data" in said
+    frames = study_of([0], "my_faces", data=[{"name": "my_faces", "kind": "folder"}], file="mine.yaml")
+    for metric in ("psnr", "ssim"):
+        table = results.results_view(frames, "my_faces", metric)
+        assert "Published" not in table.headings and "the paper's Table" not in table.caption
+        assert all(len(row) == len(table.headings) for row in table.rows)
+    contrasts = results.contrast_values(frames, "my_faces")
+    assert "Published" not in contrasts.headings
+    assert all(len(row) == len(contrasts.headings) for row in contrasts.rows)
+    assert results.beside(frames, "my_faces").text == (
+        "my_faces stands beside none of the paper's data sets, so there are no published numbers. If its images "
+        "resemble one, say so in mine.yaml (like: CelebA, ImageNet or Places2)."
+    )
+    assert "the paper's Figure" not in repairs.grid(frames, "my_faces").caption
+    with pytest.raises(NoDataError, match="that stand beside the paper's data; if yours resemble one of its sets"):
+        protocols.protocol_table(frames)
 
 
 def test_mixed_devices_are_told(frames: Frames) -> None:

@@ -142,7 +142,8 @@ def made(
     }
     facts = {
         "name": "made up", "image_size": 256, "scope": "other", "reference": "proposed", "configs": configs,
-        "data": [{"name": name, "kind": KINDS.get(name, "folder")} for name in sets], "networks": {name: built(name) for name in variants},
+        "data": [{"name": name, "kind": KINDS.get(name, "folder")} for name in sets],
+        "networks": {name: built(name) for name in variants},
     }  # fmt: skip
     return Frames(
         study={**facts, **study},

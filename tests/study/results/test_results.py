@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import random
 import shutil
@@ -340,6 +341,29 @@ def test_compare_with_a_diverged_variant_claims_nothing(results: Results) -> Non
 def test_compare_refuses_what_is_not_there(results: Results, a: str, metric: str, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         results.compare(a, "single", metric=metric)
+
+
+def test_a_summary_is_what_pandas_users_see_first(results: Results) -> None:
+    name = "<b>a & b</b>"
+    named = dataclasses.replace(results, study={**results.study, "name": name})
+    shown = repr(named)
+    assert name in shown and len(shown.splitlines()) == 7 and all(len(line) < 250 for line in shown.splitlines())
+    counts = results.runs["status"].value_counts()
+    assert all(f"{count} {status}" in shown for status, count in counts.items())
+    outcomes = results.claims.set_index("id")["outcome"]
+    summary = named.summary()
+    assert summary["seeds"] == "0, 1, 2" and summary["data"] == "faces"
+    assert summary["variants"].startswith(f"{results.runs['variant'].nunique()}: proposed, ")
+    for outcome, ids in outcomes.groupby(outcomes).groups.items():
+        assert f"{outcome}: {', '.join(ids)}" in summary["claims"]
+    page = named._repr_html_()
+    assert "&lt;b&gt;a &amp; b&lt;/b&gt;" in page and name not in page
+    for entry in summary.values():
+        assert html.escape(entry) in page
+
+
+def test_the_package_lists_what_it_loads_on_first_use() -> None:
+    assert {"load", "Results", "__version__"} <= {*dir(study)}
 
 
 def test_no_study_is_bad_input(tmp_path: Path) -> None:
