@@ -20,7 +20,7 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import NO_DATA_SET, REGION, slug, table_view
+from reports.sections.common import NO_DATA_SET, REGION, of_what_ran, slug, table_view
 
 OTHER = (
     "Where the paper is open, another reading might give another outcome. Each point is a contrast under one set of "
@@ -43,7 +43,7 @@ def other_readings(frames: Frames) -> Section:
     if not data_sets:
         blocks.append(NO_DATA_SET)
     elif not curves:
-        blocks.append(Note("The study has no multiverse.", "nothing"))
+        blocks.append(Note(f"The study has no multiverse{of_what_ran(frames)}.", "nothing"))
     return Section(id="other-readings", title="Under other readings of the paper", blocks=blocks)
 
 

@@ -30,6 +30,7 @@ from reports.document import (
 )
 from reports.sections.common import records, table_view, unit
 
+LEFT_OUT = {"left_out": "--only", "left_out_seeds": "--seeds"}
 RULE = (
     " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items())
     + " The margin is the paper's own gain over GLCIC. What is computed from the networks is exact. A claim needs all "
@@ -94,6 +95,7 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
     runs = runs[runs["method"] != EXTERNAL]
     counts = [f"{int(n):,} {status}" for status, n in runs["status"].value_counts().items()]
     files = ", ".join(_files(others))
+    left_out = [f"{words([*study[key]])} (by {option})" for key, option in LEFT_OUT.items() if study[key]]
     return [
         ("Data", "; ".join(data) or NOT_RECORDED),
         ("Image size", f"{size} px (the paper: {given['image_size']})" if size else NOT_RECORDED),
@@ -105,6 +107,7 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
         ("Seeds", words(study["seeds"])),
         ("Runs", f"{len(runs):,} of {runs['variant'].nunique()} variants: {', '.join(counts) or 'none'}"),
         *([("Scored from files", f"{files}; external: not made here")] if files else []),
+        *([("Left out", "; ".join(left_out))] if left_out else []),
         ("Profile and scope", f"{words(study['profile'])}, {words(study['scope'])}"),
         ("Machine time", duration(study["seconds"])),
         ("Made", words(study["made"]).replace("T", " ").replace("+00:00", " UTC")),

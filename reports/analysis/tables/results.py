@@ -69,7 +69,9 @@ def results_table(
                 f"{region}_seeds": tuple(found.by_seed.values()),
             }
             seeds, images = max(seeds, found.n_seeds), max(images, found.n_images)
-        rows.append({**row, "seeds": seeds, "images": images, "notes": _notes(runs, variant, seeds, images, most)})
+        left_out = runs[runs["variant"] == variant].empty and variant in (frames.study["left_out"] or {})
+        notes = f"left out: add --only {variant}" if left_out else _notes(runs, variant, seeds, images, most)
+        rows.append({**row, "seeds": seeds, "images": images, "notes": notes})
     table = pd.DataFrame(rows)
     for region in REGIONS:
         first, second = _best_two(table, runs, region, metric)

@@ -127,7 +127,7 @@ def test_blending_is_a_change_with_its_interval(frames: Frames) -> None:
 
 def test_departures_are_of_the_paper_s_methods(frames: Frames) -> None:
     steps = pd.DataFrame(
-        [("giica", "loss.critic_steps", "1", "R14", "updates of the critics to one of the generator", True)],
+        [("giica", "loss.critic_steps", "1", "R14", "updates of the critics to one of the generator", True, "")],
         columns=frames.readings.columns,
     )
     known = replace(frames, readings=pd.concat([steps, frames.readings], ignore_index=True))
@@ -142,6 +142,22 @@ def test_departures_are_of_the_paper_s_methods(frames: Frames) -> None:
     assert tables.departures_table(replace(frames, readings=frames.readings.assign(departs=False))).empty
     with pytest.raises(NoDataError, match="No reading"):
         tables.departures_table(replace(frames, readings=frames.readings.iloc[:0]))
+
+
+def test_where_methods_were_treated_unlike_is_said_once_a_setting(frames: Frames) -> None:
+    sentence = "The critics' optimizer: adam for ce; adadelta for glcic."
+    unlike = frames.readings.assign(unlike=frames.readings["key"].map({"critic_head": sentence}).fillna(""))
+    table = tables.unlike_table(replace(frames, readings=unlike))
+    assert table.to_numpy().tolist() == [["critic_head", "R7", sentence]]
+    with pytest.raises(NoDataError, match="no two of the methods that it compares are known to differ"):
+        tables.unlike_table(frames)
+
+
+def test_what_the_command_left_out_is_named(frames: Frames) -> None:
+    runs = frames.runs[~frames.runs["variant"].isin(["ce", "glcic"])]
+    lacking = replace(frames, runs=runs, study={**frames.study, "left_out": {"glcic": {}}})
+    notes = tables.table_6(lacking, "faces").set_index("variant")["notes"]
+    assert (notes["glcic"], notes["ce"]) == ("left out: add --only glcic", "not in this study")
 
 
 def test_giica_is_one_of_the_paper_s(frames: Frames) -> None:
