@@ -252,8 +252,8 @@ class _Study:
     def measured(self, link: Link, data: tuple[str, str]) -> Finding:
         """The finding by the rule for few seeds and many images."""
         assert link.direction != "differ" and link.b is not None
-        a = self.variant(link.a, data[0])
-        b = self.variant(link.b, data[1]) if isinstance(link.b, str | Mapping) else float(link.b)
+        a, *others = self.both(link, data)
+        b = others[0] if others else float(str(link.b))
         outputs = pair(link.output)
         values = self.values(link, a, data)
         self.recorded(link, values, a, data[0], outputs[0])
@@ -296,8 +296,7 @@ class _Study:
 
     def counted(self, link: Link, data: str) -> Finding:
         """The share of seeds that diverged: "no more" by its exact interval and the link's margin."""
-        assert isinstance(link.b, str | Mapping)
-        a, b = self.variant(link.a, data), self.variant(link.b, data)
+        a, b = self.both(link, (data, data))
         ended = self.runs[(self.runs["data"] == data) & self.runs["status"].isin(["completed", "diverged"])]
         status = [ended.loc[ended["variant"] == variant, "status"] for variant in (a, b)]
         lost, of = ([int((own == "diverged").sum()) for own in status], [len(own) for own in status])
@@ -352,7 +351,10 @@ class _Study:
         own = self.completed[(self.completed["variant"] == variant) & (self.completed["data"] == data)]
         if len(own) and not own["run"].isin(values.loc[values["output"] == output, "run"]).any():
             seen = f" ({output})" if output != "composite" else ""
-            raise _Lacking(f"not recorded for {variant}{seen} in this output{AGAIN if link.metric in METRICS else ''}")
+            again = AGAIN if link.metric in METRICS else ""
+            if link.metric == "lpips":
+                again = f"; to have it, ask for it under protocol.perceptual in {self.file}"
+            raise _Lacking(f"not recorded for {variant}{seen} in this output{again}")
 
     # Computed links
 
@@ -435,6 +437,18 @@ class _Study:
             if spec == "filler" and set(FILLERS) & set(methods.values()):
                 raise _Lacking(f"no run of a trivial filler has completed{on}")
             raise _Lacking(f"this study has no run of {self.words(spec)}{on}{self.remedy(spec, data)}")
+        return found
+
+    def both(self, link: Link, data: tuple[str, str]) -> list[str]:
+        """The variants of a link: a's, and b's if it is one. Raises _Lacking with what is missing of both."""
+        found, lacking = [], []
+        for spec, on in zip((link.a, link.b), data, strict=True):
+            try:
+                found += [self.variant(spec, on)] if isinstance(spec, str | Mapping) else []
+            except _Lacking as fault:
+                lacking.append(str(fault))
+        if lacking:
+            raise _Lacking("; ".join(dict.fromkeys(lacking)))
         return found
 
     def matching(self, spec: Spec, methods: Mapping[str, str]) -> str | None:

@@ -30,7 +30,6 @@ from reports.document import (
 )
 from reports.sections.common import records, table_view, unit
 
-LEFT_OUT = {"left_out": "--only", "left_out_seeds": "--seeds"}
 RULE = (
     " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items())
     + " The margin is the paper's own gain over GLCIC. What is computed from the networks is exact. A claim needs all "
@@ -95,7 +94,7 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
     runs = runs[runs["method"] != EXTERNAL]
     counts = [f"{int(n):,} {status}" for status, n in runs["status"].value_counts().items()]
     files = ", ".join(_files(others))
-    left_out = [f"{words([*study[key]])} (by {option})" for key, option in LEFT_OUT.items() if study[key]]
+    left_out = list(_left_out(frames))
     return [
         ("Data", "; ".join(data) or NOT_RECORDED),
         ("Image size", f"{size} px (the paper: {given['image_size']})" if size else NOT_RECORDED),
@@ -112,6 +111,17 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
         ("Machine time", duration(study["seconds"])),
         ("Made", words(study["made"]).replace("T", " ").replace("+00:00", " UTC")),
     ]
+
+
+def _left_out(frames: Frames) -> Iterator[str]:
+    """What the command left out of the study file; the cells of its ablations and readings are counted."""
+    variants, seeds = frames.study["left_out"] or {}, frames.study["left_out_seeds"]
+    if variants:
+        named = [name for name in variants if ":" not in name]
+        cells = len(variants) - len(named)
+        yield words([*named, *([f"{cells} of ablations and readings"] if cells else [])]) + " (by --only)"
+    if seeds:
+        yield f"seed {words(seeds)} (by --seeds)"
 
 
 def _files(others: pd.DataFrame) -> Iterator[str]:

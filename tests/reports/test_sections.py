@@ -12,7 +12,7 @@ from reports.analysis import protocols, tables
 from reports.analysis.frames import COLUMNS, Frames, NoDataError
 from reports.analysis.naming import label
 from reports.document import Cell, Document, Facts, FigureView, Heading, Note, TableView, duration
-from reports.sections import SECTIONS, document, repairs, results
+from reports.sections import SECTIONS, ablations, document, repairs, results, summary
 
 UNIVERSES = (("proposed", "glcic"), ("multiscale=0,loss=wgan", "glcic"), ("single", "glcic"))
 
@@ -245,6 +245,18 @@ def test_a_folder_that_stands_beside_nothing_has_no_published_numbers(study_of: 
     assert "the paper's Figure" not in repairs.grid(frames, "my_faces").caption
     with pytest.raises(NoDataError, match="that stand beside the paper's data; if yours resemble one of its sets"):
         protocols.protocol_table(frames)
+
+
+def test_what_the_command_left_out_is_said(frames: Frames) -> None:
+    assert "Left out" not in dict(summary.facts(frames))
+    left_out = {"ce": {}, "proposed:head=linear": {}, "proposed:fill=mean": {}}
+    study = {**frames.study, "left_out": left_out, "left_out_seeds": [3, 4]}
+    lacking = replace(frames, study=study, factors=frames.factors.iloc[:0])
+    said = dict(summary.facts(lacking))["Left out"]
+    assert said == "ce, 2 of ablations and readings (by --only); seed 3, 4 (by --seeds)"
+    assert Note("The study has no ablation of the variants that --only kept.", "nothing") in (
+        ablations.ablations(lacking).blocks
+    )
 
 
 def test_mixed_devices_are_told(frames: Frames) -> None:

@@ -526,6 +526,11 @@ def test_a_variant_that_only_left_out_is_to_be_added_to_only(variant: str, claim
 
 def test_fillers_tuned_variants_and_the_proposed_model_itself_may_be_left_out() -> None:
     fillers = made(without=FILLERS, left_out={name: LEFT_OUT[name] for name in FILLERS})
+    alone = made(
+        without=("proposed", "glcic"), reference=None, left_out={name: LEFT_OUT[name] for name in ("proposed", "glcic")}
+    )
+    why = row(alone, "C1")["links"][0]["why"]
+    assert "add --only proposed; this study has no run of glcic on faces; --only left it out: add --only glcic" in why
     assert "--only left it out: add --only mean" in row(fillers, "C12")["why"]
     headless = made(without=("proposed",), left_out={"proposed": LEFT_OUT["proposed"]}, reference=None)
     whys = [link["why"] for claim in ("C1", "C3", "C11") for link in row(headless, claim)["links"]]
@@ -565,7 +570,7 @@ def test_an_older_output_lacks_options_networks_outputs_and_metrics(agreeing: Fr
     why = table["why"].to_dict()
     assert why["C3"] == (
         "PSNR of the hole: the variants' options are not recorded, so that none is known to be proposed with "
-        "multiscale 2."
+        "multiscale 2; the variants' options are not recorded, so that none is known to be proposed with multiscale 0."
     )
     assert why["C6"].startswith("Sharpness of the hole: not recorded for proposed in this output; run the study again")
     assert "what was built is not recorded in this output" in why["C8"]
