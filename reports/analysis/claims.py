@@ -518,7 +518,7 @@ class _Study:
         """A description of a variant for a reader."""
         reference = self.reference or "the proposed model"
         if isinstance(spec, Mapping) and "method" in spec:
-            return f"{spec['method']}, tuned" if "tuned" in spec else f"{spec['method']} with {reference}'s optimizer"
+            return f"tuned {spec['method']}" if "tuned" in spec else f"{spec['method']} with {reference}'s optimizer"
         if isinstance(spec, Mapping):
             text = [
                 f"another {key} of {_listed(value)}" if isinstance(value, Mapping) else _listed({key: value})
@@ -546,8 +546,9 @@ class _Study:
             name = {"reference": "proposed", "filler": FILLERS[-1]}.get(spec, spec)
             options = f"extends: {reference}, method: {name}" if name in OF_THE_PROPOSED else f"method: {name}"
         elif "tuned" in spec:
-            search = f"python -m study tune {self.file} --variant {spec['method']}"
-            return f"; to have one, search its settings ({search}) and include the file that the search writes"
+            return (
+                f"; to have one, include what this finds: python -m study tune {self.file} --variant {spec['method']}"
+            )
         elif "method" in spec:
             name = f"{spec['method']}_same_optimizer"
             options = f"extends: {spec['method']}, optimizer_of: {reference}"

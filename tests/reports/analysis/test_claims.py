@@ -495,7 +495,7 @@ def test_the_baselines_with_the_proposed_optimizer_and_the_tuned_ones_are_contro
         assert pairs["over GLCIC with the proposed model's optimizer"] == ("proposed", "fair")
         assert pairs["over CE with the proposed model's optimizer"] == ("proposed", "another method")
         assert pairs["over GLCIC, both tuned"] == ("proposed_tuned", "glcic_tuned")
-        assert "python -m study tune runs.yaml --variant ce)" in found["over CE, both tuned"]["why"]
+        assert "python -m study tune runs.yaml --variant ce." in found["over CE, both tuned"]["why"]
         assert all(control["outcome"] is None for control in found.values())
         assert [link["b"] for link in row(frames, claim)["links"]] == ["glcic", "ce"]  # as their papers have them
     lacking = controls_of(made(), "C1")["over GLCIC with the proposed model's optimizer"]["why"]
