@@ -160,12 +160,11 @@ class _Study:
 
     def __init__(self, frames: Frames) -> None:
         self.frames = frames
+        self.reference: str | None = frames.study["reference"]
         self.runs = frames.runs
         self.completed = frames.runs[frames.runs["status"] == "completed"]
         self.named = frames.runs.drop_duplicates(["variant", "data"])
         self.left_out: Mapping[str, Mapping[str, Any]] = frames.study["left_out"] or {}
-        left_out = "proposed" if "proposed" in self.left_out else None
-        self.reference: str | None = frames.study["reference"] or left_out
         self.configs: Mapping[str, Mapping[str, Any]] = {**(frames.study["configs"] or {}), **self.left_out}
         self.file = frames.study["file"] or "runs.yaml"
 

@@ -57,8 +57,9 @@ class Frames:
         data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images, and optionally
             ``like``: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it corresponds to;
         versions {package: version}; devices: a list; seeds: a list; numerics, steps: a mapping or text;
-        reference: the proposed model's variant; control: the variant trained with the reconstruction loss alone, or
-            None; sharing {shared, unshared}: multiply-accumulates with and without shared stages;
+        reference: the proposed model's variant, which the command may have left out, or None; control: the variant
+            trained with the reconstruction loss alone, or None;
+        sharing {shared, unshared}: multiply-accumulates with and without shared stages;
         multiverses {name: {base: [variant], contrasts: [[a, b]] of bases, design: 'one_at_a_time' or 'product'}};
         configs {variant: {method, options}}; networks {variant: facts of its networks}; protocol: a mapping of how all
             are evaluated, with its seed and mask; aliases {name: the variant that was run for it};

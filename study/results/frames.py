@@ -369,6 +369,7 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
     proposed = next((run for run in plan.runs if run.variant == "proposed"), None)
     if proposed is None and "proposed" not in study.left_out:
         proposed = next((run for run in plan.runs if run.method == "proposed"), None)
+    left_out = "proposed" if "proposed" in study.left_out else None
     config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
     return {
         **study.model_dump(include=STUDY_FACTS, exclude={"multiverses": {"__all__": {"universes"}}}),
@@ -379,7 +380,7 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
         "data": [_data(name, entry, store) for name, entry in study.data.items()],
         "versions": {name: made[-1][name] for name in ("torch", "python")} if made else {},
         "devices": sorted({f"{facts['device']}, {facts['threads']} thread" for facts in made}),
-        "reference": proposed.variant if proposed else None,
+        "reference": proposed.variant if proposed else left_out,
         "control": next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None),
         "sharing": plan.work(),
         "seconds": sum(facts["seconds"] for facts in made),

@@ -526,13 +526,11 @@ def test_a_variant_that_only_left_out_is_to_be_added_to_only(variant: str, claim
 
 def test_fillers_tuned_variants_and_the_proposed_model_itself_may_be_left_out() -> None:
     fillers = made(without=FILLERS, left_out={name: LEFT_OUT[name] for name in FILLERS})
-    alone = made(
-        without=("proposed", "glcic"), reference=None, left_out={name: LEFT_OUT[name] for name in ("proposed", "glcic")}
-    )
+    alone = made(without=("proposed", "glcic"), left_out={name: LEFT_OUT[name] for name in ("proposed", "glcic")})
     why = row(alone, "C1")["links"][0]["why"]
     assert "add --only proposed; this study has no run of glcic on faces; --only left it out: add --only glcic" in why
     assert "--only left it out: add --only mean" in row(fillers, "C12")["why"]
-    headless = made(without=("proposed",), left_out={"proposed": LEFT_OUT["proposed"]}, reference=None)
+    headless = made(without=("proposed",), left_out={"proposed": LEFT_OUT["proposed"]})
     whys = [link["why"] for claim in ("C1", "C3", "C11") for link in row(headless, claim)["links"]]
     assert all("--only left it out: add --only proposed" in why for why in whys)
     tuned = made(left_out={"glcic_tuned": LEFT_OUT["glcic"], "proposed_tuned": LEFT_OUT["proposed"]})

@@ -21,8 +21,10 @@ import tiny
 import study
 from reports.analysis.frames import COLUMNS
 from reports.sections import document
+from study import config
 from study.errors import BadInput
 from study.plan.graph import Plan
+from study.plan.planner import make_plan
 from study.results.frames import Results
 from study.store import RunState, Store
 
@@ -378,6 +380,18 @@ def test_a_study_that_has_not_begun(tmp_path: Path) -> None:
     assert set(found.runs["status"]) == {"missing"} and len(found.runs) == len(plan.runs)
     assert found.scores.empty and found.curves.empty and found.pictures.empty and found.stages.empty
     assert all(list(getattr(found, name).columns) == list(columns) for name, columns in COLUMNS.items())
+
+
+def test_no_other_variant_is_taken_for_a_proposed_model_that_is_left_out(tmp_path: Path) -> None:
+    variants = {name: tiny.EVERY[name] for name in ("proposed", "proposed_js", "single", "ce")}
+    study_file = config.load(tiny.write(tmp_path, variants), only=["proposed_js", "ce"])
+    make_plan(study_file).save(tmp_path / "out")
+    found = study.load(tmp_path / "out")
+    assert found.study["reference"] == "proposed" and set(found.runs["variant"]) == {"proposed_js", "ce"}
+    assert [*found.study["left_out"]] == ["proposed", "single"]
+    (first, *_) = found.claims.set_index("id").loc["C1", "links"]
+    assert first["outcome"] == "not tested" and "--only left it out: add --only proposed;" in first["why"]
+    assert len(document(found).sections)
 
 
 @pytest.mark.parametrize("harm", ["deleted", "no manifest"])
