@@ -6,7 +6,7 @@ that it depends on. ``study.training`` builds the networks from it and trains th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -112,6 +112,21 @@ class Steps(Options):
     def generator(self) -> int:
         """Updates of G in all stages. Every trained method gets this budget."""
         return self.pretrain + self.joint
+
+
+def one_stage(
+    rates: Mapping[Literal["pretrain", "joint"], Rate], optimizer: Optimizer, steps: Steps
+) -> dict[str, Rate]:
+    """The rate of a method that trains in ``joint`` alone, from rates by stage: each update has its own stage's rate.
+
+    That is the rate of ``pretrain`` for as many updates as others pretrain, then that of ``joint``. If both are given,
+    drops within them are not followed.
+    """
+    usual = Rate(lr=optimizer.lr)
+    first, then = rates.get("pretrain", usual), rates.get("joint", usual)
+    if "pretrain" not in rates or first.lr == then.lr:
+        return {"joint": then} if rates else {}
+    return {"joint": Rate(lr=first.lr, drop_after=steps.pretrain / steps.generator, drop_to=then.lr / first.lr)}
 
 
 class Reconstruction(Options):

@@ -15,7 +15,10 @@ class _Facts(BaseModel):
 
 
 class ReadingFacts(_Facts):
-    """One reading of one variant; ``departs`` where the value is not what the paper's text says."""
+    """One reading of one variant; ``departs`` where the value is not what the paper's text says.
+
+    ``unlike``: a sentence, where the text is silent and the compared methods were treated unlike.
+    """
 
     variant: str
     key: str
@@ -23,6 +26,14 @@ class ReadingFacts(_Facts):
     reading: str
     meaning: str | None
     departs: bool
+    unlike: str = ""
+
+
+class VariantFacts(_Facts):
+    """A variant of the study file: its method and options."""
+
+    method: str
+    options: dict[str, Any]
 
 
 class UniverseFacts(_Facts):
@@ -103,6 +114,8 @@ class StudyFacts(_Facts):
     multiverses: dict[str, MultiverseFacts] = {}
     networks: dict[str, dict[str, Any]] | None = None  # by variant: ``study.inspection.describe.describe``
     readings: list[ReadingFacts]  # of all variants except those of plugins' methods
+    left_out: dict[str, VariantFacts] = {}  # by ``--only``
+    left_out_seeds: list[int] = []  # by ``--seeds``
     resolved: dict[str, Any] = {}  # the study file with its profile applied
     command: str | None = None  # makes the study again
     looks: dict[int, float] | None = None  # where seeds were added until decided: seeds -> two-sided error spent there
@@ -116,6 +129,7 @@ class StudyFacts(_Facts):
     def of_trial(self, trial: dict[str, Any]) -> StudyFacts:
         """The facts of a search's trial, without what only reports read: every trial saves a plan."""
         empty: dict[str, Any] = {"networks": None, "readings": [], "resolved": {}, "ablations": {}, "multiverses": {}}
+        empty |= {"left_out": {}, "left_out_seeds": []}
         return self.model_copy(update=empty | {"trial": trial})
 
     def plain(self) -> dict[str, Any]:

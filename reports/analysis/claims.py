@@ -5,6 +5,7 @@ by the rule of ``reports.analysis.statistics``; a link between networks is compu
 """
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations, product
@@ -17,7 +18,7 @@ import pandas as pd
 from reports.analysis.critics import inert
 from reports.analysis.frames import Frames
 from reports.analysis.links import OF_NETWORKS, QUANTITIES, Claim, Link, Spec, claims, pair
-from reports.analysis.naming import METRICS, Metric
+from reports.analysis.naming import METRICS, TUNED, Metric
 from reports.analysis.published import counterpart, paper, published
 from reports.analysis.statistics import (
     ENOUGH_SEEDS,
@@ -46,6 +47,7 @@ UNDILATED = {"differs": {"dilated": False}}
 """The generator without dilation: its networks are computed, and it need not be trained."""
 
 FILLERS = ("mean", "biharmonic")
+OF_OPTIMIZER = ("optimizer", "rates")
 OF_THE_PROPOSED = ("single", "reconstruction_only")
 """Methods with the proposed model's generator, which extend it."""
 
@@ -219,10 +221,13 @@ class _Study:
 
     def __init__(self, frames: Frames, reference: str | None) -> None:
         self.frames, self.reference = frames, reference
-        self.share: float | None = self.options(reference).get("adversarial_share")
         self.runs = frames.runs
         self.completed = frames.runs[frames.runs["status"] == "completed"]
         self.named = frames.runs.drop_duplicates(["variant", "data"])
+        self.left_out: Mapping[str, Mapping[str, Any]] = frames.study["left_out"] or {}
+        self.configs: Mapping[str, Mapping[str, Any]] = {**(frames.study["configs"] or {}), **self.left_out}
+        self.file = frames.study["file"] or "runs.yaml"
+        self.share: float | None = self.options(reference).get("adversarial_share")
 
     def id_of(self, claim: Claim) -> str:
         """The id of a claim's row in the table."""
@@ -230,7 +235,7 @@ class _Study:
 
     def options(self, variant: str | None) -> Mapping[str, Any]:
         """A variant's options; empty if they are not recorded."""
-        options: Mapping[str, Any] = (self.frames.study["configs"] or {}).get(variant, {}).get("options", {})
+        options: Mapping[str, Any] = self.configs.get(str(variant), {}).get("options", {})
         return options
 
     def scaled(self) -> str | None:
@@ -244,7 +249,10 @@ class _Study:
         return None
 
     def scope(self, claim: Claim) -> str:
-        """The study's scope; 'paper' if the claim needs only networks, and they agree with the paper at its size."""
+        """The study's scope; 'other' if a link is tested on data that stand beside none of the paper's.
+
+        'paper' if the claim needs only networks, and they agree with the paper at its size.
+        """
         if claim.evidence == "computed" and self.frames.study["image_size"] == paper()["image_size"]:
             try:
                 built = [network for link in claim.links for network in self.networks(link.a, link.of)[1].values()]
@@ -252,6 +260,8 @@ class _Study:
                 built = [{}]
             if all(network.get("agrees_with_paper") is True for network in built):
                 return "paper"
+        if any(link.metric not in OF_NETWORKS and self.stand_in(link) for link in claim.links):
+            return "other"
         return str(self.frames.study["scope"] or "other")
 
     def findings(self, link: Link) -> list[Finding]:
@@ -266,6 +276,8 @@ class _Study:
 
     def finding(self, link: Link, data: str | None = None) -> Finding:
         """The finding of a link on a data set, by default on the counterparts of the paper's."""
+        if data is None and (own := self.stand_in(link)):
+            return self.finding(replace(link, data="each"), own)  # the data under their own name, nothing published
         try:
             if link.metric in OF_NETWORKS:
                 return self.computed(link)
@@ -325,8 +337,8 @@ class _Study:
     def measured(self, link: Link, data: tuple[str, str]) -> Finding:
         """The finding by the rule for few seeds and many images."""
         assert link.direction != "differ" and link.b is not None
-        a = self.variant(link.a, data[0])
-        b = self.variant(link.b, data[1]) if isinstance(link.b, str | Mapping) else float(link.b)
+        a, *others = self.both(link, data)
+        b = others[0] if others else float(str(link.b))
         outputs = pair(link.output)
         values = self.values(link, a, data)
         self.recorded(link, values, a, data[0], outputs[0])
@@ -353,6 +365,9 @@ class _Study:
         why = _sentence(link, found)
         if link.metric == "worse_than_filler":
             why = f"{why[:-1]}; the filler is {self.filler(data[0])}{self.worst(a, data[0])}."
+        n = found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds)
+        if n < ENOUGH_SEEDS:
+            why = f"{why[:-1]}{self.more_seeds()}."
         return self.build(
             link,
             a,
@@ -360,7 +375,7 @@ class _Study:
             " and ".join(dict.fromkeys(data)),
             outcome=found.outcome,
             numbers=(found.difference, found.low, found.high),
-            n=found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds),
+            n=n,
             counts=_counts(link, found),
             why=why,
             level=found.level,
@@ -370,16 +385,14 @@ class _Study:
 
     def counted(self, link: Link, data: str) -> Finding:
         """The share of seeds that diverged: "no more" by its exact interval and the link's margin."""
-        assert isinstance(link.b, str | Mapping)
-        a, b = self.variant(link.a, data), self.variant(link.b, data)
+        a, b = self.both(link, (data, data))
         lost, of = zip(*diverged(self.frames, (a, b), data), strict=True)
         n, counts = min(of), _seeds(of[0], of[1])
         text = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {a}, {lost[1]} of {of[1]} of {b}"
         if min(of) < ENOUGH_SEEDS:
             few: Outcome = "inconclusive" if min(of) else "not tested"
-            return self.build(
-                link, a, b, data, outcome=few, n=n, counts=counts, why=f"{text}; fewer than {ENOUGH_SEEDS} seeds ended."
-            )
+            why = f"{text}; fewer than {ENOUGH_SEEDS} seeds ended{self.more_seeds()}."
+            return self.build(link, a, b, data, outcome=few, n=n, counts=counts, why=why)
         level = self.frames.level if isinstance(self.frames.level, float) else level_at(self.frames.level, n)
         low, high = shares((lost[0], of[0]), (lost[1], of[1]), level)
         assert link.margin is not None
@@ -418,7 +431,10 @@ class _Study:
         own = self.completed[(self.completed["variant"] == variant) & (self.completed["data"] == data)]
         if len(own) and not own["run"].isin(values.loc[values["output"] == output, "run"]).any():
             seen = f" ({output})" if output != "composite" else ""
-            raise _Lacking(f"not recorded for {variant}{seen} in this output{AGAIN if link.metric in METRICS else ''}")
+            again = AGAIN if link.metric in METRICS else ""
+            if link.metric == "lpips":
+                again = f"; to have it, ask for it under protocol.perceptual in {self.file}"
+            raise _Lacking(f"not recorded for {variant}{seen} in this output{again}")
 
     # Computed links
 
@@ -473,44 +489,94 @@ class _Study:
         every = self.frames.data_sets()
         found = next((name for name in every if counterpart(self.frames, name) == theirs), None)
         if found is None:
-            raise _Lacking(f"no data set of this study stands beside {theirs}; it has {', '.join(every) or 'none'}")
+            raise _Lacking(
+                f"no data set of this study stands beside {theirs}; it has {', '.join(every) or 'none'}; to have one, "
+                f"put images under data in {self.file}, with like: {theirs}"
+            )
         return found
+
+    def stand_in(self, link: Link) -> str | None:
+        """The study's first data set, for a link on one set of the paper's if none of the study's stands beside it."""
+        every = self.frames.data_sets()
+        if link.data == "each" or not isinstance(link.data, str) or link.metric in OF_NETWORKS:
+            return None
+        beside = any(counterpart(self.frames, name) == link.data for name in every)
+        return every[0] if every and not beside else None
+
+    def more_seeds(self) -> str:
+        """How to have more seeds, if the command left some out."""
+        seeds = ", ".join(map(str, self.frames.study["left_out_seeds"] or []))
+        return f"; --seeds left out seed {seeds} of {self.file}: run it without --seeds" if seeds else ""
 
     def variant(self, spec: Spec, data: str | None = None) -> str:
         """The first variant, on a data set or on any, that matches; the reference comes first."""
-        own = self.named if data is None else self.named[self.named["data"] == data]
-        methods = dict(zip(own["variant"].tolist(), own["method"].tolist(), strict=True))
-        found: str | None = None
-        if isinstance(spec, Mapping):
-            found = self.differing(spec, methods)
-        elif spec == "reference":
-            found = self.reference if self.reference in methods else None
-        elif spec == "filler":
-            found = self.filler(str(data))
-        else:
-            found = next(
-                (
-                    variant
-                    for variant, method in methods.items()
-                    if method == spec and self.options(variant).get("adversarial_share", self.share) == self.share
-                ),
-                None,
-            )
+        methods = self.methods(data)
+        found = self.filler(str(data)) if spec == "filler" else self.matching(spec, methods)
         if found is None:
             on = f" on {data}" if data else ""
             if spec == "filler" and set(FILLERS) & set(methods.values()):
                 raise _Lacking(f"no run of a trivial filler has completed{on}")
-            raise _Lacking(f"this study has no run of {self.words(spec)}{on}{self.addition(spec)}")
+            raise _Lacking(f"this study has no run of {self.words(spec)}{on}{self.remedy(spec, data)}")
         return found
+
+    def both(self, link: Link, data: tuple[str, str]) -> list[str]:
+        """The variants of a link: a's, and b's if it is one. Raises _Lacking with what is missing of both."""
+        found, lacking = [], []
+        for spec, on in zip((link.a, link.b), data, strict=True):
+            try:
+                found += [self.variant(spec, on)] if isinstance(spec, str | Mapping) else []
+            except _Lacking as fault:
+                lacking.append(str(fault))
+        if lacking:
+            raise _Lacking("; ".join(dict.fromkeys(lacking)))
+        return found
+
+    def matching(self, spec: Spec, methods: Mapping[str, str]) -> str | None:
+        """The variant among ``methods`` (variant -> method) that a description means, or None."""
+        if isinstance(spec, Mapping):
+            if "method" not in spec:
+                return self.differing(spec, methods)
+            plain = self.plain(spec["method"])
+            if plain is None:
+                return None
+            if "tuned" in spec:
+                return plain + TUNED if plain + TUNED in methods else None
+            return next((variant for variant in methods if self.has_its_optimizer(variant, plain)), None)
+        if spec == "filler":
+            return next((variant for variant, method in methods.items() if method in FILLERS), None)
+        found = self.reference if spec == "reference" else self.plain(spec)
+        return found if found in methods else None
+
+    def plain(self, method: str) -> str | None:
+        """The method's own variant, of this study or left out of it: the one of that name, or else the first.
+
+        Cells of ablations and tuned variants are other variants. So are critics with another share of the gradient.
+        """
+        known = self.methods() | {name: entry["method"] for name, entry in self.left_out.items()}
+        own = [name for name, of in known.items() if of == method and ":" not in name and not name.endswith(TUNED)]
+        own = [name for name in own if self.options(name).get("adversarial_share", self.share) == self.share]
+        return next((name for name in (self.reference, method) if name in own), next(iter(own), None))
+
+    def methods(self, data: str | None = None) -> dict[str, str]:
+        """The method of each variant that runs on a data set, or on any."""
+        own = self.named if data is None else self.named[self.named["data"] == data]
+        return dict(zip(own["variant"].tolist(), own["method"].tolist(), strict=True))
+
+    def has_its_optimizer(self, variant: str, plain: str) -> bool:
+        """True if a variant has the reference's optimizer and rates, and is otherwise as ``plain``."""
+        nothing: Mapping[str, Any] = {"method": "", "options": {}}
+        ours, theirs, reference = (self.configs.get(name) or nothing for name in (variant, plain, str(self.reference)))
+        same = all(ours["options"].get(key) == reference["options"].get(key, ...) for key in OF_OPTIMIZER)
+        rest = differs(ours["options"], theirs["options"], {key: {} for key in OF_OPTIMIZER})
+        return same and rest and ours["method"] == theirs["method"]
 
     def differing(self, spec: Mapping[str, Any], methods: Mapping[str, str]) -> str | None:
         """The first variant that equals the reference except in the named options."""
-        configs = self.frames.study["configs"] or {}
-        if self.reference not in configs:
+        if self.reference not in self.configs:
             raise _Lacking(f"the variants' options are not recorded, so that none is known to be {self.words(spec)}")
-        theirs = configs[self.reference]
+        theirs = self.configs[str(self.reference)]
         for variant in dict.fromkeys([self.reference, *methods]):
-            ours = configs.get(variant)
+            ours = self.configs.get(str(variant))
             if variant not in methods or ours is None or ours["method"] != theirs["method"]:
                 continue
             wanted = differs(ours["options"], theirs["options"], spec["differs"])
@@ -532,6 +598,8 @@ class _Study:
     def words(self, spec: Spec | float | None) -> str:
         """A description of a variant for a reader."""
         reference = self.reference or "the proposed model"
+        if isinstance(spec, Mapping) and "method" in spec:
+            return f"tuned {spec['method']}" if "tuned" in spec else f"{spec['method']} with {reference}'s optimizer"
         if isinstance(spec, Mapping):
             text = [
                 f"another {key} of {_listed(value)}" if isinstance(value, Mapping) else _listed({key: value})
@@ -543,19 +611,35 @@ class _Study:
             return {"reference": reference, "filler": "a trivial filler"}.get(spec, spec)
         return "" if spec is None else f"{spec:g}"
 
+    def remedy(self, spec: Spec, data: str | None) -> str:
+        """How to have a run of a variant (on a data set), if that is simple."""
+        if data and (found := self.matching(spec, self.methods())):
+            return f"; to have one, add {found} to variants of data.{data} in {self.file}"
+        left_out = {name: entry["method"] for name, entry in self.left_out.items()}
+        if found := self.matching(spec, left_out):
+            return f"; --only left it out: add --only {shlex.quote(found)}"
+        return self.addition(spec)
+
     def addition(self, spec: Spec) -> str:
-        """How to add a variant to runs.yaml, if that is simple."""
+        """How to add a variant to the study file, if that is simple."""
         reference = self.reference or "proposed"
         if isinstance(spec, str):
             name = {"reference": "proposed", "filler": FILLERS[-1]}.get(spec, spec)
             options = f"extends: {reference}, method: {name}" if name in OF_THE_PROPOSED else f"method: {name}"
+        elif "tuned" in spec:
+            return (
+                f"; to have one, include what this finds: python -m study tune {self.file} --variant {spec['method']}"
+            )
+        elif "method" in spec:
+            name = f"{spec['method']}_same_optimizer"
+            options = f"extends: {spec['method']}, optimizer_of: {reference}"
         else:
             changed = spec["differs"]
             if any(isinstance(value, Mapping) or "." in key for key, value in changed.items()):
                 return ""
             name = "_".join(f"{key}_{_plain(value)}" for key, value in changed.items())
             options = f"extends: {reference}, {_listed(changed, ': ')}"
-        return f"; to have one, put this under variants in runs.yaml: {name}: {{{options}}}"
+        return f"; to have one, put this under variants in {self.file}: {name}: {{{options}}}"
 
 
 def diverged(frames: Frames, variants: tuple[str, str], data: str) -> list[tuple[int, int]]:

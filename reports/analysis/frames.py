@@ -11,7 +11,7 @@ STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
     "configs", "networks", "protocol", "file", "aliases", "searches", "external", "looks",
-    "metrics", "methods", "plugins",
+    "metrics", "methods", "plugins", "left_out", "left_out_seeds",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -23,7 +23,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "curves": ("run", "variant", "data", "seed", "stage", "network", "term", "step", "value"),
     "factors": ("ablation", "variant", "factor", "level"),
     "universes": ("multiverse", "universe", "base", "variant", "reading", "level", "usual", "applies"),
-    "readings": ("variant", "key", "value", "reading", "meaning", "departs"),
+    "readings": ("variant", "key", "value", "reading", "meaning", "departs", "unlike"),
     "stages": ("key", "kind", "runs", "steps", "seconds", "device", "torch"),
     "trials": (
         "variant", "number", "state", "value", "seeds", "seconds", "settings", "usual", "steps", "record", "why",
@@ -57,8 +57,9 @@ class Frames:
         data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images, and optionally
             ``like``: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it corresponds to;
         versions {package: version}; devices: a list; seeds: a list; numerics, steps: a mapping or text;
-        reference: the proposed model's variant; control: the variant trained with the reconstruction loss alone, or
-            None; sharing {shared, unshared}: multiply-accumulates with and without shared stages;
+        reference: the proposed model's variant, which the command may have left out, or None; control: the variant
+            trained with the reconstruction loss alone, or None;
+        sharing {shared, unshared}: multiply-accumulates with and without shared stages;
         multiverses {name: {base: [variant], contrasts: [[a, b]] of bases, design: 'one_at_a_time' or 'product'}};
         configs {variant: {method, options}}; networks {variant: facts of its networks}; protocol: a mapping of how all
             are evaluated, with its seed and mask; aliases {name: the variant that was run for it};
@@ -67,6 +68,7 @@ class Frames:
         external: a list of {name, data, seed (None: it has none), kind ('raw', or 'composite': the files hold the known
             pixels), images (scored), of (test images), scored (ISO time), digest (of the files), checksum (of the
             scores), notes, why (text: the reason why it is not shown), joins (bool: it is among the runs)};
+        left_out {variant: {method, options}}, of the file's variants that the command left out, left_out_seeds: a list;
         plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}
             and methods, their names, of plugins;
         looks {number of seeds (int, or text as in JSON): the two-sided error spent there}, where seeds were added until
@@ -90,7 +92,8 @@ class Frames:
         study names) and reading (an option's key: 'head', 'critic_input'): variant (the one that was run for the base
         in this universe, possibly the base), level (text), usual (bool: the base's own level), applies (bool: the
         base's method has this option).
-    ``readings``, a row per setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the text).
+    ``readings``, a row per setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the text), unlike
+        (a sentence where the text is silent and the compared methods were treated unlike; otherwise empty).
     ``stages``, a row per stage: key, kind, runs (how many use it), steps, seconds, device, torch (version).
     ``trials``, a row per trial of a search: variant (that was searched), number (Optuna's), state ('completed',
         'pruned', 'diverged', 'failed', 'running'), value (mean PSNR of the hole over validation images and the search's

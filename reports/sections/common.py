@@ -15,6 +15,11 @@ REGION = {"whole": "whole image", "hole": "hole", "boundary": "boundary"}
 NO_DATA_SET = Note("The study has no data set.", "nothing")
 
 
+def of_what_ran(frames: Frames) -> str:
+    """The end of "The study has no ...", if the command left variants out."""
+    return " of the variants that --only kept" if frames.study["left_out"] else ""
+
+
 def slug(*parts: Any) -> str:
     """A name for files and anchors: lower-case words joined with hyphens."""
     return "-".join(re.sub(r"[^a-z0-9]+", "-", str(part).lower()).strip("-") or "x" for part in parts)

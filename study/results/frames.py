@@ -6,6 +6,7 @@ import json
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from reports.analysis.claims import claims_table, links_table
 from reports.analysis.critics import spread
 from reports.analysis.frames import COLUMNS, EXTERNAL, Frames
 from reports.analysis.published import paper
-from reports.analysis.statistics import Comparison, compare
+from reports.analysis.statistics import OUTCOMES, Comparison, compare
 from study.errors import unknown
 from study.evaluation.evaluation import Evaluation
 from study.external import entries
@@ -33,13 +34,37 @@ TRAINED = ("pretrain", "critic", "joint", "fit")
 
 STUDY_FACTS = {
     "name", "file", "profile", "image_size", "command", "seeds", "looks", "numerics", "protocol", "networks", "metrics",
-    "methods", "multiverses",
+    "methods", "multiverses", "left_out", "left_out_seeds",
 }  # fmt: skip
 """The facts of a study that a report reads as the plan has them."""
 
 
 class Results(Frames):
     """A study's frames (columns: ``reports.analysis.frames.Frames``), with the comparison of two variants."""
+
+    def __repr__(self) -> str:
+        """The summary as text."""
+        return "\n".join(f"{name:9} {value}" for name, value in self.summary().items())
+
+    def _repr_html_(self) -> str:
+        """The summary as a table, for a notebook."""
+        rows = (f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.summary().items())
+        return f"<table>{''.join(rows)}</table>"
+
+    def summary(self) -> dict[str, str]:
+        """The study in a few lines: what was run, and the outcomes of the claims."""
+        study, runs = self.study, self.runs
+        variants = list(dict.fromkeys(runs["variant"].astype(str)))
+        outcomes = self.claims.groupby("outcome")["id"].agg(", ".join)
+        return {
+            "study": f"{study['name']}, profile {study['profile'] or 'none'}, scope {study['scope']}",
+            "data": ", ".join(self.data_sets()) or "none",
+            "variants": f"{len(variants)}: {_some(variants)}",
+            "seeds": ", ".join(map(str, study["seeds"] or [])),
+            "runs": ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts().items()) or "none",
+            "claims": "; ".join(f"{name}: {outcomes[name]}" for name in OUTCOMES if name in outcomes),
+            "frames": ", ".join(name for name in COLUMNS if len(getattr(self, name))),
+        }
 
     @property
     def claims(self) -> pd.DataFrame:
@@ -121,6 +146,12 @@ def frames_of(plan: Plan, out: Path) -> Results:
         worst=_frame("worst", [row for one in evaluated for row in _pictures(one, "worst")]),
         distances=_distances(evaluated),
     )
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    """The first names, and how many follow."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _record(store: Store, key: str, kind: str) -> dict[str, Any]:
@@ -354,7 +385,9 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
     study = plan.study
     made = [facts for key in plan.stages if store.has(key) and (facts := _made(store, key))]
     proposed = next((run for run in plan.runs if run.variant == "proposed"), None)
-    proposed = proposed or next((run for run in plan.runs if run.method == "proposed"), None)
+    if proposed is None and "proposed" not in study.left_out:
+        proposed = next((run for run in plan.runs if run.method == "proposed"), None)
+    left_out = "proposed" if "proposed" in study.left_out else None
     config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
     return {
         **study.model_dump(include=STUDY_FACTS, exclude={"multiverses": {"__all__": {"universes"}}}),
@@ -365,7 +398,7 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
         "data": [_data(name, entry, store) for name, entry in study.data.items()],
         "versions": {name: made[-1][name] for name in ("torch", "python")} if made else {},
         "devices": sorted({f"{facts['device']}, {facts['threads']} thread" for facts in made}),
-        "reference": proposed.variant if proposed else None,
+        "reference": proposed.variant if proposed else left_out,
         "control": next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None),
         "sharing": plan.work(),
         "seconds": sum(facts["seconds"] for facts in made),

@@ -135,7 +135,8 @@ def _readings() -> pd.DataFrame:
         ("mask_channel", True, "R1", "the generator is told where the hole is", False),
     ]
     columns = ["variant", "key", "value", "reading", "meaning", "departs"]
-    return pd.DataFrame([(v, *setting) for v in EFFECTS if v not in FILLERS for setting in settings], columns=columns)
+    rows = [(v, *setting) for v in EFFECTS if v not in FILLERS for setting in settings]
+    return pd.DataFrame(rows, columns=columns).assign(unlike="")
 
 
 def make_frames(seeds: list[int], data: str = "faces", /, **study: Any) -> Frames:

@@ -37,6 +37,7 @@ from reports.analysis.tables.study import (
     provenance_table,
     readings_table,
     trouble_table,
+    unlike_table,
 )
 from reports.analysis.tables.training import (
     LAST,
@@ -93,6 +94,7 @@ __all__ = [
     "table_8",
     "trials_table",
     "trouble_table",
+    "unlike_table",
     "worst_table",
     "worst_words",
 ]

@@ -69,7 +69,9 @@ def results_table(
                 f"{region}_seeds": tuple(found.by_seed.values()),
             }
             seeds, images = max(seeds, found.n_seeds), max(images, found.n_images)
-        rows.append({**row, "seeds": seeds, "images": images, "notes": _notes(runs, variant, seeds, images, most)})
+        left_out = runs[runs["variant"] == variant].empty and variant in (frames.study["left_out"] or {})
+        notes = f"left out: add --only {variant}" if left_out else _notes(runs, variant, seeds, images, most)
+        rows.append({**row, "seeds": seeds, "images": images, "notes": notes})
     table = pd.DataFrame(rows)
     for region in REGIONS:
         first, second = _best_two(table, runs, region, metric)
@@ -149,6 +151,7 @@ def contrasts(frames: Frames) -> list[tuple[str, str]]:
     """The contrasts: the proposed model against the paper's baselines, their own order, the controls, the external."""
     reference, control = frames.study["reference"], frames.study["control"]
     pairs = [(reference, "glcic"), (reference, "ce"), ("glcic", "ce"), (reference, control), (reference, "single")]
+    pairs += [(reference, "glcic_same_optimizer"), (reference, "ce_same_optimizer")]
     pairs += [(reference, other) for other in frames.external()]
     return [(a, b) for a, b in pairs if a is not None and b is not None and a != b]
 

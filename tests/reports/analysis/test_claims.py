@@ -41,6 +41,7 @@ CHANGED: dict[str, dict[str, Any]] = {
 METHODS = ("proposed", "ce", "glcic", "single", "reconstruction_only", "mean", "biharmonic")
 VARIANTS = {**{method: method for method in METHODS}, **dict.fromkeys(CHANGED, "proposed")}
 FILLERS = ("mean", "biharmonic")
+KINDS = {"faces": "faces", "scenes": "places2", "objects": "imagenet"}
 
 SCORED = {  # metric, region: the level of what is not named, the size of its chance
     ("psnr", "hole"): (20.0, 0.02),
@@ -143,7 +144,8 @@ def made(
     }
     facts = {
         "name": "made up", "image_size": 256, "scope": "other", "reference": "proposed", "configs": configs,
-        "data": [{"name": name, "kind": name} for name in sets], "networks": {name: built(name) for name in variants},
+        "data": [{"name": name, "kind": KINDS.get(name, "folder")} for name in sets],
+        "networks": {name: built(name) for name in variants},
     }  # fmt: skip
     return Frames(
         study={**facts, **study},
@@ -314,7 +316,7 @@ def test_the_numbers_are_the_deciding_link_s_by_hand() -> None:
         "published +1.00 dB."
     )
     assert [link["published"] for link in found["links"]] == pytest.approx([0.16, 1.0])
-    order, control = found["controls"]
+    order, control, *_ = found["controls"]
     assert order["outcome"] is control["outcome"] is None
     assert (order["a"], order["b"], order["name"]) == ("glcic", "ce", "the baselines' own order")
     assert control["b"] == "reconstruction_only" and control["counts"].startswith("3 paired")
@@ -445,8 +447,120 @@ def test_missing_fillers_data_sets_and_controls_are_named() -> None:
     assert "multiscale_0_total_weight_0.004: {extends: proposed, multiscale: 0, total_weight: 0.004}" in str(
         controlled["controls"][0]["why"]
     )
-    scenes = row(made(sets=("scenes",)), "C1")
-    assert "no data set of this study stands beside CelebA; it has scenes; published +0.16 dB." in scenes["why"]
+
+
+@pytest.mark.parametrize("data", ["scenes", "my_faces", "CelebA"])
+def test_where_no_data_stand_beside_celeba_the_first_serve_under_their_own_name(data: str) -> None:
+    found = made(sets=(data, "more"), scope="reduced", file="mine.yaml")
+    table = claims_table(found).set_index("id")
+    for claim in ("C1", "C2", "C3", "C6", "C10", "C11", "C15"):
+        assert table.loc[claim, "links"][0]["data"] == data and f" on {data}, " in table.loc[claim, "why"]
+        assert table.loc[claim, "scope"] == "other"
+        assert "published" not in table.loc[claim, "why"]
+        assert all(link["published"] is None for link in table.loc[claim, "links"] + table.loc[claim, "controls"])
+    assert table.loc["C12", "scope"] == "reduced"
+    assert table.loc["C14", "outcome"] == "not tested"  # two of the paper's sets: nothing serves in their place
+    assert (
+        f"stands beside CelebA; it has {data}, more; to have one, put images under data in mine.yaml, with"
+        in (table.loc["C14", "why"])
+    )
+
+
+def with_copy(frames: Frames, of: str, name: str, **options: Any) -> Frames:
+    """The study with one more variant, which did as another one did and differs from it in ``options``."""
+    study = dict(frames.study)
+    config = study["configs"][of]
+    study["configs"] = {**study["configs"], name: {**config, "options": {**config["options"], **options}}}
+    frame = {}
+    for key in ("runs", "scores", "curves"):
+        own = getattr(frames, key)
+        copy = own[own["variant"] == of].assign(variant=name)
+        frame[key] = pd.concat([own, copy.assign(run=copy["run"].str.replace(of, name, n=1))], ignore_index=True)
+    return replace(frames, study=study, **frame)
+
+
+def controls_of(frames: Frames, claim: str) -> dict[str, dict[str, Any]]:
+    return {control["name"]: control for control in row(frames, claim)["controls"]}
+
+
+def test_the_baselines_with_the_proposed_optimizer_and_the_tuned_ones_are_controls() -> None:
+    adadelta, rates = {"kind": "adadelta", "lr": 1.0}, {"joint": {"lr": 6e-4}}
+    frames = made()
+    for name in ("proposed", "ce", "glcic"):
+        own = {"optimizer": ADAM, "rates": rates} if name == "proposed" else {"optimizer": adadelta, "rates": {}}
+        frames.study["configs"][name]["options"].update(own)
+    fair = {"optimizer": ADAM, "rates": rates}
+    frames = with_copy(frames, "glcic", "almost", optimizer=ADAM)
+    frames = with_copy(frames, "glcic", "wider", **fair, width=0.5)
+    frames = with_copy(frames, "ce", "another method", **fair)
+    frames = with_copy(frames, "glcic", "fair", **fair)
+    for name in ("proposed", "glcic"):
+        frames = with_copy(frames, name, f"{name}_tuned", weight=3.0)
+    for claim in ("C1", "C2"):
+        found = controls_of(frames, claim)
+        pairs = {name: (control["a"], control["b"]) for name, control in found.items()}
+        assert pairs["over GLCIC with the proposed model's optimizer"] == ("proposed", "fair")
+        assert pairs["over CE with the proposed model's optimizer"] == ("proposed", "another method")
+        assert pairs["over GLCIC, both tuned"] == ("proposed_tuned", "glcic_tuned")
+        assert "python -m study tune runs.yaml --variant ce." in found["over CE, both tuned"]["why"]
+        assert all(control["outcome"] is None for control in found.values())
+        assert [link["b"] for link in row(frames, claim)["links"]] == ["glcic", "ce"]  # as their papers have them
+    lacking = controls_of(made(), "C1")["over GLCIC with the proposed model's optimizer"]["why"]
+    assert "no run of glcic with proposed's optimizer on faces; to have one, put this under variants in" in lacking
+    assert "runs.yaml: glcic_same_optimizer: {extends: glcic, optimizer_of: proposed}." in lacking
+
+
+LEFT_OUT = {name: {"method": VARIANTS[name], "options": {**OPTIONS, **CHANGED.get(name, {})}} for name in VARIANTS}
+
+
+@pytest.mark.parametrize(
+    ("variant", "claim", "words"),
+    [
+        ("glcic", "C1", "add --only glcic"),
+        ("single", "C7", "add --only single"),
+        ("two critics", "C3", "add --only 'two critics'"),
+        ("three scales", "C4", "add --only 'three scales'"),
+        ("js pair", "C5", "add --only 'js pair'"),
+        ("js", "C13", "add --only js"),
+        ("at once", "C11", "add --only 'at once'"),
+    ],
+)
+def test_a_variant_that_only_left_out_is_to_be_added_to_only(variant: str, claim: str, words: str) -> None:
+    found = made(without=(variant,), left_out={variant: LEFT_OUT[variant]})
+    why = " ".join(link["why"] for link in row(found, claim)["links"] if link["outcome"] == "not tested")
+    assert f"--only left it out: {words}" in why and "put this under variants" not in why
+
+
+def test_fillers_tuned_variants_and_the_proposed_model_itself_may_be_left_out() -> None:
+    fillers = made(without=FILLERS, left_out={name: LEFT_OUT[name] for name in FILLERS})
+    alone = made(without=("proposed", "glcic"), left_out={name: LEFT_OUT[name] for name in ("proposed", "glcic")})
+    why = row(alone, "C1")["links"][0]["why"]
+    assert "add --only proposed; this study has no run of glcic on faces; --only left it out: add --only glcic" in why
+    assert "--only left it out: add --only mean" in row(fillers, "C12")["why"]
+    headless = made(without=("proposed",), left_out={"proposed": LEFT_OUT["proposed"]})
+    whys = [link["why"] for claim in ("C1", "C3", "C11") for link in row(headless, claim)["links"]]
+    assert all("--only left it out: add --only proposed" in why for why in whys)
+    tuned = made(left_out={"glcic_tuned": LEFT_OUT["glcic"], "proposed_tuned": LEFT_OUT["proposed"]})
+    assert "add --only proposed_tuned" in controls_of(tuned, "C1")["over GLCIC, both tuned"]["why"]
+    derived = with_copy(made(without=("glcic",), left_out={"glcic": LEFT_OUT["glcic"]}), "ce", "glcic_tuned")
+    derived.runs.loc[derived.runs["variant"] == "glcic_tuned", "method"] = "glcic"
+    assert "add --only glcic;" in row(derived, "C1")["links"][0]["why"]  # the tuned one is not GLCIC as published
+
+
+def test_a_variant_that_a_data_set_leaves_out_is_to_be_added_there() -> None:
+    frames = made(sets=("faces", "scenes"))
+    runs = frames.runs[(frames.runs["data"] == "scenes") | (frames.runs["variant"] != "glcic")]
+    why = row(replace(frames, runs=runs), "C1")["links"][0]["why"]
+    assert "no run of glcic on faces; to have one, add glcic to variants of data.faces in runs.yaml" in why
+
+
+def test_seeds_that_the_command_left_out_are_named_where_seeds_are_too_few() -> None:
+    told = "; --seeds left out seed 1, 2 of mine.yaml: run it without --seeds."
+    few = claims_table(made(seeds=1, left_out_seeds=[1, 2], file="mine.yaml")).set_index("id")
+    for claim in ("C1", "C5", "C11"):
+        assert all(link["why"].endswith(told) for link in few.loc[claim, "links"])
+    for study in ({"seeds": 1}, {"seeds": 3, "left_out_seeds": [3]}):
+        assert not claims_table(made(**study))["why"].str.contains("left out seed").any()
 
 
 def test_an_older_output_lacks_options_networks_outputs_and_metrics(agreeing: Frames) -> None:
@@ -462,7 +576,7 @@ def test_an_older_output_lacks_options_networks_outputs_and_metrics(agreeing: Fr
     why = table["why"].to_dict()
     assert why["C3"] == (
         "PSNR of the hole: the variants' options are not recorded, so that none is known to be proposed with "
-        "multiscale 2."
+        "multiscale 2; the variants' options are not recorded, so that none is known to be proposed with multiscale 0."
     )
     assert why["C6"].startswith("Sharpness of the hole: not recorded for proposed in this output; run the study again")
     assert "what was built is not recorded in this output" in why["C8"]
@@ -548,6 +662,22 @@ CLAIM = {"id": "C0", "claim": "It works.", "where": "section 1", "evidence": "me
             {"data": "COCO"},
             r"claims\.C0\.links\.0\.data: 'COCO' is unknown; choose CelebA, ImageNet, Places2, each",
         ),
+        ({}, {"a": "glicc"}, r"claims\.C0\.links\.0\.a: 'glicc' is unknown; choose reference, filler, proposed, ce"),
+        ({}, {"b": ["glcic"]}, r"claims\.C0\.links\.0\.b: \['glcic'\] is unknown; choose reference"),
+        ({}, {"metric": ["psnr"]}, r"claims\.C0\.links\.0\.metric: \['psnr'\] is unknown; choose psnr"),
+        ({}, {"data": ["CelebA"]}, r"claims\.C0\.links\.0\.data: \['CelebA'\] is neither one nor a list of two"),
+        ({}, {"output": "painted"}, r"claims\.C0\.links\.0\.output: 'painted' is unknown; choose composite, raw"),
+        ({}, {"b": {"method": "glicc", "tuned": True}}, r"claims\.C0\.links\.0\.b\.method: 'glicc' is unknown"),
+        (
+            {},
+            {"b": {"method": "ce", "optimizer_of": "glcic"}},
+            r"claims\.C0\.links\.0\.b\.optimizer_of: 'glcic' is unknown; choose",
+        ),
+        ({}, {"b": {"method": "ce", "tuned": False}}, r"claims\.C0\.links\.0\.b\.tuned: False is unknown; choose True"),
+        ({}, {"b": {"method": "ce"}}, r"claims\.C0\.links\.0\.b: method do not go together; choose one of: differs"),
+        ({}, {"b": {"differs": {}, "tuned": True}}, r"claims\.C0\.links\.0\.b: differs, tuned do not go together"),
+        ({}, {"b": {"differs": "all"}}, r"claims\.C0\.links\.0\.b\.differs: 'all' is not a mapping of options"),
+        ({"links": ["over GLCIC"]}, {}, r"claims\.C0\.links\.0: 'over GLCIC' is not a mapping"),
         ({}, {"b": {"like": {}}}, r"claims\.C0\.links\.0\.b: 'like' is unknown; choose differs, unlike"),
         (
             {"controls": [{"name": "x", "a": "reference", "of": "hole"}]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import random
 import shutil
@@ -20,8 +21,10 @@ import tiny
 import study
 from reports.analysis.frames import COLUMNS
 from reports.sections import document
+from study import config
 from study.errors import BadInput
 from study.plan.graph import Plan
+from study.plan.planner import make_plan
 from study.results.frames import Results
 from study.store import RunState, Store
 
@@ -351,6 +354,29 @@ def test_compare_refuses_what_is_not_there(results: Results, a: str, metric: str
         results.compare(a, "single", metric=metric)
 
 
+def test_a_summary_is_what_pandas_users_see_first(results: Results) -> None:
+    name = "<b>a & b</b>"
+    named = dataclasses.replace(results, study={**results.study, "name": name})
+    shown = repr(named)
+    assert name in shown and len(shown.splitlines()) == 7 and all(len(line) < 250 for line in shown.splitlines())
+    counts = results.runs["status"].value_counts()
+    assert all(f"{count} {status}" in shown for status, count in counts.items())
+    outcomes = results.claims.set_index("id")["outcome"]
+    summary = named.summary()
+    assert summary["seeds"] == "0, 1, 2" and summary["data"] == "faces"
+    assert summary["variants"].startswith(f"{results.runs['variant'].nunique()}: proposed, ")
+    for outcome, ids in outcomes.groupby(outcomes).groups.items():
+        assert f"{outcome}: {', '.join(ids)}" in summary["claims"]
+    page = named._repr_html_()
+    assert "&lt;b&gt;a &amp; b&lt;/b&gt;" in page and name not in page
+    for entry in summary.values():
+        assert html.escape(entry) in page
+
+
+def test_the_package_lists_what_it_loads_on_first_use() -> None:
+    assert {"load", "Results", "__version__"} <= {*dir(study)}
+
+
 def test_no_study_is_bad_input(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "none"):
         with pytest.raises(BadInput, match="there is no study here; name its folder, or make one with"):
@@ -363,6 +389,18 @@ def test_a_study_that_has_not_begun(tmp_path: Path) -> None:
     assert set(found.runs["status"]) == {"missing"} and len(found.runs) == len(plan.runs)
     assert found.scores.empty and found.curves.empty and found.pictures.empty and found.stages.empty
     assert all(list(getattr(found, name).columns) == list(columns) for name, columns in COLUMNS.items())
+
+
+def test_no_other_variant_is_taken_for_a_proposed_model_that_is_left_out(tmp_path: Path) -> None:
+    variants = {name: tiny.EVERY[name] for name in ("proposed", "proposed_js", "single", "ce")}
+    study_file = config.load(tiny.write(tmp_path, variants), only=["proposed_js", "ce"])
+    make_plan(study_file).save(tmp_path / "out")
+    found = study.load(tmp_path / "out")
+    assert found.study["reference"] == "proposed" and set(found.runs["variant"]) == {"proposed_js", "ce"}
+    assert [*found.study["left_out"]] == ["proposed", "single"]
+    (first, *_) = found.claims.set_index("id").loc["C1", "links"]
+    assert first["outcome"] == "not tested" and "--only left it out: add --only proposed;" in first["why"]
+    assert len(document(found).sections)
 
 
 @pytest.mark.parametrize("harm", ["deleted", "no manifest"])

@@ -1,0 +1,144 @@
+"""The readings of a study: what its variants choose where the paper leaves something open."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from models.method import Optimizer, Rate, Trained
+from study.config.schema import Variant
+from study.facts import ReadingFacts
+
+SHARED = {
+    "optimizer": ("R16", "the generator's optimizer"),
+    "rates": ("R16", "the generator's learning rate by stage"),
+    "loss.optimizer": ("R14, R16", "the critics' optimizer"),
+    "norm": ("R4", "the normalisation inside the generator"),
+    "loss.norm": ("R8", "the normalisation inside the critics"),
+    "init_std": ("R4", "the spread of the generator's first weights"),
+    "batch": ("", "the batch size"),
+    "steps": ("", "the number of updates"),
+    "width": ("", "the share of the published width"),
+    "flips": ("R22", "whether training images are flipped"),
+    "mask": ("R22", "where the hole is in training"),
+}
+"""Settings that the paper does not give, or gives for all methods: the reading and the meaning of each."""
+
+
+def readings(variants: Sequence[Variant], image_size: int) -> list[ReadingFacts]:
+    """The readings of all variants, and where the compared methods were treated unlike in a setting of ``SHARED``."""
+    found = [row for variant in variants for row in of_variant(variant)]
+    treated = unlike(compared(variants), image_size)
+    known = {(row.variant, row.key) for row in found}
+    for key, (variants_of, sentence) in treated.items():
+        found = [
+            row.model_copy(update={"unlike": sentence}) if row.key == key and row.variant in variants_of else row
+            for row in found
+        ]
+        reading, meaning = SHARED[key]
+        found += [
+            ReadingFacts(
+                variant=name, key=key, value=value, reading=reading, meaning=meaning, departs=False, unlike=sentence
+            )
+            for name, value in variants_of.items()
+            if (name, key) not in known
+        ]
+    return found
+
+
+def compared(variants: Sequence[Variant]) -> list[Variant]:
+    """The trained methods that the paper compares: the first variant of the proposed model and of each baseline."""
+    first: dict[str, Variant] = {}
+    for variant in variants:
+        options = variant.options
+        if isinstance(options, Trained) and (options.as_published or variant.method == "proposed"):
+            first.setdefault(variant.method, variant)
+    return list(first.values())
+
+
+def unlike(variants: Sequence[Variant], image_size: int) -> dict[str, tuple[dict[str, str], str]]:
+    """The settings of ``SHARED`` in which these trained variants differ: each one's value, and a sentence."""
+    values: dict[str, dict[str, str]] = defaultdict(dict)
+    origins: dict[str, dict[str, str]] = defaultdict(dict)
+    for variant in variants:
+        options = variant.options
+        assert isinstance(options, Trained)
+        own_paper = type(options)(width=options.width) if options.as_published else None
+        usual = _treatment(own_paper, image_size) if own_paper else {}
+        for key, value in _treatment(options, image_size).items():
+            values[key][variant.name] = value
+            origins[key][variant.name] = "as in its own paper" if usual.get(key) == value else "chosen here"
+    found = {}
+    for key, (_, meaning) in SHARED.items():
+        if len({*values[key].values()}) > 1:
+            parts = [f"{value} for {name} ({origins[key][name]})" for name, value in values[key].items()]
+            found[key] = (values[key], f"{meaning[0].upper()}{meaning[1:]}: {'; '.join(parts)}.")
+    return found
+
+
+def _treatment(options: Trained, image_size: int) -> dict[str, str]:
+    """The value of each setting of ``SHARED`` that a method has, in words."""
+    method = options.method(image_size)
+    recipe = next((critic.recipe for critic in method.critics.values()), None)
+    treatment = {
+        "optimizer": _optimizer(method.optimizer),
+        "rates": ", ".join(f"{stage} {_rate(rate)}" for stage, rate in method.rates.items()) or "the optimizer's",
+        "init_std": "He's rule" if method.init_std is None else f"{method.init_std:g}",
+        "batch": str(options.batch),
+        "steps": f"{options.steps.generator:,}",
+        "width": f"{options.width:g}",
+        "flips": "yes" if options.flips else "no",
+        "mask": options.mask.kind,
+    }
+    if "norm" in method.generator:
+        treatment["norm"] = method.generator["norm"]
+    if recipe:
+        treatment |= {"loss.optimizer": _optimizer(recipe.optimizer), "loss.norm": recipe.norm}
+    return treatment
+
+
+def _optimizer(optimizer: Optimizer) -> str:
+    betas = f", betas {optimizer.betas[0]:g} and {optimizer.betas[1]:g}" if optimizer.betas else ""
+    return f"{optimizer.kind} at {optimizer.lr:g}{betas}"
+
+
+def _rate(rate: Rate) -> str:
+    return (
+        f"{rate.lr:g}" if rate.constant else f"{rate.lr:g} and {rate.lr * rate.drop_to:g} after {rate.drop_after:.0%}"
+    )
+
+
+def of_variant(variant: Variant) -> Iterator[ReadingFacts]:
+    """A variant's choices where the paper leaves something open.
+
+    A baseline is compared with its own paper, whose values are the defaults of its options.
+    """
+    options, published = variant.options, None
+    if isinstance(options, Trained) and options.as_published:
+        published = type(options)().model_dump(mode="json", by_alias=True)
+    yield from _readings(variant.name, "", options, published)
+
+
+def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterator[ReadingFacts]:
+    dumped = options.model_dump(mode="json", by_alias=True)
+    for name, info in type(options).model_fields.items():
+        key = info.alias or name
+        value, plain = getattr(options, name), dumped[key]
+        extra = info.json_schema_extra
+        own = published.get(key) if published is not None else None
+        if isinstance(extra, dict) and "reading" in extra:
+            if plain is None:  # this loss does not have the option
+                continue
+            text = extra["paper"]
+            yield ReadingFacts(
+                variant=variant,
+                key=prefix + key,
+                value=plain if isinstance(plain, str) else json.dumps(plain),
+                reading=str(extra["reading"]),
+                meaning=info.description,
+                departs=plain != own if published is not None else text is not None and plain != text,
+            )
+        elif hasattr(type(value), "model_fields"):
+            yield from _readings(variant, f"{prefix}{key}.", value, own)
