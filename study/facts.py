@@ -15,10 +15,7 @@ class _Facts(BaseModel):
 
 
 class ReadingFacts(_Facts):
-    """One reading of one variant; ``departs`` where the value is not what the paper's text says.
-
-    ``unlike``: a sentence, where the text is silent and the compared methods were treated unlike.
-    """
+    """One reading of one variant; ``departs`` where the value is not what the paper's text says."""
 
     variant: str
     key: str
@@ -26,7 +23,20 @@ class ReadingFacts(_Facts):
     reading: str
     meaning: str | None
     departs: bool
-    unlike: str = ""
+
+
+class TreatmentFacts(_Facts):
+    """How a method that the paper compares is treated in a setting that the paper does not give, in words.
+
+    ``origin``: 'as in its own paper' or 'chosen here'.
+    """
+
+    variant: str
+    key: str
+    value: str
+    reading: str
+    meaning: str
+    origin: str
 
 
 class VariantFacts(_Facts):
@@ -114,6 +124,7 @@ class StudyFacts(_Facts):
     multiverses: dict[str, MultiverseFacts] = {}
     networks: dict[str, dict[str, Any]] | None = None  # by variant: ``study.inspection.describe.describe``
     readings: list[ReadingFacts]  # of all variants except those of plugins' methods
+    treatments: list[TreatmentFacts] = []  # of the methods that the paper compares
     left_out: dict[str, VariantFacts] = {}  # by ``--only``
     left_out_seeds: list[int] = []  # by ``--seeds``
     resolved: dict[str, Any] = {}  # the study file with its profile applied
@@ -129,7 +140,7 @@ class StudyFacts(_Facts):
     def of_trial(self, trial: dict[str, Any]) -> StudyFacts:
         """The facts of a search's trial, without what only reports read: every trial saves a plan."""
         empty: dict[str, Any] = {"networks": None, "readings": [], "resolved": {}, "ablations": {}, "multiverses": {}}
-        empty |= {"left_out": {}, "left_out_seeds": []}
+        empty |= {"treatments": [], "left_out": {}, "left_out_seeds": []}
         return self.model_copy(update=empty | {"trial": trial})
 
     def plain(self) -> dict[str, Any]:

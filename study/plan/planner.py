@@ -19,7 +19,7 @@ from study.inspection.describe import describe
 from study.metrics import perceptual
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Run, Stage, json_digest
-from study.plan.readings import readings
+from study.plan.readings import readings, treatments
 
 VERSIONS = {"data": 1, "pretrain": 1, "critic": 2, "joint": 2, "fit": 1, "evaluate": 2}
 """The version of each kind of stage: raise it when the same options give other numbers."""
@@ -160,7 +160,8 @@ class _Planner:
             ablations=study.ablations,
             multiverses=study.multiverses,
             networks={name: built for name, built in self.networks.items() if built["networks"]},
-            readings=readings(ours, study.image_size),  # a plugin's method reads no paper of ours
+            readings=[row for variant in ours for row in readings(variant)],  # a plugin's method reads no paper of ours
+            treatments=list(treatments(ours, study.image_size)),
             left_out={
                 name: VariantFacts(method=one.method, options=one.options.model_dump(mode="json", by_alias=True))
                 for name, one in study.left_out.items()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from models.method import Optimizer, Rate, Trained
 from study.config.schema import Variant
-from study.facts import ReadingFacts
+from study.facts import ReadingFacts, TreatmentFacts
 
 SHARED = {
     "optimizer": ("R16", "the generator's optimizer"),
@@ -27,55 +26,36 @@ SHARED = {
 """Settings that the paper does not give, or gives for all methods: the reading and the meaning of each."""
 
 
-def readings(variants: Sequence[Variant], image_size: int) -> list[ReadingFacts]:
-    """The readings of all variants, and where the compared methods were treated unlike in a setting of ``SHARED``."""
-    found = [row for variant in variants for row in of_variant(variant)]
-    treated = unlike(compared(variants), image_size)
-    known = {(row.variant, row.key) for row in found}
-    for key, (variants_of, sentence) in treated.items():
-        found = [
-            row.model_copy(update={"unlike": sentence}) if row.key == key and row.variant in variants_of else row
-            for row in found
-        ]
-        reading, meaning = SHARED[key]
-        found += [
-            ReadingFacts(
-                variant=name, key=key, value=value, reading=reading, meaning=meaning, departs=False, unlike=sentence
+def treatments(variants: Sequence[Variant], image_size: int) -> Iterator[TreatmentFacts]:
+    """How the trained methods that the paper compares are treated in the settings of ``SHARED``.
+
+    These are the first variants of the proposed model and of each baseline.
+    """
+    for variant in compared(variants):
+        options = variant.options
+        assert isinstance(options, Trained)
+        own_paper = type(options)(width=options.width) if options.as_published else None
+        usual = _treatment(own_paper, image_size) if own_paper else {}
+        for key, value in _treatment(options, image_size).items():
+            reading, meaning = SHARED[key]
+            yield TreatmentFacts(
+                variant=variant.name,
+                key=key,
+                value=value,
+                reading=reading,
+                meaning=meaning,
+                origin="as in its own paper" if usual.get(key) == value else "chosen here",
             )
-            for name, value in variants_of.items()
-            if (name, key) not in known
-        ]
-    return found
 
 
 def compared(variants: Sequence[Variant]) -> list[Variant]:
-    """The trained methods that the paper compares: the first variant of the proposed model and of each baseline."""
+    """The first variant of the proposed model and of each baseline."""
     first: dict[str, Variant] = {}
     for variant in variants:
         options = variant.options
         if isinstance(options, Trained) and (options.as_published or variant.method == "proposed"):
             first.setdefault(variant.method, variant)
     return list(first.values())
-
-
-def unlike(variants: Sequence[Variant], image_size: int) -> dict[str, tuple[dict[str, str], str]]:
-    """The settings of ``SHARED`` in which these trained variants differ: each one's value, and a sentence."""
-    values: dict[str, dict[str, str]] = defaultdict(dict)
-    origins: dict[str, dict[str, str]] = defaultdict(dict)
-    for variant in variants:
-        options = variant.options
-        assert isinstance(options, Trained)
-        own_paper = type(options)(width=options.width) if options.as_published else None
-        usual = _treatment(own_paper, image_size) if own_paper else {}
-        for key, value in _treatment(options, image_size).items():
-            values[key][variant.name] = value
-            origins[key][variant.name] = "as in its own paper" if usual.get(key) == value else "chosen here"
-    found = {}
-    for key, (_, meaning) in SHARED.items():
-        if len({*values[key].values()}) > 1:
-            parts = [f"{value} for {name} ({origins[key][name]})" for name, value in values[key].items()]
-            found[key] = (values[key], f"{meaning[0].upper()}{meaning[1:]}: {'; '.join(parts)}.")
-    return found
 
 
 def _treatment(options: Trained, image_size: int) -> dict[str, str]:
@@ -110,7 +90,7 @@ def _rate(rate: Rate) -> str:
     )
 
 
-def of_variant(variant: Variant) -> Iterator[ReadingFacts]:
+def readings(variant: Variant) -> Iterator[ReadingFacts]:
     """A variant's choices where the paper leaves something open.
 
     A baseline is compared with its own paper, whose values are the defaults of its options.

@@ -24,7 +24,7 @@ from study.errors import unknown
 from study.evaluation.evaluation import Evaluation
 from study.external import entries
 from study.external.entries import External
-from study.facts import DataFacts, StudyFacts
+from study.facts import DataFacts, StudyFacts, TreatmentFacts
 from study.plan.graph import Plan, Run
 from study.search.trials import states
 from study.store import Damaged, RunState, Store, read_facts
@@ -137,7 +137,7 @@ def frames_of(plan: Plan, out: Path) -> Results:
         runs=_frame("runs", runs),
         factors=_frame("factors", _factors(plan)),
         universes=_frame("universes", _universes(plan)),
-        readings=_frame("readings", (row.model_dump() for row in plan.study.readings)),
+        readings=_frame("readings", _readings(plan)),
         scores=_long("scores", _scores(evaluated, _groups(plan, records))),
         curves=_long("curves", _curves(plan.runs, records)).dropna(subset="value", ignore_index=True),
         stages=_frame("stages", _stages(plan, store)),
@@ -341,6 +341,33 @@ def _universes(plan: Plan) -> Iterator[dict[str, Any]]:
             if all(row.variant in ran for row in universe):
                 for row in universe:
                     yield {"multiverse": name, "universe": number, **vars(row), "variant": ran[row.variant]}
+
+
+def _readings(plan: Plan) -> Iterator[dict[str, Any]]:
+    """A row for each reading, and for each setting in which the compared methods that run were treated unlike."""
+    ran = set(plan.names())
+    treated = defaultdict[str, list[TreatmentFacts]](list)
+    for row in plan.study.treatments:
+        if row.variant in ran:
+            treated[row.key].append(row)
+    unlike = {
+        (row.variant, key): sentence for key, rows in treated.items() if (sentence := _unlike(rows)) for row in rows
+    }
+    known = {(row.variant, row.key) for row in plan.study.readings}
+    for reading in plan.study.readings:
+        yield {**reading.model_dump(), "unlike": unlike.get((reading.variant, reading.key), "")}
+    for row in plan.study.treatments:
+        place = (row.variant, row.key)
+        if place in unlike and place not in known:
+            yield {**row.model_dump(exclude={"origin"}), "departs": False, "unlike": unlike[place]}
+
+
+def _unlike(rows: Sequence[TreatmentFacts]) -> str:
+    """How methods were treated in a setting, in a sentence; empty if they were treated alike."""
+    if len({row.value for row in rows}) < 2:
+        return ""
+    parts = "; ".join(f"{row.value} for {row.variant} ({row.origin})" for row in rows)
+    return f"{rows[0].meaning[0].upper()}{rows[0].meaning[1:]}: {parts}."
 
 
 def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:

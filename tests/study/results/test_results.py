@@ -111,6 +111,27 @@ def test_factors_and_readings(results: Results) -> None:
     assert readings.loc["critic_input", "departs"] and not readings.loc["fill", "departs"]
 
 
+def test_where_the_compared_methods_were_treated_unlike_is_said_in_a_sentence(results: Results) -> None:
+    unlike = results.readings[results.readings["unlike"] != ""]
+    assert set(unlike["variant"]) == {"proposed", "glcic"}
+    sentences = unlike.drop_duplicates("key").set_index("key")["unlike"]
+    assert sentences["optimizer"] == (
+        "The generator's optimizer: adam at 0.0002, betas 0.5 and 0.999 for proposed (chosen here); adadelta at 1 for "
+        "glcic (as in its own paper)."
+    )
+    assert (unlike.groupby("key")["unlike"].nunique() == 1).all()
+    assert not {"batch", "rates", "flips"} & {*sentences.index}  # treated alike
+
+
+def test_a_setting_that_is_no_reading_is_listed_where_methods_were_treated_unlike(tmp_path: Path) -> None:
+    variants = {"proposed": tiny.PROPOSED, "glcic": {"method": "glcic", "batch": 3}, "ce": {"method": "ce"}}
+    _, store = tiny.planned(tmp_path, variants)
+    rows = study.load(store.out).readings.query("key == 'batch'")
+    assert rows["variant"].tolist() == ["proposed", "glcic", "ce"] and not rows["departs"].any()
+    (sentence,) = rows["unlike"].unique()
+    assert sentence.startswith("The batch size: 2 for proposed (chosen here); 3 for glcic (chosen here)")
+
+
 def test_factors_and_universes_name_the_run_that_has_several_names(results: Results) -> None:
     """0.003 in all is what three critics weigh: two levels, one run; both stand under the name that was run."""
     assert results.study["aliases"] == {"proposed:total_weight=0.003": "proposed"}
