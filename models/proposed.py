@@ -9,7 +9,19 @@ from pydantic import Field, model_validator
 
 from models.generator import TABLE_1
 from models.layers import Downsample
-from models.method import STAGES, Critic, Fill, Method, Optimizer, Rate, Recipe, Reconstruction, StageName, Trained
+from models.method import (
+    STAGES,
+    Critic,
+    Fill,
+    Method,
+    Optimizer,
+    Rate,
+    Recipe,
+    Reconstruction,
+    StageName,
+    Trained,
+    one_stage,
+)
 from models.options import Options, Positive, reading
 
 MULTISCALE = ("half", "quarter", "eighth")
@@ -67,7 +79,7 @@ class GeneratorOptions(Trained):
             {
                 "generator": generator,
                 "optimizer": self.optimizer,
-                "rates": self.rates,
+                "rates": one_stage(self.rates, self.optimizer, self.steps) if stages == ["joint"] else self.rates,
                 "reconstruction": Reconstruction(reduction=self.reduction),
                 "fill": self.fill,
                 "critics": critics,
@@ -104,7 +116,7 @@ class CriticOptions(GeneratorOptions):
     )
     three_stages: bool = Field(
         default=True,
-        description="section 4's three stages; if false, joint from the start, with the same number of updates of G",
+        description="section 4's three stages; if false, joint from the start, with the same updates of G and rates",
     )
 
     @model_validator(mode="after")

@@ -45,9 +45,9 @@ SECTIONS = (
     "protocol, recipes, search, seeds, study, tuned, variants"
 )
 OPTIONS = (
-    "batch, critic_input, critic_tables, dilated, downsample, fill, flips, head, leave_out, log_every, loss, mask, "
-    "mask_channel, multiscale, norm, optimizer, output, rates, real_window, reduction, steps, three_stages, "
-    "total_weight, weights, width"
+    "adversarial_share, batch, critic_input, critic_tables, dilated, downsample, fill, flips, head, leave_out, "
+    "log_every, loss, mask, mask_channel, multiscale, norm, optimizer, output, rates, real_window, reduction, steps, "
+    "three_stages, total_weight, weights, width"
 )
 METHODS = "biharmonic, ce, giica, glcic, mean, proposed, reconstruction_only, single"
 FILE_SECTIONS = [name for name in SECTIONS.split(", ") if name != "profiles"]
