@@ -21,6 +21,7 @@ from reports.analysis.links import OF_NETWORKS, QUANTITIES, Claim, Link, Spec, c
 from reports.analysis.naming import METRICS, TUNED, Metric
 from reports.analysis.published import counterpart, paper, published
 from reports.analysis.statistics import (
+    ENOUGH_GROUPS,
     ENOUGH_SEEDS,
     LEVEL,
     MANY_SEEDS,
@@ -28,10 +29,12 @@ from reports.analysis.statistics import (
     Comparison,
     Outcome,
     compare,
+    exact,
     holm,
     least_error,
     level_at,
     percent,
+    share_above,
     shares,
     undetected,
 )
@@ -50,6 +53,10 @@ FILLERS = ("mean", "biharmonic")
 OF_OPTIMIZER = ("optimizer", "rates")
 OF_THE_PROPOSED = ("single", "reconstruction_only")
 """Methods with the proposed model's generator, which extend it."""
+
+ARTEFACTS = "artefact_share"
+ARTEFACT = 1.0
+"""The value of the metric ``artefact`` above which a repair has one."""
 
 WORST_SHOWN = 3
 AGAIN = "; run the study again to have it"
@@ -284,6 +291,8 @@ class _Study:
             ours = (
                 (self.counterpart_of(link.sets[0]), self.counterpart_of(link.sets[1])) if data is None else (data, data)
             )
+            if link.metric == ARTEFACTS:
+                return self.artefacts(link, ours[0])
             return self.counted(link, ours[0]) if link.metric == "diverged" else self.measured(link, ours)
         except _Lacking as lacking:
             why = "; ".join([f"{link.subject}: {lacking}", *_published_words(link)])
@@ -363,8 +372,6 @@ class _Study:
                 why = f"{found.why}, but the critics were inert: {asleep}"
                 found = replace(found, outcome="inconclusive", why=why)
         why = _sentence(link, found)
-        if link.metric == "worse_than_filler":
-            why = f"{why[:-1]}; the filler is {self.filler(data[0])}{self.worst(a, data[0])}."
         n = found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds)
         if n < ENOUGH_SEEDS:
             why = f"{why[:-1]}{self.more_seeds()}."
@@ -393,7 +400,7 @@ class _Study:
             few: Outcome = "inconclusive" if min(of) else "not tested"
             why = f"{text}; fewer than {ENOUGH_SEEDS} seeds ended{self.more_seeds()}."
             return self.build(link, a, b, data, outcome=few, n=n, counts=counts, why=why)
-        level = self.frames.level if isinstance(self.frames.level, float) else level_at(self.frames.level, n)
+        level = self.level(n)
         low, high = shares((lost[0], of[0]), (lost[1], of[1]), level)
         assert link.margin is not None
         outcome = no_more(low, high, link.margin)
@@ -410,28 +417,82 @@ class _Study:
             link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why, level=level, p=p
         )
 
+    def level(self, n: int) -> float:
+        """The level of the intervals with ``n`` seeds: that of its look, in a study that looks several times."""
+        return self.frames.level if isinstance(self.frames.level, float) else level_at(self.frames.level, n)
+
+    def artefacts(self, link: Link, data: str) -> Finding:
+        """The share of images with an artefact at more than half of the seeds, against the margin by its interval.
+
+        The margin is the definition's rate of false alarms.
+        """
+        assert link.margin is not None
+        a = self.variant(link.a, data)
+        rows = self.frames.select("artefact", "hole", "composite", data)
+        self.recorded(link, rows, a, data, "composite")
+        own = self.completed[(self.completed["variant"] == a) & (self.completed["data"] == data)]
+        level = self.level(len(own))
+        found = share_above(self.runs, rows, a, ARTEFACT, metric="artefact", data=data, level=level)
+        n, counts = len(found.by_seed), f"{_count(len(found.by_seed), 'seed')}, {_count(found.n_images, 'image')}"
+        if found.n_groups < found.n_images:
+            counts = f"{counts} of {_count(found.n_groups, 'group')}"
+        if not found.n_images:
+            return self.build(link, a, "0", data, n=n, why=f"{link.subject} on {data}: no finite scores of {a}.")
+        outcome: Outcome = "inconclusive"
+        if n < ENOUGH_SEEDS:
+            rests = f"fewer than {ENOUGH_SEEDS} seeds completed for {a}"
+        elif found.n_groups < ENOUGH_GROUPS:
+            rests = f"fewer than {ENOUGH_GROUPS} independent groups of images"
+        elif found.low > link.margin:
+            outcome, rests = "supported", "the interval lies above this rate"
+        elif found.high < link.margin:
+            outcome, rests = "contradicted", "the interval lies below this rate"
+        else:
+            rests = "the interval holds this rate"
+        by_seed = ", ".join(f"{share:.1%}" for share in found.by_seed.values())
+        why = [
+            f"{link.subject} on {data}, {a}: {found.share:.1%} have one at more than half of the seeds (exact "
+            f"{percent(level)} interval {found.low:.1%} to {found.high:.1%}, n = {counts}; by seed {by_seed})",
+            f"the definition finds one in {link.margin:.0%} of clean repairs",
+            rests,
+            f"the highest values, averaged over seeds, have {', '.join(found.highest[:WORST_SHOWN])}",
+        ]
+        if found.images_left_out:
+            why.append(f"{_count(found.images_left_out, 'image')} left out, not finite or not scored at every seed")
+        if found.diverged:
+            why.append(f"{_count(found.diverged, 'diverged seed')} not counted")
+        numbers, p = (found.share, found.low, found.high), 1.0
+        if outcome != "inconclusive":
+            p = least_error(lambda error: _excludes(exact(found.share * found.of, found.of, 1 - error), link.margin))
+        return self.build(
+            link,
+            a,
+            "0",
+            data,
+            outcome=outcome,
+            numbers=numbers,
+            n=n,
+            counts=counts,
+            why=f"{'; '.join(why)}.",
+            level=level,
+            p=p,
+        )
+
     def values(self, link: Link, a: str, data: tuple[str, str]) -> pd.DataFrame:
         """The values of a link as scores, of images or (with the image ``OF_RUN``) of runs."""
         if link.metric in ("spread", "seconds"):
             rows = self.completed.assign(value=self.completed[link.metric], image=OF_RUN).dropna(subset="value")
-        elif link.metric == "worse_than_filler":
-            rows, filler = self.psnr(data[0]), self.variant("filler", data[0])
-            rows = worse_than(rows[rows["variant"] == a], rows[rows["variant"] == filler])
         else:
             chosen = product(dict.fromkeys(pair(link.output)), dict.fromkeys(data))
             return pd.concat([self.frames.select(link.metric, str(link.of), *each) for each in chosen])
         return rows.assign(metric=link.metric, region=link.of, output=link.output)
-
-    def psnr(self, data: str) -> pd.DataFrame:
-        """The PSNR of the hole in the composites of completed runs."""
-        return hole_psnr(self.frames, data)
 
     def recorded(self, link: Link, values: pd.DataFrame, variant: str | float, data: str, output: str) -> None:
         """Raises _Lacking if completed runs did not record this."""
         own = self.completed[(self.completed["variant"] == variant) & (self.completed["data"] == data)]
         if len(own) and not own["run"].isin(values.loc[values["output"] == output, "run"]).any():
             seen = f" ({output})" if output != "composite" else ""
-            again = AGAIN if link.metric in METRICS else ""
+            again = AGAIN if link.metric in (*METRICS, ARTEFACTS) else ""
             if link.metric == "lpips":
                 again = f"; to have it, ask for it under protocol.perceptual in {self.file}"
             raise _Lacking(f"not recorded for {variant}{seen} in this output{again}")
@@ -588,13 +649,6 @@ class _Study:
         """The better trivial filler."""
         return best_filler(self.frames, data)
 
-    def worst(self, variant: str, data: str) -> str:
-        """The images with a variant's lowest PSNR of the hole, averaged over seeds, in words."""
-        rows = self.psnr(data)
-        means = rows[rows["variant"] == variant].groupby("image", observed=True)["value"].mean()
-        named = ", ".join(str(image) for image in means.nsmallest(WORST_SHOWN).index)
-        return f", and the lowest PSNR of the hole, averaged over seeds, have {named}" if named else ""
-
     def words(self, spec: Spec | float | None) -> str:
         """A description of a variant for a reader."""
         reference = self.reference or "the proposed model"
@@ -656,6 +710,11 @@ def diverged(frames: Frames, variants: tuple[str, str], data: str) -> list[tuple
     return [(n, n + others) for n, others in zip(lost, completed, strict=True)]
 
 
+def _excludes(interval: tuple[float, float], value: float | None) -> bool:
+    low, high = interval
+    return value is not None and not low <= value <= high
+
+
 def no_more(low: float, high: float, margin: float) -> Outcome:
     """The outcome of "no more than the margin" for an exact interval of a difference of shares."""
     return "contradicted" if low > 0 else "supported" if high <= margin else "inconclusive"
@@ -674,16 +733,6 @@ def best_filler(frames: Frames, data: str) -> str | None:
     rows = rows[rows["run"].isin(runs["run"])]
     means = rows.groupby(["image", "variant"], observed=True)["value"].mean().unstack().dropna().mean()
     return str(means.idxmax()) if len(means) else None
-
-
-def worse_than(rows: pd.DataFrame, filler: pd.DataFrame) -> pd.DataFrame:
-    """The scores as 1 where they are below the filler's on the same image (averaged over its seeds), otherwise 0.
-
-    Images that the filler did not repair are left out.
-    """
-    theirs = filler.groupby("image", observed=True)["value"].mean()
-    rows = rows[rows["image"].isin(theirs.index)]
-    return rows.assign(value=(rows["value"].to_numpy() < theirs.loc[rows["image"]].to_numpy()).astype(float))
 
 
 def published_of(link: Link) -> tuple[float, float] | None:
