@@ -28,6 +28,7 @@ from reports.analysis.statistics import (
     OF_RUN,
     Comparison,
     Outcome,
+    Share,
     compare,
     exact,
     holm,
@@ -57,6 +58,9 @@ OF_THE_PROPOSED = ("single", "reconstruction_only")
 ARTEFACTS = "artefact_share"
 ARTEFACT = 1.0
 """The value of the metric ``artefact`` above which a repair has one."""
+
+SHARP = 0.9
+"""From this median sharpness on, detail may be invented but plausible, which the definition does not tell apart."""
 
 WORST_SHOWN = 3
 AGAIN = "; run the study again to have it"
@@ -438,22 +442,12 @@ class _Study:
             counts = f"{counts} of {_count(found.n_groups, 'group')}"
         if not found.n_images:
             return self.build(link, a, "0", data, n=n, why=f"{link.subject} on {data}: no finite scores of {a}.")
-        outcome: Outcome = "inconclusive"
-        if n < ENOUGH_SEEDS:
-            rests = f"fewer than {ENOUGH_SEEDS} seeds completed for {a}"
-        elif found.n_groups < ENOUGH_GROUPS:
-            rests = f"fewer than {ENOUGH_GROUPS} independent groups of images"
-        elif found.low > link.margin:
-            outcome, rests = "supported", "the interval lies above this rate"
-        elif found.high < link.margin:
-            outcome, rests = "contradicted", "the interval lies below this rate"
-        else:
-            rests = "the interval holds this rate"
+        outcome, rests = _against_rate(found, link.margin, self.sharpness(a, data))
         by_seed = ", ".join(f"{share:.1%}" for share in found.by_seed.values())
         why = [
             f"{link.subject} on {data}, {a}: {found.share:.1%} have one at more than half of the seeds (exact "
             f"{percent(level)} interval {found.low:.1%} to {found.high:.1%}, n = {counts}; by seed {by_seed})",
-            f"the definition finds one in {link.margin:.0%} of clean repairs",
+            f"the definition finds one in at most {link.margin:.0%} of clean repairs",
             rests,
             f"the highest values, averaged over seeds, have {', '.join(found.highest[:WORST_SHOWN])}",
         ]
@@ -477,6 +471,12 @@ class _Study:
             level=level,
             p=p,
         )
+
+    def sharpness(self, variant: str, data: str) -> float:
+        """The median sharpness of a variant's composites over images and completed seeds; NaN if not recorded."""
+        rows = self.frames.select("sharpness", "hole", "composite", data)
+        own = rows[(rows["variant"] == variant) & rows["run"].isin(self.completed["run"])]
+        return float(own["value"].median())
 
     def values(self, link: Link, a: str, data: tuple[str, str]) -> pd.DataFrame:
         """The values of a link as scores, of images or (with the image ``OF_RUN``) of runs."""
@@ -733,6 +733,22 @@ def best_filler(frames: Frames, data: str) -> str | None:
     rows = rows[rows["run"].isin(runs["run"])]
     means = rows.groupby(["image", "variant"], observed=True)["value"].mean().unstack().dropna().mean()
     return str(means.idxmax()) if len(means) else None
+
+
+def _against_rate(found: Share, rate: float, sharpness: float) -> tuple[Outcome, str]:
+    """The outcome of "more than the rate" for a share of images with an artefact, and the reason in words."""
+    if len(found.by_seed) < ENOUGH_SEEDS:
+        return "inconclusive", f"fewer than {ENOUGH_SEEDS} seeds completed"
+    if found.n_groups < ENOUGH_GROUPS:
+        return "inconclusive", f"fewer than {ENOUGH_GROUPS} independent groups of images"
+    if found.high < rate:
+        return "contradicted", "the interval lies below this rate"
+    if found.low <= rate:
+        return "inconclusive", "the interval holds this rate"
+    if sharpness >= SHARP:
+        sharp = f"the repairs are as sharp as the truth (median sharpness {sharpness:.2f})"
+        return "inconclusive", f"the interval lies above this rate, but {sharp}, so their detail may be invented"
+    return "supported", "the interval lies above this rate"
 
 
 def published_of(link: Link) -> tuple[float, float] | None:

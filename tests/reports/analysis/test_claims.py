@@ -419,8 +419,8 @@ def test_the_share_of_images_with_an_artefact_is_of_images_and_exact() -> None:
     assert found["why"] == (
         "Share of images with an artefact on faces, proposed: 25.0% have one at more than half of the seeds (exact 95% "
         f"interval {low:.1%} to {high:.1%}, n = 3 seeds, 20 images; by seed 25.0%, 25.0%, 35.0%); the definition finds "
-        "one in 1% of clean repairs; the interval lies above this rate; the highest values, averaged over seeds, have "
-        "i19, i0, i1."
+        "one in at most 1% of clean repairs; the interval lies above this rate; the highest values, averaged over "
+        "seeds, have i19, i0, i1."
     )
     values[0, 0] = np.nan
     left_out = row(with_artefacts(frames, values), "C15")
@@ -438,6 +438,13 @@ def test_no_artefacts_in_many_images_contradict_and_few_groups_say_nothing() -> 
     assert row(few, "C15")["outcome"] == "inconclusive" and "fewer than 8" in row(few, "C15")["why"]
     lost = with_artefacts(made(seeds=4, lost={"proposed/faces/3": "diverged"}), np.full((3, 400), 1.1))
     assert "1 diverged seed not counted" in row(lost, "C15")["why"]
+
+
+def test_repairs_as_sharp_as_the_truth_may_invent_their_detail() -> None:
+    for sharpness, outcome in ((0.8, "supported"), (0.95, "inconclusive")):
+        found = row(made({"proposed": {"artefact": 2.0, "sharpness": sharpness}}), "C15")
+        assert found["outcome"] == outcome
+        assert ("the repairs are as sharp as the truth" in found["why"]) == (outcome == "inconclusive")
 
 
 def test_an_output_without_artefacts_says_how_to_have_them() -> None:
