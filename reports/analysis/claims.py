@@ -21,12 +21,14 @@ from reports.analysis.links import OF_NETWORKS, QUANTITIES, Claim, Link, Spec, c
 from reports.analysis.naming import METRICS, Metric
 from reports.analysis.published import counterpart, paper, published
 from reports.analysis.statistics import (
+    ENOUGH_GROUPS,
     ENOUGH_SEEDS,
     MANY_SEEDS,
     OF_RUN,
     Comparison,
     Outcome,
     compare,
+    share_above,
     shares,
     undetected,
 )
@@ -41,6 +43,10 @@ UNDILATED = {"differs": {"dilated": False}}
 FILLERS = ("mean", "biharmonic")
 OF_THE_PROPOSED = ("single", "reconstruction_only")
 """Methods with the proposed model's generator, which extend it."""
+
+ARTEFACTS = "artefact_share"
+ARTEFACT = 1.0
+"""The value of the metric ``artefact`` above which a repair has one."""
 
 WORST_SHOWN = 3
 AGAIN = "; run the study again to have it"
@@ -192,6 +198,8 @@ class _Study:
             ours = (
                 (self.counterpart_of(link.sets[0]), self.counterpart_of(link.sets[1])) if data is None else (data, data)
             )
+            if link.metric == ARTEFACTS:
+                return self.artefacts(link, ours[0])
             return self.counted(link, ours[0]) if link.metric == "diverged" else self.measured(link, ours)
         except _Lacking as lacking:
             why = "; ".join([f"{link.subject}: {lacking}", *_published_words(link)])
@@ -263,9 +271,6 @@ class _Study:
             if asleep := next(filter(None, reasons), ""):
                 why = f"{found.why}, but the critics were inert: {asleep}"
                 found = replace(found, outcome="inconclusive", why=why)
-        why = _sentence(link, found)
-        if link.metric == "worse_than_filler":
-            why = f"{why[:-1]}; the filler is {self.filler(data[0])}{self.worst(a, data[0])}."
         return self.build(
             link,
             a,
@@ -275,7 +280,7 @@ class _Study:
             numbers=(found.difference, found.low, found.high),
             n=found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds),
             counts=_counts(link, found),
-            why=why,
+            why=_sentence(link, found),
         )
 
     def counted(self, link: Link, data: str) -> Finding:
@@ -304,23 +309,59 @@ class _Study:
         why = f"{text} ({_interval(low, high, 2)} of the difference); {rests}."
         return self.build(link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why)
 
+    def artefacts(self, link: Link, data: str) -> Finding:
+        """The share of images with an artefact at most seeds: "more" than the margin by its exact interval.
+
+        The margin is the definition's rate of false alarms.
+        """
+        assert link.margin is not None
+        a = self.variant(link.a, data)
+        rows = self.frames.select("artefact", "hole", "composite", data)
+        self.recorded(link, rows, a, data, "composite")
+        found = share_above(self.runs, rows, a, ARTEFACT, metric="artefact", data=data)
+        n, counts = len(found.by_seed), f"{_count(len(found.by_seed), 'seed')}, {_count(found.n_images, 'image')}"
+        if found.n_groups < found.n_images:
+            counts = f"{counts} of {_count(found.n_groups, 'group')}"
+        if not found.n_images:
+            return self.build(link, a, "0", data, n=n, why=f"{link.subject} on {data}: no finite scores of {a}.")
+        outcome: Outcome = "inconclusive"
+        if n < ENOUGH_SEEDS:
+            rests = f"fewer than {ENOUGH_SEEDS} seeds completed for {a}"
+        elif found.n_groups < ENOUGH_GROUPS:
+            rests = f"fewer than {ENOUGH_GROUPS} independent groups of images"
+        elif found.low > link.margin:
+            outcome, rests = "supported", "the interval lies above it"
+        elif found.high < link.margin:
+            outcome, rests = "contradicted", "the interval lies below it"
+        else:
+            rests = "the interval holds it"
+        by_seed = ", ".join(f"{share:.3f}" for share in found.by_seed.values())
+        why = [
+            f"{link.subject} on {data}, {a}: {found.share:.3f} have one at most seeds "
+            f"(exact 95% interval {found.low:.3f} to {found.high:.3f}, n = {counts}; by seed {by_seed})",
+            f"of clean repairs {link.margin:g} have one",
+            rests,
+            f"the highest values, averaged over seeds, have {', '.join(found.highest[:WORST_SHOWN])}",
+        ]
+        if found.images_left_out:
+            why.append(f"{_count(found.images_left_out, 'image')} left out, not finite or not scored at every seed")
+        if found.diverged:
+            why.append(f"{_count(found.diverged, 'diverged seed')} not counted")
+        numbers = (found.share, found.low, found.high)
+        return self.build(
+            link, a, "0", data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=f"{'; '.join(why)}."
+        )
+
     def values(self, link: Link, a: str, data: tuple[str, str]) -> pd.DataFrame:
         """The values of a link as scores, of images or (with the image ``OF_RUN``) of runs."""
         if link.metric == "spread":
             rows = self.spreads
         elif link.metric == "seconds":
             rows = self.completed.assign(value=self.completed["seconds"], image=OF_RUN)
-        elif link.metric == "worse_than_filler":
-            rows, filler = self.psnr(data[0]), self.variant("filler", data[0])
-            rows = worse_than(rows[rows["variant"] == a], rows[rows["variant"] == filler])
         else:
             chosen = product(dict.fromkeys(pair(link.output)), dict.fromkeys(data))
             return pd.concat([self.frames.select(link.metric, str(link.of), *each) for each in chosen])
         return rows.assign(metric=link.metric, region=link.of, output=link.output)
-
-    def psnr(self, data: str) -> pd.DataFrame:
-        """The PSNR of the hole in the composites of completed runs."""
-        return hole_psnr(self.frames, data)
 
     @cached_property
     def spreads(self) -> pd.DataFrame:
@@ -337,7 +378,7 @@ class _Study:
         own = self.completed[(self.completed["variant"] == variant) & (self.completed["data"] == data)]
         if len(own) and not own["run"].isin(values.loc[values["output"] == output, "run"]).any():
             seen = f" ({output})" if output != "composite" else ""
-            raise _Lacking(f"not recorded for {variant}{seen} in this output{AGAIN if link.metric in METRICS else ''}")
+            raise _Lacking(f"not recorded for {variant}{seen} in this output{AGAIN if link.metric in (*METRICS, ARTEFACTS) else ''}")
 
     # Computed links
 
@@ -434,13 +475,6 @@ class _Study:
         """The better trivial filler."""
         return best_filler(self.frames, data)
 
-    def worst(self, variant: str, data: str) -> str:
-        """The images with a variant's lowest PSNR of the hole, averaged over seeds, in words."""
-        rows = self.psnr(data)
-        means = rows[rows["variant"] == variant].groupby("image", observed=True)["value"].mean()
-        named = ", ".join(str(image) for image in means.nsmallest(WORST_SHOWN).index)
-        return f", and the lowest PSNR of the hole, averaged over seeds, have {named}" if named else ""
-
     def words(self, spec: Spec | float | None) -> str:
         """A description of a variant for a reader."""
         reference = self.reference or "the proposed model"
@@ -483,16 +517,6 @@ def best_filler(frames: Frames, data: str) -> str | None:
     rows = rows[rows["run"].isin(runs["run"])]
     means = rows.groupby(["image", "variant"], observed=True)["value"].mean().unstack().dropna().mean()
     return str(means.idxmax()) if len(means) else None
-
-
-def worse_than(rows: pd.DataFrame, filler: pd.DataFrame) -> pd.DataFrame:
-    """The scores as 1 where they are below the filler's on the same image (averaged over its seeds), otherwise 0.
-
-    Images that the filler did not repair are left out.
-    """
-    theirs = filler.groupby("image", observed=True)["value"].mean()
-    rows = rows[rows["image"].isin(theirs.index)]
-    return rows.assign(value=(rows["value"].to_numpy() < theirs.loc[rows["image"]].to_numpy()).astype(float))
 
 
 def published_of(link: Link) -> tuple[float, float] | None:

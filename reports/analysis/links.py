@@ -29,7 +29,7 @@ QUANTITIES = {
     **METRICS,
     **OF_RUNS,
     **OF_NETWORKS,
-    "worse_than_filler": Metric("Share of images that a trivial filler repairs better", "", -1, 3),
+    "artefact_share": Metric("Share of images with an artefact", "", -1, 3),
 }
 """The quantities that a link can compare."""
 

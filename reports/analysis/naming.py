@@ -59,6 +59,7 @@ METRICS = {
     "l1": Metric("L1", "", -1, 4),
     "seam": Metric("Seam error", "", -1, 4),
     "sharpness": Metric("Sharpness", "", 1, 3),  # share of the truth's gradient magnitude: 1 is as sharp as the truth
+    "artefact": Metric("Artefact", "", -1, 2),  # above 1 the repair has one
     "lpips": Metric("LPIPS", "", -1, 4),
 }
 OF_SETS = {"fid": Metric("FID", "", -1, 1), "kid": Metric("KID", "", -1, 4)}

@@ -151,6 +151,24 @@ class Comparison:
     why: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """The share of images whose score is above a limit at most seeds, with its exact interval; NaN without images.
+
+    ``by_seed``: seed -> share. ``highest``: the images by their mean score over seeds, the highest first.
+    """
+
+    share: float
+    low: float
+    high: float
+    by_seed: dict[int, float]
+    highest: list[str]
+    n_images: int
+    n_groups: int
+    images_left_out: int
+    diverged: int
+
+
 def estimate(
     a: Floats,
     b: Floats | None = None,
@@ -244,6 +262,55 @@ def shares(a: tuple[int, int], b: tuple[int, int], level: float = 0.95) -> tuple
     each = (stats.binomtest(*side).proportion_ci(level**0.5, method="exact") for side in (a, b))
     (low_p, high_p), (low_q, high_q) = each
     return float(low_p - high_q), float(high_p - low_q)
+
+
+def exact(count: float, total: float, level: float = 0.95) -> tuple[float, float]:
+    """(low, high) of a proportion by Clopper & Pearson (1934). ``total`` may be an effective number."""
+    tail = (1 - level) / 2
+    low = special.betaincinv(count, total - count + 1, tail) if count > 0 else 0.0
+    high = special.betaincinv(count + 1, total - count, 1 - tail) if count < total else 1.0
+    return float(low), float(high)
+
+
+def share_above(
+    runs: pd.DataFrame,
+    scores: pd.DataFrame,
+    variant: str,
+    limit: float,
+    *,
+    metric: str,
+    region: str = "hole",
+    output: str = "composite",
+    data: str,
+    level: float = 0.95,
+) -> Share:
+    """The share of a variant's images whose score is above ``limit`` at more than half of its completed seeds.
+
+    The interval is exact for single images. Images in clusters count as the effective number of clusters, as if those
+    of a cluster were all alike (Korn & Graubard 1998).
+    """
+    sample = _sample(runs, scores, variant, metric=metric, region=region, output=output, data=data)
+    images = sample.finite()
+    above = sample.values[images] > limit
+    share, low, high = np.nan, np.nan, np.nan
+    groups = sample.groups(images)
+    if len(images) and len(above):
+        share = float((above.mean() > 0.5).mean())
+        total = len(images) ** 2 / np.square(np.bincount(groups)).sum()
+        low, high = exact(share * total, total, level)
+    by_seed = above.mean(axis=1) if len(images) else above.iloc[:0, 0]
+    means = sample.values[images].mean().sort_values(ascending=False, kind="stable")
+    return Share(
+        share=share,
+        low=low,
+        high=high,
+        by_seed={int(seed): float(value) for seed, value in by_seed.items()},
+        highest=[str(image) for image in means.index],
+        n_images=len(images),
+        n_groups=len(np.unique(groups)),
+        images_left_out=len(sample.values.columns) - len(images),
+        diverged=sample.diverged,
+    )
 
 
 def select(scores: pd.DataFrame, *, metric: str, region: str, output: str, data: str | None = None) -> pd.DataFrame:

@@ -48,9 +48,9 @@ class Artefact(Metric):
 def _detail(image: Tensor) -> Tensor:
     """Both kinds of squared second differences, summed over the image's channels: (B, 2, H - 2, W - 2)."""
     down, across = image.diff(n=2, dim=2), image.diff(n=2, dim=3)
-    mixed = down.diff(n=2, dim=3).square() / 36
-    plain = (down[..., 1:-1].square() + across[..., 1:-1, :].square()) / 12
-    return torch.stack([plain.sum(1), mixed.sum(1)], dim=1)
+    mixed = down.diff(n=2, dim=3).square_().sum(1)
+    plain = down.square_().sum(1)[..., 1:-1] + across.square_().sum(1)[:, 1:-1]
+    return torch.stack([plain / 12, mixed / 36], dim=1)
 
 
 def _windows(detail: Tensor) -> Tensor:

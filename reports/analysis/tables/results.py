@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.analysis.claims import best_filler, hole_psnr, worse_than
+from reports.analysis.claims import best_filler, hole_psnr
 from reports.analysis.frames import EXTERNAL, Frames, NoDataError
 from reports.analysis.naming import group, label, metric_of, ordered, titled
 from reports.analysis.published import counterpart, published, published_values
@@ -292,7 +292,7 @@ def worst_table(frames: Frames, data: str) -> pd.DataFrame:
     The ten test images with the lowest difference, the worst first; means over completed seeds, in the composite.
     Columns: image, reference and filler (their PSNR, dB), difference (dB), seeds, seeds_worse (in how many of them it
     is worse than the filler); the same in every row: filler_variant, images (that both repaired), share (of images and
-    seeds that are worse than the filler, as claim C15 counts them).
+    seeds that are worse than the filler).
 
     Raises NoDataError if the proposed model or a filler was not scored on ``data``.
     """
@@ -329,6 +329,16 @@ def worst_table(frames: Frames, data: str) -> pd.DataFrame:
         "share",
     ]
     return first[columns].reset_index(drop=True)
+
+
+def worse_than(rows: pd.DataFrame, filler: pd.DataFrame) -> pd.DataFrame:
+    """The scores as 1 where they are below the filler's on the same image (averaged over its seeds), otherwise 0.
+
+    Images that the filler did not repair are left out.
+    """
+    theirs = filler.groupby("image", observed=True)["value"].mean()
+    rows = rows[rows["image"].isin(theirs.index)]
+    return rows.assign(value=(rows["value"].to_numpy() < theirs.loc[rows["image"]].to_numpy()).astype(float))
 
 
 def worst_words(table: pd.DataFrame) -> str:
