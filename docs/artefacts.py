@@ -1,11 +1,14 @@
 """Prints the tables on artefacts of docs/statistics.md: which artefacts the metric ``artefact`` finds, and which repairs it passes.
 
 Artefacts are planted in repairs of drawn portraits, at 64 and 128 pixels, and of photographs in FOLDERs if given. Run
-``python docs/artefacts.py [FOLDER ...]``; without photographs it takes some seconds.
+``python docs/artefacts.py [FOLDER ...]``; without photographs it takes about a minute.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,7 @@ from study.data.portraits.faces import portrait
 from study.metrics.artefact import Artefact
 
 SIDES = (64, 128)
-IMAGES = 40
+IMAGES = 25
 STRENGTHS = (0.05, 0.1, 0.2)
 """Of a planted artefact in 0..1: the root mean square of a pattern, the height of a blob or a streak."""
 
@@ -213,41 +216,101 @@ def colour(output: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     return (torch.maximum(mean - highest, lowest - mean).clamp_min(0) * mask).amax((1, 2, 3))
 
 
-DEFINITIONS = {"fine detail": fine_detail, "steps": steps, "colour": colour}
 Definition = Callable[[Tensor, Tensor, Tensor], Tensor]
+DEFINITIONS: dict[str, Definition] = {"fine detail": fine_detail, "steps": steps, "colour": colour}
 
 
 # The tables
 
 
-def values(definition: Definition, image: Tensor, seed: int = 0) -> tuple[dict[str, Tensor], dict[tuple[str, float], Tensor]]:
-    """The values of clean repairs by kind, and of planted artefacts by kind and strength; (repairs,) each.
+@dataclass(frozen=True)
+class Trial:
+    """Values of a definition: of clean repairs by kind, of planted artefacts by kind and strength; (repairs,) each."""
+
+    clean: dict[str, Tensor]
+    planted: dict[tuple[str, float], Tensor]
+
+
+def trial(definition: Definition, sets: Sequence[Tensor], strengths: Sequence[float] = STRENGTHS) -> Trial:
+    """Measures clean repairs of each set of images, and the same number of each planted artefact in each size.
 
     Half of the artefacts are planted in the truth, half in a blurred repair.
     """
-    random = torch.Generator().manual_seed(seed)
-    mask = mask_of([center_box(image.shape[-1])] * len(image), image.shape[-1]).double()
+    random = torch.Generator().manual_seed(0)
+    found_clean: dict[str, list[Tensor]] = defaultdict(list)
+    found_planted: dict[tuple[str, float], list[Tensor]] = defaultdict(list)
+    for image in sets:
+        side = image.shape[-1]
+        mask = mask_of([center_box(side)] * len(image), side).double()
+        for kind, repair in clean(image, mask, random).items():
+            found_clean[kind].append(measured(definition, repair, image, mask))
+        bases = image, blurred(image, side / 32)
+        for (kind, plant), strength, base, size in product(PLANTED.items(), strengths, bases, SIZES):
+            repair = base + strength * plant(image, size, random)
+            found_planted[kind, strength].append(measured(definition, repair, image, mask))
+    return Trial(
+        clean={kind: torch.cat(parts) for kind, parts in found_clean.items()},
+        planted={kind: torch.cat(parts) for kind, parts in found_planted.items()},
+    )
 
-    def value(prediction: Tensor) -> Tensor:
-        return definition(composite(prediction.clamp(0, 1), image, mask), image, mask)
 
-    bases = image, blurred(image, image.shape[-1] / 32)
-    found = {
-        (kind, strength): torch.cat(
-            [value(base + strength * plant(image, size, random)) for base in bases for size in SIZES]
-        )
-        for kind, plant in PLANTED.items()
-        for strength in STRENGTHS
-    }
-    return {kind: value(repair) for kind, repair in clean(image, mask, random).items()}, found
+def measured(definition: Definition, prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """The definition's values of the composites: (B,)."""
+    return definition(composite(prediction.clamp(0, 1), image, mask), image, mask)
 
 
 def area(negative: Tensor, positive: Tensor) -> float:
-    """The area under the ROC curve: the probability that a positive has the higher value; ties count half."""
-    below = torch.searchsorted(negative.sort().values, positive).double()
-    upto = torch.searchsorted(negative.sort().values, positive, right=True).double()
-    return float(((below + upto) / 2 / len(negative)).mean())
+    """The area under the ROC curve: the probability that a positive has the higher value; a tie counts half."""
+    ordered = negative.sort().values
+    below, upto = (torch.searchsorted(ordered, positive, right=right).double() for right in (False, True))
+    return float((below + upto).mean() / (2 * len(negative)))
 
 
-def joined(parts: Iterator[tuple[dict, dict]]) -> tuple[dict, dict]:  # type: ignore[type-arg]
-    ...
+def found(negative: Tensor, positive: Tensor, rate: float) -> float:
+    """A point of the ROC curve: the share of positives above the value that this share of negatives exceeds."""
+    return float((positive > negative.quantile(1 - rate)).double().mean())
+
+
+def above(values: Tensor) -> float:
+    """The share above 1: those with an artefact."""
+    return float((values > 1).double().mean())
+
+
+def tables(sets: Sequence[Tensor]) -> Iterator[str]:
+    """The lines of three tables in Markdown: definitions, clean repairs, planted artefacts."""
+    trials = {name: trial(definition, sets) for name, definition in DEFINITIONS.items()}
+    yield "| definition | AUC | " + " | ".join(f"{kind}, AUC" for kind in PLANTED) + " |"
+    yield "|---" * (2 + len(PLANTED)) + "|"
+    for name, own in trials.items():
+        negative = torch.cat(list(own.clean.values()))
+        by_kind = {kind: torch.cat([own.planted[kind, strength] for strength in STRENGTHS]) for kind in PLANTED}
+        cells = [area(negative, values) for values in (torch.cat(list(by_kind.values())), *by_kind.values())]
+        yield f"| {name} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |"
+    own = trials["fine detail"]
+    negative = torch.cat(list(own.clean.values()))
+    yield from ("", "| clean repair | repairs | highest value | with an artefact |", "|---|---|---|---|")
+    for kind, values in own.clean.items():
+        yield f"| {kind} | {len(values)} | {values.max():.2f} | {above(values):.1%} |"
+    rates = (0.001, 0.01, 0.05)
+    yield from (
+        "",
+        "| planted | strength | AUC | " + " | ".join(f"found at {rate:.1%}" for rate in rates) + " | found |",
+    )
+    yield "|---" * (4 + len(rates)) + "|"
+    for (kind, strength), values in own.planted.items():
+        points = [found(negative, values, rate) for rate in rates]
+        cells = [f"{share:.1%}" for share in (*points, above(values))]
+        yield f"| {kind} | {strength} | {area(negative, values):.3f} | {' | '.join(cells)} |"
+
+
+def main(folders: Sequence[str]) -> None:
+    """Prints the tables of drawn portraits, and of the photographs in the folders."""
+    torch.set_num_threads(1)
+    photographed = [photographs(Path(folder), side) for folder in folders for side in SIDES]
+    for title, sets in {"Drawn portraits": [portraits(side) for side in SIDES], "Photographs": photographed}.items():
+        if sets:
+            print(f"\n{title}\n", *tables(sets), sep="\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

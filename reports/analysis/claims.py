@@ -330,16 +330,16 @@ class _Study:
         elif found.n_groups < ENOUGH_GROUPS:
             rests = f"fewer than {ENOUGH_GROUPS} independent groups of images"
         elif found.low > link.margin:
-            outcome, rests = "supported", "the interval lies above it"
+            outcome, rests = "supported", "the interval lies above this rate"
         elif found.high < link.margin:
-            outcome, rests = "contradicted", "the interval lies below it"
+            outcome, rests = "contradicted", "the interval lies below this rate"
         else:
-            rests = "the interval holds it"
-        by_seed = ", ".join(f"{share:.3f}" for share in found.by_seed.values())
+            rests = "the interval holds this rate"
+        by_seed = ", ".join(f"{share:.1%}" for share in found.by_seed.values())
         why = [
-            f"{link.subject} on {data}, {a}: {found.share:.3f} have one at most seeds "
-            f"(exact 95% interval {found.low:.3f} to {found.high:.3f}, n = {counts}; by seed {by_seed})",
-            f"of clean repairs {link.margin:g} have one",
+            f"{link.subject} on {data}, {a}: {found.share:.1%} have one at more than half of the seeds (exact 95% "
+            f"interval {found.low:.1%} to {found.high:.1%}, n = {counts}; by seed {by_seed})",
+            f"the definition finds one in {link.margin:.0%} of clean repairs",
             rests,
             f"the highest values, averaged over seeds, have {', '.join(found.highest[:WORST_SHOWN])}",
         ]
@@ -378,7 +378,9 @@ class _Study:
         own = self.completed[(self.completed["variant"] == variant) & (self.completed["data"] == data)]
         if len(own) and not own["run"].isin(values.loc[values["output"] == output, "run"]).any():
             seen = f" ({output})" if output != "composite" else ""
-            raise _Lacking(f"not recorded for {variant}{seen} in this output{AGAIN if link.metric in (*METRICS, ARTEFACTS) else ''}")
+            raise _Lacking(
+                f"not recorded for {variant}{seen} in this output{AGAIN if link.metric in (*METRICS, ARTEFACTS) else ''}"
+            )
 
     # Computed links
 

@@ -298,13 +298,12 @@ def share_above(
         share = float((above.mean() > 0.5).mean())
         total = len(images) ** 2 / np.square(np.bincount(groups)).sum()
         low, high = exact(share * total, total, level)
-    by_seed = above.mean(axis=1) if len(images) else above.iloc[:0, 0]
     means = sample.values[images].mean().sort_values(ascending=False, kind="stable")
     return Share(
         share=share,
         low=low,
         high=high,
-        by_seed={int(seed): float(value) for seed, value in by_seed.items()},
+        by_seed={int(seed): float(own) for seed, own in above.mean(axis=1).items()},
         highest=[str(image) for image in means.index],
         n_images=len(images),
         n_groups=len(np.unique(groups)),

@@ -465,10 +465,8 @@ def test_the_worst_repairs_are_furthest_below_the_filler(frames: Frames) -> None
     )
 
 
-def test_the_share_of_repairs_that_are_worse_is_the_claim_s(frames: Frames) -> None:
+def test_the_worst_repairs_need_the_proposed_model_and_a_filler(frames: Frames) -> None:
     near = scored(frames, lambda t: t["value"] - 4.1 * (t["variant"] == "proposed"))
-    claim = claims_table(near).set_index("id").loc["C15"]
-    assert tables.worst_table(near, "faces")["share"].iloc[0] == pytest.approx(claim["effect"])
     only_mean = replace(near, runs=near.runs[near.runs["variant"] != "biharmonic"])
     assert len(tables.worst_table(only_mean, "faces")) == tables.WORST_SHOWN
     untrained = frames.runs[frames.runs["variant"].isin(["mean", "biharmonic"])]
