@@ -1,4 +1,4 @@
-"""Prints the tables on artefacts of docs/statistics.md: which artefacts the metric ``artefact`` finds, and which repairs it passes.
+"""Prints the tables of artefacts in docs/statistics.md: what the metric ``artefact`` finds, and what it passes.
 
 Artefacts are planted in repairs of drawn portraits, at 64 and 128 pixels, and of photographs in FOLDERs if given. Run
 ``python docs/artefacts.py [FOLDER ...]``; without photographs it takes about a minute.
@@ -6,10 +6,10 @@ Artefacts are planted in repairs of drawn portraits, at 64 and 128 pixels, and o
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ SIDES = (64, 128)
 IMAGES = 25
 STRENGTHS = (0.05, 0.1, 0.2)
 """Of a planted artefact in 0..1: the root mean square of a pattern, the height of a blob or a streak."""
+
+RATES = (0.01, 0.05, 0.2)
+"""The shares of false alarms at which points of the ROC curve are shown."""
 
 SIZES = (0.25, 0.5)
 """Of a planted artefact, relative to the hole's side."""
@@ -222,41 +225,44 @@ DEFINITIONS: dict[str, Definition] = {"fine detail": fine_detail, "steps": steps
 
 # The tables
 
-
-@dataclass(frozen=True)
-class Trial:
-    """Values of a definition: of clean repairs by kind, of planted artefacts by kind and strength; (repairs,) each."""
-
-    clean: dict[str, Tensor]
-    planted: dict[tuple[str, float], Tensor]
+Kind = tuple[str, float]
+"""A kind of repair: its name, and the strength of the artefact, 0 of a clean one."""
 
 
-def trial(definition: Definition, sets: Sequence[Tensor], strengths: Sequence[float] = STRENGTHS) -> Trial:
-    """Measures clean repairs of each set of images, and the same number of each planted artefact in each size.
+def repairs(
+    sets: Sequence[Tensor], strengths: Sequence[float] = STRENGTHS
+) -> Iterator[tuple[Kind, Tensor, Tensor, Tensor]]:
+    """Clean repairs, then those with an artefact: kind, composite, truth and mask of a batch.
 
-    Half of the artefacts are planted in the truth, half in a blurred repair.
+    Every kind of artefact is planted in each size in the truth and in a blurred repair.
     """
     random = torch.Generator().manual_seed(0)
-    found_clean: dict[str, list[Tensor]] = defaultdict(list)
-    found_planted: dict[tuple[str, float], list[Tensor]] = defaultdict(list)
     for image in sets:
         side = image.shape[-1]
         mask = mask_of([center_box(side)] * len(image), side).double()
-        for kind, repair in clean(image, mask, random).items():
-            found_clean[kind].append(measured(definition, repair, image, mask))
+        for name, prediction in clean(image, mask, random).items():
+            yield (name, 0.0), composite(prediction.clamp(0, 1), image, mask), image, mask
         bases = image, blurred(image, side / 32)
-        for (kind, plant), strength, base, size in product(PLANTED.items(), strengths, bases, SIZES):
-            repair = base + strength * plant(image, size, random)
-            found_planted[kind, strength].append(measured(definition, repair, image, mask))
-    return Trial(
-        clean={kind: torch.cat(parts) for kind, parts in found_clean.items()},
-        planted={kind: torch.cat(parts) for kind, parts in found_planted.items()},
-    )
+        for (name, plant), strength, base, size in product(PLANTED.items(), strengths, bases, SIZES):
+            prediction = base + strength * plant(image, size, random)
+            yield (name, strength), composite(prediction.clamp(0, 1), image, mask), image, mask
 
 
-def measured(definition: Definition, prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
-    """The definition's values of the composites: (B,)."""
-    return definition(composite(prediction.clamp(0, 1), image, mask), image, mask)
+def measured(
+    sets: Sequence[Tensor], definitions: Mapping[str, Definition] = DEFINITIONS, **more: Any
+) -> dict[str, dict[Kind, Tensor]]:
+    """The values by definition and kind of repair: (repairs,) each."""
+    parts: dict[str, dict[Kind, list[Tensor]]] = {name: defaultdict(list) for name in definitions}
+    for kind, output, image, mask in repairs(sets, **more):
+        for name, definition in definitions.items():
+            parts[name][kind].append(definition(output, image, mask))
+    return {name: {kind: torch.cat(each) for kind, each in own.items()} for name, own in parts.items()}
+
+
+def joined(values: Mapping[Kind, Tensor], name: str | None = None) -> Tensor:
+    """The values of all planted artefacts of that name; by default of all clean repairs."""
+    wanted = [each for (of, strength), each in values.items() if (of == name if name else strength == 0)]
+    return torch.cat(wanted)
 
 
 def area(negative: Tensor, positive: Tensor) -> float:
@@ -278,29 +284,30 @@ def above(values: Tensor) -> float:
 
 def tables(sets: Sequence[Tensor]) -> Iterator[str]:
     """The lines of three tables in Markdown: definitions, clean repairs, planted artefacts."""
-    trials = {name: trial(definition, sets) for name, definition in DEFINITIONS.items()}
-    yield "| definition | AUC | " + " | ".join(f"{kind}, AUC" for kind in PLANTED) + " |"
-    yield "|---" * (2 + len(PLANTED)) + "|"
-    for name, own in trials.items():
-        negative = torch.cat(list(own.clean.values()))
-        by_kind = {kind: torch.cat([own.planted[kind, strength] for strength in STRENGTHS]) for kind in PLANTED}
-        cells = [area(negative, values) for values in (torch.cat(list(by_kind.values())), *by_kind.values())]
-        yield f"| {name} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |"
-    own = trials["fine detail"]
-    negative = torch.cat(list(own.clean.values()))
-    yield from ("", "| clean repair | repairs | highest value | with an artefact |", "|---|---|---|---|")
-    for kind, values in own.clean.items():
-        yield f"| {kind} | {len(values)} | {values.max():.2f} | {above(values):.1%} |"
-    rates = (0.001, 0.01, 0.05)
-    yield from (
-        "",
-        "| planted | strength | AUC | " + " | ".join(f"found at {rate:.1%}" for rate in rates) + " | found |",
-    )
-    yield "|---" * (4 + len(rates)) + "|"
-    for (kind, strength), values in own.planted.items():
-        points = [found(negative, values, rate) for rate in rates]
-        cells = [f"{share:.1%}" for share in (*points, above(values))]
-        yield f"| {kind} | {strength} | {area(negative, values):.3f} | {' | '.join(cells)} |"
+    every = measured(sets)
+    yield from _header("definition", "all", *PLANTED)
+    for name, values in every.items():
+        positive = [joined(values, kind) for kind in PLANTED]
+        areas = [area(joined(values), each) for each in (torch.cat(positive), *positive)]
+        yield _line(name, *(f"{each:.3f}" for each in areas))
+    values, negative = every["fine detail"], joined(every["fine detail"])
+    yield from ("", *_header("clean repair", "repairs", "highest value", "with an artefact"))
+    for (name, strength), own in values.items():
+        if not strength:
+            yield _line(name, len(own), f"{own.max():.2f}", f"{above(own):.1%}")
+    yield from ("", *_header("planted", "strength", "AUC", *(f"at {rate:.0%}" for rate in RATES), "above 1"))
+    for (name, strength), own in values.items():
+        if strength:
+            shares = [f"{each:.1%}" for each in (*(found(negative, own, rate) for rate in RATES), above(own))]
+            yield _line(name, strength, f"{area(negative, own):.3f}", *shares)
+
+
+def _header(*cells: str) -> tuple[str, str]:
+    return _line(*cells), "|---" * len(cells) + "|"
+
+
+def _line(*cells: object) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def main(folders: Sequence[str]) -> None:

@@ -378,9 +378,8 @@ class _Study:
         own = self.completed[(self.completed["variant"] == variant) & (self.completed["data"] == data)]
         if len(own) and not own["run"].isin(values.loc[values["output"] == output, "run"]).any():
             seen = f" ({output})" if output != "composite" else ""
-            raise _Lacking(
-                f"not recorded for {variant}{seen} in this output{AGAIN if link.metric in (*METRICS, ARTEFACTS) else ''}"
-            )
+            again = AGAIN if link.metric in (*METRICS, ARTEFACTS) else ""
+            raise _Lacking(f"not recorded for {variant}{seen} in this output{again}")
 
     # Computed links
 

@@ -303,7 +303,7 @@ def share_above(
         share=share,
         low=low,
         high=high,
-        by_seed={int(seed): float(own) for seed, own in above.mean(axis=1).items()},
+        by_seed=dict(zip(above.index.tolist(), above.mean(axis=1).tolist(), strict=True)),
         highest=[str(image) for image in means.index],
         n_images=len(images),
         n_groups=len(np.unique(groups)),

@@ -27,11 +27,11 @@ class Artefact(Metric):
 
     Detail is the mean, in a window of 5 x 5 pixels, of squared second differences, summed over channels. There are two
     kinds: down and across, which answer to stripes and lines, and down of across, which answers to checkerboards and
-    noise. Each has weights whose squares sum to 1. The repair's detail is taken from pixels of the hole alone.
+    noise. Noise of variance 1 has detail 1 in each channel. The repair's detail is taken from pixels of the hole alone.
 
-    The value is the largest sqrt(repair / (near + FLOOR)) / TOLERANCE over kinds and windows. ``near`` is the most detail
-    that the truth has within 5% of the image's side, so small displacements are no artefact. Blur, a wrong brightness
-    and smooth blobs of a wrong colour are none either. docs/statistics.md shows what it finds and what it passes.
+    The value is the largest sqrt(repair / (near + FLOOR)) / TOLERANCE over kinds and windows. ``near`` is the most
+    detail that the truth has within 5% of the image's side, so small displacements are no artefact. Blur, a wrong
+    brightness and smooth blobs of a wrong colour are none either. docs/statistics.md shows what is found.
     """
 
     name, title, unit = "artefact", "artefact", ""
@@ -59,7 +59,7 @@ def _windows(detail: Tensor) -> Tensor:
 
 
 def _slide(values: Tensor, reach: int, join: Callable[..., Tensor]) -> Tensor:
-    """Joins the values within ``reach`` pixels, down and across; 0 outside the image. Slices are faster than pooling."""
+    """Joins the values within ``reach`` pixels; there is 0 outside the image. Slices are faster than pooling."""
     values = pad(values, (reach,) * 4)
     for axis in (2, 3):
         length = values.shape[axis] - 2 * reach

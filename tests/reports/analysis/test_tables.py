@@ -10,7 +10,6 @@ import pytest
 
 from models.proposed import Proposed, ReconstructionOnly
 from reports.analysis import tables
-from reports.analysis.claims import claims_table
 from reports.analysis.frames import COLUMNS, Frames, NoDataError
 from reports.analysis.naming import group, level_label, ordered
 from reports.analysis.published import counterpart, paper, published, published_values

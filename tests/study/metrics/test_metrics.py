@@ -175,7 +175,7 @@ def artefact(output: torch.Tensor, image: torch.Tensor, mask: torch.Tensor = MAS
 
 
 def test_a_checkerboard_on_a_plain_colour_in_closed_form() -> None:
-    """+-a has mixed second differences of 16 a and plain ones of 4 a; the truth has none, so that only the floor counts."""
+    """+-a has mixed second differences of 16 a and plain ones of 4 a; the truth has none, so only the floor counts."""
     plain = torch.full((3, 3, SIDE, SIDE), 0.5).double()
     down, right = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
     for a in (0.01, 0.1):
