@@ -1,7 +1,7 @@
-"""Prints the tables of artefacts in docs/statistics.md: what the metric ``artefact`` finds, and what it passes.
+"""Prints the tables of docs/artefacts.md: what the metric ``artefact`` finds, and what it passes.
 
 Artefacts are planted in repairs of drawn portraits, at 64 and 128 pixels, and of photographs in FOLDERs if given. Run
-``python docs/artefacts.py [FOLDER ...]``; without photographs it takes about a minute.
+``python docs/artefacts.py [FOLDER ...]``; without photographs it takes about two minutes.
 """
 
 import sys

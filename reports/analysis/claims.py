@@ -310,7 +310,7 @@ class _Study:
         return self.build(link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why)
 
     def artefacts(self, link: Link, data: str) -> Finding:
-        """The share of images with an artefact at most seeds: "more" than the margin by its exact interval.
+        """The share of images with an artefact at more than half of the seeds, against the margin by its interval.
 
         The margin is the definition's rate of false alarms.
         """

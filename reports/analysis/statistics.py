@@ -153,7 +153,7 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """The share of images whose score is above a limit at most seeds, with its exact interval; NaN without images.
+    """The share of images whose score is above a limit at more than half of the seeds, with its exact interval.
 
     ``by_seed``: seed -> share. ``highest``: the images by their mean score over seeds, the highest first.
     """

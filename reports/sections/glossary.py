@@ -14,6 +14,8 @@ WORDS = {
     "SSIM": "Structural similarity, at most 1: how alike two images are in local mean, contrast and structure.",
     "seam error": "How much the step across the hole's edge differs from the truth's; 0 is none.",
     "sharpness": "The repair's mean gradient as a share of the truth's: under 1 it is blurred, over 1 it is noisy.",
+    "artefact": "The repair's strongest fine detail, relative to what the truth has near. Above 1 it is an artefact: a "
+    "checkerboard, noise, stripes. docs/artefacts.md shows what is found.",
     "generator, critic": "The network that repairs, and one that is trained to tell repairs from real images. The "
     "paper calls it a discriminator. It gives a score; the gap is the mean score of real images less that of "
     "repairs.",

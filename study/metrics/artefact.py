@@ -31,7 +31,7 @@ class Artefact(Metric):
 
     The value is the largest sqrt(repair / (near + FLOOR)) / TOLERANCE over kinds and windows. ``near`` is the most
     detail that the truth has within 5% of the image's side, so small displacements are no artefact. Blur, a wrong
-    brightness and smooth blobs of a wrong colour are none either. docs/statistics.md shows what is found.
+    brightness and smooth blobs of a wrong colour are none either. docs/artefacts.md shows what is found.
     """
 
     name, title, unit = "artefact", "artefact", ""
