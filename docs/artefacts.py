@@ -93,6 +93,17 @@ def clean(image: Tensor, mask: Tensor, random: torch.Generator) -> dict[str, Ten
     }
 
 
+def invented(image: Tensor) -> dict[str, Tensor]:
+    """Repairs without a pattern whose content is not the truth's, by kind: predictions of (B, 3, H, W)."""
+    side = image.shape[-1]
+    sharp = {
+        "displaced by 6% of the side": image.roll((side // 16, side // 16), (2, 3)),
+        "the truth, mirrored": image.flip(3),
+        "another image": image.roll(1, 0),
+    }
+    return sharp | {f"{kind}, blurred a little": blurred(repair, side / 64) for kind, repair in sharp.items()}
+
+
 # Artefacts
 
 
@@ -283,7 +294,7 @@ def above(values: Tensor) -> float:
 
 
 def tables(sets: Sequence[Tensor]) -> Iterator[str]:
-    """The lines of three tables in Markdown: definitions, clean repairs, planted artefacts."""
+    """The lines of four tables in Markdown: definitions, clean repairs, planted artefacts, invented content."""
     every = measured(sets)
     yield from _header("definition", "all", *PLANTED)
     for name, values in every.items():
@@ -300,6 +311,20 @@ def tables(sets: Sequence[Tensor]) -> Iterator[str]:
         if strength:
             shares = [f"{each:.1%}" for each in (*(found(negative, own, rate) for rate in RATES), above(own))]
             yield _line(name, strength, f"{area(negative, own):.3f}", *shares)
+
+    yield from ("", *_header("invented content", "repairs", "with an artefact"))
+    for name, own in measured_inventions(sets).items():
+        yield _line(name, len(own), f"{above(own):.1%}")
+
+
+def measured_inventions(sets: Sequence[Tensor]) -> dict[str, Tensor]:
+    """The metric's values of invented content, by kind: (repairs,) each."""
+    parts: dict[str, list[Tensor]] = defaultdict(list)
+    for image in sets:
+        mask = mask_of([center_box(image.shape[-1])] * len(image), image.shape[-1]).double()
+        for kind, prediction in invented(image).items():
+            parts[kind].append(fine_detail(composite(prediction, image, mask), image, mask))
+    return {kind: torch.cat(each) for kind, each in parts.items()}
 
 
 def _header(*cells: str) -> tuple[str, str]:

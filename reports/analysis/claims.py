@@ -48,6 +48,9 @@ ARTEFACTS = "artefact_share"
 ARTEFACT = 1.0
 """The value of the metric ``artefact`` above which a repair has one."""
 
+SHARP = 0.9
+"""From this median sharpness on, detail may be invented but plausible, which the definition does not tell apart."""
+
 WORST_SHOWN = 3
 AGAIN = "; run the study again to have it"
 
@@ -329,6 +332,11 @@ class _Study:
             rests = f"fewer than {ENOUGH_SEEDS} seeds completed for {a}"
         elif found.n_groups < ENOUGH_GROUPS:
             rests = f"fewer than {ENOUGH_GROUPS} independent groups of images"
+        elif found.low > link.margin and (sharpness := self.sharpness(a, data)) >= SHARP:
+            rests = (
+                f"the interval lies above this rate, but the repairs are as sharp as the truth (median sharpness "
+                f"{sharpness:.2f}), so that detail may be invented and no artefact"
+            )
         elif found.low > link.margin:
             outcome, rests = "supported", "the interval lies above this rate"
         elif found.high < link.margin:
@@ -351,6 +359,12 @@ class _Study:
         return self.build(
             link, a, "0", data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=f"{'; '.join(why)}."
         )
+
+    def sharpness(self, variant: str, data: str) -> float:
+        """The median sharpness of a variant's composites over images and completed seeds; NaN if not recorded."""
+        rows = self.frames.select("sharpness", "hole", "composite", data)
+        own = rows[(rows["variant"] == variant) & rows["run"].isin(self.completed["run"])]
+        return float(own["value"].median())
 
     def values(self, link: Link, a: str, data: tuple[str, str]) -> pd.DataFrame:
         """The values of a link as scores, of images or (with the image ``OF_RUN``) of runs."""

@@ -431,6 +431,13 @@ def test_no_artefacts_in_many_images_contradict_and_few_groups_say_nothing() -> 
     assert "1 diverged seed not counted" in row(lost, "C15")["why"]
 
 
+def test_repairs_as_sharp_as_the_truth_may_invent_their_detail() -> None:
+    for sharpness, outcome in ((0.8, "supported"), (0.95, "inconclusive")):
+        found = row(made({"proposed": {"artefact": 2.0, "sharpness": sharpness}}), "C15")
+        assert found["outcome"] == outcome
+        assert ("the repairs are as sharp as the truth" in found["why"]) == (outcome == "inconclusive")
+
+
 def test_an_output_without_artefacts_says_how_to_have_them() -> None:
     frames = made()
     found = row(replace(frames, scores=frames.scores[frames.scores["metric"] != "artefact"]), "C15")

@@ -55,6 +55,13 @@ def test_planted_artefacts_are_found_as_often_as_the_page_says(
     assert all(script.area(script.joined(values), values[kind, STRENGTH]) > 0.9 for kind in FOUND)
 
 
+def test_invented_content_is_flagged_where_it_is_sharp(script: Any) -> None:
+    found = script.measured_inventions([script.portraits(64, 6)])
+    assert {kind: script.above(each) > 0.5 for kind, each in found.items()} == {
+        kind: "blurred" not in kind for kind in found
+    }
+
+
 def test_the_claim_is_held_against_the_rate_of_false_alarms(script: Any) -> None:
     """No false alarm in as many clean repairs as docs/artefacts.md has of portraits would keep the margin."""
     (link,) = next(claim for claim in claims() if claim.id == "C15").links
