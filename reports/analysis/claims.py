@@ -347,7 +347,7 @@ class _Study:
         why = [
             f"{link.subject} on {data}, {a}: {found.share:.1%} have one at more than half of the seeds (exact 95% "
             f"interval {found.low:.1%} to {found.high:.1%}, n = {counts}; by seed {by_seed})",
-            f"the definition finds one in {link.margin:.0%} of clean repairs",
+            f"the definition finds one in at most {link.margin:.0%} of clean repairs",
             rests,
             f"the highest values, averaged over seeds, have {', '.join(found.highest[:WORST_SHOWN])}",
         ]
