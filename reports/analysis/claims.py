@@ -27,6 +27,7 @@ from reports.analysis.statistics import (
     OF_RUN,
     Comparison,
     Outcome,
+    Share,
     compare,
     share_above,
     shares,
@@ -327,22 +328,7 @@ class _Study:
             counts = f"{counts} of {_count(found.n_groups, 'group')}"
         if not found.n_images:
             return self.build(link, a, "0", data, n=n, why=f"{link.subject} on {data}: no finite scores of {a}.")
-        outcome: Outcome = "inconclusive"
-        if n < ENOUGH_SEEDS:
-            rests = f"fewer than {ENOUGH_SEEDS} seeds completed for {a}"
-        elif found.n_groups < ENOUGH_GROUPS:
-            rests = f"fewer than {ENOUGH_GROUPS} independent groups of images"
-        elif found.low > link.margin and (sharpness := self.sharpness(a, data)) >= SHARP:
-            rests = (
-                f"the interval lies above this rate, but the repairs are as sharp as the truth (median sharpness "
-                f"{sharpness:.2f}), so that detail may be invented and no artefact"
-            )
-        elif found.low > link.margin:
-            outcome, rests = "supported", "the interval lies above this rate"
-        elif found.high < link.margin:
-            outcome, rests = "contradicted", "the interval lies below this rate"
-        else:
-            rests = "the interval holds this rate"
+        outcome, rests = _against_rate(found, link.margin, self.sharpness(a, data))
         by_seed = ", ".join(f"{share:.1%}" for share in found.by_seed.values())
         why = [
             f"{link.subject} on {data}, {a}: {found.share:.1%} have one at more than half of the seeds (exact 95% "
@@ -532,6 +518,22 @@ def best_filler(frames: Frames, data: str) -> str | None:
     rows = rows[rows["run"].isin(runs["run"])]
     means = rows.groupby(["image", "variant"], observed=True)["value"].mean().unstack().dropna().mean()
     return str(means.idxmax()) if len(means) else None
+
+
+def _against_rate(found: Share, rate: float, sharpness: float) -> tuple[Outcome, str]:
+    """The outcome of "more than the rate" for a share of images with an artefact, and the reason in words."""
+    if len(found.by_seed) < ENOUGH_SEEDS:
+        return "inconclusive", f"fewer than {ENOUGH_SEEDS} seeds completed"
+    if found.n_groups < ENOUGH_GROUPS:
+        return "inconclusive", f"fewer than {ENOUGH_GROUPS} independent groups of images"
+    if found.high < rate:
+        return "contradicted", "the interval lies below this rate"
+    if found.low <= rate:
+        return "inconclusive", "the interval holds this rate"
+    if sharpness >= SHARP:
+        sharp = f"the repairs are as sharp as the truth (median sharpness {sharpness:.2f})"
+        return "inconclusive", f"the interval lies above this rate, but {sharp}, so their detail may be invented"
+    return "supported", "the interval lies above this rate"
 
 
 def published_of(link: Link) -> tuple[float, float] | None:
