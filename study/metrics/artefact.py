@@ -47,6 +47,7 @@ class Artefact(Metric):
 
 def _detail(image: Tensor) -> Tensor:
     """Both kinds of squared second differences, summed over the image's channels: (B, 2, H - 2, W - 2)."""
+    image = image.contiguous()  # twice as fast as channels last
     down, across = image.diff(n=2, dim=2), image.diff(n=2, dim=3)
     mixed = down.diff(n=2, dim=3).square_().sum(1)
     plain = down.square_().sum(1)[..., 1:-1] + across.square_().sum(1)[:, 1:-1]
