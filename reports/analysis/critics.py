@@ -46,10 +46,11 @@ def _critics_table(curves: pd.DataFrame) -> pd.DataFrame:
     by, terms = ["run", "variant", "data", "seed", "network"], ["accuracy", "gradient_ratio", "gradient_norm"]
     curves = curves[curves["network"] != "generator"]
     table = _late(curves, terms).groupby([*by, "term"], observed=True)["value"].median().unstack("term")
-    table = table.reindex(columns=terms).dropna(how="all")
+    table = table.reindex(columns=terms).dropna(subset=["accuracy", "gradient_ratio"], how="all")
     table["share"] = table["gradient_ratio"] / table.groupby("run", observed=True)["gradient_ratio"].transform("sum")
     norms = curves[curves["term"] == "gradient_norm"].sort_values(["stage", "step"])  # critic, then joint
-    table["growth"] = table["gradient_norm"] / norms.groupby(by, observed=True)["value"].first().astype(float)
+    first = norms.groupby(by, observed=True)["value"].first().astype(float)
+    table["growth"] = table["gradient_norm"] / first.reindex(table.index)
     states = [_state(*row) for row in table[["accuracy", "share", "growth"]].itertuples(index=False)]
     table = table.assign(state=[state for state, _ in states], why=[why for _, why in states])
     return table.drop(columns="gradient_norm").reset_index()
@@ -59,11 +60,17 @@ def _state(accuracy: float, share: float, growth: float) -> tuple[str, str]:
     """The state of a critic, and why it is not awake."""
     if growth > MOST_GROWTH:
         return "exploded", f"the gradient of its weights grew {growth:,.0f} times"
+    why = _asleep(accuracy, share)
+    return ("asleep", why) if why else ("awake", "")
+
+
+def _asleep(accuracy: float, share: float) -> str:
+    """Why a critic is asleep; empty if it is not. An exploded one may be, too."""
     if not accuracy >= LEAST_ACCURACY:
-        return "asleep", f"it told real images from repaired ones in {accuracy:.0%} of pairs, and guessing gives 50%"
+        return f"it told real images from repaired ones in {accuracy:.0%} of pairs, and guessing gives 50%"
     if not share >= LEAST_SHARE:
-        return "asleep", f"it has {share:.1%} of the critics' gradients"
-    return "awake", ""
+        return f"it has {0.0 if np.isnan(share) else share:.1%} of the critics' gradients"
+    return ""
 
 
 def inert(frames: Frames, variant: str, data: str) -> str:
@@ -90,10 +97,10 @@ def _reasons(frames: Frames, variant: str, data: str) -> Iterator[str]:
     if critics.empty:
         yield f"the scores of the critics of {variant} are not recorded"
     for network, each in critics.groupby("network", observed=True, sort=False):
-        asleep = each[each["state"] == "asleep"]
-        if len(asleep):
+        numbers = zip(each["accuracy"], each["share"], strict=True)
+        if asleep := [why for accuracy, share in numbers if (why := _asleep(accuracy, share))]:
             where = f"at {len(asleep)} of {len(each)} seeds of {variant}"
-            yield f"{where} the {network} critic was asleep: {asleep['why'].iloc[0]}"
+            yield f"{where} the {network} critic was asleep: {asleep[0]}"
     control = frames.study["control"]
     if control and control != variant and control in set(frames.runs["variant"]):
         found = [

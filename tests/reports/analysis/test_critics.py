@@ -49,9 +49,22 @@ def test_a_critic_is_awake_asleep_or_exploded(values: dict[str, Any], state: str
     assert bool(reason) == (state == "asleep") and ("the local critic was asleep" in reason) == (state == "asleep")
 
 
-def test_an_output_without_these_series_shows_no_critic_and_is_inert() -> None:
+def test_an_exploded_critic_can_be_asleep_too() -> None:
+    frames = joint(accuracy=0.5, norms=(0.1, 11.0))
+    assert set(critics_table(frames)["state"]) == {"awake", "exploded"}
+    assert "the local critic was asleep: it told real" in inert(frames, "p", "faces")
+
+
+def test_critics_without_any_gradient_have_no_share_of_it() -> None:
+    curves = joint(ratio=0.0).curves
+    alone = Frames(study={}, curves=curves[curves["network"] != "global"])
+    assert critics_table(alone)["why"].tolist() == ["it has 0.0% of the critics' gradients"]
+
+
+@pytest.mark.parametrize("logged", [["ratio"], ["ratio", "gradient_norm"]])  # the second is what 0.1.0 logged
+def test_an_output_without_these_series_shows_no_critic_and_is_inert(logged: list[str]) -> None:
     older = joint()
-    bare = Frames(study={}, curves=older.curves[older.curves["term"] == "ratio"])
+    bare = Frames(study={}, curves=older.curves[older.curves["term"].isin(logged)])
     assert critics_table(bare).empty and critics_table(Frames(study={})).empty
     assert "the scores of the critics of p are not recorded" in inert(bare, "p", "faces")
 
