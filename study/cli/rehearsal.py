@@ -24,16 +24,17 @@ NUMBERS = ("accuracy", "gradient_ratio", "share", "growth")
 
 
 def short_plan(study: Study, plan: Plan, device: str, chosen: list[str] | None = None) -> Plan:
-    """The plan of the rehearsal: of the chosen variants, by default of the first of the proposed method.
+    """The plan of the rehearsal: of the chosen variants, by default of the first of the proposed method or, without
+    one, the first with critics.
 
     Raises BadInput if none of them has critics.
     """
     from study.plan.planner import make_plan
     from study.running.rehearse import shortened
 
-    critical = dict.fromkeys(run.variant for run in plan.runs if run.critic_parameters)
-    chosen = chosen or [run.variant for run in plan.runs if run.method == "proposed"][:1]
-    variants = [name for name in critical if name in chosen]
+    critical = {run.variant: run.method for run in plan.runs if run.critic_parameters}
+    first = sorted(critical, key=lambda name: critical[name] != "proposed")[:1]
+    variants = [name for name in critical if name in (chosen or first)]
     if not variants:
         raise BadInput("--rehearse: no variant with critics is chosen; name one with --only, such as --only proposed")
     return make_plan(shortened(study, device, variants), device=device)

@@ -69,6 +69,8 @@ def test_the_command_says_of_each_critic_whether_it_is_awake(tmp_path: Path) -> 
     study = load(file)
     chosen = rehearsal.short_plan(study, make_plan(study), "cpu", ["single", "mean"])
     assert {run.variant for run in chosen.runs} == {"single"}
+    alone = load(tiny.write(tmp_path, {name: tiny.EVERY[name] for name in ("mean", "glcic", "giica")}))
+    assert {run.variant for run in rehearsal.short_plan(alone, make_plan(alone), "cpu").runs} == {"glcic"}
     none = command("plan", file, "--rehearse", "--only", "mean")
     assert none.returncode == 2 and "no variant with critics is chosen; name one with --only" in none.stderr
 
