@@ -12,12 +12,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.analysis.claims import MARGINAL, Finding, diverged, findings, no_more
+from reports.analysis.claims import ARTEFACTS, MARGINAL, Finding, diverged, findings, no_more
 from reports.analysis.critics import inert
 from reports.analysis.frames import Frames
 from reports.analysis.links import Link
 from reports.analysis.links import claims as claims_of_paper
-from reports.analysis.statistics import ENOUGH_SEEDS, LEVEL, Direction, Estimate, Outcome, shares, verdict
+from reports.analysis.statistics import (
+    ENOUGH_SEEDS,
+    LEVEL,
+    Direction,
+    Estimate,
+    Outcome,
+    level_at,
+    percent,
+    shares,
+    verdict,
+)
 
 SEEDS = (3, 5, 8, 12, 20, 32)
 SHARES = (2, 8, 15, 25, 40, 60, 90)
@@ -51,10 +61,12 @@ def looks_in_words(frames: Frames) -> str:
     if isinstance(frames.level, float):
         return ""
     spent = ", ".join(f"{100 * error:.2g}% at {seeds}" for seeds, error in sorted(frames.level.items()))
+    first = min(frames.level)
+    level = level_at(frames.level, first)
     return (
         f"Seeds were added until there was an answer. The looks share an error of {1 - LEVEL:.0%}: {spent} seeds. An "
-        "outcome is decided by the interval of its own number of seeds, such as 99.8% in place of 95%, and 99.6% in "
-        "place of 90%."
+        f"outcome is decided by the interval of its own number of seeds: at {first} the {percent(level)} interval in "
+        f"place of 95%, and {percent(2 * level - 1)} in place of 90%."
     )
 
 
@@ -123,6 +135,8 @@ def _futile(frames: Frames, link: Link, found: Finding, most: int) -> str:
     more = f"likely to need more than {most} seeds"
     if link.metric == "diverged":
         return "" if _shares_decide(frames, link, found, most, 1 - error) else more
+    if link.metric == ARTEFACTS and found.n >= ENOUGH_SEEDS:
+        return "its interval is over test images, and more seeds do not narrow it"
     comparison = found.comparison
     if comparison is None or found.n < ENOUGH_SEEDS:
         return ""

@@ -251,6 +251,8 @@ def test_looks_are_said_and_a_study_without_looks_says_nothing() -> None:
     assert looks_in_words(made()) == ""
     said = looks_in_words(made(looks=LOOKS))
     assert "0.2% at 3, 0.8% at 5, 1.5% at 8, 2.5% at 12 seeds" in said and "5%" in said
+    assert said.endswith("at 3 the 99.8% interval in place of 95%, and 99.6% in place of 90%.")
+    assert "at 3 the 99.89% interval" in looks_in_words(made(looks=looks_until(20)))
 
 
 def test_the_claims_of_a_study_without_looks_are_at_95_percent() -> None:
@@ -356,6 +358,11 @@ def test_seeds_do_not_help_where_the_images_alone_leave_it_open() -> None:
     assert not reach(now, 5, np.inf, "more", level=0.975, margin=0.1)
     assert reach(now, 5, 12, "more", level=0.975, margin=5.0) == {"equivalent"}
     assert reach(now, 5, 12, "less", level=0.975, diverged=(1, 1)) == set()
+
+
+def test_seeds_do_not_narrow_the_exact_interval_of_the_images_with_an_artefact() -> None:
+    (found,) = undecided(made(looks=LOOKS), ["C15"], 12)
+    assert found.n == 3 and not found.possible and "more seeds do not narrow it" in found.why
 
 
 def test_under_three_seeds_nothing_is_futile() -> None:
