@@ -81,7 +81,8 @@ def with_seeds(study: Study, most: int) -> Study:
     """The study with so many seeds: its own first, then the smallest numbers that neither it nor a search used."""
     searched = {seed for tuned in study.tuned.values() for seed in tuned.seeds}
     more = (seed for seed in count() if seed not in {*study.seeds, *searched})
-    return replace(study, seeds=[*study.seeds, *islice(more, most)][:most])
+    seeds = [*study.seeds, *islice(more, most)][:most]
+    return replace(study, seeds=seeds, left_out_seeds=[seed for seed in study.left_out_seeds if seed not in seeds])
 
 
 def until_resolved(
@@ -226,14 +227,17 @@ def _sides(frames: Frames, link: Link, found: Finding) -> tuple[list[str], list[
 
     methods = dict(zip(frames.runs["variant"], frames.runs["method"], strict=True))
     variants = [found.a] if link.b is None or isinstance(link.b, int | float) else [found.a, found.b]
-    if link.b == "filler" or link.metric == "worse_than_filler":
+    if link.b == "filler":
         fillers = [name for name, method in methods.items() if method in FILLERS]
         variants = [found.a, *(fillers or ["a filler"])]  # without one, what is missing has no name
     sets = {data: counterpart(frames, data) for data in frames.data_sets()}
-    if not all(name in methods for name in variants) or (link.data != "each" and not {*link.sets} <= {*sets.values()}):
+    beside = link.data == "each" or {*link.sets} <= {*sets.values()}
+    if not all(name in methods for name in variants) or not (beside or found.data in sets):
         return [], []
     more = [frames.study["reference"], frames.study["control"] if link.needs_critics else None]
     variants += [name for name in more if name]
+    if not beside:
+        return list(dict.fromkeys(variants)), [found.data]  # the set that serves where none stands beside the paper's
     return list(dict.fromkeys(variants)), [data for data in sets if link.data == "each" or sets[data] in link.sets]
 
 

@@ -133,6 +133,10 @@ def test_the_studys_seeds_come_first_then_the_smallest_that_nothing_used(file: P
     tuned = {"best": Tuned(extends="proposed", seeds=[1, 3], trials=1, trial=0, validation_psnr_db=1.0)}
     assert until.with_seeds(replace(study, tuned=tuned), 5).seeds == [7, 0, 2, 4, 5]
     assert until.with_seeds(replace(study, seeds=list(range(20))), 5).seeds == [0, 1, 2, 3, 4]
+    fewer = load(file, seeds=[5, 6, 8])
+    assert fewer.left_out_seeds == [7, 0]
+    added = until.with_seeds(fewer, 6)
+    assert (added.seeds, added.left_out_seeds) == ([5, 6, 8, 0, 1, 2], [7])
 
 
 def test_a_look_gives_seeds_to_what_an_open_link_compares_and_to_nothing_else(plan: Plan, tmp_path: Path) -> None:
@@ -170,10 +174,20 @@ def test_a_chosen_claim_needs_only_what_it_compares(plan: Plan, tmp_path: Path) 
             "C7": {"proposed/faces", "local/faces"},
             "C12": {"proposed/faces", "proposed/scenes", "mean/faces", "mean/scenes"},
             "C14": {"proposed/faces", "proposed/scenes"},
-            "C15": {"proposed/faces", "mean/faces"},
+            "C15": {"proposed/faces"},
         }.items()
     ):
         assert set(seeds(Made(tmp_path / str(number), {}).run(plan, [chosen]))) == needed, chosen
+
+
+def test_data_that_stand_beside_none_of_the_papers_decide_claims_under_their_own_name(tmp_path: Path) -> None:
+    kept = {key: value for key, value in SETS["faces"].items() if key != "like"}
+    file = tiny.write(tmp_path, VARIANTS, data={"mine": kept})
+    plan = planned(file)
+    mine = plan.study.data["mine"].model_copy(update={"kind": "folder"})
+    plan = replace(plan, study=plan.study.model_copy(update={"data": {"mine": mine}}))
+    found = Made(tmp_path / "out", {}, data="mine").run(plan, ["C1"])
+    assert set(seeds(found)) == {"proposed/mine", "glcic/mine", "ce/mine"}
 
 
 def test_a_link_that_holds_only_with_critics_needs_the_control(file: Path, tmp_path: Path) -> None:
