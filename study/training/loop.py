@@ -25,10 +25,8 @@ from study.training.learners import CriticLearner, GeneratorLearner, set_up
 from study.training.step import Terms, training_step
 
 CHECKPOINT_S = 10.0
-SHARE_STEPS = (
-    20  # over which the adversarial gradient is measured, if the critics' weights are a share of L_r's gradient
-)
-TINY = 1e-12  # the least share: dead critics stay dead
+SHARE_STEPS = 20  # over which ``adversarial_share`` measures the critics' gradient
+TINY = 1e-12  # the least measured ratio: dead critics stay dead
 
 
 def train(
