@@ -114,13 +114,12 @@ def claims_table(frames: Frames) -> pd.DataFrame:
     second row, such as C3-scaled, around the variant whose critics have a share of the gradient.
 
     Columns: id, claim, where, evidence, adversarial_share (None: weights as printed), outcome, scope ('paper',
-    'reduced', 'other'); link (its name), contrast ('a − b'), effect, low, high (the interval), level (of the
-    interval), unit, n (of seeds or networks), counts (n in words)
-    and why (a sentence) of the deciding link, the first with the claim's own outcome; p (``claim_p``), p_holm (after
-    Holm's adjustment for all claims with a p value) and holds_adjusted (whether the outcome stands at 5% after it; None
-    for an outcome that has no p value or says nothing); links and controls, lists of ``Finding``s as mappings. A number
-    that is unknown or does not exist is NaN, in a mapping None. The table is computed once per frames; the result is a
-    copy.
+    'reduced', 'other'); link (its name), contrast ('a − b'), effect, low, high (the interval), level (of the interval),
+    unit, n (of seeds or networks), counts (n in words) and why (a sentence) of the deciding link, the first with the
+    claim's own outcome; p (``claim_p``), p_holm (after Holm's adjustment for all claims with a p value) and
+    holds_adjusted (whether the outcome stands at 5% after it; None for an outcome that has no p value or says nothing);
+    links and controls, lists of ``Finding``s as mappings. A number that is unknown or does not exist is NaN, in a
+    mapping None. The table is computed once per frames; the result is a copy.
     """
     kept: pd.DataFrame = frames.once("claims_table", lambda: _claims_table(frames))
     return kept.copy()

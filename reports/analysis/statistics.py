@@ -576,9 +576,9 @@ def verdict(
 
     "more", "less": supported if the interval lies beyond zero in that direction, contradicted if it lies beyond zero on
     the other side, equivalent if the 90% interval lies within the margin (at another level, the interval of twice its
-    error). "no less", "no more": the same, with the
-    margin on the wrong side instead of zero. "equal": supported if the 90% interval lies within the margin (two
-    one-sided claims at once), contradicted if the interval lies beyond it.
+    error). "no less", "no more": the same, with the margin on the wrong side instead of zero, and never equivalent.
+    "equal": supported if the 90% interval lies within the margin (two one-sided claims at once), contradicted if the
+    interval lies beyond it.
 
     ``diverged``: the seeds of the claimed winner and of both sides. The first block "more" and "less", all block claims
     about a margin and "equivalent".
