@@ -43,20 +43,29 @@ class Optimizer(Options):
 
 
 class Rate(Options):
-    """A stage's learning rate: ``lr``, and ``drop_to`` times ``lr`` after the share ``drop_after`` of its steps."""
+    """A stage's learning rate: ``lr``, and ``drop_to`` times ``lr`` after the share ``drop_after`` of its steps.
+
+    ``then``: further rates, each from a share of the steps on, in order: pairs of share and rate.
+    """
 
     lr: Positive
     drop_after: Share = 1.0
     drop_to: Positive = 1.0
+    then: list[Annotated[list[Positive], Field(min_length=2, max_length=2)]] | None = None
 
     def at(self, step: int, steps: int) -> float:
         """The rate at ``step`` (from 0) of ``steps``."""
-        return self.lr * self.drop_to if step >= self.drop_after * steps else self.lr
+        return [lr for share, lr in self.changes() if step >= share * steps - 1e-6][-1]  # a share may be rounded
+
+    def changes(self) -> list[tuple[float, float]]:
+        """The rates with the share of the steps from which each holds, the first from 0."""
+        drop = [(self.drop_after, self.lr * self.drop_to)] if self.drop_after < 1 else []
+        return [(0.0, self.lr), *drop, *((share, lr) for share, lr in self.then or ())]
 
     @property
     def constant(self) -> bool:
         """True if the rate does not depend on the stage's number of steps."""
-        return self.drop_after >= 1 or self.drop_to == 1
+        return len({lr for _, lr in self.changes()}) == 1
 
 
 class Recipe(Options):
@@ -119,14 +128,18 @@ def one_stage(
 ) -> dict[str, Rate]:
     """The rate of a method that trains in ``joint`` alone, from rates by stage: each update has its own stage's rate.
 
-    That is the rate of ``pretrain`` for as many updates as others pretrain, then that of ``joint``. If both are given,
-    drops within them are not followed.
+    The first updates, as many as others pretrain, have the rate of ``pretrain``. Without that, all have that of
+    ``joint``.
     """
-    usual = Rate(lr=optimizer.lr)
-    first, then = rates.get("pretrain", usual), rates.get("joint", usual)
-    if "pretrain" not in rates or first.lr == then.lr:
+    then = rates.get("joint", Rate(lr=optimizer.lr))
+    first = rates.get("pretrain", then)
+    if "pretrain" not in rates or (first == then and first.constant):
         return {"joint": then} if rates else {}
-    return {"joint": Rate(lr=first.lr, drop_after=steps.pretrain / steps.generator, drop_to=then.lr / first.lr)}
+    parts = ((0, steps.pretrain, first), (steps.pretrain, steps.joint, then))
+    later = [
+        [(start + share * own) / steps.generator, lr] for start, own, rate in parts for share, lr in rate.changes()
+    ]
+    return {"joint": Rate(lr=first.lr, then=later[1:])}
 
 
 class Reconstruction(Options):

@@ -79,13 +79,20 @@ class GeneratorOptions(Trained):
             {
                 "generator": generator,
                 "optimizer": self.optimizer,
-                "rates": one_stage(self.rates, self.optimizer, self.steps) if stages == ["joint"] else self.rates,
+                "rates": self.rates_in(stages),
                 "reconstruction": Reconstruction(reduction=self.reduction),
                 "fill": self.fill,
                 "critics": critics,
                 "stages": stages,
             }
         )
+
+    def rates_in(self, stages: Sequence[StageName]) -> dict[str, Rate]:
+        """The rates by stage. In one stage, each update has the rate that it has in three."""
+        if stages != ["joint"]:
+            return dict(self.rates.items())
+        usual = Rate(lr=self.optimizer.lr)
+        return one_stage({"pretrain": usual, "joint": usual, **self.rates}, self.optimizer, self.steps)
 
 
 class CriticOptions(GeneratorOptions):
@@ -121,6 +128,8 @@ class CriticOptions(GeneratorOptions):
 
     @model_validator(mode="after")
     def _is_scaled_once(self) -> CriticOptions:
+        if self.adversarial_share is not None and not self.three_stages:
+            raise ValueError("adversarial_share is measured with trained critics; it needs three_stages: true")
         if self.total_weight is not None and self.adversarial_share is not None:
             raise ValueError("total_weight and adversarial_share scale the same weights; set one of them to null")
         return self

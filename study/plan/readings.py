@@ -85,9 +85,9 @@ def _optimizer(optimizer: Optimizer) -> str:
 
 
 def _rate(rate: Rate) -> str:
-    return (
-        f"{rate.lr:g}" if rate.constant else f"{rate.lr:g} and {rate.lr * rate.drop_to:g} after {rate.drop_after:.0%}"
-    )
+    if rate.constant:
+        return f"{rate.lr:g}"
+    return " and ".join(f"{lr:.3g}" + (f" after {share:.0%}" if share else "") for share, lr in rate.changes())
 
 
 def readings(variant: Variant) -> Iterator[ReadingFacts]:

@@ -163,6 +163,8 @@ def _drops(rates: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         after, to = rate.get("drop_after", 1.0), rate.get("drop_to", 1.0)
         if after < 1 and to != 1:
             yield f"{stage}: times {to:g} after {after:.0%} of its steps"
+        for share, lr in rate.get("then") or ():
+            yield f"{stage}: {lr:.3g} after {share:.0%} of its steps"
 
 
 def _weights(options: Mapping[str, Any]) -> str:

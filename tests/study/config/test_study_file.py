@@ -704,14 +704,17 @@ def test_ce_s_one_stage_has_the_rate_that_others_have_at_the_same_update() -> No
     assert joint() is None
     assert joint(joint={"lr": 0.1, "drop_after": 0.5, "drop_to": 0.2}) == Rate(lr=0.1, drop_after=0.5, drop_to=0.2)
     assert joint(pretrain={"lr": 0.1}, joint={"lr": 0.1}) == Rate(lr=0.1)
-    for rates, first, last in (
-        ({"pretrain": {"lr": 4e-3, "drop_after": 0.6, "drop_to": 0.3}, "joint": {"lr": 6e-4}}, 4e-3, 6e-4),
-        ({"pretrain": {"lr": 0.1}}, 0.1, 0.5),
+    dropped = {"lr": 4e-3, "drop_after": 0.6, "drop_to": 0.3}
+    for rates in (
+        {"pretrain": dropped, "joint": {"lr": 6e-4}},
+        {"pretrain": dropped, "joint": {"lr": 6e-4, "drop_after": 0.5, "drop_to": 0.1}},
+        {"pretrain": dropped, "joint": dropped},
+        {"pretrain": {"lr": 0.1}},
     ):
-        rate = joint(**rates)
-        assert rate is not None
-        assert [rate.at(update, 860) for update in (0, 719)] == [first] * 2
-        assert [rate.at(update, 860) for update in (720, 859)] == pytest.approx([last] * 2)
+        one = joint(**rates)
+        first, then = (Rate.model_validate(rates.get(stage, {"lr": 0.5})) for stage in ("pretrain", "joint"))
+        in_three = [first.at(step, 720) for step in range(720)] + [then.at(step, 140) for step in range(140)]
+        assert one is not None and [one.at(update, 860) for update in range(860)] == pytest.approx(in_three)
 
 
 def test_what_the_command_leaves_out_is_recorded(tmp_path: Path) -> None:
