@@ -500,7 +500,7 @@ def compare(
     if paired:
         seeds = left.values.index.intersection(right.values.index)
         left, right = left.at(seeds), right.at(seeds)
-    elif isinstance(level, Mapping) and not (left.fixed or right.fixed):
+    elif isinstance(level, Mapping) and left.planned & right.planned and not (left.fixed or right.fixed):
         left, right = left.among(right.planned), right.among(left.planned)
     images = [left.finite(), right.finite()]
     every = [left.values.columns, right.values.columns]

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from models.masks import Center, Files
 from models.method import Steps, Trained
 from study.config import Study
+from study.config.schema import Protocol
 from study.data import Faces
 from study.plan.graph import Plan
 from study.running import driver
@@ -26,7 +28,10 @@ MACS_PER_S = {"cpu": 1.5e10, "cuda": 2e13}
 
 
 def shortened(study: Study, device: str, variants: list[str]) -> Study:
-    """The study with these variants, one seed, few steps, and drawn portraits in place of its data."""
+    """The study with these variants, one seed and few steps, on drawn portraits in place of its data.
+
+    Masks from files have the study's size, so holes are the central square instead.
+    """
     side = study.image_size if device == "cuda" else min(study.image_size, CPU_SIDE)
     options = {name: study.variants[name].options for name in variants}
     changed = {
@@ -34,6 +39,7 @@ def shortened(study: Study, device: str, variants: list[str]) -> Study:
             update={
                 "steps": STEPS,
                 "log_every": LOG_EVERY,
+                "mask": Center() if isinstance(one.mask, Files) else one.mask,
                 "batch": one.batch if device == "cuda" else min(one.batch, CPU_BATCH),
             }
         )
@@ -46,6 +52,7 @@ def shortened(study: Study, device: str, variants: list[str]) -> Study:
         image_size=side,
         data={"faces": Faces(kind="faces", train=256, validation=1, test=1)},
         variants={name: replace(study.variants[name], options=one) for name, one in changed.items()},
+        protocol=Protocol(),
         ablations={},
         multiverses={},
         tuned={},

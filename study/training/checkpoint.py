@@ -22,6 +22,7 @@ from study.training.machine import machine
 
 VANISHED, EXPLODED = 1e-4, 1e4  # bounds of the mean size of a critic's scores, outside of which a warning is logged
 KEPT = ("step", "seconds", "steps", "terms", "warnings", "scale")  # kept by a checkpoint, besides tensors
+FIRST_LOG = 10  # stages with critics also log here, so that their growth has a beginning whatever ``log_every`` is
 EVERY_STEP = ("generator.adversarial_gradient",)  # terms that are also stored for each step
 
 
@@ -156,7 +157,8 @@ class TrainingState:
     def advance(self, watch: Watch) -> None:
         """Counts a step. Logs at the end of an interval."""
         self.step += 1
-        if self.step % self.stage.options["log_every"] == 0 or self.step == self.stage.steps:
+        first = self.step == FIRST_LOG and self.stage.kind in ("critic", "joint")
+        if first or self.step % self.stage.options["log_every"] == 0 or self.step == self.stage.steps:
             for learner in self.learners:
                 self.add(learner.interval_terms())
             self._log(watch)

@@ -26,6 +26,7 @@ from study.training.step import Terms, training_step
 
 CHECKPOINT_S = 10.0
 SHARE_STEPS = 20  # over which ``adversarial_share`` measures the critics' gradient
+LARGE = 1e3  # a scale of the critics' weights above which a warning is logged
 TINY = 1e-12  # the least measured ratio: dead critics stay dead
 
 
@@ -47,7 +48,9 @@ def train(
     step_of = partial(training_step, stage.kind, whole_output=whole_output, autocast=autocast)
     if (share := stage.options.get("adversarial_share")) is not None:
         if states[0].scale is None:
-            states[0].scale = share / max(gradient_ratio(generator, critics, batches, step_of), TINY)
+            states[0].scale = scale = share / max(gradient_ratio(generator, critics, batches, step_of), TINY)
+            if scale > LARGE:
+                states[0].warnings.append(f"critics: their weights are scaled {scale:.1e} times; they hardly pull")
         for critic in critics:
             critic.weight *= states[0].scale
     saved = clock = time.monotonic()

@@ -299,7 +299,7 @@ def test_no_difference_is_no_result_where_the_critics_were_inert() -> None:
         in asleep
     )
     equal = made({**same, "reconstruction_only": {"psnr": 20.0, "ssim": 0.8}}, control="reconstruction_only")
-    assert "proposed equals reconstruction_only, which has no critics, in every metric" in row(equal, "C3")["why"]
+    assert "proposed equals reconstruction_only, which has no critics, in PSNR and SSIM" in row(equal, "C3")["why"]
     lost = replace(equal, curves=equal.curves[equal.curves["term"] != "ratio"])
     assert "the gradient of the critics of proposed is not recorded" in row(lost, "C3")["why"]
     # what the critics did shows itself where there is a difference
