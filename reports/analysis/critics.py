@@ -25,7 +25,7 @@ LEAST_SHARE = 0.01
 """A critic is asleep if it has a smaller share of the critics' gradients."""
 
 MOST_GROWTH = 100.0
-"""A critic has exploded if its weights' gradient is this many times that of its first log interval."""
+"""A critic has exploded if its weights' gradient is this many times that of its first log interval, or over this."""
 
 EQUIVALENT_IN = (("psnr", "hole"), ("ssim", "whole"))
 
@@ -36,7 +36,7 @@ def critics_table(frames: Frames) -> pd.DataFrame:
     Columns: run, variant, data, seed, network; accuracy (the share of pairs in which the real image has a higher score
     than its repair), gradient_ratio (the norm of the critic's weighted gradient at the generator's output over that of
     L_r's), share (of the sum of these over the run's critics), growth (the norm of its weights' gradient over that of
-    the first log interval of its training), state ('awake', 'asleep', 'exploded') and why (a sentence part; empty if
+    the first log interval of its training, or over 1 if that was smaller: a critic wakes up from nothing), state ('awake', 'asleep', 'exploded') and why (a sentence part; empty if
     awake). Numbers are medians. The table is computed once per frames; do not modify it.
     """
     return frames.once("critics", lambda: _critics_table(frames.curves))
@@ -49,8 +49,8 @@ def _critics_table(curves: pd.DataFrame) -> pd.DataFrame:
     table = table.reindex(columns=terms).dropna(subset=["accuracy", "gradient_ratio"], how="all")
     table["share"] = table["gradient_ratio"] / table.groupby("run", observed=True)["gradient_ratio"].transform("sum")
     norms = curves[curves["term"] == "gradient_norm"].sort_values(["stage", "step"])  # critic, then joint
-    first = norms.groupby(by, observed=True)["value"].first().astype(float)
-    table["growth"] = table["gradient_norm"] / first.reindex(table.index)
+    first = norms.groupby(by, observed=True)["value"].first().astype(float).clip(lower=1)
+    table["growth"] = table["gradient_norm"] / first.reindex(table.index).clip(lower=1)
     states = [_state(*row) for row in table[["accuracy", "share", "growth"]].itertuples(index=False)]
     table = table.assign(state=[state for state, _ in states], why=[why for _, why in states])
     return table.drop(columns="gradient_norm").reset_index()

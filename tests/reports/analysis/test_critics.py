@@ -37,7 +37,9 @@ def joint(accuracy: float = 0.9, ratio: float = 0.1, norms: tuple[float, float] 
         ({"accuracy": 0.0}, "asleep", "in 0% of pairs"),  # turned around is not awake
         ({"accuracy": float("nan")}, "asleep", ""),
         ({"ratio": 0.001}, "asleep", "1.0% of the critics' gradients"),
-        ({"norms": (0.1, 11.0)}, "exploded", "grew 110 times"),
+        ({"norms": (0.1, 110.0)}, "exploded", "grew 110 times"),
+        ({"norms": (2.0, 300.0)}, "exploded", "grew 150 times"),
+        ({"norms": (0.001, 90.0)}, "awake", ""),  # it woke up
     ],
 )
 def test_a_critic_is_awake_asleep_or_exploded(values: dict[str, Any], state: str, why: str) -> None:
@@ -50,7 +52,7 @@ def test_a_critic_is_awake_asleep_or_exploded(values: dict[str, Any], state: str
 
 
 def test_an_exploded_critic_can_be_asleep_too() -> None:
-    frames = joint(accuracy=0.5, norms=(0.1, 11.0))
+    frames = joint(accuracy=0.5, norms=(0.1, 110.0))
     assert set(critics_table(frames)["state"]) == {"awake", "exploded"}
     assert "the local critic was asleep: it told real" in inert(frames, "p", "faces")
 
