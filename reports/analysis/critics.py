@@ -36,8 +36,8 @@ def critics_table(frames: Frames) -> pd.DataFrame:
     Columns: run, variant, data, seed, network; accuracy (the share of pairs in which the real image has a higher score
     than its repair), gradient_ratio (the norm of the critic's weighted gradient at the generator's output over that of
     L_r's), share (of the sum of these over the run's critics), growth (the norm of its weights' gradient over that of
-    the first log interval of its training, or over 1 if that was smaller: a critic wakes up from nothing), state ('awake', 'asleep', 'exploded') and why (a sentence part; empty if
-    awake). Numbers are medians. The table is computed once per frames; do not modify it.
+    the first log interval of its training, or over 1 if that was smaller), state ('awake', 'asleep', 'exploded') and
+    why (a sentence part; empty if awake). Numbers are medians. The table is computed once per frames; do not modify it.
     """
     return frames.once("critics", lambda: _critics_table(frames.curves))
 
@@ -50,7 +50,7 @@ def _critics_table(curves: pd.DataFrame) -> pd.DataFrame:
     table["share"] = table["gradient_ratio"] / table.groupby("run", observed=True)["gradient_ratio"].transform("sum")
     norms = curves[curves["term"] == "gradient_norm"].sort_values(["stage", "step"])  # critic, then joint
     first = norms.groupby(by, observed=True)["value"].first().astype(float).clip(lower=1)
-    table["growth"] = table["gradient_norm"] / first.reindex(table.index).clip(lower=1)
+    table["growth"] = table["gradient_norm"] / first.reindex(table.index)
     states = [_state(*row) for row in table[["accuracy", "share", "growth"]].itertuples(index=False)]
     table = table.assign(state=[state for state, _ in states], why=[why for _, why in states])
     return table.drop(columns="gradient_norm").reset_index()
