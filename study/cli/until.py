@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from study.cli import options
 from study.errors import BadInput
+from study.facts import VariantFacts
 from study.plan.graph import Plan
 from study.running import costs, driver
 from study.store import Store
@@ -152,7 +153,24 @@ def until_resolved(
 def _part(plan: Plan, seeds: Mapping[Pair, int]) -> Plan:
     """The plan of so many seeds of each variant on each data set, the first ones."""
     order = {seed: place for place, seed in enumerate(plan.study.seeds)}
-    return plan.only(lambda run: order[run.seed] < seeds.get((run.variant, run.data), 0))
+    part = plan.only(lambda run: order[run.seed] < seeds.get((run.variant, run.data), 0))
+    left_out = plan.study.left_out | _unneeded(plan, seeds)
+    return replace(part, study=part.study.model_copy(update={"left_out": left_out}))
+
+
+def _unneeded(plan: Plan, seeds: Mapping[Pair, int]) -> dict[str, VariantFacts]:
+    """The variants that have no seeds on some data sets, because the chosen claims do not compare them there."""
+    without = [run for run in plan.runs if (run.variant, run.data) not in seeds]
+    return {
+        name: VariantFacts(
+            method=run.method,
+            options=run.config,
+            by="--claims",
+            data=list(dict.fromkeys(other.data for other in without if other.variant == run.variant)),
+        )
+        for run in {run.variant: run for run in without}.values()
+        for name in run.names
+    }
 
 
 def _pairs(frames: Frames, one: Open) -> Iterator[Pair]:

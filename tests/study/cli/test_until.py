@@ -180,6 +180,22 @@ def test_a_chosen_claim_needs_only_what_it_compares(plan: Plan, tmp_path: Path) 
         assert set(seeds(Made(tmp_path / str(number), {}).run(plan, [chosen]))) == needed, chosen
 
 
+def test_what_the_chosen_claims_do_not_need_is_recorded_as_left_out(plan: Plan, file: Path, tmp_path: Path) -> None:
+    made = Made(tmp_path / "a", {3: [("C7", "a global critic beside the local one", "proposed,local")]})
+    made.run(plan, ["C7"])
+    for found in (*made.plans, Plan.of(tmp_path / "a")):
+        ran = {(run.variant, run.data) for run in found.runs}
+        left_out = {(name, data) for name, one in found.study.left_out.items() for data in one.data}
+        assert left_out == {(run.variant, run.data) for run in plan.runs} - ran
+        assert {one.by for one in found.study.left_out.values()} == {"--claims"}
+    frames = frames_of(Plan.of(tmp_path / "a"), tmp_path / "a")
+    (over_glcic, _) = real_findings(frames, next(claim for claim in claims() if claim.id == "C1"))
+    assert "no run of glcic on faces; --claims left it out: run without --claims" in over_glcic[2].why
+    assert not Made(tmp_path / "b", {}).run(plan).study.left_out  # all claims
+    both = Made(tmp_path / "c", {}).run(planned(file, only=["proposed", "glcic", "mean"]), ["C1"]).study.left_out
+    assert {name: one.by for name, one in both.items() if name in ("ce", "mean")} == {"ce": "--only", "mean": "--claims"}
+
+
 def test_data_that_stand_beside_none_of_the_papers_decide_claims_under_their_own_name(tmp_path: Path) -> None:
     kept = {key: value for key, value in SETS["faces"].items() if key != "like"}
     file = tiny.write(tmp_path, VARIANTS, data={"mine": kept})
