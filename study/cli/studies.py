@@ -68,17 +68,21 @@ def run(
     executor = options.executor_of(executor_name, out, jobs=jobs, device=kind)
     head = f"{study.name}, profile {study.profile or 'none'}, on {kind}"
     with output_lock(out):
+        looks = until.looks_of(plan.study, out, asked)
         for damage in driver.check(plan, store):
             say(f"damaged: {damage}; it is set aside in {out / 'damaged'} and made again")
         settle_all(out)
         if rehearse:
             rehearsal.before_run(study, plan, store, kind, jobs, console)
-        plan = replace(plan, study=plan.study.model_copy(update={"command": command()}))
+        own = {"command": command(), **({"looks": looks} if looks else {})}
+        plan = replace(plan, study=plan.study.model_copy(update=own))
         make = partial(_make, store=store, executor=executor, console=console)
         with executor:
             if asked is None:
                 known = len(plan.stages) - len({key for task in driver.tasks(plan, store) for key in task.keys})
                 say(f"{head}: {len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done")
+                if looks:
+                    say(f"{out} has looks from --until-resolved: they are kept, and outcomes have their levels")
                 summary = make(plan)
             else:
                 say(f"{head}: up to {len(study.seeds)} seeds each, in this order: {', '.join(map(str, study.seeds))}")

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from study.cli import options
 from study.errors import BadInput
-from study.facts import VariantFacts
+from study.facts import StudyFacts, VariantFacts
 from study.plan.graph import Plan
 from study.running import costs, driver
-from study.store import Store
+from study.store import Store, read_facts
 
 if TYPE_CHECKING:
     from reports.analysis.claims import Finding
@@ -86,6 +86,28 @@ def with_seeds(study: Study, most: int) -> Study:
     return replace(study, seeds=seeds, left_out_seeds=[seed for seed in study.left_out_seeds if seed not in seeds])
 
 
+def looks_of(study: StudyFacts, out: Path, asked: Request | None) -> dict[int, float] | None:
+    """The looks of a command: those of the output, if they are of the same study (name and profile), or as asked for.
+
+    Raises BadInput if the command asks for other looks than the output has: the error that they share is spent once.
+    """
+    from reports.analysis.looks import looks_until
+
+    looks = looks_until(asked.most) if asked else None
+    try:
+        before = StudyFacts.model_validate(read_facts(out / "plan.json").get("study"))
+    except ValueError:  # there is none, or it is damaged and is written anew
+        return looks
+    if not before.looks or (before.name, before.profile) != (study.name, study.profile):
+        return looks
+    if looks and looks != before.looks:
+        *some, last = before.looks
+        at = f"{', '.join(map(str, some))} and {last}" if some else f"{last}"
+        other = f"{out} has looks at {at} seeds, and their levels can be spent once"
+        raise BadInput(f"--max-seeds {max(looks)}: {other}; give --max-seeds {last}, or another --out")
+    return before.looks
+
+
 def until_resolved(
     plan: Plan,
     store: Store,
@@ -99,7 +121,7 @@ def until_resolved(
     """Makes runs look by look until the claims are decided. Returns the plan of the runs that were made, saved.
 
     Args:
-        plan: of all seeds that may be run, in their order.
+        plan: of all seeds that may be run, in their order, with the study's looks (``looks_of``).
         make: makes what a plan lacks.
         say: prints a line.
         workers: that share the work, for the expected time of a look.
@@ -108,11 +130,11 @@ def until_resolved(
     Raises:
         BadInput: there is nothing to decide, or the budget does not pay the first look.
     """
-    from reports.analysis.looks import looks_until, undecided
+    from reports.analysis.looks import undecided
     from study.results.frames import frames_of
 
-    looks = looks_until(asked.most)
-    plan = replace(plan, study=plan.study.model_copy(update={"looks": looks}))
+    looks = plan.study.looks
+    assert looks is not None
     left_out = _left_out(plan, whole, store.out, asked.claims) if whole else {}
     seeds = dict.fromkeys(_compared(plan, store.out, asked.claims, left_out), min(looks))
     told = _Told(say, left_out)

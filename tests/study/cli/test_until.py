@@ -105,6 +105,8 @@ class Made:
         workers: int = 1,
     ) -> Plan:
         asked = until.Request(claims=chosen, most=most, budget_s=budget_s)
+        own = {"looks": until.looks_of(plan.study, self.store.out, asked)}
+        plan = replace(plan, study=plan.study.model_copy(update=own))
         with mock.patch.object(looks, "undecided", self.undecided):
             found, summary = until.until_resolved(
                 plan, self.store, asked, make=self, say=self.lines.append, whole=whole, workers=workers
@@ -333,6 +335,28 @@ def test_a_budget_that_cannot_pay_the_first_look_is_refused(plan: Plan, tmp_path
     assert not (tmp_path / "b" / "plan.json").exists()
 
 
+def test_levels_are_spent_once(plan: Plan, tmp_path: Path) -> None:
+    most = {n: until.Request(claims=None, most=n, budget_s=None) for n in (3, 5, 8, 12)}
+    assert until.looks_of(plan.study, tmp_path, None) is None
+    assert until.looks_of(plan.study, tmp_path, most[12]) == looks.LOOKS
+    Made(tmp_path, {}).run(plan, ["C1"], most=8)
+    saved = (tmp_path / "plan.json").read_bytes()
+    for again in (None, most[8]):
+        assert until.looks_of(plan.study, tmp_path, again) == looks.looks_until(8)
+    for other in (3, 5, 12):
+        with pytest.raises(BadInput) as refused:
+            Made(tmp_path, {}).run(plan, ["C7"], most=other)
+        assert str(refused.value) == (
+            f"--max-seeds {other}: {tmp_path} has looks at 3, 5 and 8 seeds, and their levels can be spent once; "
+            "give --max-seeds 8, or another --out"
+        )
+    assert (tmp_path / "plan.json").read_bytes() == saved
+    for another in ({"name": "another"}, {"profile": "paper"}):
+        assert until.looks_of(plan.study.model_copy(update=another), tmp_path, most[3]) == looks.looks_until(3)
+    (tmp_path / "plan.json").write_text('{"study": []}')
+    assert until.looks_of(plan.study, tmp_path, most[3]) == looks.looks_until(3)
+
+
 def test_without_a_budget_time_does_not_count() -> None:
     assert until.Request(claims=None, most=12, budget_s=None, started=-1e9).left_s() == math.inf
     assert until.Request(claims=None, most=12, budget_s=5.0).left_s() <= 5.0
@@ -407,6 +431,10 @@ def test_it_makes_the_bytes_of_a_plain_run_and_goes_on_where_it_was(tmp_path: Pa
     assert text.count("made ") == 1 and "made proposed/faces/4" in text and "look at 3 seeds" not in text
     assert (out / "plan.json").read_bytes() == saved
     assert before == {file: file.read_bytes() for file in (out / "stages").rglob("*") if file.is_file()}
+
+    done = inline.run(file, out, inline.Inline, "--seeds", "0-4")  # a plain run keeps the looks, and says so
+    assert done.returncode == 0 and "has looks from --until-resolved: they are kept" in done.stdout, done.stderr
+    assert Plan.of(out).study.looks == looks.looks_until(5)
 
     last = tiny.run_of(plan, "proposed", 4).stages.values()
     plain = tiny.made(make_plan(load(file, seeds=[*range(5)])), Store(tmp_path / "plain"), last)
