@@ -40,10 +40,15 @@ class TreatmentFacts(_Facts):
 
 
 class VariantFacts(_Facts):
-    """A variant of the study file: its method and options."""
+    """A variant of the study file that the command left out: its method and options.
+
+    ``by``: the option that left it out. ``data``: the data sets that ``--claims`` left it out of.
+    """
 
     method: str
     options: dict[str, Any]
+    by: str = "--only"
+    data: list[str] = []
 
 
 class UniverseFacts(_Facts):
@@ -125,7 +130,7 @@ class StudyFacts(_Facts):
     networks: dict[str, dict[str, Any]] | None = None  # by variant: ``study.inspection.describe.describe``
     readings: list[ReadingFacts]  # of all variants except those of plugins' methods
     treatments: list[TreatmentFacts] = []  # of the methods that the paper compares
-    left_out: dict[str, VariantFacts] = {}  # by ``--only``
+    left_out: dict[str, VariantFacts] = {}  # by ``--only`` or ``--claims``
     left_out_seeds: list[int] = []  # by ``--seeds``
     resolved: dict[str, Any] = {}  # the study file with its profile applied
     command: str | None = None  # makes the study again

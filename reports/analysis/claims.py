@@ -666,9 +666,13 @@ class _Study:
 
     def remedy(self, spec: Spec, data: str | None) -> str:
         """How to have a run of a variant (on a data set), if that is simple."""
+        left_out = {name: entry["method"] for name, entry in self.left_out.items()}
+        here = (name for name, entry in self.left_out.items() if data is None or data in entry.get("data", ()))
+        by_claims = {name: left_out[name] for name in here if self.left_out[name].get("by") == "--claims"}
+        if self.matching(spec, by_claims):
+            return "; --claims left it out: run without --claims, or add a claim that compares it"
         if data and (found := self.matching(spec, self.methods())):
             return f"; to have one, add {found} to variants of data.{data} in {self.file}"
-        left_out = {name: entry["method"] for name, entry in self.left_out.items()}
         if found := self.matching(spec, left_out):
             return f"; --only left it out: add --only {shlex.quote(found)}"
         return self.addition(spec)

@@ -68,7 +68,8 @@ class Frames:
         external: a list of {name, data, seed (None: it has none), kind ('raw', or 'composite': the files hold the known
             pixels), images (scored), of (test images), scored (ISO time), digest (of the files), checksum (of the
             scores), notes, why (text: the reason why it is not shown), joins (bool: it is among the runs)};
-        left_out {variant: {method, options}}, of the file's variants that the command left out, left_out_seeds: a list;
+        left_out {variant: {method, options, by ('--only' or '--claims'), data: [set], of --claims}}, of the file's
+            variants that the command left out; left_out_seeds: a list;
         plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}
             and methods, their names, of plugins;
         looks {number of seeds (int, or text as in JSON): the two-sided error spent there}, where seeds were added until

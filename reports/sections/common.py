@@ -17,7 +17,8 @@ NO_DATA_SET = Note("The study has no data set.", "nothing")
 
 def of_what_ran(frames: Frames) -> str:
     """The end of "The study has no ...", if the command left variants out."""
-    return " of the variants that --only kept" if frames.study["left_out"] else ""
+    by = dict.fromkeys(entry.get("by", "--only") for entry in (frames.study["left_out"] or {}).values())
+    return f" of the variants that {' and '.join(by)} kept" if by else ""
 
 
 def slug(*parts: Any) -> str:

@@ -136,10 +136,14 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
 def _left_out(frames: Frames) -> Iterator[str]:
     """What the command left out of the study file; the cells of its ablations and readings are counted."""
     variants, seeds = frames.study["left_out"] or {}, frames.study["left_out_seeds"]
-    if variants:
-        named = [name for name in variants if ":" not in name]
-        cells = len(variants) - len(named)
-        yield words([*named, *([f"{cells} of ablations and readings"] if cells else [])]) + " (by --only)"
+    ran = set(frames.runs["variant"])
+    for option in ("--only", "--claims"):
+        own = {name: entry.get("data") for name, entry in variants.items() if entry.get("by", "--only") == option}
+        parts = {name: f" on {words(sets)}" if sets and name in ran else "" for name, sets in own.items()}
+        named = [name + part for name, part in parts.items() if ":" not in name]
+        cells = len(own) - len(named)
+        if own:
+            yield words([*named, *([f"{cells} of ablations and readings"] if cells else [])]) + f" (by {option})"
     if seeds:
         yield f"seed {words(seeds)} (by --seeds)"
 

@@ -61,29 +61,32 @@ def run(
     heed_sigterm()
     started = time.monotonic()
     asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
-    planned = partial(_planned, file, profile, settings=settings, device=device, no_share=no_share)
-    study, plan, kind = planned(only, seeds, most=asked.most if asked else None)
+    most = asked.most if asked else None
+    study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share, most)
     console, store = Console(), options.store_of(out)
     say, jobs = printer(console), jobs or options.jobs_of(kind)
     executor = options.executor_of(executor_name, out, jobs=jobs, device=kind)
     head = f"{study.name}, profile {study.profile or 'none'}, on {kind}"
     with output_lock(out):
+        looks = until.looks_of(plan.study, out, asked)
         for damage in driver.check(plan, store):
             say(f"damaged: {damage}; it is set aside in {out / 'damaged'} and made again")
         settle_all(out)
         if rehearse:
             rehearsal.before_run(study, plan, store, kind, jobs, console)
-        plan = replace(plan, study=plan.study.model_copy(update={"command": command()}))
+        own = {"command": command(), **({"looks": looks} if looks else {})}
+        plan = replace(plan, study=plan.study.model_copy(update=own))
         make = partial(_make, store=store, executor=executor, console=console)
         with executor:
             if asked is None:
                 known = len(plan.stages) - len({key for task in driver.tasks(plan, store) for key in task.keys})
                 say(f"{head}: {len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done")
+                if looks:
+                    say(f"{out} has looks from --until-resolved: they are kept, and outcomes have their levels")
                 summary = make(plan)
             else:
                 say(f"{head}: up to {len(study.seeds)} seeds each, in this order: {', '.join(map(str, study.seeds))}")
-                whole = (lambda: planned(None, seeds)[1]) if only else None
-                plan, summary = until.until_resolved(plan, store, asked, make=make, say=say, workers=jobs, whole=whole)
+                plan, summary = until.until_resolved(plan, store, asked, make=make, say=say, workers=jobs)
         if summary.interrupted:
             say(f"interrupted; nothing is lost. Go on with:  {plan.study.command}")
             raise typer.Exit(130)
@@ -122,10 +125,13 @@ def plan(
     from study.plan import overview
     from study.running import measure as measuring
 
+    modes = [name for name, on in (("--measure", measure), ("--power", power), ("--rehearse", rehearse)) if on]
+    if len(modes) > 1:
+        raise BadInput(f"{' and '.join(modes)}: each prints a table of its own; give one of them")
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
     store = options.store_of(out)
     if power:
-        again = command("run", *(word for word in sys.argv[2:] if word not in ("--power", "--json", "--measure")))
+        again = command("run", *(word for word in sys.argv[2:] if word not in ("--power", "--json")))
         table = seeds_for.power(plan, store, again=again, warn=printer(Console(stderr=True)))
         if as_json:
             print_json(seeds_for.as_json(table))

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from study.cli import options
 from study.errors import BadInput
+from study.facts import StudyFacts, VariantFacts
 from study.plan.graph import Plan
 from study.running import costs, driver
-from study.store import Store
+from study.store import Store, read_facts
 
 if TYPE_CHECKING:
     from reports.analysis.claims import Finding
@@ -64,6 +65,9 @@ def request(
     known = [claim.id for claim in of_paper()]
     chosen = None if claims is None else [name.strip().upper() for name in claims.split(",")]
     for name in chosen or ():
+        if name in (f"{claim.id}-SCALED" for claim in of_paper() if claim.twice):
+            claim = name.removesuffix("-SCALED")
+            raise BadInput(f"--claims {claims}: {claim}-scaled is decided together with {claim}; give {claim}")
         if name not in known:
             raise BadInput(f"--claims {claims}: '{name}' is not a claim of the paper; choose {', '.join(known)}")
     most = MOST if most is None else most
@@ -85,6 +89,28 @@ def with_seeds(study: Study, most: int) -> Study:
     return replace(study, seeds=seeds, left_out_seeds=[seed for seed in study.left_out_seeds if seed not in seeds])
 
 
+def looks_of(study: StudyFacts, out: Path, asked: Request | None) -> dict[int, float] | None:
+    """The looks of a command: those of the output, if they are of the same study (name and profile), or as asked for.
+
+    Raises BadInput if the command asks for other looks than the output has: the error that they share is spent once.
+    """
+    from reports.analysis.looks import looks_until
+
+    looks = looks_until(asked.most) if asked else None
+    try:
+        before = StudyFacts.model_validate(read_facts(out / "plan.json").get("study"))
+    except ValueError:  # there is none, or it is damaged and is written anew
+        return looks
+    if not before.looks or (before.name, before.profile) != (study.name, study.profile):
+        return looks
+    if looks and looks != before.looks:
+        *some, last = before.looks
+        at = f"{', '.join(map(str, some))} and {last}" if some else f"{last}"
+        other = f"{out} has looks at {at} seeds, and their levels can be spent once"
+        raise BadInput(f"--max-seeds {max(looks)}: {other}; give --max-seeds {last}, or another --out")
+    return before.looks
+
+
 def until_resolved(
     plan: Plan,
     store: Store,
@@ -93,28 +119,25 @@ def until_resolved(
     make: Callable[[Plan], driver.Summary],
     say: Callable[[str], None],
     workers: int = 1,
-    whole: Callable[[], Plan] | None = None,
 ) -> tuple[Plan, driver.Summary]:
     """Makes runs look by look until the claims are decided. Returns the plan of the runs that were made, saved.
 
     Args:
-        plan: of all seeds that may be run, in their order.
+        plan: of all seeds that may be run, in their order, with the study's looks (``looks_of``).
         make: makes what a plan lacks.
         say: prints a line.
         workers: that share the work, for the expected time of a look.
-        whole: the plan without ``--only``, if variants were left out.
 
     Raises:
         BadInput: there is nothing to decide, or the budget does not pay the first look.
     """
-    from reports.analysis.looks import looks_until, undecided
+    from reports.analysis.looks import undecided
     from study.results.frames import frames_of
 
-    looks = looks_until(asked.most)
-    plan = replace(plan, study=plan.study.model_copy(update={"looks": looks}))
-    left_out = _left_out(plan, whole, store.out, asked.claims) if whole else {}
-    seeds = dict.fromkeys(_compared(plan, store.out, asked.claims, left_out), min(looks))
-    told = _Told(say, left_out)
+    looks = plan.study.looks
+    assert looks is not None
+    seeds = dict.fromkeys(_compared(plan, store.out, asked.claims), min(looks))
+    told = _Told(say)
     made, summary = None, driver.Summary()
     for n, following in zip(looks, [*looks, None][1:], strict=True):
         part = _part(plan, seeds)
@@ -152,7 +175,24 @@ def until_resolved(
 def _part(plan: Plan, seeds: Mapping[Pair, int]) -> Plan:
     """The plan of so many seeds of each variant on each data set, the first ones."""
     order = {seed: place for place, seed in enumerate(plan.study.seeds)}
-    return plan.only(lambda run: order[run.seed] < seeds.get((run.variant, run.data), 0))
+    part = plan.only(lambda run: order[run.seed] < seeds.get((run.variant, run.data), 0))
+    left_out = plan.study.left_out | _unneeded(plan, seeds)
+    return replace(part, study=part.study.model_copy(update={"left_out": left_out}))
+
+
+def _unneeded(plan: Plan, seeds: Mapping[Pair, int]) -> dict[str, VariantFacts]:
+    """The variants that have no seeds on some data sets, because the chosen claims do not compare them there."""
+    without = [run for run in plan.runs if (run.variant, run.data) not in seeds]
+    return {
+        name: VariantFacts(
+            method=run.method,
+            options=run.config,
+            by="--claims",
+            data=list(dict.fromkeys(other.data for other in without if other.variant == run.variant)),
+        )
+        for run in {run.variant: run for run in without}.values()
+        for name in run.names
+    }
 
 
 def _pairs(frames: Frames, one: Open) -> Iterator[Pair]:
@@ -174,7 +214,7 @@ def _links(frames: Frames, chosen: Collection[str] | None) -> Iterator[tuple[str
             yield from findings(frames, claim)
 
 
-def _compared(plan: Plan, out: Path, chosen: Collection[str] | None, left_out: Mapping[str, list[str]]) -> list[Pair]:
+def _compared(plan: Plan, out: Path, chosen: Collection[str] | None) -> list[Pair]:
     """The variants, each on a data set, that the chosen claims compare; all variants where none is chosen.
 
     Raises BadInput if the study has nothing to compare for them.
@@ -188,25 +228,7 @@ def _compared(plan: Plan, out: Path, chosen: Collection[str] | None, left_out: M
     of = ", ".join(chosen or ())
     if not links:
         raise BadInput(f"--claims {of}: computed from the networks, without seeds; choose a claim that runs decide")
-    nothing = f"--until-resolved: this study runs nothing that decides {of or 'a claim'}"
-    if left_out:
-        names = dict.fromkeys(name for names in left_out.values() for name in names)
-        raise BadInput(f"{nothing}; add --only {','.join(names)}")
-    raise BadInput(f"{nothing}: {links[0][2].why}")
-
-
-def _left_out(plan: Plan, whole: Callable[[], Plan], out: Path, chosen: Collection[str] | None) -> dict[str, list[str]]:
-    """The variants that ``--only`` left out and a link compares, by the link's name as ``_name`` gives it."""
-    try:
-        frames, ours = _planned_frames(whole(), out), {run.variant for run in plan.runs}
-    except BadInput:  # what was left out cannot run here
-        return {}
-    found = {}
-    for claim, link, finding in _links(frames, chosen):
-        variants, sets = _sides(frames, link, finding)
-        if sets and (missing := [name for name in variants if name not in ours]):
-            found[_name(claim, link, finding)] = missing
-    return found
+    raise BadInput(f"--until-resolved: this study runs nothing that decides {of or 'a claim'}: {links[0][2].why}")
 
 
 def _planned_frames(plan: Plan, out: Path) -> Frames:
@@ -260,10 +282,10 @@ def _about(seconds: float) -> str:
 
 
 class _Told:
-    """Says a line when a link is decided or left, and when that changes. ``left_out``: by link, for ``--only``."""
+    """Says a line when a link is decided or left, and when that changes."""
 
-    def __init__(self, say: Callable[[str], None], left_out: Mapping[str, list[str]]) -> None:
-        self._say, self._left_out = say, left_out
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
         self._states: dict[str, str] = {}
         self._open: dict[str, int] = {}
 
@@ -276,8 +298,7 @@ class _Told:
             name, at = _name(claim, link, finding), f"at {finding.n} seeds"
             state = str(finding.outcome)
             if state == "not tested":
-                missing = self._left_out.get(name)
-                text = f"not tested; add --only {','.join(missing)}" if missing else f"not tested: {finding.why}"
+                text = f"not tested: {finding.why}"
             elif one is None or last:
                 text = f"{state}, exact" if _computed(link) else f"{state} {at}"
             elif one.possible:

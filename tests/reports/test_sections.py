@@ -12,7 +12,7 @@ from reports.analysis import protocols, tables
 from reports.analysis.frames import COLUMNS, Frames, NoDataError
 from reports.analysis.naming import label
 from reports.document import Cell, Document, Facts, FigureView, Heading, Note, TableView, duration
-from reports.sections import SECTIONS, ablations, document, repairs, results, summary
+from reports.sections import SECTIONS, ablations, common, document, repairs, results, summary
 
 UNIVERSES = (("proposed", "glcic"), ("multiscale=0,loss=wgan", "glcic"), ("single", "glcic"))
 
@@ -257,6 +257,11 @@ def test_what_the_command_left_out_is_said(frames: Frames) -> None:
     assert Note("The study has no ablation of the variants that --only kept.", "nothing") in (
         ablations.ablations(lacking).blocks
     )
+    by_claims = {name: {"by": "--claims", "data": ["faces"]} for name in ("absent", "proposed")}
+    study = {**frames.study, "left_out": {"ce": {"by": "--only"}, **by_claims}}
+    said = dict(summary.facts(replace(frames, study=study)))["Left out"]
+    assert said == "ce (by --only); absent, proposed on faces (by --claims)"
+    assert common.of_what_ran(replace(frames, study=study)) == " of the variants that --only and --claims kept"
 
 
 def test_mixed_devices_are_told(frames: Frames) -> None:

@@ -69,8 +69,12 @@ def results_table(
                 f"{region}_seeds": tuple(found.by_seed.values()),
             }
             seeds, images = max(seeds, found.n_seeds), max(images, found.n_images)
-        left_out = runs[runs["variant"] == variant].empty and variant in (frames.study["left_out"] or {})
-        notes = f"left out: add --only {variant}" if left_out else _notes(runs, variant, seeds, images, most)
+        left_out = (frames.study["left_out"] or {}).get(variant)
+        if left_out is not None and runs[runs["variant"] == variant].empty:
+            by_claims = left_out.get("by") == "--claims"
+            notes = "left out by --claims" if by_claims else f"left out: add --only {variant}"
+        else:
+            notes = _notes(runs, variant, seeds, images, most)
         rows.append({**row, "seeds": seeds, "images": images, "notes": notes})
     table = pd.DataFrame(rows)
     for region in REGIONS:

@@ -598,6 +598,19 @@ def test_a_variant_that_only_left_out_is_to_be_added_to_only(variant: str, claim
     assert f"--only left it out: {words}" in why and "put this under variants" not in why
 
 
+def test_a_variant_that_claims_left_out_comes_with_another_claim() -> None:
+    told = "--claims left it out: run without --claims, or add a claim that compares it"
+    entry = {**LEFT_OUT["glcic"], "by": "--claims", "data": ["faces"]}
+    (why, _) = (link["why"] for link in row(made(without=("glcic",), left_out={"glcic": entry}), "C1")["links"])
+    assert told in why and "put this under variants" not in why and "--only" not in why
+
+    frames = made(sets=("faces", "scenes"))  # the variant still runs on the other data set
+    runs = frames.runs[(frames.runs["data"] == "scenes") | (frames.runs["variant"] != "glcic")]
+    for data, expected in ((["faces"], told), (["scenes"], "add glcic to variants of data.faces")):
+        study = {**frames.study, "left_out": {"glcic": {**entry, "data": data}}}
+        assert expected in row(replace(frames, runs=runs, study=study), "C1")["links"][0]["why"]
+
+
 def test_fillers_tuned_variants_and_the_proposed_model_itself_may_be_left_out() -> None:
     fillers = made(without=FILLERS, left_out={name: LEFT_OUT[name] for name in FILLERS})
     alone = made(without=("proposed", "glcic"), left_out={name: LEFT_OUT[name] for name in ("proposed", "glcic")})

@@ -157,6 +157,8 @@ def test_what_the_command_left_out_is_named(frames: Frames) -> None:
     lacking = replace(frames, runs=runs, study={**frames.study, "left_out": {"glcic": {}}})
     notes = tables.table_6(lacking, "faces").set_index("variant")["notes"]
     assert (notes["glcic"], notes["ce"]) == ("left out: add --only glcic", "not in this study")
+    by_claims = replace(lacking, study={**frames.study, "left_out": {"glcic": {"by": "--claims"}}})
+    assert tables.table_6(by_claims, "faces").set_index("variant")["notes"]["glcic"] == "left out by --claims"
 
 
 def test_giica_is_one_of_the_paper_s(frames: Frames) -> None:

@@ -82,3 +82,13 @@ def test_without_results_it_says_what_to_run_first(folder: Path, tmp_path: Path)
     tiny.recorded(alone, Store(tmp_path / "one" / "out"))
     found = command("plan", tmp_path / "one" / "tiny.yaml", "--out", tmp_path / "one" / "out", "--power")
     assert found.returncode == 2 and "no link has two completed seeds; run more of them first: " in found.stderr
+
+
+@pytest.mark.parametrize(
+    "modes", ["--measure --power", "--measure --rehearse", "--power --rehearse", "--measure --power --rehearse"]
+)
+def test_only_one_table_at_a_time(folder: Path, modes: str) -> None:
+    done = command("plan", folder / "tiny.yaml", "--out", folder / "out", *modes.split())
+    names = " and ".join(modes.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{names}: each prints a table of its own; give one of them\n"

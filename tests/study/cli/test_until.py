@@ -101,14 +101,14 @@ class Made:
         *,
         most: int = 12,
         budget_s: float | None = None,
-        whole: Callable[[], Plan] | None = None,
         workers: int = 1,
     ) -> Plan:
         asked = until.Request(claims=chosen, most=most, budget_s=budget_s)
+        own = {"looks": until.looks_of(plan.study, self.store.out, asked)}
+        plan = replace(plan, study=plan.study.model_copy(update=own))
         with mock.patch.object(looks, "undecided", self.undecided):
-            found, summary = until.until_resolved(
-                plan, self.store, asked, make=self, say=self.lines.append, whole=whole, workers=workers
-            )
+            say = self.lines.append
+            found, summary = until.until_resolved(plan, self.store, asked, make=self, say=say, workers=workers)
         assert summary is self.summary or not self.plans
         return found
 
@@ -180,6 +180,22 @@ def test_a_chosen_claim_needs_only_what_it_compares(plan: Plan, tmp_path: Path) 
         assert set(seeds(Made(tmp_path / str(number), {}).run(plan, [chosen]))) == needed, chosen
 
 
+def test_what_the_chosen_claims_do_not_need_is_recorded_as_left_out(plan: Plan, file: Path, tmp_path: Path) -> None:
+    made = Made(tmp_path / "a", {3: [("C7", "a global critic beside the local one", "proposed,local")]})
+    made.run(plan, ["C7"])
+    for found in (*made.plans, Plan.of(tmp_path / "a")):
+        ran = {(run.variant, run.data) for run in found.runs}
+        left_out = {(name, data) for name, one in found.study.left_out.items() for data in one.data}
+        assert left_out == {(run.variant, run.data) for run in plan.runs} - ran
+        assert {one.by for one in found.study.left_out.values()} == {"--claims"}
+    frames = frames_of(Plan.of(tmp_path / "a"), tmp_path / "a")
+    (over_glcic, _) = real_findings(frames, next(claim for claim in claims() if claim.id == "C1"))
+    assert "no run of glcic on faces; --claims left it out: run without --claims" in over_glcic[2].why
+    assert not Made(tmp_path / "b", {}).run(plan).study.left_out  # all claims
+    both = Made(tmp_path / "c", {}).run(planned(file, only=["proposed", "glcic", "mean"]), ["C1"]).study.left_out
+    assert (both["ce"].by, both["mean"].by) == ("--only", "--claims")
+
+
 def test_data_that_stand_beside_none_of_the_papers_decide_claims_under_their_own_name(tmp_path: Path) -> None:
     kept = {key: value for key, value in SETS["faces"].items() if key != "like"}
     file = tiny.write(tmp_path, VARIANTS, data={"mine": kept})
@@ -239,8 +255,9 @@ def test_the_last_look_is_said_as_it_is_and_a_link_can_open_again(plan: Plan, tm
 
 def test_a_link_that_the_study_lacks_says_so(plan: Plan, file: Path, tmp_path: Path) -> None:
     made = Made(tmp_path / "a", {})
-    made.run(planned(file, only=["proposed", "glcic"]), ["C1"], whole=lambda: plan)
-    assert made.said("C1, over CE") == ["C1, over CE: not tested; add --only ce"]
+    made.run(planned(file, only=["proposed", "glcic"]), ["C1"])
+    (line,) = made.said("C1, over CE")
+    assert line.startswith("C1, over CE: not tested:") and "--only left it out: add --only ce" in line
     made = Made(tmp_path / "b", {})
     made.run(plan, ["C1", "C11"])
     (line,) = made.said("C11")
@@ -250,30 +267,24 @@ def test_a_link_that_the_study_lacks_says_so(plan: Plan, file: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("only", "chosen", "sentence"),
     [
-        (["mean"], None, "this study runs nothing that decides a claim; add --only proposed,glcic,ce"),
-        (["proposed"], ["C1", "C7"], "this study runs nothing that decides C1, C7; add --only glcic,ce,local"),
-        (["glcic", "ce"], ["C1"], "this study runs nothing that decides C1; add --only proposed"),
+        (["mean"], None, "decides a claim: PSNR of the hole: this study has no run of proposed on faces; --only left"),
+        (["mean"], None, "add --only proposed; this study has no run of glcic on faces; --only left it out"),
+        (["proposed"], ["C1", "C7"], "runs nothing that decides C1, C7: PSNR of the hole: this study has no run of g"),
+        (["proposed"], ["C1", "C7"], "--only left it out: add --only glcic"),
+        (["glcic", "ce"], ["C1"], "this study runs nothing that decides C1: PSNR of the hole: this study has no run"),
+        (["glcic", "ce"], ["C1"], "--only left it out: add --only proposed"),
         ([], ["C11"], "this study runs nothing that decides C11: PSNR of the hole: this study has no run of"),
         (["mean"], ["C11"], "this study runs nothing that decides C11: PSNR of the hole"),
         ([], ["C8"], "--claims C8: computed from the networks, without seeds; choose a claim that runs decide"),
     ],
 )
 def test_a_study_without_a_claims_variants_is_refused(
-    plan: Plan, file: Path, tmp_path: Path, only: list[str], chosen: list[str] | None, sentence: str
+    file: Path, tmp_path: Path, only: list[str], chosen: list[str] | None, sentence: str
 ) -> None:
     made = Made(tmp_path, {})
     with pytest.raises(BadInput) as refused:
-        made.run(planned(file, only=only), chosen, whole=(lambda: plan) if only else None)
+        made.run(planned(file, only=only), chosen)
     assert sentence in str(refused.value) and not made.plans and not (tmp_path / "plan.json").exists()
-
-
-def test_what_was_left_out_and_cannot_run_is_not_recommended(plan: Plan, file: Path, tmp_path: Path) -> None:
-    def whole() -> Plan:
-        raise BadInput("'ce' repairs the central square only; leave it out with --only")
-
-    made = Made(tmp_path, {})
-    made.run(planned(file, only=["proposed", "glcic"]), ["C1"], whole=whole)
-    assert "not tested: PSNR" in made.said("C1, over CE")[0]
 
 
 # The budget: each stage takes 10 s; a further seed of proposed or glcic has four or five of them
@@ -317,6 +328,28 @@ def test_a_budget_that_cannot_pay_the_first_look_is_refused(plan: Plan, tmp_path
     assert not (tmp_path / "b" / "plan.json").exists()
 
 
+def test_levels_are_spent_once(plan: Plan, tmp_path: Path) -> None:
+    most = {n: until.Request(claims=None, most=n, budget_s=None) for n in (3, 5, 8, 12)}
+    assert until.looks_of(plan.study, tmp_path, None) is None
+    assert until.looks_of(plan.study, tmp_path, most[12]) == looks.LOOKS
+    Made(tmp_path, {}).run(plan, ["C1"], most=8)
+    saved = (tmp_path / "plan.json").read_bytes()
+    for again in (None, most[8]):
+        assert until.looks_of(plan.study, tmp_path, again) == looks.looks_until(8)
+    for other in (3, 5, 12):
+        with pytest.raises(BadInput) as refused:
+            Made(tmp_path, {}).run(plan, ["C7"], most=other)
+        assert str(refused.value) == (
+            f"--max-seeds {other}: {tmp_path} has looks at 3, 5 and 8 seeds, and their levels can be spent once; "
+            "give --max-seeds 8, or another --out"
+        )
+    assert (tmp_path / "plan.json").read_bytes() == saved
+    for another in ({"name": "another"}, {"profile": "paper"}):
+        assert until.looks_of(plan.study.model_copy(update=another), tmp_path, most[3]) == looks.looks_until(3)
+    (tmp_path / "plan.json").write_text('{"study": []}')
+    assert until.looks_of(plan.study, tmp_path, most[3]) == looks.looks_until(3)
+
+
 def test_without_a_budget_time_does_not_count() -> None:
     assert until.Request(claims=None, most=12, budget_s=None, started=-1e9).left_s() == math.inf
     assert until.Request(claims=None, most=12, budget_s=5.0).left_s() <= 5.0
@@ -335,6 +368,8 @@ def test_it_stops_where_runs_fail_or_the_user_stops_it(plan: Plan, tmp_path: Pat
     ("arguments", "sentence"),
     [
         ("--until-resolved --claims C99", "--claims C99: 'C99' is not a claim of the paper; choose C1, C2, C3"),
+        ("--until-resolved --claims C3-scaled", "--claims C3-scaled: C3-scaled is decided together with C3; give C3"),
+        ("--until-resolved --claims C8-scaled", "--claims C8-scaled: 'C8-SCALED' is not a claim of the paper"),
         ("--until-resolved --claims C1,", "--claims C1,: '' is not a claim of the paper"),
         ("--claims C1", "--claims: only with --until-resolved; add it"),
         ("--max-seeds 5 --budget 6h", "--max-seeds and --budget: only with --until-resolved; add it"),
@@ -391,6 +426,10 @@ def test_it_makes_the_bytes_of_a_plain_run_and_goes_on_where_it_was(tmp_path: Pa
     assert text.count("made ") == 1 and "made proposed/faces/4" in text and "look at 3 seeds" not in text
     assert (out / "plan.json").read_bytes() == saved
     assert before == {file: file.read_bytes() for file in (out / "stages").rglob("*") if file.is_file()}
+
+    done = inline.run(file, out, inline.Inline, "--seeds", "0-4")  # a plain run keeps the looks, and says so
+    assert done.returncode == 0 and "has looks from --until-resolved: they are kept" in done.stdout, done.stderr
+    assert Plan.of(out).study.looks == looks.looks_until(5)
 
     last = tiny.run_of(plan, "proposed", 4).stages.values()
     plain = tiny.made(make_plan(load(file, seeds=[*range(5)])), Store(tmp_path / "plain"), last)
