@@ -445,7 +445,8 @@ class _Study:
         by_seed = ", ".join(f"{share:.1%}" for share in found.by_seed.values())
         why = [
             f"{link.subject} on {data}, {a}: {found.share:.1%} have one at more than half of the seeds (exact "
-            f"{percent(level)} interval over images, for these seeds, {found.low:.1%} to {found.high:.1%}, n = {counts}; by seed {by_seed})",
+            f"{percent(level)} interval over images, for these seeds, {found.low:.1%} to {found.high:.1%}, n = "
+            f"{counts}; by seed {by_seed})",
             f"the definition finds one in at most {link.margin:.0%} of clean repairs",
             rests,
             f"the highest values, averaged over seeds, have {', '.join(found.highest[:WORST_SHOWN])}",
