@@ -16,7 +16,7 @@ from models.critics import look
 from models.layers import Norm, block, channels, halvings
 from models.masking import Box, center_box
 from models.method import Critic as CriticDescription
-from models.method import Method, Optimizer, Recipe, Reconstruction, Trained
+from models.method import Method, Optimizer, Rate, Recipe, Reconstruction, Trained, one_stage
 from models.options import Positive, reading
 
 ENCODER = (64, 64, 128, 256, 512, 512)
@@ -135,6 +135,9 @@ class ContextEncoderOptions(Trained):
     optimizer: Optimizer = reading(
         Optimizer(kind="adam", lr=2e-3, betas=[0.5, 0.999]), "R26", "the generator's optimiser"
     )
+    rates: dict[Literal["pretrain", "joint"], Rate] = reading(
+        {}, "R26", "the generator's learning rate by stage, if it is not the optimiser's"
+    )
     loss: Recipe = Field(default=JS, description="a recipe: loss, norm, optimiser and clip that belong together")
     weight: Positive = reading(0.001, "R26", "the weight of the adversarial loss")
     edge: Annotated[int, Field(ge=0, le=32)] = reading(
@@ -156,7 +159,7 @@ class ContextEncoderOptions(Trained):
         return Method(
             generator={**network, "bottleneck": self.bottleneck},
             optimizer=self.optimizer,
-            rates={},
+            rates=one_stage(self.rates, self.optimizer, self.steps),
             reconstruction=Reconstruction(weight=3.996, edge=edge, edge_weight=10.0),
             fill=[117 / 255, 104 / 255, 123 / 255],
             critics={"hole": critic},

@@ -13,7 +13,7 @@ from models.critics import look, tower
 from models.generator import TABLE_1, Generator, Row
 from models.layers import Norm, channels, halvings
 from models.masking import Box
-from models.method import STAGES, Critic, Fill, Method, Optimizer, Recipe, Reconstruction, Trained
+from models.method import STAGES, Critic, Fill, Method, Optimizer, Rate, Recipe, Reconstruction, Trained
 from models.options import Positive, reading
 
 _CONV = Row("conv", 3, 1, 1, 256)
@@ -81,6 +81,9 @@ class GlcicOptions(Trained):
     norm: Literal["none", "batch", "instance"] = reading("batch", "R4", "normalisation inside the generator")
     fill: Fill = reading("mean", "R2", "what fills the hole in the generator's input")
     optimizer: Optimizer = reading(ADADELTA, "R26", "the generator's optimiser")
+    rates: dict[Literal["pretrain", "joint"], Rate] = reading(
+        {}, "R26", "the generator's learning rate by stage, if it is not the optimiser's"
+    )
     loss: Recipe = Field(default=JS, description="a recipe: loss, norm, optimiser and clip that belong together")
     real_window: Literal["same", "independent"] = reading(
         "independent", "R19", "where the critic's local branch looks in real images"
@@ -99,7 +102,7 @@ class GlcicOptions(Trained):
         return Method(
             generator={**network, "norm": self.norm},
             optimizer=self.optimizer,
-            rates={},
+            rates=dict(self.rates.items()),
             reconstruction=Reconstruction(),
             fill=self.fill,
             critics={"joined": critic},

@@ -6,7 +6,7 @@ that it depends on. ``study.training`` builds the networks from it and trains th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -43,20 +43,29 @@ class Optimizer(Options):
 
 
 class Rate(Options):
-    """A stage's learning rate: ``lr``, and ``drop_to`` times ``lr`` after the share ``drop_after`` of its steps."""
+    """A stage's learning rate: ``lr``, and ``drop_to`` times ``lr`` after the share ``drop_after`` of its steps.
+
+    ``then``: further rates, each from a share of the steps on, in order: pairs of share and rate.
+    """
 
     lr: Positive
     drop_after: Share = 1.0
     drop_to: Positive = 1.0
+    then: list[Annotated[list[Positive], Field(min_length=2, max_length=2)]] | None = None
 
     def at(self, step: int, steps: int) -> float:
         """The rate at ``step`` (from 0) of ``steps``."""
-        return self.lr * self.drop_to if step >= self.drop_after * steps else self.lr
+        return [lr for share, lr in self.changes() if step >= share * steps - 1e-6][-1]  # a share may be rounded
+
+    def changes(self) -> list[tuple[float, float]]:
+        """The rates with the share of the steps from which each holds, the first from 0."""
+        drop = [(self.drop_after, self.lr * self.drop_to)] if self.drop_after < 1 else []
+        return [(0.0, self.lr), *drop, *((share, lr) for share, lr in self.then or ())]
 
     @property
     def constant(self) -> bool:
         """True if the rate does not depend on the stage's number of steps."""
-        return self.drop_after >= 1 or self.drop_to == 1
+        return len({lr for _, lr in self.changes()}) == 1
 
 
 class Recipe(Options):
@@ -114,6 +123,25 @@ class Steps(Options):
         return self.pretrain + self.joint
 
 
+def one_stage(
+    rates: Mapping[Literal["pretrain", "joint"], Rate], optimizer: Optimizer, steps: Steps
+) -> dict[str, Rate]:
+    """The rate of a method that trains in ``joint`` alone, from rates by stage: each update has its own stage's rate.
+
+    The first updates, as many as others pretrain, have the rate of ``pretrain``. Without that, all have that of
+    ``joint``.
+    """
+    then = rates.get("joint", Rate(lr=optimizer.lr))
+    first = rates.get("pretrain", then)
+    if "pretrain" not in rates or (first == then and first.constant):
+        return {"joint": then} if rates else {}
+    parts = ((0, steps.pretrain, first), (steps.pretrain, steps.joint, then))
+    later = [
+        [(start + share * own) / steps.generator, lr] for start, own, rate in parts for share, lr in rate.changes()
+    ]
+    return {"joint": Rate(lr=first.lr, then=later[1:])}
+
+
 class Reconstruction(Options):
     """L_r, by default eq. (1). The other terms belong to the baselines and are off by default.
 
@@ -150,6 +178,8 @@ class Method(Options):
     """A method's description, from which ``study.plan.planner`` makes stages and ``study.training`` trains.
 
     ``stages``: the stages of the method. ``joint`` also has the updates of G of the stages that are not listed.
+    ``adversarial_share``: scale the critics' weights at the start of ``joint``, so that the norm of their gradient at
+    G's output is this share of L_r's.
     """
 
     generator: Part
@@ -160,6 +190,7 @@ class Method(Options):
     critics: dict[str, Critic]
     stages: list[StageName]
     init_std: Positive | None = None
+    adversarial_share: Positive | None = None
 
 
 class Trained(Options):

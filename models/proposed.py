@@ -9,7 +9,19 @@ from pydantic import Field, model_validator
 
 from models.generator import TABLE_1
 from models.layers import Downsample
-from models.method import STAGES, Critic, Fill, Method, Optimizer, Rate, Recipe, Reconstruction, StageName, Trained
+from models.method import (
+    STAGES,
+    Critic,
+    Fill,
+    Method,
+    Optimizer,
+    Rate,
+    Recipe,
+    Reconstruction,
+    StageName,
+    Trained,
+    one_stage,
+)
 from models.options import Options, Positive, reading
 
 MULTISCALE = ("half", "quarter", "eighth")
@@ -67,13 +79,20 @@ class GeneratorOptions(Trained):
             {
                 "generator": generator,
                 "optimizer": self.optimizer,
-                "rates": self.rates,
+                "rates": self.rates_in(stages),
                 "reconstruction": Reconstruction(reduction=self.reduction),
                 "fill": self.fill,
                 "critics": critics,
                 "stages": stages,
             }
         )
+
+    def rates_in(self, stages: Sequence[StageName]) -> dict[str, Rate]:
+        """The rates by stage. In one stage, each update has the rate that it has in three."""
+        if stages != ["joint"]:
+            return dict(self.rates.items())
+        usual = Rate(lr=self.optimizer.lr)
+        return one_stage({"pretrain": usual, "joint": usual, **self.rates}, self.optimizer, self.steps)
 
 
 class CriticOptions(GeneratorOptions):
@@ -97,10 +116,23 @@ class CriticOptions(GeneratorOptions):
     total_weight: Positive | None = Field(
         default=None, description="scale the weights of the critics in use to this sum; null keeps them"
     )
+    adversarial_share: Positive | None = Field(
+        default=None,
+        description="scale the weights once, at the start of the joint stage, so that the critics' gradient at the "
+        "generator's output is this share of L_r's; null keeps them (R13)",
+    )
     three_stages: bool = Field(
         default=True,
-        description="section 4's three stages; if false, joint from the start, with the same number of updates of G",
+        description="section 4's three stages; if false, joint from the start, with the same updates of G and rates",
     )
+
+    @model_validator(mode="after")
+    def _is_scaled_once(self) -> CriticOptions:
+        if self.adversarial_share is not None and not self.three_stages:
+            raise ValueError("adversarial_share is measured with trained critics; it needs three_stages: true")
+        if self.total_weight is not None and self.adversarial_share is not None:
+            raise ValueError("total_weight and adversarial_share scale the same weights; set one of them to null")
+        return self
 
     def with_critics(self, views: Sequence[str], image_size: int) -> Method:
         """Describes the generator with critics of these views, in three stages or in ``joint`` only."""
@@ -108,7 +140,8 @@ class CriticOptions(GeneratorOptions):
         if self.total_weight is not None:
             scale = self.total_weight / sum(self.weights.of(view) for view in views)
         critics = {view: self.critic(view, image_size, scale) for view in views}
-        return self.described(image_size, critics, list(STAGES) if self.three_stages else ["joint"])
+        described = self.described(image_size, critics, list(STAGES) if self.three_stages else ["joint"])
+        return described.model_copy(update={"adversarial_share": self.adversarial_share})
 
     def critic(self, view: str, image_size: int, scale: float) -> Critic:
         """Describes the critic of a view by only the options that it reads, so that variants can share it."""

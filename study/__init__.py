@@ -11,6 +11,11 @@ __version__ = "0.1.0"
 __all__ = ["Results", "load"]
 
 
+def __dir__() -> list[str]:
+    """The names of this module, with those that ``__getattr__`` imports."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Imports ``study.results`` on first use, because it imports pandas."""
     if name in __all__:

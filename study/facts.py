@@ -25,6 +25,32 @@ class ReadingFacts(_Facts):
     departs: bool
 
 
+class TreatmentFacts(_Facts):
+    """How a method that the paper compares is treated in a setting that the paper does not give, in words.
+
+    ``origin``: 'as in its own paper' or 'chosen here'.
+    """
+
+    variant: str
+    key: str
+    value: str
+    reading: str
+    meaning: str
+    origin: str
+
+
+class VariantFacts(_Facts):
+    """A variant of the study file that the command left out: its method and options.
+
+    ``by``: the option that left it out. ``data``: the data sets that ``--claims`` left it out of.
+    """
+
+    method: str
+    options: dict[str, Any]
+    by: str = "--only"
+    data: list[str] = []
+
+
 class UniverseFacts(_Facts):
     """One reading of one base in one universe.
 
@@ -103,8 +129,12 @@ class StudyFacts(_Facts):
     multiverses: dict[str, MultiverseFacts] = {}
     networks: dict[str, dict[str, Any]] | None = None  # by variant: ``study.inspection.describe.describe``
     readings: list[ReadingFacts]  # of all variants except those of plugins' methods
+    treatments: list[TreatmentFacts] = []  # of the methods that the paper compares
+    left_out: dict[str, VariantFacts] = {}  # by ``--only`` or ``--claims``
+    left_out_seeds: list[int] = []  # by ``--seeds``
     resolved: dict[str, Any] = {}  # the study file with its profile applied
     command: str | None = None  # makes the study again
+    looks: dict[int, float] | None = None  # where seeds were added until decided: seeds -> two-sided error spent there
     trial: dict[str, Any] | None = None  # of a search: its variant, the trial's Optuna number and its settings
 
     @property
@@ -115,6 +145,7 @@ class StudyFacts(_Facts):
     def of_trial(self, trial: dict[str, Any]) -> StudyFacts:
         """The facts of a search's trial, without what only reports read: every trial saves a plan."""
         empty: dict[str, Any] = {"networks": None, "readings": [], "resolved": {}, "ablations": {}, "multiverses": {}}
+        empty |= {"treatments": [], "left_out": {}, "left_out_seeds": []}
         return self.model_copy(update=empty | {"trial": trial})
 
     def plain(self) -> dict[str, Any]:

@@ -42,7 +42,8 @@ ROOMS = {
     "study/use": "models study/data study/errors study/evaluation study/parts study/plan study/results study/store "
     "study/training",
     "study/cli": "reports reports/analysis study/config study/conformance study/data study/errors study/external "
-    "study/inspection study/parts study/plan study/results study/running study/search study/store study/use",
+    "study/facts study/inspection study/parts study/plan study/results study/running study/search study/store "
+    "study/use",
     "study/__init__": "study/results",
     "study/__main__": "study/cli",
     # the report

@@ -5,9 +5,9 @@ by the rule of ``reports.analysis.statistics``; a link between networks is compu
 """
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, fields, replace
 from itertools import combinations, product
 from operator import eq, ge, gt, le, lt
 from typing import Any
@@ -18,18 +18,30 @@ import pandas as pd
 from reports.analysis.critics import inert
 from reports.analysis.frames import Frames
 from reports.analysis.links import OF_NETWORKS, QUANTITIES, Claim, Link, Spec, claims, pair
-from reports.analysis.naming import METRICS, Metric
+from reports.analysis.naming import METRICS, TUNED, Metric
 from reports.analysis.published import counterpart, paper, published
 from reports.analysis.statistics import (
+    ENOUGH_GROUPS,
     ENOUGH_SEEDS,
+    LEVEL,
     MANY_SEEDS,
     OF_RUN,
     Comparison,
     Outcome,
+    Share,
     compare,
+    exact,
+    holm,
+    least_error,
+    level_at,
+    percent,
+    share_above,
     shares,
     undetected,
 )
+
+DECIDED = ("supported", "contradicted", "equivalent", "partly tested")
+"""The outcomes that say something, and so can fall to an adjustment."""
 
 MARGINAL = ("equal", "no less", "no more")
 """The directions that are about a margin: to be supported, they need a difference to be absent."""
@@ -39,8 +51,16 @@ UNDILATED = {"differs": {"dilated": False}}
 """The generator without dilation: its networks are computed, and it need not be trained."""
 
 FILLERS = ("mean", "biharmonic")
+OF_OPTIMIZER = ("optimizer", "rates")
 OF_THE_PROPOSED = ("single", "reconstruction_only")
 """Methods with the proposed model's generator, which extend it."""
+
+ARTEFACTS = "artefact_share"
+ARTEFACT = 1.0
+"""The value of the metric ``artefact`` above which a repair has one."""
+
+SHARP = 0.9
+"""From this median sharpness on, detail may be invented but plausible, which the definition does not tell apart."""
 
 WORST_SHOWN = 3
 AGAIN = "; run the study again to have it"
@@ -54,10 +74,12 @@ class Finding:
         name: the link's.
         a, b: the variants, or words for what the study lacks. contrast: both in one text.
         outcome: None for a control.
-        effect: a - b in ``unit``.
+        effect: a - b in ``unit``. level: of its interval, low to high.
+        p: the p value, counting the study's looks (at most 5% where the interval decides).
         n: the number of networks, or of seeds (the smaller of a's and b's).
         counts: n in words, with the number of images.
         why: a sentence.
+        comparison: what decided a link by the rule for few seeds; no column.
     """
 
     name: str
@@ -72,31 +94,54 @@ class Finding:
     effect: float | None
     low: float | None
     high: float | None
+    level: float | None
+    p: float | None
     unit: str
     n: int
     counts: str
     published: float | None
     why: str
     contrast: str
+    comparison: Comparison | None = None
+
+    def columns(self) -> dict[str, Any]:
+        """The finding as a row of a table."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "comparison"}
 
 
 def claims_table(frames: Frames) -> pd.DataFrame:
-    """A row per claim, C1 to C15 in order.
+    """A row per claim, C1 to C15 in order. A claim about the critics that the study also tests where they matter has a
+    second row, such as C3-scaled, around the variant whose critics have a share of the gradient.
 
-    Columns: id, claim, where, evidence, outcome, scope ('paper', 'reduced', 'other'); link (its name), contrast ('a −
-    b'), effect, low, high (the 95% interval), unit, n (of seeds or networks), counts (n in words) and why (a sentence)
-    of the deciding link, the first with the claim's own outcome; links and controls, lists of ``Finding``s as mappings.
-    A number that is unknown or does not exist is NaN, in a mapping None. The table is computed once per frames; the
-    result is a copy.
+    Columns: id, claim, where, evidence, adversarial_share (None: weights as printed), outcome, scope ('paper',
+    'reduced', 'other'); link (its name), contrast ('a − b'), effect, low, high (the interval), level (of the interval),
+    unit, n (of seeds or networks), counts (n in words) and why (a sentence) of the deciding link, the first with the
+    claim's own outcome; p (``claim_p``), p_holm (after Holm's adjustment for all claims with a p value) and
+    holds_adjusted (whether the outcome stands at 5% after it; None for an outcome that has no p value or says nothing);
+    links and controls, lists of ``Finding``s as mappings. A number that is unknown or does not exist is NaN, in a
+    mapping None. The table is computed once per frames; the result is a copy.
     """
     kept: pd.DataFrame = frames.once("claims_table", lambda: _claims_table(frames))
     return kept.copy()
 
 
 def _claims_table(frames: Frames) -> pd.DataFrame:
-    study = _Study(frames)
-    table = pd.DataFrame([_row(study, claim) for claim in claims()])
-    return table.astype({"effect": float, "low": float, "high": float})
+    table = pd.DataFrame([_row(study, claim) for claim in claims() for study in _studies(frames, claim)])
+    table = table.astype(dict.fromkeys(("effect", "low", "high", "level", "p"), float))
+    table["p_holm"] = holm(table["p"])
+    table["holds_adjusted"] = [
+        bool(adjusted <= 1 - LEVEL) if outcome in DECIDED and np.isfinite(adjusted) else None
+        for outcome, adjusted in zip(table["outcome"], table["p_holm"], strict=True)
+    ]
+    return table.astype({"holds_adjusted": object})
+
+
+def _studies(frames: Frames, claim: Claim) -> Iterator["_Study"]:
+    """The study as printed, and where a claim is asked twice and the study has it, where the critics matter."""
+    printed = _Study(frames, frames.study["reference"])
+    yield printed
+    if claim.twice and (scaled := printed.scaled()):
+        yield _Study(frames, scaled)
 
 
 def _row(study: "_Study", claim: Claim) -> dict[str, Any]:
@@ -105,15 +150,22 @@ def _row(study: "_Study", claim: Claim) -> dict[str, Any]:
     outcome = all_of([found.outcome for found in links])
     decides = "supported" if outcome == "partly tested" else outcome  # what was tested speaks
     deciding = next(found for found in links if found.outcome in (outcome, decides))
-    of_link = ("contrast", "effect", "low", "high", "unit", "n", "counts", "why")
+    of_link = ("contrast", "effect", "low", "high", "level", "unit", "n", "counts", "why")
+    share = study.share
     return {
-        **{name: getattr(claim, name) for name in ("id", "claim", "where", "evidence")},
+        "id": study.id_of(claim),
+        "claim": claim.claim if share is None else f"{claim.claim[:-1]}, where the critics matter.",
+        **{name: getattr(claim, name) for name in ("where", "evidence")},
+        "adversarial_share": share,
         "outcome": outcome,
         "scope": study.scope(claim),
         "link": deciding.name,
         **{name: getattr(deciding, name) for name in of_link},
-        "links": [asdict(found) for found in links],
-        "controls": [asdict(found) for found in controls],
+        "p": claim_p(outcome, links),
+        "p_holm": None,
+        "holds_adjusted": None,
+        "links": [found.columns() for found in links],
+        "controls": [found.columns() for found in controls],
     }
 
 
@@ -129,7 +181,15 @@ def links_table(frames: Frames) -> pd.DataFrame:
         for role in ("link", "control")
         for link in row[f"{role}s"]
     ]
-    return pd.DataFrame(rows).astype(dict.fromkeys(("margin", "effect", "low", "high", "published"), float))
+    return pd.DataFrame(rows).astype(
+        dict.fromkeys(("margin", "effect", "low", "high", "level", "p", "published"), float)
+    )
+
+
+def findings(frames: Frames, claim: Claim) -> list[tuple[str, Link, Finding]]:
+    """The links of a claim, without its controls, with their findings and the id of their row in the table."""
+    studies = _studies(frames, claim)
+    return [(one.id_of(claim), link, found) for one in studies for link in claim.links for found in one.findings(link)]
 
 
 def all_of(outcomes: Sequence[Outcome | None]) -> Outcome:
@@ -149,22 +209,60 @@ def all_of(outcomes: Sequence[Outcome | None]) -> Outcome:
     return "supported" if set(outcomes) == {"supported"} else "partly tested"
 
 
+def claim_p(outcome: Outcome, links: Sequence[Finding]) -> float:
+    """The p value of a claim's outcome; NaN if nothing was tested by chance, or an exact link decides.
+
+    A claim needs all of its links, so its p value is their largest. One link is enough to make it contradicted or
+    equivalent: then it is the smallest of such links, times the number of links.
+    """
+    known = [found.p for found in links if found.p is not None]
+    if outcome not in ("contradicted", "equivalent"):
+        return max(known, default=np.nan)
+    deciding = [np.nan if found.p is None else found.p for found in links if found.outcome == outcome]
+    return min(1.0, len(known) * min(deciding)) if np.isfinite(deciding).all() else np.nan
+
+
 class _Lacking(Exception):
     """The study lacks the subject of a link. The message says what is missing, and if it is simple how to add it."""
 
 
 class _Study:
-    """A study in which links are tested."""
+    """A study in which links are tested, around one reference."""
 
-    def __init__(self, frames: Frames) -> None:
-        self.frames = frames
-        self.reference: str | None = frames.study["reference"]
+    def __init__(self, frames: Frames, reference: str | None) -> None:
+        self.frames, self.reference = frames, reference
         self.runs = frames.runs
         self.completed = frames.runs[frames.runs["status"] == "completed"]
         self.named = frames.runs.drop_duplicates(["variant", "data"])
+        self.left_out: Mapping[str, Mapping[str, Any]] = frames.study["left_out"] or {}
+        self.configs: Mapping[str, Mapping[str, Any]] = {**(frames.study["configs"] or {}), **self.left_out}
+        self.file = frames.study["file"] or "runs.yaml"
+        self.share: float | None = self.options(reference).get("adversarial_share")
+
+    def id_of(self, claim: Claim) -> str:
+        """The id of a claim's row in the table."""
+        return claim.id if self.share is None else f"{claim.id}-scaled"
+
+    def options(self, variant: str | None) -> Mapping[str, Any]:
+        """A variant's options; empty if they are not recorded."""
+        options: Mapping[str, Any] = self.configs.get(str(variant), {}).get("options", {})
+        return options
+
+    def scaled(self) -> str | None:
+        """The first variant that is the reference with the critics' weights scaled to a share of L_r's gradient."""
+        theirs = self.options(self.reference)
+        for variant in self.named["variant"].unique():
+            ours = self.options(variant)
+            share = ours.get("adversarial_share")
+            if share is not None and differs(ours, theirs, {"adversarial_share": share}):
+                return str(variant)
+        return None
 
     def scope(self, claim: Claim) -> str:
-        """The study's scope; 'paper' if the claim needs only networks, and they agree with the paper at its size."""
+        """The study's scope; 'other' if a link is tested on data that stand beside none of the paper's.
+
+        'paper' if the claim needs only networks, and they agree with the paper at its size.
+        """
         if claim.evidence == "computed" and self.frames.study["image_size"] == paper()["image_size"]:
             try:
                 built = [network for link in claim.links for network in self.networks(link.a, link.of)[1].values()]
@@ -172,6 +270,8 @@ class _Study:
                 built = [{}]
             if all(network.get("agrees_with_paper") is True for network in built):
                 return "paper"
+        if any(link.metric not in OF_NETWORKS and self.stand_in(link) for link in claim.links):
+            return "other"
         return str(self.frames.study["scope"] or "other")
 
     def findings(self, link: Link) -> list[Finding]:
@@ -186,12 +286,16 @@ class _Study:
 
     def finding(self, link: Link, data: str | None = None) -> Finding:
         """The finding of a link on a data set, by default on the counterparts of the paper's."""
+        if data is None and (own := self.stand_in(link)):
+            return self.finding(replace(link, data="each"), own)  # the data under their own name, nothing published
         try:
             if link.metric in OF_NETWORKS:
                 return self.computed(link)
             ours = (
                 (self.counterpart_of(link.sets[0]), self.counterpart_of(link.sets[1])) if data is None else (data, data)
             )
+            if link.metric == ARTEFACTS:
+                return self.artefacts(link, ours[0])
             return self.counted(link, ours[0]) if link.metric == "diverged" else self.measured(link, ours)
         except _Lacking as lacking:
             why = "; ".join([f"{link.subject}: {lacking}", *_published_words(link)])
@@ -209,8 +313,11 @@ class _Study:
         n: int = 0,
         counts: str = "",
         why: str,
+        level: float | None = None,
+        p: float | None = None,
+        comparison: Comparison | None = None,
     ) -> Finding:
-        """A finding. ``numbers``: the effect, and where it has an interval low and high."""
+        """A finding. ``numbers``: the effect, and where it has an interval low and high. ``p``: without looks."""
         effect, low, high, *_ = (*(number if np.isfinite(number) else None for number in numbers), None, None, None)
         theirs = published_of(link)
         return Finding(
@@ -226,12 +333,15 @@ class _Study:
             effect=effect,
             low=low,
             high=high,
+            level=level,
+            p=None if p is None or level is None or np.isnan(p) else min(1.0, p * (1 - LEVEL) / (1 - level)),
             unit=QUANTITIES[link.metric].unit,
             n=n,
             counts=counts,
             published=theirs[0] - theirs[1] if theirs else None,
             why=why,
             contrast=" − ".join(_sides(link, a, b)) if b not in ("", "0") else a,
+            comparison=comparison,
         )
 
     # Links between runs
@@ -239,8 +349,8 @@ class _Study:
     def measured(self, link: Link, data: tuple[str, str]) -> Finding:
         """The finding by the rule for few seeds and many images."""
         assert link.direction != "differ" and link.b is not None
-        a = self.variant(link.a, data[0])
-        b = self.variant(link.b, data[1]) if isinstance(link.b, str | Mapping) else float(link.b)
+        a, *others = self.both(link, data)
+        b = others[0] if others else float(str(link.b))
         outputs = pair(link.output)
         values = self.values(link, a, data)
         self.recorded(link, values, a, data[0], outputs[0])
@@ -256,6 +366,7 @@ class _Study:
             data=data,
             direction=link.direction or "more",
             margin=link.margin,
+            level=self.frames.level,
         )
         absent = found.outcome == "equivalent" or (found.outcome == "supported" and link.direction in MARGINAL)
         if link.needs_critics and absent:
@@ -264,8 +375,9 @@ class _Study:
                 why = f"{found.why}, but the critics were inert: {asleep}"
                 found = replace(found, outcome="inconclusive", why=why)
         why = _sentence(link, found)
-        if link.metric == "worse_than_filler":
-            why = f"{why[:-1]}; the filler is {self.filler(data[0])}{self.worst(a, data[0])}."
+        n = found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds)
+        if n < ENOUGH_SEEDS:
+            why = f"{why[:-1]}{self.more_seeds()}."
         return self.build(
             link,
             a,
@@ -273,71 +385,117 @@ class _Study:
             " and ".join(dict.fromkeys(data)),
             outcome=found.outcome,
             numbers=(found.difference, found.low, found.high),
-            n=found.n_seeds[0] if _seedless(link, found) else min(found.n_seeds),
+            n=n,
             counts=_counts(link, found),
             why=why,
+            level=found.level,
+            p=found.p,
+            comparison=found,
         )
 
     def counted(self, link: Link, data: str) -> Finding:
         """The share of seeds that diverged: "no more" by its exact interval and the link's margin."""
-        assert isinstance(link.b, str | Mapping)
-        a, b = self.variant(link.a, data), self.variant(link.b, data)
-        ended = self.runs[(self.runs["data"] == data) & self.runs["status"].isin(["completed", "diverged"])]
-        status = [ended.loc[ended["variant"] == variant, "status"] for variant in (a, b)]
-        lost, of = ([int((own == "diverged").sum()) for own in status], [len(own) for own in status])
+        a, b = self.both(link, (data, data))
+        lost, of = zip(*diverged(self.frames, (a, b), data), strict=True)
         n, counts = min(of), _seeds(of[0], of[1])
         text = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {a}, {lost[1]} of {of[1]} of {b}"
         if min(of) < ENOUGH_SEEDS:
             few: Outcome = "inconclusive" if min(of) else "not tested"
-            return self.build(
-                link, a, b, data, outcome=few, n=n, counts=counts, why=f"{text}; fewer than {ENOUGH_SEEDS} seeds ended."
-            )
-        low, high = shares((lost[0], of[0]), (lost[1], of[1]))
+            why = f"{text}; fewer than {ENOUGH_SEEDS} seeds ended{self.more_seeds()}."
+            return self.build(link, a, b, data, outcome=few, n=n, counts=counts, why=why)
+        level = self.level(n)
+        low, high = shares((lost[0], of[0]), (lost[1], of[1]), level)
         assert link.margin is not None
-        outcome: Outcome = "contradicted" if low > 0 else "supported" if high <= link.margin else "inconclusive"
+        outcome = no_more(low, high, link.margin)
         rests = {
             "supported": f"the interval lies below the margin of {link.margin:+g}",
             "contradicted": "the interval lies beyond zero against the claim",
             "inconclusive": f"the interval reaches beyond the margin of {link.margin:+g}",
         }[outcome]
         numbers = (lost[0] / of[0] - lost[1] / of[1], low, high)
-        why = f"{text} ({_interval(low, high, 2)} of the difference); {rests}."
-        return self.build(link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why)
+        why = f"{text} ({_interval(low, high, 2, level)} of the difference); {rests}."
+        sides, margin = ((lost[0], of[0]), (lost[1], of[1])), link.margin
+        p = least_error(lambda error: no_more(*shares(*sides, 1 - error), margin) != "inconclusive")
+        return self.build(
+            link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why, level=level, p=p
+        )
+
+    def level(self, n: int) -> float:
+        """The level of the intervals with ``n`` seeds: that of its look, in a study that looks several times."""
+        return self.frames.level if isinstance(self.frames.level, float) else level_at(self.frames.level, n)
+
+    def artefacts(self, link: Link, data: str) -> Finding:
+        """The share of images with an artefact at more than half of the seeds, against the margin by its interval.
+
+        The margin is the definition's rate of false alarms.
+        """
+        assert link.margin is not None
+        a = self.variant(link.a, data)
+        rows = self.frames.select("artefact", "hole", "composite", data)
+        self.recorded(link, rows, a, data, "composite")
+        own = self.completed[(self.completed["variant"] == a) & (self.completed["data"] == data)]
+        level = self.level(len(own))
+        found = share_above(self.runs, rows, a, ARTEFACT, metric="artefact", data=data, level=level)
+        n, counts = len(found.by_seed), f"{_count(len(found.by_seed), 'seed')}, {_count(found.n_images, 'image')}"
+        if found.n_groups < found.n_images:
+            counts = f"{counts} of {_count(found.n_groups, 'group')}"
+        if not found.n_images:
+            return self.build(link, a, "0", data, n=n, why=f"{link.subject} on {data}: no finite scores of {a}.")
+        outcome, rests = _against_rate(found, link.margin, self.sharpness(a, data))
+        by_seed = ", ".join(f"{share:.1%}" for share in found.by_seed.values())
+        why = [
+            f"{link.subject} on {data}, {a}: {found.share:.1%} have one at more than half of the seeds (exact "
+            f"{percent(level)} interval over images, for these seeds, {found.low:.1%} to {found.high:.1%}, n = "
+            f"{counts}; by seed {by_seed})",
+            f"the definition finds one in at most {link.margin:.0%} of clean repairs",
+            rests,
+            f"the highest values, averaged over seeds, have {', '.join(found.highest[:WORST_SHOWN])}",
+        ]
+        if found.images_left_out:
+            why.append(f"{_count(found.images_left_out, 'image')} left out, not finite or not scored at every seed")
+        if found.diverged:
+            why.append(f"{_count(found.diverged, 'diverged seed')} not counted")
+        numbers, p = (found.share, found.low, found.high), 1.0
+        if outcome != "inconclusive":
+            p = least_error(lambda error: _excludes(exact(found.share * found.of, found.of, 1 - error), link.margin))
+        return self.build(
+            link,
+            a,
+            "0",
+            data,
+            outcome=outcome,
+            numbers=numbers,
+            n=n,
+            counts=counts,
+            why=f"{'; '.join(why)}.",
+            level=level,
+            p=p,
+        )
+
+    def sharpness(self, variant: str, data: str) -> float:
+        """The median sharpness of a variant's composites over images and completed seeds; NaN if not recorded."""
+        rows = self.frames.select("sharpness", "hole", "composite", data)
+        own = rows[(rows["variant"] == variant) & rows["run"].isin(self.completed["run"])]
+        return float(own["value"].median())
 
     def values(self, link: Link, a: str, data: tuple[str, str]) -> pd.DataFrame:
         """The values of a link as scores, of images or (with the image ``OF_RUN``) of runs."""
-        if link.metric == "spread":
-            rows = self.spreads
-        elif link.metric == "seconds":
-            rows = self.completed.assign(value=self.completed["seconds"], image=OF_RUN)
-        elif link.metric == "worse_than_filler":
-            rows, filler = self.psnr(data[0]), self.variant("filler", data[0])
-            rows = worse_than(rows[rows["variant"] == a], rows[rows["variant"] == filler])
+        if link.metric in ("spread", "seconds"):
+            rows = self.completed.assign(value=self.completed[link.metric], image=OF_RUN).dropna(subset="value")
         else:
             chosen = product(dict.fromkeys(pair(link.output)), dict.fromkeys(data))
             return pd.concat([self.frames.select(link.metric, str(link.of), *each) for each in chosen])
         return rows.assign(metric=link.metric, region=link.of, output=link.output)
-
-    def psnr(self, data: str) -> pd.DataFrame:
-        """The PSNR of the hole in the composites of completed runs."""
-        return hole_psnr(self.frames, data)
-
-    @cached_property
-    def spreads(self) -> pd.DataFrame:
-        """Per run's joint stage: log10 of the 95th over the 5th percentile of the adversarial gradient."""
-        curves = self.frames.curves
-        keep = (curves["stage"] == "joint") & (curves["network"] == "generator")
-        own = curves[keep & (curves["term"] == "adversarial_gradient")].astype({"value": float})
-        norms = own.groupby(["run", "variant", "data", "seed"], observed=True)["value"]
-        spreads = (norms.quantile(0.95) / norms.quantile(0.05)).map(np.log10)
-        return spreads.reset_index().assign(image=OF_RUN)
 
     def recorded(self, link: Link, values: pd.DataFrame, variant: str | float, data: str, output: str) -> None:
         """Raises _Lacking if completed runs did not record this."""
         own = self.completed[(self.completed["variant"] == variant) & (self.completed["data"] == data)]
         if len(own) and not own["run"].isin(values.loc[values["output"] == output, "run"]).any():
             seen = f" ({output})" if output != "composite" else ""
-            raise _Lacking(f"not recorded for {variant}{seen} in this output{AGAIN if link.metric in METRICS else ''}")
+            again = AGAIN if link.metric in (*METRICS, ARTEFACTS) else ""
+            if link.metric == "lpips":
+                again = f"; to have it, ask for it under protocol.perceptual in {self.file}"
+            raise _Lacking(f"not recorded for {variant}{seen} in this output{again}")
 
     # Computed links
 
@@ -392,37 +550,94 @@ class _Study:
         every = self.frames.data_sets()
         found = next((name for name in every if counterpart(self.frames, name) == theirs), None)
         if found is None:
-            raise _Lacking(f"no data set of this study stands beside {theirs}; it has {', '.join(every) or 'none'}")
+            raise _Lacking(
+                f"no data set of this study stands beside {theirs}; it has {', '.join(every) or 'none'}; to have one, "
+                f"put images under data in {self.file}, with like: {theirs}"
+            )
         return found
+
+    def stand_in(self, link: Link) -> str | None:
+        """The study's first data set, for a link on one set of the paper's if none of the study's stands beside it."""
+        every = self.frames.data_sets()
+        if link.data == "each" or not isinstance(link.data, str) or link.metric in OF_NETWORKS:
+            return None
+        beside = any(counterpart(self.frames, name) == link.data for name in every)
+        return every[0] if every and not beside else None
+
+    def more_seeds(self) -> str:
+        """How to have more seeds, if the command left some out."""
+        seeds = ", ".join(map(str, self.frames.study["left_out_seeds"] or []))
+        return f"; --seeds left out seed {seeds} of {self.file}: run it without --seeds" if seeds else ""
 
     def variant(self, spec: Spec, data: str | None = None) -> str:
         """The first variant, on a data set or on any, that matches; the reference comes first."""
-        own = self.named if data is None else self.named[self.named["data"] == data]
-        methods = dict(zip(own["variant"].tolist(), own["method"].tolist(), strict=True))
-        found: str | None = None
-        if isinstance(spec, Mapping):
-            found = self.differing(spec, methods)
-        elif spec == "reference":
-            found = self.reference if self.reference in methods else None
-        elif spec == "filler":
-            found = self.filler(str(data))
-        else:
-            found = next((variant for variant, method in methods.items() if method == spec), None)
+        methods = self.methods(data)
+        found = self.filler(str(data)) if spec == "filler" else self.matching(spec, methods)
         if found is None:
             on = f" on {data}" if data else ""
             if spec == "filler" and set(FILLERS) & set(methods.values()):
                 raise _Lacking(f"no run of a trivial filler has completed{on}")
-            raise _Lacking(f"this study has no run of {self.words(spec)}{on}{self.addition(spec)}")
+            raise _Lacking(f"this study has no run of {self.words(spec)}{on}{self.remedy(spec, data)}")
         return found
+
+    def both(self, link: Link, data: tuple[str, str]) -> list[str]:
+        """The variants of a link: a's, and b's if it is one. Raises _Lacking with what is missing of both."""
+        found, lacking = [], []
+        for spec, on in zip((link.a, link.b), data, strict=True):
+            try:
+                found += [self.variant(spec, on)] if isinstance(spec, str | Mapping) else []
+            except _Lacking as fault:
+                lacking.append(str(fault))
+        if lacking:
+            raise _Lacking("; ".join(dict.fromkeys(lacking)))
+        return found
+
+    def matching(self, spec: Spec, methods: Mapping[str, str]) -> str | None:
+        """The variant among ``methods`` (variant -> method) that a description means, or None."""
+        if isinstance(spec, Mapping):
+            if "method" not in spec:
+                return self.differing(spec, methods)
+            plain = self.plain(spec["method"])
+            if plain is None:
+                return None
+            if "tuned" in spec:
+                return plain + TUNED if plain + TUNED in methods else None
+            return next((variant for variant in methods if self.has_its_optimizer(variant, plain)), None)
+        if spec == "filler":
+            return next((variant for variant, method in methods.items() if method in FILLERS), None)
+        found = self.reference if spec == "reference" else self.plain(spec)
+        return found if found in methods else None
+
+    def plain(self, method: str) -> str | None:
+        """The method's own variant, of this study or left out of it: the one of that name, or else the first.
+
+        Cells of ablations and tuned variants are other variants. So are critics with another share of the gradient.
+        """
+        known = self.methods() | {name: entry["method"] for name, entry in self.left_out.items()}
+        own = [name for name, of in known.items() if of == method and ":" not in name and not name.endswith(TUNED)]
+        own = [name for name in own if self.options(name).get("adversarial_share", self.share) == self.share]
+        return next((name for name in (self.reference, method) if name in own), next(iter(own), None))
+
+    def methods(self, data: str | None = None) -> dict[str, str]:
+        """The method of each variant that runs on a data set, or on any."""
+        own = self.named if data is None else self.named[self.named["data"] == data]
+        return dict(zip(own["variant"].tolist(), own["method"].tolist(), strict=True))
+
+    def has_its_optimizer(self, variant: str, plain: str) -> bool:
+        """True if a variant has the reference's optimizer and rates, and is otherwise as ``plain``."""
+        nothing: Mapping[str, Any] = {"method": "", "options": {}}
+        ours, theirs, reference = (self.configs.get(name) or nothing for name in (variant, plain, str(self.reference)))
+        same = all(ours["options"].get(key) == reference["options"].get(key, ...) for key in OF_OPTIMIZER)
+        rest = differs(ours["options"], theirs["options"], {key: {} for key in OF_OPTIMIZER})
+        return same and rest and ours["method"] == theirs["method"]
 
     def differing(self, spec: Mapping[str, Any], methods: Mapping[str, str]) -> str | None:
         """The first variant that equals the reference except in the named options."""
-        configs = self.frames.study["configs"] or {}
-        if self.reference not in configs:
+        if self.reference not in self.configs:
             raise _Lacking(f"the variants' options are not recorded, so that none is known to be {self.words(spec)}")
-        theirs = configs[self.reference]
+        theirs = self.configs[str(self.reference)]
         for variant in dict.fromkeys([self.reference, *methods]):
-            ours = configs.get(variant)
+            ours = self.configs.get(str(variant))
             if variant not in methods or ours is None or ours["method"] != theirs["method"]:
                 continue
             wanted = differs(ours["options"], theirs["options"], spec["differs"])
@@ -434,16 +649,11 @@ class _Study:
         """The better trivial filler."""
         return best_filler(self.frames, data)
 
-    def worst(self, variant: str, data: str) -> str:
-        """The images with a variant's lowest PSNR of the hole, averaged over seeds, in words."""
-        rows = self.psnr(data)
-        means = rows[rows["variant"] == variant].groupby("image", observed=True)["value"].mean()
-        named = ", ".join(str(image) for image in means.nsmallest(WORST_SHOWN).index)
-        return f", and the lowest PSNR of the hole, averaged over seeds, have {named}" if named else ""
-
     def words(self, spec: Spec | float | None) -> str:
         """A description of a variant for a reader."""
         reference = self.reference or "the proposed model"
+        if isinstance(spec, Mapping) and "method" in spec:
+            return f"tuned {spec['method']}" if "tuned" in spec else f"{spec['method']} with {reference}'s optimizer"
         if isinstance(spec, Mapping):
             text = [
                 f"another {key} of {_listed(value)}" if isinstance(value, Mapping) else _listed({key: value})
@@ -455,19 +665,63 @@ class _Study:
             return {"reference": reference, "filler": "a trivial filler"}.get(spec, spec)
         return "" if spec is None else f"{spec:g}"
 
+    def remedy(self, spec: Spec, data: str | None) -> str:
+        """How to have a run of a variant (on a data set), if that is simple."""
+        left_out = {name: entry["method"] for name, entry in self.left_out.items()}
+        here = (name for name, entry in self.left_out.items() if data is None or data in entry.get("data", ()))
+        by_claims = {name: left_out[name] for name in here if self.left_out[name].get("by") == "--claims"}
+        if self.matching(spec, by_claims):
+            return "; --claims left it out: run without --claims, or add a claim that compares it"
+        if data and (found := self.matching(spec, self.methods())):
+            return f"; to have one, add {found} to variants of data.{data} in {self.file}"
+        if found := self.matching(spec, left_out):
+            return f"; --only left it out: add --only {shlex.quote(found)}"
+        return self.addition(spec)
+
     def addition(self, spec: Spec) -> str:
-        """How to add a variant to runs.yaml, if that is simple."""
+        """How to add a variant to the study file, if that is simple."""
         reference = self.reference or "proposed"
         if isinstance(spec, str):
             name = {"reference": "proposed", "filler": FILLERS[-1]}.get(spec, spec)
             options = f"extends: {reference}, method: {name}" if name in OF_THE_PROPOSED else f"method: {name}"
+        elif "tuned" in spec:
+            return (
+                f"; to have one, include what this finds: python -m study tune {self.file} --variant {spec['method']}"
+            )
+        elif "method" in spec:
+            name = f"{spec['method']}_same_optimizer"
+            options = f"extends: {spec['method']}, optimizer_of: {reference}"
         else:
             changed = spec["differs"]
             if any(isinstance(value, Mapping) or "." in key for key, value in changed.items()):
                 return ""
             name = "_".join(f"{key}_{_plain(value)}" for key, value in changed.items())
             options = f"extends: {reference}, {_listed(changed, ': ')}"
-        return f"; to have one, put this under variants in runs.yaml: {name}: {{{options}}}"
+        return f"; to have one, put this under variants in {self.file}: {name}: {{{options}}}"
+
+
+def diverged(frames: Frames, variants: tuple[str, str], data: str) -> list[tuple[int, int]]:
+    """For each variant, the number of its runs that diverged, and of those that completed or diverged.
+
+    In a study with looks only seeds that are run of both count, so that seeds added to one of them reopen nothing.
+    """
+    runs = frames.runs[frames.runs["data"] == data]
+    sides = [runs[runs["variant"] == variant] for variant in variants]
+    if frames.study["looks"]:
+        sides = [side[side["seed"].isin(other["seed"])] for side, other in zip(sides, reversed(sides), strict=True)]
+    lost = [int((side["status"] == "diverged").sum()) for side in sides]
+    completed = [int((side["status"] == "completed").sum()) for side in sides]
+    return [(n, n + others) for n, others in zip(lost, completed, strict=True)]
+
+
+def _excludes(interval: tuple[float, float], value: float | None) -> bool:
+    low, high = interval
+    return value is not None and not low <= value <= high
+
+
+def no_more(low: float, high: float, margin: float) -> Outcome:
+    """The outcome of "no more than the margin" for an exact interval of a difference of shares."""
+    return "contradicted" if low > 0 else "supported" if high <= margin else "inconclusive"
 
 
 def hole_psnr(frames: Frames, data: str) -> pd.DataFrame:
@@ -485,14 +739,20 @@ def best_filler(frames: Frames, data: str) -> str | None:
     return str(means.idxmax()) if len(means) else None
 
 
-def worse_than(rows: pd.DataFrame, filler: pd.DataFrame) -> pd.DataFrame:
-    """The scores as 1 where they are below the filler's on the same image (averaged over its seeds), otherwise 0.
-
-    Images that the filler did not repair are left out.
-    """
-    theirs = filler.groupby("image", observed=True)["value"].mean()
-    rows = rows[rows["image"].isin(theirs.index)]
-    return rows.assign(value=(rows["value"].to_numpy() < theirs.loc[rows["image"]].to_numpy()).astype(float))
+def _against_rate(found: Share, rate: float, sharpness: float) -> tuple[Outcome, str]:
+    """The outcome of "more than the rate" for a share of images with an artefact, and the reason in words."""
+    if len(found.by_seed) < ENOUGH_SEEDS:
+        return "inconclusive", f"fewer than {ENOUGH_SEEDS} seeds completed"
+    if found.n_groups < ENOUGH_GROUPS:
+        return "inconclusive", f"fewer than {ENOUGH_GROUPS} independent groups of images"
+    if found.high < rate:
+        return "contradicted", "the interval lies below this rate"
+    if found.low <= rate:
+        return "inconclusive", "the interval holds this rate"
+    if sharpness >= SHARP:
+        sharp = f"the repairs are as sharp as the truth (median sharpness {sharpness:.2f})"
+        return "inconclusive", f"the interval lies above this rate, but {sharp}, so their detail may be invented"
+    return "supported", "the interval lies above this rate"
 
 
 def published_of(link: Link) -> tuple[float, float] | None:
@@ -575,7 +835,7 @@ def _sentence(link: Link, found: Comparison) -> str:
     text = f"{link.subject}{on}, {a}" + (f" against {b}" if found.b != 0 else "")
     if np.isfinite(found.difference):
         effect = f"{found.difference:+z.{digits}f} {quantity.unit}".rstrip()
-        details = [_interval(found.low, found.high, digits), f"n = {_counts(link, found)}"]
+        details = [_interval(found.low, found.high, digits, found.level), f"n = {_counts(link, found)}"]
         if np.isfinite(found.low) and (published_of(link) or found.outcome == "inconclusive"):
             details.append(f"minimum detectable effect {found.detectable:.{digits}f}")
         text = f"{text}: {effect} ({', '.join(details)})"
@@ -607,8 +867,9 @@ def _digits(quantity: Metric, *numbers: float) -> int:
     return int(np.clip(np.ceil(-np.log10(2 * least)), quantity.digits, quantity.digits + 4))
 
 
-def _interval(low: float, high: float, digits: int) -> str:
-    return f"95% interval {low:+z.{digits}f} to {high:+z.{digits}f}" if np.isfinite(low) else "no interval"
+def _interval(low: float, high: float, digits: int, level: float) -> str:
+    bounds = f"{low:+z.{digits}f} to {high:+z.{digits}f}"
+    return f"{percent(level)} interval {bounds}" if np.isfinite(low) else "no interval"
 
 
 def _seedless(link: Link, found: Comparison) -> bool:

@@ -10,20 +10,20 @@ import pandas as pd
 STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
-    "configs", "networks", "protocol", "file", "aliases", "searches", "external",
-    "metrics", "methods", "plugins",
+    "configs", "networks", "protocol", "file", "aliases", "searches", "external", "looks",
+    "metrics", "methods", "plugins", "left_out", "left_out_seeds",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "runs": (
         "run", "variant", "data", "seed", "method", "status", "why", "diverged_at", "updates", "parameters",
-        "critic_parameters", "seconds", "start", "record", "step_ms", "memory_mib",
+        "critic_parameters", "seconds", "start", "record", "step_ms", "memory_mib", "spread", "scale",
     ),
     "scores": ("run", "variant", "data", "seed", "image", "region", "output", "metric", "value"),
     "curves": ("run", "variant", "data", "seed", "stage", "network", "term", "step", "value"),
     "factors": ("ablation", "variant", "factor", "level"),
     "universes": ("multiverse", "universe", "base", "variant", "reading", "level", "usual", "applies"),
-    "readings": ("variant", "key", "value", "reading", "meaning", "departs"),
+    "readings": ("variant", "key", "value", "reading", "meaning", "departs", "unlike"),
     "stages": ("key", "kind", "runs", "steps", "seconds", "device", "torch"),
     "trials": (
         "variant", "number", "state", "value", "seeds", "seconds", "settings", "usual", "steps", "record", "why",
@@ -57,8 +57,9 @@ class Frames:
         data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images, and optionally
             ``like``: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it corresponds to;
         versions {package: version}; devices: a list; seeds: a list; numerics, steps: a mapping or text;
-        reference: the proposed model's variant; control: the variant trained with the reconstruction loss alone, or
-            None; sharing {shared, unshared}: multiply-accumulates with and without shared stages;
+        reference: the proposed model's variant, which the command may have left out, or None; control: the variant
+            trained with the reconstruction loss alone, or None;
+        sharing {shared, unshared}: multiply-accumulates with and without shared stages;
         multiverses {name: {base: [variant], contrasts: [[a, b]] of bases, design: 'one_at_a_time' or 'product'}};
         configs {variant: {method, options}}; networks {variant: facts of its networks}; protocol: a mapping of how all
             are evaluated, with its seed and mask; aliases {name: the variant that was run for it};
@@ -67,14 +68,19 @@ class Frames:
         external: a list of {name, data, seed (None: it has none), kind ('raw', or 'composite': the files hold the known
             pixels), images (scored), of (test images), scored (ISO time), digest (of the files), checksum (of the
             scores), notes, why (text: the reason why it is not shown), joins (bool: it is among the runs)};
+        left_out {variant: {method, options, by ('--only' or '--claims'), data: [set], of --claims}}, of the file's
+            variants that the command left out; left_out_seeds: a list;
         plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}
-            and methods, their names, of plugins.
+            and methods, their names, of plugins;
+        looks {number of seeds (int, or text as in JSON): the two-sided error spent there}, where seeds were added until
+            there was an answer.
 
     ``runs``, a row per run: run ('proposed/faces/0'), variant, data, seed, method ('proposed', 'ce', 'glcic', ...),
         status ('completed', 'diverged', 'failed', 'interrupted', 'missing'), why (text), diverged_at (step or NA),
         updates (of the generator), parameters (of the generator), critic_parameters, seconds, start (key of the
         first trained stage, equal where two runs share it; '' for fillers, which are not trained), record (Sacred id),
-        step_ms (one step of joint training), memory_mib (peak over its stages); NaN where unknown.
+        step_ms (one step of joint training), memory_mib (peak over its stages), spread (``critics.spread`` of the
+        adversarial gradient), scale (of the critics' weights, under ``adversarial_share``); NaN where unknown.
         A run that was scored from files has the method 'external'. Its training is unknown: updates, parameters and
         seconds are 0; start is a unique name, or '' where the method has no seeds.
     ``scores``, a row per value: run, variant, data, seed, image, region ('hole', 'whole', 'boundary'), output
@@ -87,7 +93,8 @@ class Frames:
         study names) and reading (an option's key: 'head', 'critic_input'): variant (the one that was run for the base
         in this universe, possibly the base), level (text), usual (bool: the base's own level), applies (bool: the
         base's method has this option).
-    ``readings``, a row per setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the text).
+    ``readings``, a row per setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the text), unlike
+        (a sentence where the text is silent and the compared methods were treated unlike; otherwise empty).
     ``stages``, a row per stage: key, kind, runs (how many use it), steps, seconds, device, torch (version).
     ``trials``, a row per trial of a search: variant (that was searched), number (Optuna's), state ('completed',
         'pruned', 'diverged', 'failed', 'running'), value (mean PSNR of the hole over validation images and the search's
@@ -126,6 +133,12 @@ class Frames:
             if missing:
                 raise ValueError(f"frames.{table.name}: columns {missing} are missing; expected {COLUMNS[table.name]}")
         object.__setattr__(self, "study", {**dict.fromkeys(STUDY), **self.study})
+
+    @property
+    def level(self) -> float | dict[int, float]:
+        """The level of the study's intervals: 95%, or what each of its looks spends (``statistics.level_at``)."""
+        looks = self.study["looks"]
+        return {int(seeds): float(error) for seeds, error in looks.items()} if looks else 0.95
 
     def variant(self, name: str) -> str:
         """The variant that was run for a name: another one where two names mean the same run."""

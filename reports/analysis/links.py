@@ -8,12 +8,16 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Literal, get_args
 
-from reports.analysis.naming import METRICS, Metric
+from reports.analysis.naming import LABELS, METRICS, Metric
 from reports.analysis.published import paper
 from reports.analysis.statistics import Direction
 
 Spec = str | Mapping[str, Any]
-"""A description of a variant: 'reference', a method's name, 'filler', or {differs, unlike} from the reference."""
+"""A description of a variant: 'reference', a method's name, 'filler', or one of the mappings of ``SPECS``."""
+
+SPECS: tuple[set[str], ...] = ({"differs"}, {"differs", "unlike"}, {"method", "optimizer_of"}, {"method", "tuned"})
+"""{differs}: the reference but for these options; unlike: and not with those. {method, optimizer_of: reference}: a
+method with the optimizer and rates of the reference's generator. {method, tuned: true}: a method, tuned by a search."""
 
 OF_NETWORKS = {
     "receptive_field": Metric("Receptive field", "px", 1, 0),
@@ -21,7 +25,7 @@ OF_NETWORKS = {
     "macs": Metric("Multiply-accumulates an image", "", -1, 0),
 }
 OF_RUNS = {
-    "spread": Metric("Spread (95th to 5th percentile) of the adversarial gradient", "decades", -1, 2),
+    "spread": Metric("Spread (95th to 5th percentile) of the adversarial gradient about its trend", "decades", -1, 2),
     "seconds": Metric("Time of a run", "s", -1, 1),
     "diverged": Metric("Share of seeds that diverged", "", -1, 2),
 }
@@ -29,7 +33,7 @@ QUANTITIES = {
     **METRICS,
     **OF_RUNS,
     **OF_NETWORKS,
-    "worse_than_filler": Metric("Share of images that a trivial filler repairs better", "", -1, 3),
+    "artefact_share": Metric("Share of images with an artefact", "", -1, 3),
 }
 """The quantities that a link can compare."""
 
@@ -81,7 +85,8 @@ class Link:
 class Claim:
     """A claim in our words, ``where`` the paper makes it, and what decides it.
 
-    ``evidence``: 'measured' in runs, 'computed' from the networks, or 'both'.
+    ``evidence``: 'measured' in runs, 'computed' from the networks, or 'both'. ``twice``: asked a second time where the
+    critics' weights are scaled to a share of the gradient, if the study has such variants.
     """
 
     id: str
@@ -90,6 +95,7 @@ class Claim:
     evidence: str
     links: tuple[Link, ...]
     controls: tuple[Link, ...] = ()
+    twice: bool = False
 
 
 @cache
@@ -116,8 +122,12 @@ def read_claims(entries: Sequence[Mapping[str, Any]]) -> tuple[Claim, ...]:
 def _link(entry: Mapping[str, Any], place: str, *, decides: bool) -> Link:
     _keys(entry, Link, place)
     _one_of(entry["metric"], QUANTITIES, f"{place}.metric")
-    for data in pair(entry.get("data", "each")):
-        _one_of(data, (*paper()["data"], "each"), f"{place}.data")
+    for key, values in (("data", (*paper()["data"], "each")), ("output", ("composite", "raw", "blended"))):
+        sides = entry.get(key, values[0])
+        if not isinstance(sides, str) and not (isinstance(sides, list) and len(sides) == 2):
+            raise ValueError(f"paper.yaml: {place}.{key}: {sides!r} is neither one nor a list of two")
+        for value in pair(sides):
+            _one_of(value, values, f"{place}.{key}")
     if decides:
         _one_of(entry.get("direction"), (*get_args(Direction), "differ"), f"{place}.direction")
     if "b" not in entry and entry.get("direction") != "differ":
@@ -126,13 +136,32 @@ def _link(entry: Mapping[str, Any], place: str, *, decides: bool) -> Link:
     margin = entry.get("margin", QUANTITIES[entry["metric"]].margin)
     if by_chance and entry.get("direction") in ("no less", "no more", "equal") and margin is None:
         raise ValueError(f"paper.yaml: {place}: 'margin' is missing; {entry['direction']!r} is said of one")
-    for side in ("a", "b"):
-        for key in entry[side] if isinstance(entry.get(side), Mapping) else ():
-            _one_of(key, ("differs", "unlike"), f"{place}.{side}")
+    _spec(entry["a"], f"{place}.a")
+    if not isinstance(entry.get("b", 0), int | float):
+        _spec(entry["b"], f"{place}.b")
     return Link(**{**entry, "margin": margin if by_chance else None})
 
 
-def _keys(entry: Mapping[str, Any], kind: type[Any], place: str) -> None:
+def _spec(spec: Any, place: str) -> None:
+    """Raises ValueError if a description of a variant is none that ``Spec`` allows."""
+    if not isinstance(spec, Mapping):
+        _one_of(spec, ("reference", "filler", *LABELS), place)
+        return
+    for key, allowed in spec.items():
+        _one_of(key, ("differs", "unlike", "method", "optimizer_of", "tuned"), place)
+        if key in ("differs", "unlike") and not isinstance(allowed, Mapping):
+            raise ValueError(f"paper.yaml: {place}.{key}: {allowed!r} is not a mapping of options")
+    if set(spec) not in SPECS:
+        forms = "; ".join(", ".join(sorted(form)) for form in SPECS)
+        raise ValueError(f"paper.yaml: {place}: {', '.join(spec)} do not go together; choose one of: {forms}")
+    for key, values in (("method", LABELS), ("optimizer_of", ("reference",)), ("tuned", (True,))):
+        if key in spec:
+            _one_of(spec[key], values, f"{place}.{key}")
+
+
+def _keys(entry: Any, kind: type[Any], place: str) -> None:
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"paper.yaml: {place}: {entry!r} is not a mapping")
     known = {field.name: field.default is MISSING for field in fields(kind)}
     for key in entry:
         _one_of(key, known, place)
@@ -141,9 +170,10 @@ def _keys(entry: Mapping[str, Any], kind: type[Any], place: str) -> None:
             raise ValueError(f"paper.yaml: {place}: {key!r} is missing")
 
 
-def _one_of(value: Any, allowed: Iterable[str], place: str) -> None:
-    if value not in allowed:
-        raise ValueError(f"paper.yaml: {place}: {value!r} is unknown; choose {', '.join(allowed)}")
+def _one_of(value: Any, allowed: Iterable[Any], place: str) -> None:
+    known = list(allowed)  # a value may be a list, which a set or a mapping cannot look up
+    if value not in known:
+        raise ValueError(f"paper.yaml: {place}: {value!r} is unknown; choose {', '.join(map(str, known))}")
 
 
 def pair(value: str | Sequence[str]) -> tuple[str, str]:

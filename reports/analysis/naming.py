@@ -15,6 +15,8 @@ LABELS = {
     "giica": "GIICA",
     "contextual_attention": "GIICA",
     "single": "Single critic",
+    "ce_same_optimizer": "CE, same optimizer",
+    "glcic_same_optimizer": "GLCIC, same optimizer",
     "reconstruction_only": "Reconstruction only",
     "mean": "Mean filler",
     "biharmonic": "Biharmonic filler",
@@ -30,10 +32,12 @@ _ORDER: dict[str, tuple[int, Group]] = {
     "proposed": (3, "paper"),
     "reconstruction_only": (4, "control"),
     "single": (5, "control"),
-    "mean": (7, "filler"),
-    "biharmonic": (8, "filler"),
+    "ce_same_optimizer": (6, "control"),
+    "glcic_same_optimizer": (7, "control"),
+    "mean": (9, "filler"),
+    "biharmonic": (10, "filler"),
 }
-_OWN = 6
+_OWN = 8
 """The place of plugins' methods: after the controls."""
 
 
@@ -59,6 +63,7 @@ METRICS = {
     "l1": Metric("L1", "", -1, 4),
     "seam": Metric("Seam error", "", -1, 4),
     "sharpness": Metric("Sharpness", "", 1, 3),  # share of the truth's gradient magnitude: 1 is as sharp as the truth
+    "artefact": Metric("Artefact", "", -1, 2),  # above 1 the repair has one
     "lpips": Metric("LPIPS", "", -1, 4),
 }
 OF_SETS = {"fid": Metric("FID", "", -1, 1), "kid": Metric("KID", "", -1, 4)}

@@ -67,7 +67,10 @@ def protocol_table(frames: Frames, headroom: Mapping[str, float] = HEADROOM) -> 
                 row["in_reach"] = not value < floor and value <= ceiling
                 rows.append({**row, "why": _why(frames, pd.DataFrame([row]))})
     if not rows:
-        raise NoDataError("No method was trained on photographs that stand beside the paper's data.")
+        raise NoDataError(
+            "No method was trained on photographs that stand beside the paper's data; if yours resemble one of its "
+            "sets, name that set in the study file (like: CelebA, ImageNet or Places2)."
+        )
     return pd.DataFrame(rows)
 
 

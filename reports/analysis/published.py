@@ -28,26 +28,15 @@ def published() -> pd.DataFrame:
 
 
 def counterpart(frames: Frames, data: str) -> str | None:
-    """The paper's data set that ``data`` corresponds to, or None.
+    """The paper's data set that ``data`` stands beside, or None.
 
-    It is the one that the study names as ``like``; otherwise the one that matches by name and kind. If none of the
-    study's data sets matches, the first corresponds to CelebA, on which the paper compares methods; the report says so.
+    It is the one that the study names as ``like``; otherwise the one that the kind of ``data`` reads or draws
+    (``kinds`` in paper.yaml). A folder without ``like`` stands beside none, so it has no published numbers.
     """
-    entries = {str(entry["name"]): entry for entry in frames.study["data"] or []}
-    matched = {name: _match(name, entries.get(name, {})) for name in frames.data_sets()}
-    if data in matched and not any(matched.values()) and data == next(iter(matched)):
-        return "CelebA"
-    return matched.get(data)
-
-
-def _match(name: str, entry: Mapping[str, Any]) -> str | None:
+    entry: Mapping[str, Any] = next((one for one in frames.study["data"] or [] if one["name"] == data), {})
     if entry.get("like") in paper()["data"]:
         return str(entry["like"])
-    ours = f"{name} {entry.get('kind', '')}".lower()
-    for theirs, known in paper()["data"].items():
-        if any(word in ours for word in known["words"]):
-            return str(theirs)
-    return None
+    return next((name for name, known in paper()["data"].items() if entry.get("kind") in known["kinds"]), None)
 
 
 def published_values(frames: Frames, data: str, metric: str) -> dict[str, float]:

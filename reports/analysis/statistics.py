@@ -7,21 +7,22 @@ estimate m has two variances, A from the seeds and B from the images, and the in
 
 with t for the seeds' degrees of freedom (paired, or Welch-Satterthwaite) and u for the images': t quantiles with the
 number of clusters of images less one. Clusters of unequal sizes n count as (sum n)^2 / sum n^2. docs/statistics.md
-shows the simulated coverage; tests/reports/analysis/test_simulations.py repeats the simulation. There are no p-values
-of single claims: with three seeds, a sign-flip test cannot give less than .25.
+shows the simulated coverage; tests/reports/analysis/test_simulations.py repeats the simulation. A p value is the least
+error level whose interval decides. A study that is looked at while seeds are added spends its 5% over the looks
+(``level_at``; reports.analysis.looks chooses them).
 
 The outcome of a claim "a is better than b" is one of ``OUTCOMES``. "No worse" is compared with the margin instead of
 zero, and "equal" is two such claims at once (``verdict``).
 """
 
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 from reports.analysis.naming import METRICS, metric_of
 
@@ -45,6 +46,7 @@ ENOUGH_GROUPS = 8
 MANY_SEEDS = 10
 """With fewer seeds, an outcome is shown with the share of collapsing seeds that it cannot exclude."""
 
+LEVEL = 0.95
 POWER = 0.8
 OF_RUN = ""
 """The image of a value that belongs to a run as a whole, and so has no variance from images."""
@@ -70,19 +72,35 @@ class Estimate:
         half = self.half_width(level)
         return self.mean - half, self.mean + half
 
+    def with_seeds(self, n: float, now: int) -> "Estimate":
+        """What n seeds are expected to give if ``now`` seeds, 2 or more, gave this. The images' part stays."""
+        degrees = self.degrees * (n - 1) / (now - 1)
+        return replace(self, seeds_variance=self.seeds_variance * now / n, degrees=degrees)
+
     def detectable(self, level: float = 0.95, power: float = POWER) -> float:
         """The minimum detectable effect: the true effect whose interval excludes zero with this probability.
 
         The estimate over its standard error is taken as noncentral t, with Satterthwaite's degrees for both sources.
         """
-        parts = [(self.seeds_variance, self.degrees), (self.images_variance, self.images_degrees)]
-        variance, degrees = _welch(parts)
+        variance, degrees = self._both()
         if not variance > 0:
             return variance  # NaN, or nothing is left to chance
         critical = self.half_width(level) / np.sqrt(variance)
         if degrees == np.inf:
             return float((critical + special.ndtri(power)) * np.sqrt(variance))
         return float(special.nctdtrinc(degrees, 1 - power, critical) * np.sqrt(variance))
+
+    def provable(self, level: float = LEVEL, power: float = POWER) -> float:
+        """The minimum margin that can be shown: if the true difference is zero, it is equivalent with this probability.
+
+        The interval of the equivalence is at twice the error of ``level``.
+        """
+        variance, degrees = self._both()
+        return self.half_width(2 * level - 1) + float(_quantile((1 + power) / 2, degrees) * np.sqrt(variance))
+
+    def _both(self) -> tuple[float, float]:
+        """The variance from both sources, and Satterthwaite's degrees of freedom."""
+        return _welch([(self.seeds_variance, self.degrees), (self.images_variance, self.images_degrees)])
 
 
 def _quantile(quantile: float, degrees: float) -> float:
@@ -118,13 +136,16 @@ class Comparison:
     Args:
         b: a variant, or a number that a's mean is compared with.
         output, data: one, or a pair if a's and b's differ.
-        difference, low, high, low90, high90: a - b in the metric's unit, whatever its direction.
+        difference, low, high, low90, high90: a - b in the metric's unit, whatever its direction. low90 and high90 are
+            at twice the error of ``level``: 90% for 95%.
         n_seeds, diverged: of a and of b.
         detectable: the minimum detectable effect at 80% power.
         n_images: the images used; of both if the data sets differ, 0 if the values belong to runs.
         images_left_out: images that were not scored by both, or are not finite.
+        enough_groups: whether the images form enough groups for a verdict.
         paired: whether seeds were paired.
         why: the reason for the outcome, in words.
+        estimate: the difference with its variances.
     """
 
     a: str
@@ -142,13 +163,66 @@ class Comparison:
     n_seeds: tuple[int, int]
     n_images: int
     n_groups: int
+    enough_groups: bool
     images_left_out: int
     paired: bool
     level: float
+    direction: Direction
     margin: float | None
     diverged: tuple[int, int]
     outcome: Outcome
     why: str
+    estimate: Estimate = field(repr=False)
+
+    @property
+    def blocking(self) -> tuple[int, int]:
+        """The diverged seeds of the claimed winner, and of both sides (``verdict``)."""
+        a, b = self.diverged
+        return (a if isinstance(self.data, str) else a + b), a + b
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the interval decides, but something else forbids it: diverged seeds, few seeds, inert critics."""
+        decides = verdict(self.estimate, self.direction, margin=self.margin, level=self.level)[0] != "inconclusive"
+        return self.outcome == "inconclusive" and decides
+
+    @property
+    def p(self) -> float:
+        """The p value: the least error level at which the outcome stands; if inconclusive, at which there were one.
+
+        It inverts the interval, and so is two-sided. 1 if the outcome is blocked, NaN without an interval.
+        """
+        if np.isnan(self.low) or self.blocked:
+            return np.nan if np.isnan(self.low) else 1.0
+        equal = self.outcome == "equivalent" or self.direction == "equal"
+        direction: Direction = "equal" if equal else self.direction
+        decided = {"supported", "contradicted"}
+        return least_error(
+            lambda error: (
+                verdict(self.estimate, direction, margin=self.margin, level=1 - error, diverged=self.blocking)[0]
+                in decided
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """The share of images whose score is above a limit at more than half of the seeds, with its exact interval.
+
+    ``of``: the number of images, of clusters of images the effective number. ``by_seed``: seed -> share. ``highest``:
+    the images by their mean score over seeds, the highest first.
+    """
+
+    share: float
+    of: float
+    low: float
+    high: float
+    by_seed: dict[int, float]
+    highest: list[str]
+    n_images: int
+    n_groups: int
+    images_left_out: int
+    diverged: int
 
 
 def estimate(
@@ -231,6 +305,53 @@ def _of_images(per_image: Floats, groups: npt.NDArray[np.int64] | None) -> tuple
     return float(variance), float(sizes.sum() ** 2 / np.square(sizes).sum() - 1)
 
 
+def level_at(looks: Mapping[int, float], n: int) -> float:
+    """The level of intervals of n seeds, where ``looks`` has the two-sided error that each number of seeds may spend.
+
+    It is that of the last look that n seeds have reached; before the first look, the first one's.
+    """
+    return 1 - looks[max((seeds for seeds in looks if seeds <= n), default=min(looks))]
+
+
+def least_error(decides: Callable[[float], bool]) -> float:
+    """The least error level, 0 to 1, at which ``decides`` is true, to six digits; it must stay true above.
+
+    Returns 0 below 1e-12, and 1 if it is never true.
+    """
+    if decides(1e-12):
+        return 0.0
+    low, high = np.log(1e-12), 0.0
+    for _ in range(45):
+        middle = (low + high) / 2
+        low, high = (low, middle) if decides(float(np.exp(middle))) else (middle, high)
+    return float(np.exp(high))
+
+
+def holm(p: npt.ArrayLike) -> Floats:
+    """p values after Holm's adjustment for all that are not NaN (Holm 1979).
+
+    If each p value that is at most 5% after adjustment is called a finding, one or more false findings have a
+    probability of at most 5%.
+    """
+    values = np.asarray(p, float)
+    known = np.flatnonzero(~np.isnan(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    steps = values[order] * np.arange(len(order), 0, -1)
+    adjusted = np.full(len(values), np.nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return adjusted
+
+
+def percent(level: float) -> str:
+    """A level for a reader: 95%, 99.8%."""
+    return f"{100 * level:.4g}%"
+
+
+def p_in_words(p: float) -> str:
+    """A p value for a reader."""
+    return "< 0.001" if p < 0.0005 else f"{p:.3f}"
+
+
 def simultaneous(level: float, intervals: int) -> float:
     """The level of each of several intervals that hold jointly at ``level`` (Bonferroni)."""
     return 1 - (1 - level) / max(intervals, 1)
@@ -241,9 +362,57 @@ def shares(a: tuple[int, int], b: tuple[int, int], level: float = 0.95) -> tuple
 
     Exact (never below ``level``): both Clopper-Pearson intervals hold at once with at least this probability.
     """
-    each = (stats.binomtest(*side).proportion_ci(level**0.5, method="exact") for side in (a, b))
-    (low_p, high_p), (low_q, high_q) = each
-    return float(low_p - high_q), float(high_p - low_q)
+    (low_p, high_p), (low_q, high_q) = (exact(*side, level**0.5) for side in (a, b))
+    return low_p - high_q, high_p - low_q
+
+
+def exact(count: float, total: float, level: float = 0.95) -> tuple[float, float]:
+    """(low, high) of a proportion by Clopper & Pearson (1934). ``total`` may be an effective number."""
+    tail = (1 - level) / 2
+    low = special.betaincinv(count, total - count + 1, tail) if count > 0 else 0.0
+    high = special.betaincinv(count + 1, total - count, 1 - tail) if count < total else 1.0
+    return float(low), float(high)
+
+
+def share_above(
+    runs: pd.DataFrame,
+    scores: pd.DataFrame,
+    variant: str,
+    limit: float,
+    *,
+    metric: str,
+    region: str = "hole",
+    output: str = "composite",
+    data: str,
+    level: float = 0.95,
+) -> Share:
+    """The share of a variant's images whose score is above ``limit`` at more than half of its completed seeds.
+
+    The interval is exact for single images. Images in clusters count as the effective number of clusters, as if those
+    of a cluster were all alike (Korn & Graubard 1998).
+    """
+    sample = _sample(runs, scores, variant, metric=metric, region=region, output=output, data=data)
+    images = sample.finite()
+    above = sample.values[images] > limit
+    share, total, low, high = np.nan, np.nan, np.nan, np.nan
+    groups = sample.groups(images)
+    if len(images) and len(above):
+        share = float((above.mean() > 0.5).mean())
+        total = float(len(images) ** 2 / np.square(np.bincount(groups)).sum())
+        low, high = exact(share * total, total, level)
+    means = sample.values[images].mean().sort_values(ascending=False, kind="stable")
+    return Share(
+        share=share,
+        of=total,
+        low=low,
+        high=high,
+        by_seed=dict(zip(above.index.tolist(), above.mean(axis=1).tolist(), strict=True)),
+        highest=[str(image) for image in means.index],
+        n_images=len(images),
+        n_groups=len(np.unique(groups)),
+        images_left_out=len(sample.values.columns) - len(images),
+        diverged=sample.diverged,
+    )
 
 
 def select(scores: pd.DataFrame, *, metric: str, region: str, output: str, data: str | None = None) -> pd.DataFrame:
@@ -296,7 +465,7 @@ def compare(
     data: str | tuple[str, str] | None = None,
     direction: Direction | None = None,
     margin: float | Literal["usual"] | None = "usual",
-    level: float = 0.95,
+    level: float | Mapping[int, float] = LEVEL,
 ) -> Comparison:
     """Compares variant ``a`` with variant ``b``, or with the number ``b``, by the rule of this module.
 
@@ -309,6 +478,8 @@ def compare(
         direction: the claim; by default that a is better.
         margin: in the metric's unit; smaller differences are equivalent. "usual": ``METRICS[metric].margin``, as in the
             paper's claims. None: no difference is too small to matter.
+        level: of the interval, or the looks that a study takes: then the level of this number of seeds (``level_at``),
+            and only seeds that are run of both count, so that seeds added to one of them reopen nothing.
 
     Raises:
         ValueError: the metric is unknown and no direction is given, or ``data`` is None and the variants ran on
@@ -329,6 +500,8 @@ def compare(
     if paired:
         seeds = left.values.index.intersection(right.values.index)
         left, right = left.at(seeds), right.at(seeds)
+    elif isinstance(level, Mapping) and left.planned & right.planned and not (left.fixed or right.fixed):
+        left, right = left.among(right.planned), right.among(left.planned)
     images = [left.finite(), right.finite()]
     every = [left.values.columns, right.values.columns]
     if together:
@@ -336,11 +509,14 @@ def compare(
         found = left.estimate(images[0], right, paired=paired)
     else:
         found = apart(left.estimate(images[0]), right.estimate(images[1]))
-    low, high = found.interval(level)
-    low90, high90 = found.interval(0.90)
 
     sides = [(left, images[0]), (right, images[-1])] if isinstance(b, str) else [(left, images[0])]
+    if isinstance(level, Mapping):
+        level = level_at(level, min((len(side.values) for side, _ in sides if not side.fixed), default=max(level)))
+    low, high = found.interval(level)
+    low90, high90 = found.interval(2 * level - 1)
     n_groups = [len(np.unique(side.groups(own.drop(OF_RUN, errors="ignore")))) for side, own in sides]
+    enough_groups = not 0 < min(n_groups) < ENOUGH_GROUPS
     few = [side.variant for side, _ in sides if len(side.values) < ENOUGH_SEEDS and not side.fixed]
     outcome: Outcome = "inconclusive"
     if lacking := [side.variant for side, _ in sides if side.values.empty]:
@@ -348,7 +524,7 @@ def compare(
     elif few:
         both = "both " if paired and a != b else ""
         why = f"fewer than {ENOUGH_SEEDS} seeds completed for {both}{' and '.join(dict.fromkeys(few))}"
-    elif 0 < min(n_groups) < ENOUGH_GROUPS:
+    elif not enough_groups:
         why = f"fewer than {ENOUGH_GROUPS} independent groups of images"
     else:
         winner = left.diverged + (0 if together else right.diverged)
@@ -370,13 +546,16 @@ def compare(
         n_seeds=(len(left.values), len(right.values) if isinstance(b, str) else 0),
         n_images=sum(len(own.drop(OF_RUN, errors="ignore")) for own in images),
         n_groups=sum(n_groups[:1] if together else n_groups),
+        enough_groups=enough_groups,
         images_left_out=sum(map(len, every)) - sum(map(len, images)),
         paired=paired,
         level=level,
+        direction=direction,
         margin=margin,
         diverged=(left.diverged, right.diverged),
         outcome=outcome,
         why=why,
+        estimate=found,
     )
 
 
@@ -396,9 +575,10 @@ def verdict(
     """The outcome of a claim about an estimate, and the reason in words.
 
     "more", "less": supported if the interval lies beyond zero in that direction, contradicted if it lies beyond zero on
-    the other side, equivalent if the 90% interval lies within the margin. "no less", "no more": the same, with the
-    margin on the wrong side instead of zero. "equal": supported if the 90% interval lies within the margin (two
-    one-sided claims at once), contradicted if the interval lies beyond it.
+    the other side, equivalent if the 90% interval lies within the margin (at another level, the interval of twice its
+    error). "no less", "no more": the same, with the margin on the wrong side instead of zero, and never equivalent.
+    "equal": supported if the 90% interval lies within the margin (two one-sided claims at once), contradicted if the
+    interval lies beyond it.
 
     ``diverged``: the seeds of the claimed winner and of both sides. The first block "more" and "less", all block claims
     about a margin and "equivalent".
@@ -408,17 +588,18 @@ def verdict(
     if margin is None and direction not in ("more", "less"):
         raise ValueError(f"margin: the claim {direction!r} needs one")
     low, high = found.interval(level)
-    low90, high90 = found.interval(2 * level - 1)
+    low90, high90 = found.interval(max(2 * level - 1, 0))
     if np.isnan(low):
         return "inconclusive", "too few finite scores to tell"
+    wider = f"the {percent(2 * level - 1)} interval"
     within = margin is not None and -margin < low90 and high90 < margin
     held: Outcome = "supported"
     blocking = diverged[direction not in ("more", "less")]
     if direction == "equal":
         limit = margin or 0.0
         holds, fails = within, low > limit or high < -limit
-        beyond, against = f"the 90% interval lies within {limit:g}", f"the interval lies beyond {limit:g}"
-        undecided = f"the 90% interval reaches beyond {limit:g}"
+        beyond, against = f"{wider} lies within {limit:g}", f"the interval lies beyond {limit:g}"
+        undecided = f"{wider} reaches beyond {limit:g}"
     else:
         sign = 1 if direction in ("more", "no less") else -1
         bound = -sign * (margin or 0.0) if direction in ("no less", "no more") else 0.0
@@ -430,7 +611,7 @@ def verdict(
         undecided = f"the interval holds {zero}"
         if not holds and not fails and within and direction in ("more", "less"):
             held, holds, blocking = "equivalent", True, diverged[1]
-            beyond = f"the 90% interval lies within {margin:g}"
+            beyond = f"{wider} lies within {margin:g}"
     if holds and blocking:
         return "inconclusive", f"{beyond}, but {blocking} seed{'s' * (blocking > 1)} diverged"
     if holds:
@@ -443,7 +624,8 @@ class _Sample:
     """A variant's completed runs on one data set.
 
     ``values``: (seeds, images). ``starts``: the first trained stage of each run, by seed. ``clusters``: the cluster of
-    each image that has one. ``diverged``: the number of diverged runs.
+    each image that has one. ``diverged``: the number of diverged runs. ``planned``: the seeds of all runs, completed or
+    not.
     """
 
     variant: str
@@ -451,6 +633,7 @@ class _Sample:
     starts: pd.Series
     clusters: Mapping[Hashable, str]
     diverged: int
+    planned: frozenset[int]
 
     @property
     def fixed(self) -> bool:
@@ -484,6 +667,10 @@ class _Sample:
     def at(self, seeds: pd.Index) -> "_Sample":
         """These seeds alone."""
         return replace(self, values=self.values.loc[seeds])
+
+    def among(self, seeds: frozenset[int]) -> "_Sample":
+        """What there is of these seeds."""
+        return self.at(self.values.index[self.values.index.isin(list(seeds))])
 
     def array(self, images: pd.Index) -> Floats:
         """(seeds, images), or (seeds,) if the values belong to runs."""
@@ -521,6 +708,7 @@ def _sample(
         starts=pd.Series(_values(runs, "start", own)[completed], index=seeds[completed], dtype=object),
         clusters=clusters,
         diverged=int((status == "diverged").sum()),
+        planned=frozenset(seeds.tolist()),
     )
 
 

@@ -20,7 +20,7 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import NO_DATA_SET, slug, table_view
+from reports.sections.common import NO_DATA_SET, of_what_ran, slug, table_view
 
 WHY = (
     "Each ablation changes stated factors of the proposed model and nothing else. Its intervals hold together at 95% "
@@ -43,7 +43,7 @@ def ablations(frames: Frames) -> Section:
     if not data_sets:
         blocks.append(NO_DATA_SET)
     elif not names:
-        blocks.append(Note("The study has no ablation.", "nothing"))
+        blocks.append(Note(f"The study has no ablation{of_what_ran(frames)}.", "nothing"))
     return Section(id="ablations", title="Ablations", blocks=blocks)
 
 

@@ -15,6 +15,12 @@ REGION = {"whole": "whole image", "hole": "hole", "boundary": "boundary"}
 NO_DATA_SET = Note("The study has no data set.", "nothing")
 
 
+def of_what_ran(frames: Frames) -> str:
+    """The end of "The study has no ...", if the command left variants out."""
+    by = dict.fromkeys(entry.get("by", "--only") for entry in (frames.study["left_out"] or {}).values())
+    return f" of the variants that {' and '.join(by)} kept" if by else ""
+
+
 def slug(*parts: Any) -> str:
     """A name for files and anchors: lower-case words joined with hyphens."""
     return "-".join(re.sub(r"[^a-z0-9]+", "-", str(part).lower()).strip("-") or "x" for part in parts)
@@ -26,6 +32,11 @@ def unit(metric: str, region: str = "") -> str:
     arrow = "↑" if named.better > 0 else "↓"
     inside = f"{named.unit}, {arrow}" if named.unit else arrow
     return f"{named.label}{', ' + REGION[region] if region else ''} ({inside})"
+
+
+def intervals(frames: Frames) -> str:
+    """The kind of intervals that decide the study's outcomes."""
+    return "95% intervals" if isinstance(frames.level, float) else "intervals at the level of each look"
 
 
 def protocol(frames: Frames, data: str) -> str:

@@ -1,6 +1,6 @@
 """The glossary: the report's terms, for readers who meet them here for the first time."""
 
-from reports.analysis.critics import LEAST_GRADIENT
+from reports.analysis.critics import LEAST_ACCURACY, LEAST_RATIO, LEAST_SHARE, MOST_GROWTH
 from reports.analysis.frames import Frames
 from reports.analysis.statistics import OUTCOMES
 from reports.document import Facts, Section
@@ -14,6 +14,8 @@ WORDS = {
     "SSIM": "Structural similarity, at most 1: how alike two images are in local mean, contrast and structure.",
     "seam error": "How much the step across the hole's edge differs from the truth's; 0 is none.",
     "sharpness": "The repair's mean gradient as a share of the truth's: under 1 it is blurred, over 1 it is noisy.",
+    "artefact": "The repair's strongest fine detail, relative to what the truth has near. Above 1 it is an artefact: a "
+    "checkerboard, noise, stripes. docs/artefacts.md shows what is found.",
     "generator, critic": "The network that repairs, and one that is trained to tell repairs from real images. The "
     "paper calls it a discriminator. It gives a score; the gap is the mean score of real images less that of "
     "repairs.",
@@ -31,9 +33,16 @@ WORDS = {
     "detectable": "The minimum detectable effect: the true effect that this many seeds and images tell from none in "
     "four studies of five (80% power).",
     "outcomes": " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items()),
-    "inert critics": "Critics that could not have made a difference: the adversarial gradient stays below "
-    f"{LEAST_GRADIENT:.0%} of the reconstruction loss's, a critic scores real and repaired images alike, or the model "
-    "equals the one without critics in every metric. Where critics are inert, no difference between them is no result.",
+    "adjusted p": "The least error level at which an outcome stands, after Holm's adjustment for all claims that were "
+    "tested by chance. At 0.05 or less the outcome stands.",
+    "awake, asleep, exploded": "The state of a critic in the second half of joint training. It is asleep if it gives "
+    f"the real image the higher score in less than {LEAST_ACCURACY:.0%} of pairs, or has less than {LEAST_SHARE:.0%} "
+    f"of the critics' gradients. It has exploded if the gradient of its weights grew over {MOST_GROWTH:g} times.",
+    "inert critics": "Critics that could not have made a difference: one of them is asleep, the adversarial gradient "
+    f"is less than {LEAST_RATIO:.0%} of the reconstruction loss's, or the model equals the one without critics in "
+    "every metric. Where critics are inert, no difference between them is no result.",
+    "as printed, scaled": "Claims about critics are answered twice: with the paper's weights, and (C3-scaled, ...) "
+    "with weights that give the critics a stated share of the reconstruction loss's gradient.",
     "reading, universe": "A choice that the paper leaves open (docs/readings.md numbers them); one set of such "
     "choices. A multiverse is many universes.",
     "stage": "A part of a run's work: the generator alone, a critic alone, all together, evaluation. Runs share stages "

@@ -20,7 +20,7 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import NO_DATA_SET, REGION, slug, table_view
+from reports.sections.common import NO_DATA_SET, REGION, of_what_ran, slug, table_view
 
 OTHER = (
     "Where the paper is open, another reading might give another outcome. Each point is a contrast under one set of "
@@ -43,7 +43,7 @@ def other_readings(frames: Frames) -> Section:
     if not data_sets:
         blocks.append(NO_DATA_SET)
     elif not curves:
-        blocks.append(Note("The study has no multiverse.", "nothing"))
+        blocks.append(Note(f"The study has no multiverse{of_what_ran(frames)}.", "nothing"))
     return Section(id="other-readings", title="Under other readings of the paper", blocks=blocks)
 
 
@@ -154,7 +154,21 @@ def _every_figure(frames: Frames) -> TableView:
 def in_force(frames: Frames) -> Section:
     """The readings that the study uses."""
     return Section(
-        id="readings", title="Departures from the paper, and readings in force", blocks=[block_or_note(all_of, frames)]
+        id="readings",
+        title="Departures from the paper, and readings in force",
+        blocks=[block_or_note(unlike, frames), block_or_note(all_of, frames)],
+    )
+
+
+def unlike(frames: Frames) -> TableView:
+    """The table of settings on which the paper is silent, and in which the compared methods were treated unlike."""
+    return table_view(
+        tables.unlike_table(frames),
+        lambda row: [text(row["key"]), text(row["reading"]), Cell(row["unlike"], kind="said")],
+        name="unlike",
+        caption="Where the paper is silent and the methods that it compares were treated unlike: a difference between "
+        "two of them may come from these settings. The controls of C1 and C2 give the baselines the same optimizer.",
+        headings=["Setting", "Reading", "In words"],
     )
 
 

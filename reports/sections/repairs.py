@@ -29,7 +29,7 @@ BLAMED = "Figure 4's text on its column (c) blames “the proposed method” for
 
 
 def repairs(frames: Frames) -> Section:
-    """The repairs of the data set like CelebA, as in Figure 4."""
+    """The repairs of the data sets like CelebA, as in Figure 4, and of those that stand beside none of the paper's."""
     data_sets = [data for data in frames.data_sets() if counterpart(frames, data) not in OTHER]
     blocks: list[Block] = [Note(BLAMED)]
     for data in data_sets:
@@ -63,7 +63,8 @@ def worst(frames: Frames) -> Section:
 
 def grid(frames: Frames, data: str) -> FigureView:
     """The grid of pictures as in Figure 4."""
-    like = FIGURES.get(counterpart(frames, data) or "", "Figure 4")
+    beside = counterpart(frames, data)
+    like = f" (as the paper's {FIGURES[beside]})" if beside else ""
     protocol = frames.study.get("protocol") or {}
     drawn_by = f", drawn by the protocol's seed {protocol['seed']}" if "seed" in protocol else ""
     shown = pictures.sample(frames, data)
@@ -71,8 +72,7 @@ def grid(frames: Frames, data: str) -> FigureView:
         name=slug("repairs", data),
         drawn=figures.repairs(frames, data=data),
         alt="Grid of test images: the original, the image with its hole, and each method's repair of it.",
-        caption=f"Repairs of {data} (as the paper's {like}): the same test images for all methods{drawn_by}, "
-        "none chosen by its look.",
+        caption=f"Repairs of {data}{like}: the same test images for all methods{drawn_by}, none chosen by its look.",
         pictures=shown,
     )
 

@@ -24,7 +24,7 @@ from reports.document import (
     number,
     words,
 )
-from reports.sections.common import each_data_set, protocol, records, slug, table_view, unit
+from reports.sections.common import each_data_set, intervals, protocol, records, slug, table_view, unit
 from reports.sections.own import own_metrics
 from reports.sections.perceptual import perceptual
 
@@ -34,6 +34,7 @@ REGIONS_WHY = (
     "sources of chance, few seeds and the choice of test images; it needs two seeds. Bold: the best of the trained "
     "methods, where its difference from the next is resolved."
 )
+MEASURED = ("Whole image", "each seed", "Hole", "each seed", "Seeds", "Images", "Notes")
 CONTRASTS_WHY = (
     "The paper's order, link by link, then the proposed model against what it must beat for its critics to be the "
     "reason: the same generator with the reconstruction loss alone, and with a single critic. Images are paired "
@@ -70,7 +71,10 @@ def beside(frames: Frames, data: str) -> Note:
     """A note on the data behind the published numbers."""
     theirs = counterpart(frames, data)
     if theirs is None:
-        return Note(f"The paper has no number for data like {data}.")
+        return Note(
+            f"{data} stands beside none of the paper's data sets, so there are no published numbers. If its images "
+            f"resemble one, say so in {frames.study['file'] or 'the study file'} (like: CelebA, ImageNet or Places2)."
+        )
     images = paper()["data"][theirs]["images"]
     return Note(
         f"Published numbers are of {theirs} ({images}, {paper()['image_size']} px), measured ones of {data}: "
@@ -86,7 +90,9 @@ def results_view(frames: Frames, data: str, metric: str) -> TableView:
     """Table 6 or 7: published and measured."""
     table = tables.results_table(frames, metric=metric, data=data)
     named = metric_of(metric)
-    theirs = {"psnr": 6, "ssim": 7}[metric] if counterpart(frames, data) == "CelebA" else 8
+    beside = counterpart(frames, data)
+    theirs = {"psnr": 6, "ssim": 7}[metric] if beside == "CelebA" else 8
+    like = f" (the paper's Table {theirs})" if beside else ""
 
     def cells(row: dict[str, Any]) -> list[Cell]:
         measured = []
@@ -97,17 +103,17 @@ def results_view(frames: Frames, data: str, metric: str) -> TableView:
                 each(row[f"{region}_seeds"], named.digits),
             ]
         counts = [number(row["seeds"]), number(row["images"])]
-        published = number(row["published"], named.digits)
-        return [Cell(row["label"]), published, *measured, *counts, Cell(row["notes"], kind="notes")]
+        published = [number(row["published"], named.digits)] if beside else []
+        return [Cell(row["label"]), *published, *measured, *counts, Cell(row["notes"], kind="notes")]
 
     what = f"{unit(metric)} on {data}"
     whole = table_view(
         table,
         cells,
         name=slug("results", metric, data),
-        caption=f"{what} (the paper's Table {theirs}), of the composite: published, and measured with 95% intervals "
+        caption=f"{what}{like}, of the composite: {'published, and ' if beside else ''}measured with 95% intervals "
         f"over seeds and images. {protocol(frames, data)}",
-        headings=["Method", "Published", "Whole image", "each seed", "Hole", "each seed", "Seeds", "Images", "Notes"],
+        headings=["Method", *(["Published"] if beside else []), *MEASURED],
         groups=table["group"].tolist(),
     )
     return folded(whole, what)
@@ -156,6 +162,7 @@ def contrast_figure(frames: Frames, data: str) -> FigureView:
 def contrast_values(frames: Frames, data: str) -> TableView:
     """The table of the contrasts with their outcomes."""
     table = tables.contrast_table(frames, data)
+    beside = counterpart(frames, data)
 
     def cells(row: dict[str, Any]) -> list[Cell]:
         named = metric_of(row["metric"])
@@ -164,7 +171,7 @@ def contrast_values(frames: Frames, data: str) -> TableView:
         return [
             Cell(f"{titled(frames, row['a'])} − {titled(frames, row['b'])}"),
             Cell(unit(row["metric"], row["region"])),
-            number(row["published"], named.digits, sign="+"),
+            *([number(row["published"], named.digits, sign="+")] if beside else []),
             number(row["difference"], digits, interval(row["low"], row["high"], digits, "+"), "+"),
             number(row["detectable"], digits),
             Cell(n, below=f"{row['images']:,} images"),
@@ -176,8 +183,9 @@ def contrast_values(frames: Frames, data: str) -> TableView:
         cells,
         name=slug("contrasts", data),
         caption=f"Contrasts on {data}, scope {words(frames.study['scope'])}: is the first better than the second? "
-        "Differences with 95% intervals over seeds and images; smaller effects than the detectable are mostly missed.",
-        headings=["Contrast", "Metric", "Published", "Measured", "Detectable", "n", "Outcome"],
+        f"Differences with {intervals(frames)} over seeds and images; smaller effects than the detectable are mostly "
+        "missed.",
+        headings=["Contrast", "Metric", *(["Published"] if beside else []), "Measured", "Detectable", "n", "Outcome"],
         groups=(table["a"] + "\0" + table["b"]).tolist(),
     )
 

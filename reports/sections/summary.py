@@ -9,9 +9,10 @@ import pandas as pd
 from reports.analysis import tables
 from reports.analysis.claims import claims_table, links_table
 from reports.analysis.frames import EXTERNAL, Frames, NoDataError
+from reports.analysis.looks import looks_in_words
 from reports.analysis.naming import label, metric_of
 from reports.analysis.published import paper
-from reports.analysis.statistics import OUTCOMES
+from reports.analysis.statistics import OUTCOMES, p_in_words
 from reports.document import (
     NONE,
     NOT_RECORDED,
@@ -28,7 +29,7 @@ from reports.document import (
     text,
     words,
 )
-from reports.sections.common import records, table_view, unit
+from reports.sections.common import intervals, records, table_view, unit
 
 RULE = (
     " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items())
@@ -36,15 +37,20 @@ RULE = (
     "of its links; the effect shown is of the named contrast, which decides."
 )
 
+ADJUSTED = (
+    "Each claim is tested on its own, and of many such tests some err. The adjusted p value counts all claims that "
+    "were tested by chance (Holm's method). At 0.05 or less the outcome stands."
+)
+
 
 def summary(frames: Frames) -> Section:
     """The report's first section."""
     blocks: list[Block] = [Note(scope(frames), "scope")]
-    blocks += [Note(text, "scope") for text in [mixed(frames)] if text]
+    blocks += [Note(text, "scope") for text in (answered_twice(frames), mixed(frames)) if text]
     blocks += [
         Facts(facts(frames)),
         block_or_note(claims, frames),
-        Note(RULE),
+        Note(" ".join(filter(None, [RULE, ADJUSTED, looks_in_words(frames)]))),
         block_or_note(detectable, frames),
         block_or_note(trouble, frames),
     ]
@@ -67,6 +73,20 @@ def scope(frames: Frames) -> str:
     return (
         f"Scope: {words(study['scope'])}. The data, the image size or the schedule are not the paper's. An outcome "
         "below speaks of this study alone; the paper's numbers stand beside ours for orientation."
+    )
+
+
+def answered_twice(frames: Frames) -> str:
+    """Which of a claim's two outcomes is of what; otherwise ""."""
+    twice = claims_table(frames).dropna(subset="adversarial_share")
+    if twice.empty:
+        return ""
+    ids = [str(name).removesuffix("-scaled") for name in twice["id"]]
+    return (
+        f"{', '.join(ids[:-1])} and {ids[-1]} are answered twice: with the weights of the critics as the paper prints "
+        f"them, and ({twice['id'].iloc[0]}, ...) where the critics matter, with weights scaled once so that their "
+        f"gradient is {twice['adversarial_share'].iloc[0]:.0%} of the reconstruction loss's. All other outcomes are of "
+        "the printed weights."
     )
 
 
@@ -94,6 +114,7 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
     runs = runs[runs["method"] != EXTERNAL]
     counts = [f"{int(n):,} {status}" for status, n in runs["status"].value_counts().items()]
     files = ", ".join(_files(others))
+    left_out = list(_left_out(frames))
     return [
         ("Data", "; ".join(data) or NOT_RECORDED),
         ("Image size", f"{size} px (the paper: {given['image_size']})" if size else NOT_RECORDED),
@@ -105,10 +126,26 @@ def facts(frames: Frames) -> list[tuple[str, str]]:
         ("Seeds", words(study["seeds"])),
         ("Runs", f"{len(runs):,} of {runs['variant'].nunique()} variants: {', '.join(counts) or 'none'}"),
         *([("Scored from files", f"{files}; external: not made here")] if files else []),
+        *([("Left out", "; ".join(left_out))] if left_out else []),
         ("Profile and scope", f"{words(study['profile'])}, {words(study['scope'])}"),
         ("Machine time", duration(study["seconds"])),
         ("Made", words(study["made"]).replace("T", " ").replace("+00:00", " UTC")),
     ]
+
+
+def _left_out(frames: Frames) -> Iterator[str]:
+    """What the command left out of the study file; the cells of its ablations and readings are counted."""
+    variants, seeds = frames.study["left_out"] or {}, frames.study["left_out_seeds"]
+    ran = set(frames.runs["variant"])
+    for option in ("--only", "--claims"):
+        own = {name: entry.get("data") for name, entry in variants.items() if entry.get("by", "--only") == option}
+        parts = {name: f" on {words(sets)}" if sets and name in ran else "" for name, sets in own.items()}
+        named = [name + part for name, part in parts.items() if ":" not in name]
+        cells = len(own) - len(named)
+        if own:
+            yield words([*named, *([f"{cells} of ablations and readings"] if cells else [])]) + f" (by {option})"
+    if seeds:
+        yield f"seed {words(seeds)} (by --seeds)"
 
 
 def _files(others: pd.DataFrame) -> Iterator[str]:
@@ -132,14 +169,15 @@ def claims(frames: Frames) -> TableView:
                 Cell(row["contrast"] or NONE, below=row["link"]),
                 _effect(row),
                 Cell(row["counts"] or NONE),
+                _adjusted(row),
             ]
         )
     links = links_table(frames)
     return TableView(
         name="claims",
         caption="What the paper claims, and what this study says of it: the outcome, and the contrast that decides it "
-        "with its effect and 95% interval. Each outcome speaks within its scope.",
-        headings=["Claim", "Outcome", "Contrast", "Effect", "n"],
+        f"with its effect ({intervals(frames)}). Each outcome speaks within its scope.",
+        headings=["Claim", "Outcome", "Contrast", "Effect", "n", "Adjusted p"],
         rows=rows,
         frame=table.drop(columns=["links", "controls"]),
         more=TableView(
@@ -170,8 +208,16 @@ def _effect(row: dict[str, Any]) -> Cell:
     return replace(effect, text=f"{effect.text} {row['unit']}".rstrip() if effect.value is not None else NONE)
 
 
+def _adjusted(row: dict[str, Any]) -> Cell:
+    """The p value after Holm's adjustment, and whether the outcome stands."""
+    if pd.isna(row["p_holm"]):
+        return Cell(NONE, kind="number")
+    stands = "" if row["holds_adjusted"] is None else "stands" if row["holds_adjusted"] else "does not stand"
+    return replace(number(row["p_holm"], 3, stands), text=p_in_words(row["p_holm"]))
+
+
 def detectable(frames: Frames) -> TableView:
-    """The minimum detectable effect of each contrast, compared with the published difference."""
+    """The minimum detectable effect of each contrast, compared with the paper's own gain."""
     parts = []
     for data in frames.data_sets():
         try:
@@ -197,9 +243,9 @@ def detectable(frames: Frames) -> TableView:
         table,
         cells,
         name="detectable",
-        caption="The minimum detectable effect (80% power) of this many seeds and images, beside the published "
-        "difference. A smaller effect is mostly missed here.",
-        headings=["Contrast", "Data", "Metric", "Published difference", "Detectable here", "n"],
+        caption="The minimum detectable effect (80% power) of this many seeds and images, beside the paper's own "
+        "gain over GLCIC on CelebA. A smaller effect is mostly missed here.",
+        headings=["Contrast", "Data", "Metric", "The paper's gain", "Detectable here", "n"],
     )
 
 

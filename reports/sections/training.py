@@ -33,7 +33,7 @@ WHY = (
 
 def mechanism(frames: Frames) -> Section:
     """What the critics did."""
-    blocks: list[Block] = [Note(WHY), *each_data_set(frames, series, sharpness, mechanism_values)]
+    blocks: list[Block] = [Note(WHY), *each_data_set(frames, awake, series, sharpness, mechanism_values)]
     return Section(id="mechanism", title="Did the critics do anything?", blocks=blocks)
 
 
@@ -109,6 +109,33 @@ def mechanism_values(frames: Frames, data: str) -> TableView:
         groups=table["group"].tolist(),
     )  # fmt: skip
     return folded(whole, f"What the critics did on {data}")
+
+
+def awake(frames: Frames, data: str) -> TableView:
+    """The table of each critic: whether it was awake."""
+    table = tables.awake_table(frames, data)
+
+    def span(row: dict[str, Any], name: str, digits: int) -> Cell:
+        return number(row[name], digits, interval(row[f"{name}_least"], row[f"{name}_greatest"], digits))
+
+    return table_view(
+        table,
+        lambda row: [
+            Cell(row["label"]),
+            Cell(row["network"]),
+            span(row, "accuracy", 2),
+            span(row, "share", 3),
+            span(row, "gradient_ratio", 4),
+            Cell(f"{row['awake']} of {row['seeds']} seeds"),
+        ],
+        name=slug("awake", data),
+        caption=f"Each critic on {data}, in the second half of joint training: means over seeds, with the least and "
+        "the greatest seed. The glossary says when a critic is awake.",
+        headings=[
+            "Method", "Critic", "Accuracy (0.5 = guessing)", "Share of the critics' gradients",
+            "Gradient / reconstruction's", "Awake",
+        ],
+    )  # fmt: skip
 
 
 def training_curves(frames: Frames, data: str) -> FigureView:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from study.store import Store
 
 MAX_SEEDS = 1000
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 File = Annotated[Path, typer.Argument(help="Study file, such as runs.yaml.", metavar="STUDY")]
 Out = Annotated[Path, typer.Option("--out", help="Output folder.")]
@@ -32,6 +33,20 @@ Jobs = Annotated[
 ExecutorName = Annotated[str, typer.Option("--executor", help="Where to run: local, processes on this machine.")]
 NoShare = Annotated[
     bool, typer.Option("--no-share", help="Train shared stages separately for each run. Slower; same results.")
+]
+UntilResolved = Annotated[
+    bool,
+    typer.Option("--until-resolved", help="Start with 3 seeds, and add seeds where a claim is not decided yet."),
+]
+Claims = Annotated[
+    str | None,
+    typer.Option("--claims", help="With --until-resolved: decide these claims, such as C1,C3. Default: all."),
+]
+MaxSeeds = Annotated[
+    int | None, typer.Option("--max-seeds", help="With --until-resolved: at most this many seeds. Default: 12.")
+]
+Budget = Annotated[
+    str | None, typer.Option("--budget", help="With --until-resolved: the time to spend: 90s, 45m, 6h or 2d.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -64,6 +79,14 @@ def seeds_of(text: str | None) -> list[int] | None:
             )
         seeds += numbers
     return list(dict.fromkeys(seeds))
+
+
+def seconds_of(text: str) -> float:
+    """The seconds in ``--budget 90s``, ``45m``, ``6h`` or ``2d``."""
+    written = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd])", text.strip())
+    if written is None or (seconds := float(written[1]) * UNITS_S[written[2]]) <= 0:
+        raise BadInput(f"--budget {text}: write a time above zero, such as 90s, 45m, 6h or 2d")
+    return seconds
 
 
 def device_of(option: str) -> str:

@@ -17,8 +17,9 @@ from study.cli.terminal import print_json, wide
 Folder = Annotated[Path, typer.Argument(help="the output folder")]
 CLAIMS_LEGEND = (
     "A claim needs all of its links. An effect is the first minus the second. Minimum detectable effect: the true "
-    "effect that this n tells from zero in four studies of five. Below each outcome is its scope. Unless that is "
-    "paper, the outcome holds for this study only."
+    "effect that this n tells from zero in four studies of five. Adjusted: the p value after Holm's adjustment for all "
+    "claims that were tested by chance; at 0.05 or less the outcome stands. Below each outcome is its scope. Unless "
+    "that is paper, the outcome holds for this study only."
 )
 
 
@@ -40,7 +41,8 @@ def status(out: Folder = Path("out"), as_json: options.AsJson = False) -> None:
 def claims(out: Folder = Path("out"), as_json: options.AsJson = False) -> None:
     """Show the outcome of each of the paper's claims, and the evidence for it."""
     from reports.analysis.claims import claims_table
-    from reports.analysis.statistics import OUTCOMES
+    from reports.analysis.looks import looks_in_words
+    from reports.analysis.statistics import OUTCOMES, p_in_words
     from study.results.frames import load
 
     results = load(out)
@@ -55,12 +57,16 @@ def claims(out: Folder = Path("out"), as_json: options.AsJson = False) -> None:
         evidence = Text.assemble((row["claim"], "bold"))
         for name, outcome, why in lines:
             evidence.append_text(Text.assemble(f"\n{name}: ", (outcome, "italic"), why))
+        if row["holds_adjusted"] is not None:
+            stands = "stands" if row["holds_adjusted"] else "does not stand"
+            evidence.append(f"\nadjusted for {table['p'].count()} claims: p {p_in_words(row['p_holm'])}; {stands}")
         shown.add_row(row["id"], Text.assemble(row["outcome"], (f"\n{row['scope']}", "dim")), evidence)
     console, study = wide(100), results.study
     console.print(Text(f"{study['name']}, profile {study['profile'] or 'none'}, {study['image_size']} px"))
     console.print(shown)
     meanings = (f"{outcome}: {meaning}" for outcome, meaning in OUTCOMES.items())
-    console.print(Text("\n".join([*meanings, CLAIMS_LEGEND]), style="dim"))
+    legend = [*meanings, CLAIMS_LEGEND, looks_in_words(results)]
+    console.print(Text("\n".join(filter(None, legend)), style="dim"))
 
 
 def diff(

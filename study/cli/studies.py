@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from study.config import Study
     from study.plan.graph import Plan
+    from study.running.driver import Summary
+    from study.running.executors import Executor
     from study.store import Store
 
 SKIPPED_SHOWN = 10
@@ -40,33 +43,50 @@ def run(
     jobs: options.Jobs = None,
     executor_name: options.ExecutorName = "local",
     no_share: options.NoShare = False,
+    until_resolved: options.UntilResolved = False,
+    claims: options.Claims = None,
+    max_seeds: options.MaxSeeds = None,
+    budget: options.Budget = None,
+    rehearse: Annotated[
+        bool,
+        typer.Option("--rehearsal/--no-rehearsal", help="Rehearse a study of hours first: do its critics explode?"),
+    ] = True,
 ) -> None:
     """Run a study: train what is missing, evaluate, and write the report."""
+    from study.cli import rehearsal, until
     from study.running import driver
     from study.running.locks import output_lock
-    from study.running.progress import Display
     from study.running.runs import settle_all
 
     heed_sigterm()
-    study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
-    console, store, started = Console(), options.store_of(out), time.monotonic()
-    say = printer(console)
+    started = time.monotonic()
+    asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
+    most = asked.most if asked else None
+    study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share, most)
+    console, store = Console(), options.store_of(out)
+    say, jobs = printer(console), jobs or options.jobs_of(kind)
     executor = options.executor_of(executor_name, out, jobs=jobs, device=kind)
+    head = f"{study.name}, profile {study.profile or 'none'}, on {kind}"
     with output_lock(out):
+        looks = until.looks_of(plan.study, out, asked)
         for damage in driver.check(plan, store):
             say(f"damaged: {damage}; it is set aside in {out / 'damaged'} and made again")
         settle_all(out)
-        plan = replace(plan, study=plan.study.model_copy(update={"command": command()}))
-        saved = plan.save(out)
-        waiting = driver.tasks(plan, store, saved)
-        known = len(plan.stages) - len({key for task in waiting for key in task.keys})
-        text = f"{len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done"
-        say(f"{study.name}, profile {study.profile or 'none'}, on {kind}: {text}")
-        if waiting:
-            with Display(plan, store, waiting, console) as display, executor:
-                summary = driver.drive(store, executor, waiting, on_event=display.on_event, on_tick=display.on_tick)
-        else:
-            summary = driver.Summary()
+        if rehearse:
+            rehearsal.before_run(study, plan, store, kind, jobs, console)
+        own = {"command": command(), **({"looks": looks} if looks else {})}
+        plan = replace(plan, study=plan.study.model_copy(update=own))
+        make = partial(_make, store=store, executor=executor, console=console)
+        with executor:
+            if asked is None:
+                known = len(plan.stages) - len({key for task in driver.tasks(plan, store) for key in task.keys})
+                say(f"{head}: {len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done")
+                if looks:
+                    say(f"{out} has looks from --until-resolved: they are kept, and outcomes have their levels")
+                summary = make(plan)
+            else:
+                say(f"{head}: up to {len(study.seeds)} seeds each, in this order: {', '.join(map(str, study.seeds))}")
+                plan, summary = until.until_resolved(plan, store, asked, make=make, say=say, workers=jobs)
         if summary.interrupted:
             say(f"interrupted; nothing is lost. Go on with:  {plan.study.command}")
             raise typer.Exit(130)
@@ -90,13 +110,43 @@ def plan(
     measure: Annotated[
         bool, typer.Option("--measure", help="Run a few steps of each stage to estimate time, memory and disk.")
     ] = False,
+    power: Annotated[
+        bool, typer.Option("--power", help="From the runs in --out: the seeds, and hours, that an answer would take.")
+    ] = False,
+    rehearse: Annotated[
+        bool,
+        typer.Option("--rehearse", help="Train for minutes at the true width: which critics sleep or explode."),
+    ] = False,
+    jobs: options.Jobs = None,
 ) -> None:
     """Show what a study would train: runs, stages, what is shared or done, and the cost. Trains nothing."""
+    from study.cli import power as seeds_for
+    from study.cli import rehearsal
     from study.plan import overview
     from study.running import measure as measuring
 
-    _, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
+    modes = [name for name, on in (("--measure", measure), ("--power", power), ("--rehearse", rehearse)) if on]
+    if len(modes) > 1:
+        raise BadInput(f"{' and '.join(modes)}: each prints a table of its own; give one of them")
+    study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
     store = options.store_of(out)
+    if power:
+        again = command("run", *(word for word in sys.argv[2:] if word not in ("--power", "--json")))
+        table = seeds_for.power(plan, store, again=again, warn=printer(Console(stderr=True)))
+        if as_json:
+            print_json(seeds_for.as_json(table))
+        else:
+            seeds_for.show(table, wide())
+        return
+    if rehearse:
+        heed_sigterm()
+        chosen = [run.variant for run in plan.runs] if only else None
+        table = rehearsal.rehearse(rehearsal.short_plan(study, plan, kind, chosen), kind, jobs or options.jobs_of(kind))
+        if as_json:
+            print_json(table.astype(object).where(table.notna(), None).to_dict("records"))
+        else:
+            rehearsal.show(table, wide())
+        return
     measured = measuring.measure(plan, kind) if measure else None
     if as_json:
         print_json(overview.as_json(plan, store, measured))
@@ -253,17 +303,34 @@ def _planned(
     settings: list[str] | None,
     device: str,
     no_share: bool,
+    most: int | None = None,
 ) -> tuple[Study, Plan, str]:
-    """The study of a file and options, its plan, and the kind of device."""
+    """The study of a file and options, its plan, and the kind of device. ``most``: with as many seeds."""
     from study import config
     from study.plan import planner
 
     study = config.load(
         file, profile=profile, settings=settings or (), only=options.variants_of(only), seeds=options.seeds_of(seeds)
     )
+    if most is not None:
+        from study.cli import until
+
+        study = until.with_seeds(study, most)
     kind = options.device_of(device)
     with Console(stderr=True).status("reading the data; the first time this reads every image"):
         return study, planner.make_plan(study, device=kind, share=not no_share), kind
+
+
+def _make(plan: Plan, *, store: Store, executor: Executor, console: Console) -> Summary:
+    """Makes what a plan lacks, and shows the progress. Saves the plan as the most recent study."""
+    from study.running import driver
+    from study.running.progress import Display
+
+    waiting = driver.tasks(plan, store, plan.save(store.out))
+    if not waiting:
+        return driver.Summary()
+    with Display(plan, store, waiting, console) as display:
+        return driver.drive(store, executor, waiting, on_event=display.on_event, on_tick=display.on_tick)
 
 
 def _report(out: Path) -> Path:

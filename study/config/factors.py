@@ -101,6 +101,9 @@ class FactorExpander:
     def with_levels(self, name: str, base: str, chosen: Mapping[str, Node]) -> Variant:
         """A base with these levels."""
         tree = self.reader.resolved("variants", base)
+        loss = tree.get("loss")
+        if loss is not None and any(factor.startswith("loss.") for factor in chosen):
+            tree = tree.put(["loss"], self.reader.recipe(loss))  # the variant may name its recipe by one word
         for factor, level in chosen.items():
             for part in reversed(factor.split(".")):
                 level = Node({part: level}, level.place)

@@ -248,6 +248,13 @@ def assign(root: Node, setting: str, faults: list[str]) -> Node:
     return root.put(path, node)
 
 
+def node_of(value: Any, place: Place) -> Node:
+    """A plain value as a node, all of it at one place."""
+    if isinstance(value, dict):
+        return Node({key: node_of(entry, place) for key, entry in value.items()}, place)
+    return Node([node_of(entry, place) for entry in value] if isinstance(value, list) else value, place)
+
+
 @contextmanager
 def collected(faults: list[str]) -> Iterator[None]:
     """Ends the block at a ``BadInput`` and adds its faults to ``faults``."""

@@ -178,6 +178,10 @@ class Study:
     tuned: dict[str, Tuned] = field(default_factory=dict)
     resolved: Mapping[str, Any] = field(default_factory=dict)
     data_nodes: Mapping[str, Node] = field(default_factory=dict, compare=False)
+    left_out: Mapping[str, Variant] = field(default_factory=dict)
+    """The file's variants that ``--only`` leaves out."""
+    left_out_seeds: list[int] = field(default_factory=list)
+    """The file's seeds that ``--seeds`` leaves out."""
 
     def variants_on(self, data: str) -> list[Variant]:
         """The variants that are run on a data set: those that it names, or all."""

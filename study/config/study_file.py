@@ -134,9 +134,12 @@ def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) ->
             raise BadInput(f"--only {pattern}: {unknown(pattern, study.variants, 'not a variant of this study')}")
         chosen |= {*names}
     variants = {name: variant for name, variant in study.variants.items() if name in chosen or not only}
+    left_out = {name: variant for name, variant in study.variants.items() if name not in variants}
     if seeds is not None and not seeds:
         raise BadInput("--seeds: name at least one seed, such as 0,1,2 or 0-9")
-    return replace(study, variants=variants, seeds=list(seeds or study.seeds))
+    kept = list(seeds or study.seeds)
+    left_out_seeds = [seed for seed in study.seeds if seed not in kept]
+    return replace(study, variants=variants, seeds=kept, left_out=left_out, left_out_seeds=left_out_seeds)
 
 
 def _check(study: Study, tree: Node) -> None:

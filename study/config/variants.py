@@ -10,13 +10,16 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from study.config.messages import explain, fields
-from study.config.nodes import MAX_DEPTH, Node, Place, collected, not_a_mapping
+from study.config.nodes import MAX_DEPTH, Node, Place, collected, node_of, not_a_mapping
 from study.config.schema import Variant
 from study.errors import BadInput, near, shown, unknown
 from study.parts import registries
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 """Names become file names, columns and words of a command."""
+
+OF_OPTIMIZER = ("optimizer", "rates")
+"""The options that a variant with ``optimizer_of`` takes from another one."""
 
 T = TypeVar("T")
 
@@ -51,22 +54,28 @@ class VariantReader:
         return entries
 
     def resolved(self, section: str, name: str, chain: tuple[str, ...] = ()) -> Node:
-        """An entry merged over those it extends. ``chain``: the entries that lead to it."""
+        """An entry merged over those it extends. ``chain``: the entries that lead to it.
+
+        A variant with ``optimizer_of`` has the optimizer and the rates of the generator of the variant named there.
+        """
         entries, chain = dict(self.section(section).items()), (*chain, name)
         node = entries[name]
         if len(chain) > MAX_DEPTH:
-            place = entries[chain[0]].value["extends"].place
+            place = (entries[chain[0]].get("extends") or entries[chain[0]]).place
             raise place.error(f"'extends' leads through more than {MAX_DEPTH} {section}; extend one nearer its base")
         if not node.is_mapping:
             raise BadInput([])  # ``entries`` adds its fault
         own, base = node.without("extends"), node.get("extends")
+        source = node.get("optimizer_of") if section == "variants" else None
+        if source is not None:
+            own = own.without("optimizer_of").over(self.optimizer_of(source, chain))
         if base is None:
             return own
         if base.text in chain:
             circle = chain[chain.index(base.text) :]
             start = circle.index(min(circle, key=list(entries).index))
             circle = (*circle[start:], *circle[: start + 1])  # the same fault from wherever it is entered
-            place = entries[circle[0]].value["extends"].place
+            place = (entries[circle[0]].get("extends") or base).place
             raise place.error(f"'extends' goes in a circle: {' -> '.join(circle)}")
         if base.text not in entries:
             raise base.place.error(unknown(base.plain(), entries.keys() - {name}, f"none of the {section}"))
@@ -74,7 +83,22 @@ class VariantReader:
         if section == "variants" and method is not None and method.text in registries.METHODS:
             # a variant of another method inherits only the options that its method has
             tree = tree.only([*fields(registries.METHODS[method.text]), "method"])
+        if source is not None:
+            tree = tree.without(*OF_OPTIMIZER)
         return own.extending(tree)
+
+    def optimizer_of(self, source: Node, chain: tuple[str, ...]) -> Node:
+        """The optimizer and the rates of the generator of the variant that ``source`` names."""
+        variants = dict(self.section("variants").items())
+        if source.text in chain:
+            raise source.place.error(f"'optimizer_of' goes in a circle: {' -> '.join([*chain, source.text])}")
+        if source.text not in variants:
+            raise source.place.error(unknown(source.plain(), variants.keys() - set(chain), "not a variant"))
+        options = self.variant(source.text, self.resolved("variants", source.text, chain)).options
+        if not {*OF_OPTIMIZER} <= {*type(options).model_fields}:
+            raise source.place.error(f"'{source.text}' has no optimizer and rates; name a variant that has them")
+        plain = options.model_dump(mode="json", include={*OF_OPTIMIZER}, exclude_none=True)
+        return node_of(plain, source.place)
 
     def variant(self, name: str, tree: Node) -> Variant:
         """A variant from its resolved entry."""

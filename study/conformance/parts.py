@@ -21,8 +21,8 @@ from study.data import Packed
 from study.data.files.masks import SSIM_EDGE
 
 IMAGES = {"train": 6, "validation": 2, "test": 3}
-DETAIL = {"sharpness"}
-"""Metrics of the output's own detail, which noise raises."""
+DETAIL = {"artefact", "sharpness"}
+"""Metrics of the output's own detail: noise raises sharpness, and is an artefact where the truth has less detail."""
 
 
 def first_error(error: ValidationError) -> str:

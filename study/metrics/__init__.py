@@ -6,12 +6,13 @@
 import torch
 from torch import Tensor
 
+from study.metrics.artefact import Artefact
 from study.metrics.base import REGIONS, Metric
 from study.metrics.pixels import L1, PSNR, Seam, Sharpness
 from study.metrics.structure import SSIM, GlobalSSIM
 
 METRICS: dict[str, Metric] = {
-    metric.name: metric for metric in (PSNR(), SSIM(), GlobalSSIM(), L1(), Seam(), Sharpness())
+    metric.name: metric for metric in (PSNR(), SSIM(), GlobalSSIM(), L1(), Seam(), Sharpness(), Artefact())
 }
 
 __all__ = ["METRICS", "REGIONS", "Metric", "score"]

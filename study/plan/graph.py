@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,20 @@ class Plan:
     study: StudyFacts
     runs: list[Run]
     stages: dict[str, Stage]
+
+    def only(self, wanted: Callable[[Run], bool]) -> Plan:
+        """The plan of some of the runs: what a study of just these runs would plan, under the same keys."""
+        runs = [run for run in self.runs if wanted(run)]
+        keys = {key for run in runs for key in run.stages.values()}
+        names, seeds = {name for run in runs for name in run.names}, {run.seed for run in runs}
+        networks = self.study.networks
+        facts = {
+            "seeds": [seed for seed in self.study.seeds if seed in seeds],
+            "networks": networks and {name: built for name, built in networks.items() if name in names},
+            "readings": [row for row in self.study.readings if row.variant in names],
+        }
+        stages = {key: stage for key, stage in self.stages.items() if key in keys}
+        return Plan(study=self.study.model_copy(update=facts), runs=runs, stages=stages)
 
     def names(self) -> dict[str, str]:
         """Every name of a variant that the study file asks for, with the variant that was run for it."""

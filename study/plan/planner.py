@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,14 +13,15 @@ from models.method import Critic, Filler, Fitted, Method, Rate, Trained
 from study.config.schema import Study, Variant
 from study.data import holes
 from study.errors import BadInput
-from study.facts import DataFacts, MetricFacts, PluginFacts, ReadingFacts, StudyFacts
+from study.facts import DataFacts, MetricFacts, PluginFacts, StudyFacts, VariantFacts
 from study.inspection import anatomy
 from study.inspection.describe import describe
 from study.metrics import perceptual
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Run, Stage, json_digest
+from study.plan.readings import readings, treatments
 
-VERSIONS = {"data": 1, "pretrain": 1, "critic": 1, "joint": 1, "fit": 1, "evaluate": 2}
+VERSIONS = {"data": 1, "pretrain": 1, "critic": 2, "joint": 2, "fit": 1, "evaluate": 3}
 """The version of each kind of stage: raise it when the same options give other numbers."""
 
 Add = Callable[..., str]
@@ -66,40 +66,6 @@ def make_plan(study: Study, *, device: str = "cpu", share: bool = True, part: st
                     critic_parameters=sum(sizes[1:]),
                 )
     return Plan(study=planner.facts(share), runs=list(runs.values()), stages=planner.stages)
-
-
-def readings(variant: Variant) -> Iterator[ReadingFacts]:
-    """A variant's choices where the paper leaves something open.
-
-    A baseline is compared with its own paper, whose values are the defaults of its options.
-    """
-    options, published = variant.options, None
-    if isinstance(options, Trained) and options.as_published:
-        published = type(options)().model_dump(mode="json", by_alias=True)
-    yield from _readings(variant.name, "", options, published)
-
-
-def _readings(variant: str, prefix: str, options: Any, published: Any) -> Iterator[ReadingFacts]:
-    dumped = options.model_dump(mode="json", by_alias=True)
-    for name, info in type(options).model_fields.items():
-        key = info.alias or name
-        value, plain = getattr(options, name), dumped[key]
-        extra = info.json_schema_extra
-        own = published.get(key) if published is not None else None
-        if isinstance(extra, dict) and "reading" in extra:
-            if plain is None:  # this loss does not have the option
-                continue
-            text = extra["paper"]
-            yield ReadingFacts(
-                variant=variant,
-                key=prefix + key,
-                value=plain if isinstance(plain, str) else json.dumps(plain),
-                reading=str(extra["reading"]),
-                meaning=info.description,
-                departs=plain != own if published is not None else text is not None and plain != text,
-            )
-        elif hasattr(type(value), "model_fields"):
-            yield from _readings(variant, f"{prefix}{key}.", value, own)
 
 
 def _packed(study: Study) -> dict[str, Stage]:
@@ -195,6 +161,12 @@ class _Planner:
             multiverses=study.multiverses,
             networks={name: built for name, built in self.networks.items() if built["networks"]},
             readings=[row for variant in ours for row in readings(variant)],  # a plugin's method reads no paper of ours
+            treatments=list(treatments(ours, study.image_size)),
+            left_out={
+                name: VariantFacts(method=one.method, options=one.options.model_dump(mode="json", by_alias=True))
+                for name, one in study.left_out.items()
+            },
+            left_out_seeds=study.left_out_seeds,
             resolved=dict(study.resolved),
         )
 
@@ -310,6 +282,7 @@ class _Planner:
             **common,
             **generator_options("joint"),
             "critics": {role: critic.model_dump(mode="json") for role, critic in method.critics.items()},
+            "adversarial_share": method.adversarial_share,
             "critic_steps": rounds,
             "steps": last,
             "first_update": updates,

@@ -6,22 +6,25 @@ import json
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from reports.analysis.claims import claims_table, links_table
+from reports.analysis.critics import spread
 from reports.analysis.frames import COLUMNS, EXTERNAL, Frames
 from reports.analysis.published import paper
-from reports.analysis.statistics import Comparison, compare
+from reports.analysis.statistics import OUTCOMES, Comparison, compare
 from study.errors import unknown
 from study.evaluation.evaluation import Evaluation
 from study.external import entries
 from study.external.entries import External
-from study.facts import DataFacts, StudyFacts
+from study.facts import DataFacts, StudyFacts, TreatmentFacts
 from study.plan.graph import Plan, Run
 from study.search.trials import states
 from study.store import Damaged, RunState, Store, read_facts
@@ -30,14 +33,38 @@ TRAINED = ("pretrain", "critic", "joint", "fit")
 """The kinds of stage that are trained, and so have curves."""
 
 STUDY_FACTS = {
-    "name", "file", "profile", "image_size", "command", "seeds", "numerics", "protocol", "networks", "metrics",
-    "methods", "multiverses",
+    "name", "file", "profile", "image_size", "command", "seeds", "looks", "numerics", "protocol", "networks", "metrics",
+    "methods", "multiverses", "left_out", "left_out_seeds",
 }  # fmt: skip
 """The facts of a study that a report reads as the plan has them."""
 
 
 class Results(Frames):
     """A study's frames (columns: ``reports.analysis.frames.Frames``), with the comparison of two variants."""
+
+    def __repr__(self) -> str:
+        """The summary as text."""
+        return "\n".join(f"{name:9} {value}" for name, value in self.summary().items())
+
+    def _repr_html_(self) -> str:
+        """The summary as a table, for a notebook."""
+        rows = (f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in self.summary().items())
+        return f"<table>{''.join(rows)}</table>"
+
+    def summary(self) -> dict[str, str]:
+        """The study in a few lines: what was run, and the outcomes of the claims."""
+        study, runs = self.study, self.runs
+        variants = list(dict.fromkeys(runs["variant"].astype(str)))
+        outcomes = self.claims.groupby("outcome")["id"].agg(", ".join)
+        return {
+            "study": f"{study['name']}, profile {study['profile'] or 'none'}, scope {study['scope']}",
+            "data": ", ".join(self.data_sets()) or "none",
+            "variants": f"{len(variants)}: {_some(variants)}",
+            "seeds": ", ".join(map(str, study["seeds"] or [])),
+            "runs": ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts().items()) or "none",
+            "claims": "; ".join(f"{name}: {outcomes[name]}" for name in OUTCOMES if name in outcomes),
+            "frames": ", ".join(name for name in COLUMNS if len(getattr(self, name))),
+        }
 
     @property
     def claims(self) -> pd.DataFrame:
@@ -62,6 +89,7 @@ class Results(Frames):
         """``a`` minus ``b`` with its interval, by the rule for few seeds (``reports.analysis.statistics.compare``).
 
         ``margin``: in the metric's unit; by default the one that the claims use, 0.16 dB of PSNR and 0.006 of SSIM.
+        ``level``: by default 95%, or what the study's look at this number of seeds may spend.
 
         Raises ValueError if there is no such variant or metric, or the metric is not computed in that region.
         """
@@ -77,6 +105,7 @@ class Results(Frames):
             raise ValueError(f"region: {unknown(region, regions, f'no region of {metric}')}")
         if own:
             more = {"direction": "more" if own["better"] == "higher" else "less", **more}
+        more = {"level": self.level, **more}
         return compare(self.runs, self.scores, a, b, metric=metric, region=region, margin=margin, **more)
 
 
@@ -86,8 +115,12 @@ def load(out: str | Path) -> Results:
     Raises BadInput if there is no study, or its plan cannot be read.
     """
     out = Path(out)
+    return frames_of(Plan.of(out), out)
+
+
+def frames_of(plan: Plan, out: Path) -> Results:
+    """The frames of a plan's runs, with what is stored of them in an output folder."""
     store = Store(out)
-    plan = Plan.of(out)
     records = {key: _record(store, key, stage.kind) for key, stage in plan.stages.items() if stage.kind != "evaluate"}
     runs = [_run(run, store, records) for run in plan.runs]
     evaluated = [
@@ -104,7 +137,7 @@ def load(out: str | Path) -> Results:
         runs=_frame("runs", runs),
         factors=_frame("factors", _factors(plan)),
         universes=_frame("universes", _universes(plan)),
-        readings=_frame("readings", (row.model_dump() for row in plan.study.readings)),
+        readings=_frame("readings", _readings(plan)),
         scores=_long("scores", _scores(evaluated, _groups(plan, records))),
         curves=_long("curves", _curves(plan.runs, records)).dropna(subset="value", ignore_index=True),
         stages=_frame("stages", _stages(plan, store)),
@@ -113,6 +146,12 @@ def load(out: str | Path) -> Results:
         worst=_frame("worst", [row for one in evaluated for row in _pictures(one, "worst")]),
         distances=_distances(evaluated),
     )
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    """The first names, and how many follow."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _record(store: Store, key: str, kind: str) -> dict[str, Any]:
@@ -194,7 +233,17 @@ def _run(run: Run, store: Store, records: Mapping[str, Any]) -> dict[str, Any]:
         "record": state.get("record", ""),
         "step_ms": 1000 * joint["seconds"] / joint["steps"] if joint.get("steps") else np.nan,
         "memory_mib": max((facts["peak_memory_mib"] for facts in made), default=np.nan),
+        "spread": _spread(store, run.stages["joint"]) if "joint" in run.stages else np.nan,
+        "scale": store.outcome(run.stages.get("joint", "")).get("adversarial_scale", np.nan),
     }
+
+
+def _spread(store: Store, key: str) -> float:
+    """The spread of the adversarial gradient in a joint stage; NaN if it was not recorded."""
+    name = "every_step.safetensors"
+    if not store.intact(key, name):
+        return np.nan
+    return spread(load_file(store.folder(key) / name)["generator.adversarial_gradient"])
 
 
 def _lacking(run: Run, store: Store, records: Mapping[str, Any]) -> Iterator[str]:
@@ -294,6 +343,33 @@ def _universes(plan: Plan) -> Iterator[dict[str, Any]]:
                     yield {"multiverse": name, "universe": number, **vars(row), "variant": ran[row.variant]}
 
 
+def _readings(plan: Plan) -> Iterator[dict[str, Any]]:
+    """A row for each reading, and for each setting in which the compared methods that run were treated unlike."""
+    ran = set(plan.names())
+    treated = defaultdict[str, list[TreatmentFacts]](list)
+    for row in plan.study.treatments:
+        if row.variant in ran:
+            treated[row.key].append(row)
+    unlike = {
+        (row.variant, key): sentence for key, rows in treated.items() if (sentence := _unlike(rows)) for row in rows
+    }
+    known = {(row.variant, row.key) for row in plan.study.readings}
+    for reading in plan.study.readings:
+        yield {**reading.model_dump(), "unlike": unlike.get((reading.variant, reading.key), "")}
+    for row in plan.study.treatments:
+        place = (row.variant, row.key)
+        if place in unlike and place not in known:
+            yield {**row.model_dump(exclude={"origin"}), "departs": False, "unlike": unlike[place]}
+
+
+def _unlike(rows: Sequence[TreatmentFacts]) -> str:
+    """How methods were treated in a setting, in a sentence; empty if they were treated alike."""
+    if len({row.value for row in rows}) < 2:
+        return ""
+    parts = "; ".join(f"{row.value} for {row.variant} ({row.origin})" for row in rows)
+    return f"{rows[0].meaning[0].upper()}{rows[0].meaning[1:]}: {parts}."
+
+
 def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
     users = plan.users()
     for key, stage in plan.stages.items():
@@ -336,7 +412,9 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
     study = plan.study
     made = [facts for key in plan.stages if store.has(key) and (facts := _made(store, key))]
     proposed = next((run for run in plan.runs if run.variant == "proposed"), None)
-    proposed = proposed or next((run for run in plan.runs if run.method == "proposed"), None)
+    if proposed is None and "proposed" not in study.left_out:
+        proposed = next((run for run in plan.runs if run.method == "proposed"), None)
+    left_out = "proposed" if "proposed" in study.left_out else None
     config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
     return {
         **study.model_dump(include=STUDY_FACTS, exclude={"multiverses": {"__all__": {"universes"}}}),
@@ -347,7 +425,7 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
         "data": [_data(name, entry, store) for name, entry in study.data.items()],
         "versions": {name: made[-1][name] for name in ("torch", "python")} if made else {},
         "devices": sorted({f"{facts['device']}, {facts['threads']} thread" for facts in made}),
-        "reference": proposed.variant if proposed else None,
+        "reference": proposed.variant if proposed else left_out,
         "control": next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None),
         "sharing": plan.work(),
         "seconds": sum(facts["seconds"] for facts in made),

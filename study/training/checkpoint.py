@@ -21,7 +21,9 @@ from study.store import Damaged, Store, read_facts, write_atomically
 from study.training.machine import machine
 
 VANISHED, EXPLODED = 1e-4, 1e4  # bounds of the mean size of a critic's scores, outside of which a warning is logged
-KEPT = ("step", "seconds", "steps", "terms", "warnings")  # what a checkpoint keeps of a TrainingState, besides tensors
+KEPT = ("step", "seconds", "steps", "terms", "warnings", "scale")  # kept by a checkpoint, besides tensors
+FIRST_LOG = 10  # stages with critics also log here, so that their growth has a beginning whatever ``log_every`` is
+EVERY_STEP = ("generator.adversarial_gradient",)  # terms that are also stored for each step
 
 
 class Watch(Protocol):
@@ -87,6 +89,8 @@ class TrainingState:
     pending: dict[str, list[Tensor]] = field(default_factory=dict)  # the terms since then, on the device
     diverged: tuple[int, str] | None = None  # step and term of the first value that was not finite
     warnings: list[str] = field(default_factory=list)
+    every_step: dict[str, Tensor] = field(default_factory=dict)  # of the terms EVERY_STEP: (steps,) float32, on the CPU
+    scale: float | None = None  # of the critics' weights, if they are a share of L_r's gradient
 
     @property
     def checkpoint(self) -> Path:
@@ -98,6 +102,7 @@ class TrainingState:
         if self.diverged is not None:
             return
         tensors = {f"pending:{name}": torch.stack(values).cpu() for name, values in self.pending.items()}
+        tensors |= {f"every_step:{name}": values for name, values in self.every_step.items()}
         for learner in self.learners:
             for part, values in zip(("weights", "state"), learner.tensors(), strict=True):
                 tensors |= {f"{learner.name}:{part}:{name}": value for name, value in values.items()}
@@ -118,6 +123,7 @@ class TrainingState:
         pending = _under(tensors, "pending:")  # unordered; the order decides which term a divergence names
         device = next(self.learners[0].network.parameters()).device
         self.pending = {name: list(pending[name].to(device)) for name in facts["pending"]}
+        self.every_step = _under(tensors, "every_step:")
         vars(self).update(kept)
 
     def _extend(self) -> None:
@@ -141,14 +147,18 @@ class TrainingState:
                 learner.load(*read_learner(folder, learner.name))
             series = json.loads((folder / "series.json").read_text())
             self.step, self.steps, self.terms = steps, series["step"], series["terms"]
-            self.warnings = self.store.outcome(key).get("warnings", [])
+            if (every_step := folder / "every_step.safetensors").exists():
+                self.every_step = load_file(every_step)
+            outcome = self.store.outcome(key)
+            self.warnings, self.scale = outcome.get("warnings", []), outcome.get("adversarial_scale")
             self.seconds = self.store.made(key).get("seconds", 0.0)
             return
 
     def advance(self, watch: Watch) -> None:
         """Counts a step. Logs at the end of an interval."""
         self.step += 1
-        if self.step % self.stage.options["log_every"] == 0 or self.step == self.stage.steps:
+        first = self.step == FIRST_LOG and self.stage.kind in ("critic", "joint")
+        if first or self.step % self.stage.options["log_every"] == 0 or self.step == self.stage.steps:
             for learner in self.learners:
                 self.add(learner.interval_terms())
             self._log(watch)
@@ -165,6 +175,8 @@ class TrainingState:
         for name, values in self.pending.items():
             column = torch.stack(values).float().cpu()
             means[name] = column.mean().item()
+            if name in EVERY_STEP:
+                self.every_step[name] = torch.cat([self.every_step.get(name, column[:0]), column])
             wrong = (~column.isfinite()).nonzero().flatten().tolist()
             if wrong and (self.diverged is None or self.step - len(values) + wrong[0] < self.diverged[0]):
                 self.diverged = (self.step - len(values) + wrong[0], name)
@@ -187,6 +199,8 @@ class TrainingState:
         folder = self.store.workspace(self.stage.key) / "files"
         series = {"step": self.steps, "terms": self.terms}
         write_atomically(folder / "series.json", json.dumps(series, sort_keys=True) + "\n")
+        if self.every_step:
+            save_file(self.every_step, folder / "every_step.safetensors")
         outcome: dict[str, Any] = {"status": "finished"}
         if self.diverged is not None:
             outcome = {"status": "diverged", "step": self.diverged[0], "term": self.diverged[1]}
@@ -197,6 +211,8 @@ class TrainingState:
                 save_file(state, folder / f"{learner.name}.optimizer.safetensors")
         if self.warnings:
             outcome["warnings"] = self.warnings
+        if self.scale is not None:
+            outcome["adversarial_scale"] = self.scale
         facts = {"key": self.stage.key, "lineage": self.stage.lineage, "steps": self.stage.steps}
         self.store.publish(self.stage.key, outcome, {**facts, "seconds": round(self.seconds, 3), **machine(device)})
 

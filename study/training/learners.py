@@ -73,10 +73,11 @@ class GeneratorLearner(Learner):
 
 @dataclass(eq=False)
 class CriticLearner(Learner):
-    """A critic with its adversarial loss and its options: recipe, weight in eq. (8), and what it sees."""
+    """A critic with its adversarial loss, its options (recipe, what it sees) and its weight in eq. (8)."""
 
     options: Critic
     loss: Any
+    weight: float
 
     def judged(self, prediction: Tensor, repaired: Tensor) -> Tensor:
         """The output of G that this critic judges, the raw prediction or the repaired image (READING R11)."""
@@ -138,7 +139,7 @@ def _critic(stage: Stage, role: str, described: dict[str, Any], device: torch.de
     network = build(registries.CRITICS, options.network, device, stage.options["numerics"])
     first_weights(network, stage.seed, role, options.init_std)
     loss = registries.LOSSES[recipe.kind](**({"form": recipe.form} if recipe.form else {}))
-    return CriticLearner(role, network, make_optimizer(recipe.optimizer, network), options, loss)
+    return CriticLearner(role, network, make_optimizer(recipe.optimizer, network), options, loss, options.weight)
 
 
 def build(

@@ -5,6 +5,8 @@ Everything random in a step is a function of (seed, stream, step), so a resumed 
 
 from __future__ import annotations
 
+import copy
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,11 +20,14 @@ from study.data.holes import drawn_holes
 from study.errors import Interrupted
 from study.plan.graph import Stage
 from study.store import Store
-from study.training.checkpoint import Watch
-from study.training.learners import CriticLearner, set_up
-from study.training.step import training_step
+from study.training.checkpoint import Learner, Watch
+from study.training.learners import CriticLearner, GeneratorLearner, set_up
+from study.training.step import Terms, training_step
 
 CHECKPOINT_S = 10.0
+SHARE_STEPS = 20  # over which ``adversarial_share`` measures the critics' gradient
+LARGE = 1e3  # a scale of the critics' weights above which a warning is logged
+TINY = 1e-12  # the least measured ratio: dead critics stay dead
 
 
 def train(
@@ -40,6 +45,14 @@ def train(
     whole_output = needs_whole_output(stage.options, critics)
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=stage.options["numerics"]["precision"] == "bf16")
     generator.network.train(stage.kind != "critic")
+    step_of = partial(training_step, stage.kind, whole_output=whole_output, autocast=autocast)
+    if (share := stage.options.get("adversarial_share")) is not None:
+        if states[0].scale is None:
+            states[0].scale = scale = share / max(gradient_ratio(generator, critics, batches, step_of), TINY)
+            if scale > LARGE:
+                states[0].warnings.append(f"critics: their weights are scaled {scale:.1e} times; they hardly pull")
+        for critic in critics:
+            critic.weight *= states[0].scale
     saved = clock = time.monotonic()
 
     for step in range(min(state.step for state in states), stage.steps):
@@ -49,14 +62,11 @@ def train(
             continue
 
         # Train.
-        updates = training_step(
-            stage.kind,
+        updates = step_of(
             batches(step),
             generator,
             [learner for state in active for learner in state.learners if isinstance(learner, CriticLearner)],
             rate=generator.rate.at(step, stage.steps),
-            whole_output=whole_output,
-            autocast=autocast,
         )
 
         # Count and log.
@@ -78,6 +88,21 @@ def train(
     for state in states:
         state.seconds += (time.monotonic() - clock) / len(states)
         state.publish(device)
+
+
+def gradient_ratio(
+    generator: GeneratorLearner,
+    critics: list[CriticLearner],
+    batches: Callable[[int], list[Batch]],
+    step_of: Callable[..., list[tuple[Learner, Terms]]],
+) -> float:
+    """The adversarial gradient's norm over that of L_r's, at G's output: the median over the first steps of a stage.
+
+    It is measured on copies. The critics learn meanwhile, and G is held still.
+    """
+    copies = copy.deepcopy((generator, critics))
+    logged = [terms for step in range(SHARE_STEPS) for _, terms in step_of(batches(step), *copies, rate=0.0)]
+    return statistics.median(float(terms["generator.ratio"]) for terms in logged if "generator.ratio" in terms)
 
 
 def batches_of(stage: Stage, store: Store, device: torch.device) -> Callable[[int], list[Batch]]:

@@ -89,6 +89,7 @@ def update_critic(critic: CriticLearner, batch: Batch, fake: Tensor) -> Terms:
         clip_(network.parameters(), recipe.clip)
     return terms | {
         f"{critic.name}.gap": real_scores.mean() - fake_scores.mean(),
+        f"{critic.name}.accuracy": (real_scores > fake_scores).float().mean(),
         f"{critic.name}.score_size": (real_scores.abs().mean() + fake_scores.abs().mean()) / 2,
         f"{critic.name}.gradient_norm": norm,
     }
@@ -117,15 +118,13 @@ def update_generator(
     terms = {f"generator.{name}": term for name, term in unweighted.items()}
 
     if critics:
-        repaired = composite(outputs[-1], batch.image, batch.mask)
-        adversarial = torch.zeros((), device=repaired.device)
+        size = gradient.norm().clamp_min(1e-30)
+        adversarial_gradient = torch.zeros_like(gradient)
         for critic in critics:
-            scores = critic.network(critic.judged(outputs[-1], repaired), batch.windows)
-            terms[f"{critic.name}.adversarial"] = term = critic.loss.generator(scores)
-            adversarial = adversarial + critic.options.weight * term
-        (adversarial_gradient,) = torch.autograd.grad(adversarial, outputs[-1])
-        terms["generator.adversarial"] = adversarial
-        terms["generator.ratio"] = adversarial_gradient.norm() / gradient.norm().clamp_min(1e-30)
+            loss, pull = adversarial_pull(critic, outputs[-1], batch)
+            terms |= {f"{critic.name}.adversarial": loss, f"{critic.name}.gradient_ratio": pull.norm() / size}
+            adversarial_gradient = adversarial_gradient + pull
+        terms["generator.ratio"] = adversarial_gradient.norm() / size
         terms["generator.adversarial_gradient"] = adversarial_gradient.norm()
         gradient = gradient + adversarial_gradient
 
@@ -136,6 +135,17 @@ def update_generator(
         group["lr"] = rate
     generator.optimizer.step()
     return terms
+
+
+def adversarial_pull(critic: CriticLearner, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """One critic's part of eq. (8): its unweighted loss for G, a scalar, and its weighted gradient at G's output.
+
+    ``output``: (B, 3, H, W), a leaf that requires a gradient. The gradient has its shape.
+    """
+    repaired = composite(output, batch.image, batch.mask)
+    loss = critic.loss.generator(critic.network(critic.judged(output, repaired), batch.windows))
+    (pull,) = torch.autograd.grad(critic.weight * loss, output)
+    return loss, pull
 
 
 def gradient_norm(network: nn.Module) -> Tensor:

@@ -42,8 +42,8 @@ class Inline(Executor):
         self.waiting.clear()
 
 
-def run(file: Path, out: Path, executor: type[Executor] = Inline) -> subprocess.CompletedProcess[str]:
-    """``run`` with a report that is an empty page."""
+def run(file: Path, out: Path, executor: type[Executor] = Inline, *more: str) -> subprocess.CompletedProcess[str]:
+    """``run``, with more options, and a report that is an empty page."""
 
     def page(out: Path) -> Path:
         (out / "report").mkdir(exist_ok=True)
@@ -51,4 +51,4 @@ def run(file: Path, out: Path, executor: type[Executor] = Inline) -> subprocess.
         return out / "report" / "report.html"
 
     with mock.patch.dict(EXECUTORS, local=executor), mock.patch("study.cli.studies._report", page):
-        return command("run", file, "--out", out)
+        return command("run", file, "--out", out, *more)

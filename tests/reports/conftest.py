@@ -48,6 +48,8 @@ def _runs(seeds: list[int], data: str) -> pd.DataFrame:
                 "record": str(number + 1),
                 "step_ms": float("nan") if variant in FILLERS else 25.0 + seed,
                 "memory_mib": 300.0 + number,
+                "spread": 0.5,
+                "scale": None,
             }
         )
     return pd.DataFrame(rows)
@@ -133,7 +135,8 @@ def _readings() -> pd.DataFrame:
         ("mask_channel", True, "R1", "the generator is told where the hole is", False),
     ]
     columns = ["variant", "key", "value", "reading", "meaning", "departs"]
-    return pd.DataFrame([(v, *setting) for v in EFFECTS if v not in FILLERS for setting in settings], columns=columns)
+    rows = [(v, *setting) for v in EFFECTS if v not in FILLERS for setting in settings]
+    return pd.DataFrame(rows, columns=columns).assign(unlike="")
 
 
 def make_frames(seeds: list[int], data: str = "faces", /, **study: Any) -> Frames:

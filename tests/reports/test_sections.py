@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.analysis import tables
-from reports.analysis.frames import COLUMNS, Frames
+from reports.analysis import protocols, tables
+from reports.analysis.frames import COLUMNS, Frames, NoDataError
 from reports.analysis.naming import label
 from reports.document import Cell, Document, Facts, FigureView, Heading, Note, TableView, duration
-from reports.sections import SECTIONS, document
+from reports.sections import SECTIONS, ablations, common, document, repairs, results, summary
 
 UNIVERSES = (("proposed", "glcic"), ("multiscale=0,loss=wgan", "glcic"), ("single", "glcic"))
 
@@ -71,7 +71,8 @@ def with_all(frames: Frames, **entry: str) -> Frames:
     ]
     blended = frames.scores.assign(output="blended", value=frames.scores["value"] + 0.1)
     kept = frames.pictures[frames.pictures["output"] == "composite"].assign(output="blended")
-    giica = ("giica", "loss.critic_steps", "1", "R14", "updates of the critics to one of the generator", True)
+    giica = ("giica", "loss.critic_steps", "1", "R14", "updates of the critics to one of the generator", True,
+             "The critics' optimizer: adam for ce; adadelta for glcic.")  # fmt: skip
     readings = pd.DataFrame([giica], columns=frames.readings.columns)
     told = {"base": ["proposed", "glcic"], "contrasts": [["proposed", "glcic"]], "design": "one_at_a_time"}
     return replace(
@@ -136,12 +137,20 @@ def test_readings_blending_and_protocols_are_shown(frames: Frames) -> None:
     for words in (
         "Of 3 universes with a result", "tests nothing", "The universes of readings on faces: Proposed − GLCIC",
         "Before and after Poisson blending on faces", "loss.critic_steps",
+        "The critics' optimizer: adam for ce; adadelta for glcic.",
         "All 3 published figures of PSNR are in reach under", "worse than the biharmonic filler",
         "Not scored here: raw.",
     ):  # fmt: skip
         assert words in said, words
     names = {table.name for table in told.tables()}
-    assert {"blending-faces", "claims", "links", "protocols", "specification-readings-proposed-glcic-faces"} <= names
+    assert {
+        "unlike",
+        "blending-faces",
+        "claims",
+        "links",
+        "protocols",
+        "specification-readings-proposed-glcic-faces",
+    } <= names
     assert len(table_of(told, "claims").rows) == 15
     links = table_of(told, "links").frame
     assert links is not None
@@ -203,7 +212,7 @@ def test_a_report_survives_one_variant_no_facts_and_no_completed_run(frames: Fra
 
 
 def test_several_data_sets_are_kept_apart(study_of: Callable[..., Frames]) -> None:
-    entries = [{"name": name, "kind": "folder"} for name in ("faces", "scenes")]
+    entries = [{"name": "faces", "kind": "faces"}, {"name": "scenes", "kind": "folder", "like": "Places2"}]
     parts = [study_of([0, 1, 2], name, data=entries, profile="paper") for name in ("faces", "scenes")]
     joined = {
         f.name: pd.concat([getattr(part, f.name) for part in parts], ignore_index=True)
@@ -218,6 +227,41 @@ def test_several_data_sets_are_kept_apart(study_of: Callable[..., Frames]) -> No
     eight = table_of(told, "table-8")
     assert {row[1].text for row in eight.rows if row[0].text == "Places2"} == {"scenes"}
     assert {row[1].text for row in eight.rows if row[0].text == "ImageNet"} == {"not in this study"}
+
+
+def test_a_folder_that_stands_beside_nothing_has_no_published_numbers(study_of: Callable[..., Frames]) -> None:
+    frames = study_of([0], "my_faces", data=[{"name": "my_faces", "kind": "folder"}], file="mine.yaml")
+    for metric in ("psnr", "ssim"):
+        table = results.results_view(frames, "my_faces", metric)
+        assert "Published" not in table.headings and "the paper's Table" not in table.caption
+        assert all(len(row) == len(table.headings) for row in table.rows)
+    contrasts = results.contrast_values(frames, "my_faces")
+    assert "Published" not in contrasts.headings
+    assert all(len(row) == len(contrasts.headings) for row in contrasts.rows)
+    assert results.beside(frames, "my_faces").text == (
+        "my_faces stands beside none of the paper's data sets, so there are no published numbers. If its images "
+        "resemble one, say so in mine.yaml (like: CelebA, ImageNet or Places2)."
+    )
+    assert "the paper's Figure" not in repairs.grid(frames, "my_faces").caption
+    with pytest.raises(NoDataError, match="that stand beside the paper's data; if yours resemble one of its sets"):
+        protocols.protocol_table(frames)
+
+
+def test_what_the_command_left_out_is_said(frames: Frames) -> None:
+    assert "Left out" not in dict(summary.facts(frames))
+    left_out = {"ce": {}, "proposed:head=linear": {}, "proposed:fill=mean": {}}
+    study = {**frames.study, "left_out": left_out, "left_out_seeds": [3, 4]}
+    lacking = replace(frames, study=study, factors=frames.factors.iloc[:0])
+    said = dict(summary.facts(lacking))["Left out"]
+    assert said == "ce, 2 of ablations and readings (by --only); seed 3, 4 (by --seeds)"
+    assert Note("The study has no ablation of the variants that --only kept.", "nothing") in (
+        ablations.ablations(lacking).blocks
+    )
+    by_claims = {name: {"by": "--claims", "data": ["faces"]} for name in ("absent", "proposed")}
+    study = {**frames.study, "left_out": {"ce": {"by": "--only"}, **by_claims}}
+    said = dict(summary.facts(replace(frames, study=study)))["Left out"]
+    assert said == "ce (by --only); absent, proposed on faces (by --claims)"
+    assert common.of_what_ran(replace(frames, study=study)) == " of the variants that --only and --claims kept"
 
 
 def test_mixed_devices_are_told(frames: Frames) -> None:

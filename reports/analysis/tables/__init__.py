@@ -37,11 +37,13 @@ from reports.analysis.tables.study import (
     provenance_table,
     readings_table,
     trouble_table,
+    unlike_table,
 )
 from reports.analysis.tables.training import (
     LAST,
     OF_ALL_CRITICS,
     OF_EACH_CRITIC,
+    awake_table,
     cost_table,
     mechanism_table,
     schedule_table,
@@ -61,6 +63,7 @@ __all__ = [
     "WORST_SHOWN",
     "ablation_table",
     "architecture_table",
+    "awake_table",
     "blending_table",
     "bought_table",
     "contrast_table",
@@ -91,6 +94,7 @@ __all__ = [
     "table_8",
     "trials_table",
     "trouble_table",
+    "unlike_table",
     "worst_table",
     "worst_words",
 ]

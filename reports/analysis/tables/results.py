@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from reports.analysis.claims import best_filler, hole_psnr, worse_than
+from reports.analysis.claims import best_filler, hole_psnr
 from reports.analysis.frames import EXTERNAL, Frames, NoDataError
 from reports.analysis.naming import group, label, metric_of, ordered, titled
 from reports.analysis.published import counterpart, published, published_values
@@ -69,7 +69,13 @@ def results_table(
                 f"{region}_seeds": tuple(found.by_seed.values()),
             }
             seeds, images = max(seeds, found.n_seeds), max(images, found.n_images)
-        rows.append({**row, "seeds": seeds, "images": images, "notes": _notes(runs, variant, seeds, images, most)})
+        left_out = (frames.study["left_out"] or {}).get(variant)
+        if left_out is not None and runs[runs["variant"] == variant].empty:
+            by_claims = left_out.get("by") == "--claims"
+            notes = "left out by --claims" if by_claims else f"left out: add --only {variant}"
+        else:
+            notes = _notes(runs, variant, seeds, images, most)
+        rows.append({**row, "seeds": seeds, "images": images, "notes": notes})
     table = pd.DataFrame(rows)
     for region in REGIONS:
         first, second = _best_two(table, runs, region, metric)
@@ -149,6 +155,7 @@ def contrasts(frames: Frames) -> list[tuple[str, str]]:
     """The contrasts: the proposed model against the paper's baselines, their own order, the controls, the external."""
     reference, control = frames.study["reference"], frames.study["control"]
     pairs = [(reference, "glcic"), (reference, "ce"), ("glcic", "ce"), (reference, control), (reference, "single")]
+    pairs += [(reference, "glcic_same_optimizer"), (reference, "ce_same_optimizer")]
     pairs += [(reference, other) for other in frames.external()]
     return [(a, b) for a, b in pairs if a is not None and b is not None and a != b]
 
@@ -158,14 +165,14 @@ def contrast_table(
     data: str,
     *,
     of: tuple[tuple[str, str], ...] = CONTRASTED,
-    level: float = 0.95,
+    level: float | None = None,
 ) -> pd.DataFrame:
     """A row per contrast and (metric, region): the claim that a is better than b, with the paper's difference.
 
     PSNR is of the hole only: for a composite the PSNR of the whole image differs from it by a constant, so the
-    differences are equal. Columns: a, b, metric, region, published (NaN where the paper has none),
-    difference, low, high, detectable, seeds_a, seeds_b, images, groups, paired, diverged_a, diverged_b,
-    outcome, why. Raises NoDataError if no contrast has runs of both.
+    differences are equal. ``level``: by default the claims' own (``Frames.level``). Columns: a, b, metric, region,
+    published (NaN where the paper has none), difference, low, high, detectable, seeds_a, seeds_b, images, groups,
+    paired, diverged_a, diverged_b, outcome, why. Raises NoDataError if no contrast has runs of both.
     """
     present = set(frames.runs.loc[frames.runs["data"] == data, "variant"])
     pairs = [(a, b) for a, b in contrasts(frames) if {a, b} <= present]
@@ -184,13 +191,13 @@ def contrast_table(
                 metric=metric,
                 region=region,
                 data=data,
-                level=level,
+                level=frames.level if level is None else level,
             )
             rows.append({"published": values.get(a, np.nan) - values.get(b, np.nan), **_row(found)})
     return pd.DataFrame(rows)
 
 
-def detectable_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
+def detectable_table(frames: Frames, data: str, *, level: float | None = None) -> pd.DataFrame:
     """Whether this many seeds and images can detect the paper's own gain.
 
     A row for the proposed model against GLCIC and against the control, each in PSNR of the hole (dB) and SSIM of the
@@ -292,7 +299,7 @@ def worst_table(frames: Frames, data: str) -> pd.DataFrame:
     The ten test images with the lowest difference, the worst first; means over completed seeds, in the composite.
     Columns: image, reference and filler (their PSNR, dB), difference (dB), seeds, seeds_worse (in how many of them it
     is worse than the filler); the same in every row: filler_variant, images (that both repaired), share (of images and
-    seeds that are worse than the filler, as claim C15 counts them).
+    seeds that are worse than the filler).
 
     Raises NoDataError if the proposed model or a filler was not scored on ``data``.
     """
@@ -329,6 +336,16 @@ def worst_table(frames: Frames, data: str) -> pd.DataFrame:
         "share",
     ]
     return first[columns].reset_index(drop=True)
+
+
+def worse_than(rows: pd.DataFrame, filler: pd.DataFrame) -> pd.DataFrame:
+    """The scores as 1 where they are below the filler's on the same image (averaged over its seeds), otherwise 0.
+
+    Images that the filler did not repair are left out.
+    """
+    theirs = filler.groupby("image", observed=True)["value"].mean()
+    rows = rows[rows["image"].isin(theirs.index)]
+    return rows.assign(value=(rows["value"].to_numpy() < theirs.loc[rows["image"]].to_numpy()).astype(float))
 
 
 def worst_words(table: pd.DataFrame) -> str:

@@ -115,8 +115,9 @@ def bought_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFr
     """The gain from tuning on the test images: each method with the study's settings, and tuned, run with new seeds.
 
     Columns: variant, label, untuned, untuned_low, untuned_high, tuned, tuned_low, tuned_high (PSNR of the hole, dB),
-    difference, low, high, seeds_untuned, seeds_tuned, paired, images, diverged, outcome, why. Raises NoDataError where
-    no method ran both ways on ``data``.
+    difference, low, high, seeds_untuned, seeds_tuned, paired, images, diverged, outcome, why. ``level`` is of the
+    means; the difference is decided as the claims are (``Frames.level``). Raises NoDataError where no method ran both
+    ways on ``data``.
     """
     runs = frames.runs[frames.runs["data"] == data]
     present = set(runs["variant"])
@@ -128,7 +129,7 @@ def bought_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFr
             continue
         own = mean_interval(runs, scores, variant, data=data, level=level)
         other = mean_interval(runs, scores, tuned, data=data, level=level)
-        found = compare(runs, scores, tuned, variant, data=data, level=level)
+        found = compare(runs, scores, tuned, variant, data=data, level=frames.level)
         rows.append(
             {
                 "variant": variant,

@@ -63,6 +63,17 @@ def readings_table(frames: Frames) -> pd.DataFrame:
     )
 
 
+def unlike_table(frames: Frames) -> pd.DataFrame:
+    """The settings on which the paper is silent, and in which the methods that it compares were treated unlike.
+
+    Columns: key, reading, unlike (a sentence). Raises NoDataError if there is none.
+    """
+    table = frames.readings.loc[frames.readings["unlike"].fillna("") != "", ["key", "reading", "unlike"]]
+    if table.empty:
+        raise NoDataError("Where the paper is silent, no two of the methods that it compares are known to differ.")
+    return table.drop_duplicates(["key", "unlike"], ignore_index=True)
+
+
 def _among(names: list[str], every: list[str]) -> str:
     """Names those that are in, or those that are not, whichever is shorter."""
     others = [name for name in every if name not in names]

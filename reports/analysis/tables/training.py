@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports.analysis.critics import critics_table
 from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.naming import group, label, ordered
 from reports.analysis.published import paper
@@ -162,6 +163,8 @@ def _drops(rates: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         after, to = rate.get("drop_after", 1.0), rate.get("drop_to", 1.0)
         if after < 1 and to != 1:
             yield f"{stage}: times {to:g} after {after:.0%} of its steps"
+        for share, lr in rate.get("then") or ():
+            yield f"{stage}: {lr:.3g} after {share:.0%} of its steps"
 
 
 def _weights(options: Mapping[str, Any]) -> str:
@@ -224,6 +227,32 @@ def mechanism_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.Dat
             row |= {"sharpness_difference": apart.difference, "sharpness_difference_low": apart.low}
             row |= {"sharpness_difference_high": apart.high, "paired": apart.paired}
         rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def awake_table(frames: Frames, data: str) -> pd.DataFrame:
+    """A row per critic of each variant, over its seeds, in the second half of joint training. No cells of ablations.
+
+    Columns: variant, label, network, seeds; accuracy, share and gradient_ratio (means over the seeds, columns of
+    ``critics.critics_table``) with their least and greatest seed (_least, _greatest); awake (seeds). Raises NoDataError
+    if no critic was recorded.
+    """
+    critics = critics_table(frames)
+    critics = critics[(critics["data"] == data) & ~critics["variant"].astype(str).str.contains(":")]
+    if critics.empty:
+        raise NoDataError(f"No critic's accuracy and gradient are recorded on {data}.")
+    rows = []
+    for variant in ordered(frames, critics["variant"].unique().tolist()):
+        own = critics[critics["variant"] == variant]
+        for network, each in own.groupby("network", observed=True, sort=False):
+            row: dict[str, object] = {"variant": variant, "label": label(variant), "network": network}
+            for name in ("accuracy", "share", "gradient_ratio"):
+                row |= {
+                    name: each[name].mean(),
+                    f"{name}_least": each[name].min(),
+                    f"{name}_greatest": each[name].max(),
+                }
+            rows.append({**row, "seeds": len(each), "awake": int((each["state"] == "awake").sum())})
     return pd.DataFrame(rows)
 
 

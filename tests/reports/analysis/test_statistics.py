@@ -18,8 +18,10 @@ from reports.analysis.statistics import (
     apart,
     compare,
     estimate,
+    exact,
     mean_interval,
     select,
+    share_above,
     shares,
     simultaneous,
     undetected,
@@ -339,6 +341,25 @@ def test_shares_cover_the_truth_however_few_there_are() -> None:
         ends = {(a, b): shares((a, n), (b, n)) for a in range(n + 1) for b in range(n + 1)}
         likely = stats.binom.pmf(np.arange(n + 1), n, p)[:, None] * stats.binom.pmf(np.arange(n + 1), n, q)
         assert sum(likely[k] for k, (low, high) in ends.items() if low <= p - q <= high) >= 0.95
+
+
+def test_a_share_of_images_has_the_exact_interval() -> None:
+    for count, total in ((0, 7), (3, 7), (7, 7), (0, 400), (1, 400)):
+        assert exact(count, total) == pytest.approx(stats.binomtest(count, total).proportion_ci(method="exact"))
+    for n, p in ((8, 0.05), (20, 0.3), (100, 0.02)):
+        likely = stats.binom.pmf(np.arange(n + 1), n, p)
+        ends = [exact(k, n) for k in range(n + 1)]
+        assert sum(each for each, (low, high) in zip(likely, ends, strict=True) if low <= p <= high) >= 0.95
+
+
+def test_clusters_of_alike_images_count_once_in_a_share() -> None:
+    """Four of twelve clusters of five alike images: the interval is that of 4 in 12."""
+    values = np.repeat((np.arange(12) < 4).astype(float), 5)
+    frames = study({"a": np.tile(values, (3, 1))})
+    frames["scores"]["group"] = (frames["scores"]["image"].str[1:].astype(int) // 5).astype(str)
+    found = share_above(**frames, variant="a", limit=0.5, metric="psnr", data="faces")
+    assert (found.low, found.high) == pytest.approx(exact(4, 12))
+    assert (found.share, found.n_images, found.n_groups) == (pytest.approx(1 / 3), 60, 12)
 
 
 def test_what_few_seeds_cannot_exclude() -> None:

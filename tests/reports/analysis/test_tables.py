@@ -10,11 +10,11 @@ import pytest
 
 from models.proposed import Proposed, ReconstructionOnly
 from reports.analysis import tables
-from reports.analysis.claims import claims_table
 from reports.analysis.frames import COLUMNS, Frames, NoDataError
 from reports.analysis.naming import group, level_label, ordered
 from reports.analysis.published import counterpart, paper, published, published_values
 from reports.analysis.statistics import compare
+from study.data import DATASETS
 from study.inspection.describe import describe
 
 
@@ -29,17 +29,26 @@ def test_the_paper_s_numbers_are_the_paper_s() -> None:
 
 
 def test_a_data_set_stands_beside_its_like(study_of: Callable[..., Frames]) -> None:
-    kinds = {"faces": "CelebA", "my-celeba": "CelebA", "scenes": "Places2", "objects": "ImageNet"}
-    for name, theirs in kinds.items():
-        assert counterpart(study_of([0], name, data=[{"name": name, "kind": "folder"}]), name) == theirs
-    unlike = study_of([0], "tiles", data=[{"name": "tiles", "kind": "folder"}, {"name": "more", "kind": "folder"}])
-    assert [counterpart(unlike, name) for name in ("tiles", "more", "unknown")] == ["CelebA", None, None]
-    assert published_values(study_of([0], "scenes", data=[{"name": "scenes"}]), "scenes", "psnr") == {"proposed": 19.21}
-    said = [{"name": "faces", "kind": "folder", "like": "Places2"}, {"name": "objects", "kind": "folder", "like": None}]
-    assert [counterpart(study_of([0], "faces", data=said), name) for name in ("faces", "objects")] == [
-        "Places2",
-        "ImageNet",
-    ]
+    def beside(**entry: Any) -> str | None:
+        return counterpart(study_of([0], entry["name"], data=[entry]), entry["name"])
+
+    for name in ("faces", "my_faces_folder", "CelebA", "celeba", "scenes", "objects", "tiles"):  # a name says nothing
+        assert beside(name=name, kind="folder") is None
+        assert beside(name=name, kind="folder", like=None) is None
+        assert beside(name=name, kind="folder", like="Places2") == "Places2"
+        assert beside(name=name, kind="faces_of_a_plugin") is None
+        assert beside(name=name) is None
+    kinds = {"faces": "CelebA", "celeba": "CelebA", "imagenet": "ImageNet", "places2": "Places2"}
+    assert {kind: beside(name="x", kind=kind) for kind in kinds} == kinds
+    assert beside(name="x", kind="celeba", like="ImageNet") == "ImageNet"
+    assert counterpart(study_of([0]), "unknown") is None
+    scenes = study_of([0], "x", data=[{"name": "x", "kind": "places2"}])
+    assert published_values(scenes, "x", "psnr") == {"proposed": 19.21}
+
+
+def test_every_kind_that_stands_beside_the_paper_s_data_exists() -> None:
+    kinds = [kind for known in paper()["data"].values() for kind in known["kinds"]]
+    assert {*kinds, "folder"} == {*DATASETS}
 
 
 @pytest.mark.parametrize(("make", "metric"), [(tables.table_6, "psnr"), (tables.table_7, "ssim")])
@@ -117,7 +126,7 @@ def test_blending_is_a_change_with_its_interval(frames: Frames) -> None:
 
 def test_departures_are_of_the_paper_s_methods(frames: Frames) -> None:
     steps = pd.DataFrame(
-        [("giica", "loss.critic_steps", "1", "R14", "updates of the critics to one of the generator", True)],
+        [("giica", "loss.critic_steps", "1", "R14", "updates of the critics to one of the generator", True, "")],
         columns=frames.readings.columns,
     )
     known = replace(frames, readings=pd.concat([steps, frames.readings], ignore_index=True))
@@ -132,6 +141,24 @@ def test_departures_are_of_the_paper_s_methods(frames: Frames) -> None:
     assert tables.departures_table(replace(frames, readings=frames.readings.assign(departs=False))).empty
     with pytest.raises(NoDataError, match="No reading"):
         tables.departures_table(replace(frames, readings=frames.readings.iloc[:0]))
+
+
+def test_where_methods_were_treated_unlike_is_said_once_a_setting(frames: Frames) -> None:
+    sentence = "The critics' optimizer: adam for ce; adadelta for glcic."
+    unlike = frames.readings.assign(unlike=frames.readings["key"].map({"critic_head": sentence}).fillna(""))
+    table = tables.unlike_table(replace(frames, readings=unlike))
+    assert table.to_numpy().tolist() == [["critic_head", "R7", sentence]]
+    with pytest.raises(NoDataError, match="no two of the methods that it compares are known to differ"):
+        tables.unlike_table(frames)
+
+
+def test_what_the_command_left_out_is_named(frames: Frames) -> None:
+    runs = frames.runs[~frames.runs["variant"].isin(["ce", "glcic"])]
+    lacking = replace(frames, runs=runs, study={**frames.study, "left_out": {"glcic": {}}})
+    notes = tables.table_6(lacking, "faces").set_index("variant")["notes"]
+    assert (notes["glcic"], notes["ce"]) == ("left out: add --only glcic", "not in this study")
+    by_claims = replace(lacking, study={**frames.study, "left_out": {"glcic": {"by": "--claims"}}})
+    assert tables.table_6(by_claims, "faces").set_index("variant")["notes"]["glcic"] == "left out by --claims"
 
 
 def test_giica_is_one_of_the_paper_s(frames: Frames) -> None:
@@ -202,7 +229,7 @@ def test_frames_name_missing_columns() -> None:
 
 
 def test_table_8_has_ours_and_what_is_not_trained_beside_the_paper_s(study_of: Callable[..., Frames]) -> None:
-    scenes = study_of([0, 1, 2], "scenes", data=[{"name": "scenes", "kind": "folder"}])
+    scenes = study_of([0, 1, 2], "scenes", data=[{"name": "scenes", "kind": "folder", "like": "Places2"}])
     table = tables.table_8(scenes)
     assert table[["data", "counterpart", "variant", "metric"]].to_numpy().tolist() == [
         ["", "ImageNet", "proposed", "psnr"],
@@ -465,10 +492,8 @@ def test_the_worst_repairs_are_furthest_below_the_filler(frames: Frames) -> None
     )
 
 
-def test_the_share_of_repairs_that_are_worse_is_the_claim_s(frames: Frames) -> None:
+def test_the_worst_repairs_need_the_proposed_model_and_a_filler(frames: Frames) -> None:
     near = scored(frames, lambda t: t["value"] - 4.1 * (t["variant"] == "proposed"))
-    claim = claims_table(near).set_index("id").loc["C15"]
-    assert tables.worst_table(near, "faces")["share"].iloc[0] == pytest.approx(claim["effect"])
     only_mean = replace(near, runs=near.runs[near.runs["variant"] != "biharmonic"])
     assert len(tables.worst_table(only_mean, "faces")) == tables.WORST_SHOWN
     untrained = frames.runs[frames.runs["variant"].isin(["mean", "biharmonic"])]

@@ -275,7 +275,7 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         {"base": ["glcic", "mean"], "vary": {"head": ["mean"]}},
         ".vary.head",
         "'head' is not an option of glcic or mean; choose batch, fill, flips, images, log_every, loss, mask, norm, "
-        "optimizer, real_window, steps, weight, width",
+        "optimizer, rates, real_window, steps, weight, width",
     ),
     "an option nearly written": (
         {"base": ["mean"], "vary": {"image": [1]}},

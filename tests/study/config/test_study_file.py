@@ -9,6 +9,8 @@ from commands import command
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from baselines.context_encoder import ContextEncoderOptions
+from models.method import Rate
 from models.proposed import Proposed
 from study import config
 from study.cli.options import seeds_of, variants_of
@@ -43,9 +45,9 @@ SECTIONS = (
     "protocol, recipes, search, seeds, study, tuned, variants"
 )
 OPTIONS = (
-    "batch, critic_input, critic_tables, dilated, downsample, fill, flips, head, leave_out, log_every, loss, mask, "
-    "mask_channel, multiscale, norm, optimizer, output, rates, real_window, reduction, steps, three_stages, "
-    "total_weight, weights, width"
+    "adversarial_share, batch, critic_input, critic_tables, dilated, downsample, fill, flips, head, leave_out, "
+    "log_every, loss, mask, mask_channel, multiscale, norm, optimizer, output, rates, real_window, reduction, steps, "
+    "three_stages, total_weight, weights, width"
 )
 METHODS = "biharmonic, ce, giica, glcic, mean, proposed, reconstruction_only, single"
 FILE_SECTIONS = [name for name in SECTIONS.split(", ") if name != "profiles"]
@@ -268,6 +270,25 @@ BROKEN = {
         SMALL + "  a: {extends: [proposed]}\n",
         "runs.yaml:12:16: variants.a.extends: ['proposed'] is none of the variants; choose proposed "
         "(did you mean 'proposed'?)",
+    ),
+    # -- optimizer_of
+    "the optimizer of nobody": (
+        SMALL + "  a: {method: glcic, optimizer_of: propsed}\n",
+        "runs.yaml:12:36: variants.a.optimizer_of: 'propsed' is not a variant; choose proposed "
+        "(did you mean 'proposed'?)",
+    ),
+    "its own optimizer": (
+        SMALL + "  a: {method: glcic, optimizer_of: a}\n",
+        "runs.yaml:12:36: variants.a.optimizer_of: 'optimizer_of' goes in a circle: a -> a",
+    ),
+    "the optimizer of what is not trained": (
+        SMALL + "  a: {method: glcic, optimizer_of: mean}\n  mean: {method: mean}\n",
+        "runs.yaml:12:36: variants.a.optimizer_of: 'mean' has no optimizer and rates; name a variant that has them",
+    ),
+    "an optimizer for what is not trained": (
+        SMALL + "  a: {method: mean, optimizer_of: proposed}\n",
+        "runs.yaml:12:35: variants.a.optimizer_of: 'optimizer' is an unknown key; choose images; or 'rates' is an "
+        "unknown key; choose images",
     ),
     # -- impossible combinations
     "an image side that the strides do not divide": (
@@ -639,6 +660,71 @@ def test_a_variant_states_only_its_difference(tmp_path: Path) -> None:
     weights = options.weights.model_copy(update={"half": 0.25})
     assert other == options.model_copy(update={"weights": weights, "head": "patch"})
     assert other.weights.local == 0.5
+
+
+FAIR = (
+    SMALL
+    + """\
+    optimizer: {kind: adam, lr: 1.0e-3}
+  glcic: {method: glcic, optimizer: {kind: adadelta, lr: 0.5}, weight: 0.5}
+  fair: {extends: glcic, optimizer_of: proposed}
+  faster: {extends: fair, optimizer: {lr: 0.1}}
+  chained: {method: ce, optimizer_of: fair}
+profiles:
+  quick: {variants: {proposed: {rates: {joint: {lr: 0.3}}}}}
+"""
+)
+
+
+@pytest.mark.parametrize("settings", [(), ("variants.proposed.optimizer.betas=[0.1, 0.2]",)])
+@pytest.mark.parametrize("profile", [None, "quick"])
+def test_a_variant_with_optimizer_of_follows_another_s(
+    profile: str | None, settings: tuple[str, ...], tmp_path: Path
+) -> None:
+    variants = load(tmp_path, FAIR, profile=profile, settings=settings).variants
+    proposed, glcic, fair = (variants[name].options for name in ("proposed", "glcic", "fair"))
+    assert (proposed.optimizer.betas is not None, bool(proposed.rates)) == (bool(settings), profile is not None)
+    for name in ("fair", "chained"):
+        assert (variants[name].options.optimizer, variants[name].options.rates) == (proposed.optimizer, proposed.rates)
+    assert glcic.optimizer.kind == "adadelta"
+    own = {"optimizer": glcic.optimizer, "rates": glcic.rates}
+    assert fair.model_copy(update=own) == glcic  # the critic's optimizer and all else is GLCIC's
+    assert variants["faster"].options.optimizer == proposed.optimizer.model_copy(update={"lr": 0.1})
+    default = load(tmp_path, SMALL + "  a: {method: glcic, optimizer_of: proposed}\n").variants["a"].options
+    assert default.optimizer == Proposed().optimizer
+
+
+def test_ce_s_one_stage_has_the_rate_that_others_have_at_the_same_update() -> None:
+    def joint(**rates: dict[str, float]) -> Rate | None:
+        options = ContextEncoderOptions.model_validate(
+            {"rates": rates, "steps": {"pretrain": 720, "joint": 140}, "optimizer": {"kind": "adam", "lr": 0.5}}
+        )
+        return options.method(64).rates.get("joint")
+
+    assert joint() is None
+    assert joint(joint={"lr": 0.1, "drop_after": 0.5, "drop_to": 0.2}) == Rate(lr=0.1, drop_after=0.5, drop_to=0.2)
+    assert joint(pretrain={"lr": 0.1}, joint={"lr": 0.1}) == Rate(lr=0.1)
+    dropped = {"lr": 4e-3, "drop_after": 0.6, "drop_to": 0.3}
+    for rates in (
+        {"pretrain": dropped, "joint": {"lr": 6e-4}},
+        {"pretrain": dropped, "joint": {"lr": 6e-4, "drop_after": 0.5, "drop_to": 0.1}},
+        {"pretrain": dropped, "joint": dropped},
+        {"pretrain": {"lr": 0.1}},
+    ):
+        one = joint(**rates)
+        first, then = (Rate.model_validate(rates.get(stage, {"lr": 0.5})) for stage in ("pretrain", "joint"))
+        in_three = [first.at(step, 720) for step in range(720)] + [then.at(step, 140) for step in range(140)]
+        assert one is not None and [one.at(update, 860) for update in range(860)] == pytest.approx(in_three)
+
+
+def test_what_the_command_leaves_out_is_recorded(tmp_path: Path) -> None:
+    study = load(tmp_path, FAIR + "seeds: [0, 1, 2]\n", only=["proposed", "ch*"], seeds=[2, 5])
+    facts = planner.make_plan(study).study
+    assert [*facts.left_out] == ["glcic", "fair", "faster"] and facts.left_out_seeds == [0, 1]
+    assert facts.left_out["fair"].method == "glcic"
+    assert facts.left_out["fair"].options["optimizer"] == {"kind": "adam", "lr": 1e-3, "betas": None}
+    facts = planner.make_plan(load(tmp_path, FAIR)).study
+    assert (facts.left_out, facts.left_out_seeds) == ({}, [])
 
 
 def test_a_variant_of_another_method_inherits_what_its_method_knows(tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import references
 import torch
+from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio
 
 from models.masking import Box, center_box, composite, mask_of
 from study import metrics
 from study.data.portraits.faces import portrait
 from study.metrics import METRICS, REGIONS
+from study.metrics.artefact import FLOOR, TOLERANCE
 
 SIDE, HOLES = 64, [Box(20, 12, 30, 25), Box(5, 30, 17, 29), center_box(64)]
 MASK = mask_of(HOLES, SIDE)
@@ -44,7 +46,7 @@ def test_a_metric_has_its_name_a_title_and_known_regions(name: str) -> None:
 
 
 BEST = {"psnr": math.inf, "ssim": 1.0, "ssim_global": 1.0, "l1": 0.0, "seam": 0.0}
-"""Of every metric but sharpness, which noise raises; it has its own tests below."""
+"""Of every metric but sharpness and artefact, which have their own tests below."""
 
 
 @pytest.mark.parametrize("name", BEST)
@@ -65,7 +67,7 @@ def test_an_image_is_scored_for_itself(name: str) -> None:
             assert values.item() == pytest.approx(together[region][i].item(), rel=1e-12)
 
 
-@pytest.mark.parametrize("name", ["psnr", "l1", "seam", "ssim", "sharpness"])
+@pytest.mark.parametrize("name", ["psnr", "l1", "seam", "ssim", "sharpness", "artefact"])
 def test_what_is_outside_of_the_hole_does_not_count_in_it(name: str) -> None:
     image = images()
     output = noisy(image, 0.1)
@@ -166,6 +168,62 @@ def test_sharpness_is_the_ratio_of_the_mean_steps_within_the_hole() -> None:
         assert sharpness(output, image)[i] == pytest.approx(steps[0] / steps[1])
     assert sharpness(torch.full_like(image, 0.4), image) == [0.0] * 3
     assert sharpness(image, torch.full_like(image, 0.4)) == [math.inf] * 3
+
+
+def artefact(output: torch.Tensor, image: torch.Tensor, mask: torch.Tensor = MASK) -> list[float]:
+    return METRICS["artefact"](output.double(), image.double(), mask.double())["hole"].tolist()
+
+
+def test_a_checkerboard_on_a_plain_colour_in_closed_form() -> None:
+    """+-a has mixed second differences of 16 a and plain ones of 4 a; the truth has none, so only the floor counts."""
+    plain = torch.full((3, 3, SIDE, SIDE), 0.5).double()
+    down, right = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    for a in (0.01, 0.1):
+        mixed = 3 * (16 * a) ** 2 / 36
+        expected = math.sqrt(mixed / FLOOR) / TOLERANCE
+        board = plain + a * (1 - 2 * ((down + right) % 2))
+        assert artefact(board, plain) == pytest.approx([expected] * 3)
+    lines = plain + 0.1 * (1 - 2 * (down % 2))  # along an axis: plain second differences of 4 a in one direction alone
+    assert artefact(lines, plain) == pytest.approx([math.sqrt(3 * 0.4**2 / 12 / FLOOR) / TOLERANCE] * 3)
+    assert artefact(plain + 0.3, plain) == pytest.approx([0] * 3, abs=1e-9)
+
+
+def test_a_hole_of_one_pixel_has_no_detail() -> None:
+    image = images()
+    assert artefact(1 - image, image, mask_of([Box(9, 9, 1, 1)] * 3, SIDE)) == [0] * 3
+
+
+def test_scipy_agrees_on_artefacts() -> None:
+    image, output = images(), noisy(images(), 0.05)
+    kernel = np.array([1, -2, 1])
+
+    def detail(of: np.ndarray) -> list[np.ndarray]:
+        down, across = (ndimage.convolve1d(of, kernel, axis=axis) for axis in (0, 1))
+        mixed = ndimage.convolve1d(down, kernel, axis=1)
+        return [((down**2 + across**2) / 12).sum(2), (mixed**2 / 36).sum(2)]
+
+    def windows(of: np.ndarray, where: np.ndarray) -> np.ndarray:
+        return ndimage.uniform_filter(np.where(where, of, 0), 5, mode="constant")
+
+    fits = np.zeros((SIDE, SIDE), bool)
+    fits[1:-1, 1:-1] = True
+    for i, box in enumerate(HOLES):
+        hole = np.zeros_like(fits)
+        hole[box.slices] = True
+        inside = ndimage.binary_erosion(hole, np.ones((3, 3)))
+        ratios = [
+            windows(own, inside) / (ndimage.maximum_filter(windows(truth, fits), 7, mode="constant") + FLOOR)
+            for own, truth in zip(detail(channels_last(output[i])), detail(channels_last(image[i])), strict=True)
+        ]
+        assert artefact(output, image)[i] == pytest.approx(np.sqrt(np.max(ratios)) / TOLERANCE)
+
+
+def test_artefacts_grow_with_noise_and_blur_and_small_displacements_have_none() -> None:
+    image = images()
+    sizes = torch.tensor([artefact(noisy(image, size), image) for size in (0.01, 0.05, 0.2, 0.4)])
+    assert (sizes.diff(dim=0) > 0).all() and (sizes[-1] > 1).all()
+    for clean in (image, *(blurred(image, radius) for radius in (1, 4)), image.roll((2, -3), (2, 3)), 0.8 * image):
+        assert max(artefact(clean, image)) < 1
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -21,7 +21,8 @@ from study.config.variants import NAME
 from study.errors import BadInput
 from study.facts import StudyFacts
 from study.plan.graph import KINDS, Plan, Run, Stage, json_digest, pass_of
-from study.plan.planner import make_plan, readings
+from study.plan.planner import make_plan
+from study.plan.readings import readings
 
 ROOT = Path(__file__).parents[3]
 BASE = """\
@@ -424,6 +425,18 @@ def test_a_longer_stage_has_the_lineage_of_a_shorter_one(study_of: Callable[...,
     assert dropped.stages[roles(dropped)["pretrain"]].lineage is None
 
 
+@pytest.mark.parametrize(("variants", "seeds"), [(["ce", "mean"], [1]), (["single", "reconstruction_only"], [0, 1])])
+def test_a_part_of_a_plan_is_the_plan_of_that_part(
+    study_of: Callable[..., Study], whole: Plan, variants: list[str], seeds: list[int]
+) -> None:
+    alone = make_plan(config.load(study_of(ALL, name="part.yaml").file, only=variants, seeds=seeds))
+    part = whole.only(lambda run: run.variant in variants and run.seed in seeds)
+    assert part.runs == alone.runs and part.stages == alone.stages
+    for fact in ("seeds", "networks", "readings"):
+        assert getattr(part.study, fact) == getattr(alone.study, fact), fact
+    assert whole.only(lambda run: True) == whole
+
+
 def test_readings_are_named(study_of: Callable[..., Study]) -> None:
     rows = {
         row.key: row for row in readings(study_of(BASE, "variants.proposed.loss.extends=wgan").variants["proposed"])
@@ -445,6 +458,30 @@ def test_a_baselines_text_is_its_own_paper(study_of: Callable[..., Study]) -> No
     assert departs("glcic", "glcic.loss=wgan") >= {"loss.norm", "loss.optimizer"}
     assert departs("ce", "ce.edge=7", "ce.flips=false") == {"edge", "flips"}
     assert departs("proposed", "proposed.weights.local=0.5") == departs("proposed") == {"critic_input", "reduction"}
+
+
+def test_how_the_compared_methods_are_treated_is_recorded(study_of: Callable[..., Study]) -> None:
+    def of(*settings: str) -> dict[str, dict[str, tuple[str, str]]]:
+        found: dict[str, dict[str, tuple[str, str]]] = {}
+        for row in make_plan(study_of(ALL, *settings)).study.treatments:
+            found.setdefault(row.key, {})[row.variant] = (row.value, row.origin)
+        return found
+
+    usual = of("variants.again={extends: glcic}")
+    assert set(usual["optimizer"]) >= {"proposed", "ce", "glcic"}
+    assert not {"again", "single", "reconstruction_only", "mean"} & {*usual["optimizer"]}
+    assert usual["optimizer"]["glcic"] == ("adadelta at 1", "as in its own paper")
+    assert usual["optimizer"]["proposed"][1] == "chosen here"
+    assert usual["init_std"]["ce"] == ("0.02", "as in its own paper")
+    for key in ("rates", "batch", "flips", "steps", "width", "mask"):
+        assert len({value for value, _ in usual[key].values()}) == 1, key
+    assert "ce" not in usual["norm"]  # it has no such option
+    rates = of("variants.proposed.rates.joint={lr: 0.5, drop_after: 0.6, drop_to: 0.1}")["rates"]
+    assert rates["proposed"] == ("joint 0.5 and 0.05 after 60%", "chosen here")
+    assert rates["ce"] == ("the optimizer's", "as in its own paper")
+    more = of("variants.glcic.batch=3", "variants.ce.flips=false", "variants.glcic.norm=none")
+    assert more["batch"]["glcic"] == ("3", "chosen here") and more["flips"]["ce"] == ("no", "chosen here")
+    assert more["norm"]["glcic"] == ("none", "chosen here")
 
 
 def test_the_plan_knows_multiverses_and_what_is_built(study_of: Callable[..., Study]) -> None:

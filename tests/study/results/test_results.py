@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 import random
 import shutil
@@ -20,8 +21,10 @@ import tiny
 import study
 from reports.analysis.frames import COLUMNS
 from reports.sections import document
+from study import config
 from study.errors import BadInput
 from study.plan.graph import Plan
+from study.plan.planner import make_plan
 from study.results.frames import Results
 from study.store import RunState, Store
 
@@ -106,6 +109,27 @@ def test_factors_and_readings(results: Results) -> None:
     assert set(cells.index) <= set(results.runs["variant"])
     readings = results.readings.query("variant == 'proposed'").set_index("key")
     assert readings.loc["critic_input", "departs"] and not readings.loc["fill", "departs"]
+
+
+def test_where_the_compared_methods_were_treated_unlike_is_said_in_a_sentence(results: Results) -> None:
+    unlike = results.readings[results.readings["unlike"] != ""]
+    assert set(unlike["variant"]) == {"proposed", "glcic"}
+    sentences = unlike.drop_duplicates("key").set_index("key")["unlike"]
+    assert sentences["optimizer"] == (
+        "The generator's optimizer: adam at 0.0002, betas 0.5 and 0.999 for proposed (chosen here); adadelta at 1 for "
+        "glcic (as in its own paper)."
+    )
+    assert (unlike.groupby("key")["unlike"].nunique() == 1).all()
+    assert not {"batch", "rates", "flips"} & {*sentences.index}  # treated alike
+
+
+def test_a_setting_that_is_no_reading_is_listed_where_methods_were_treated_unlike(tmp_path: Path) -> None:
+    variants = {"proposed": tiny.PROPOSED, "glcic": {"method": "glcic", "batch": 3}, "ce": {"method": "ce"}}
+    _, store = tiny.planned(tmp_path, variants)
+    rows = study.load(store.out).readings.query("key == 'batch'")
+    assert rows["variant"].tolist() == ["proposed", "glcic", "ce"] and not rows["departs"].any()
+    (sentence,) = rows["unlike"].unique()
+    assert sentence.startswith("The batch size: 2 for proposed (chosen here); 3 for glcic (chosen here)")
 
 
 def test_factors_and_universes_name_the_run_that_has_several_names(results: Results) -> None:
@@ -329,6 +353,15 @@ def test_compare_is_the_rule(results: Results, b: str, half_of: Callable[..., fl
     assert (found.low, found.high) == pytest.approx((mean - half, mean + half))
 
 
+def test_compare_and_the_claims_use_the_level_of_a_study_s_look(results: Results) -> None:
+    looked = dataclasses.replace(results, study={**results.study, "looks": {"3": 0.002, "5": 0.048}})
+    found, plain = looked.compare("proposed", "single"), results.compare("proposed", "single")
+    assert results.study["looks"] is None and plain.level == 0.95
+    assert found.level == 0.998 and found.high - found.low > plain.high - plain.low
+    assert looked.compare("proposed", "single", level=0.95) == plain
+    assert set(looked.links["level"].dropna()) == {0.998} and set(results.links["level"].dropna()) == {0.95}
+
+
 def test_compare_with_a_diverged_variant_claims_nothing(results: Results) -> None:
     found = results.compare("wild", "single")
     assert found.outcome == "not tested" and found.diverged == (3, 0) and np.isnan(found.difference)
@@ -340,6 +373,29 @@ def test_compare_with_a_diverged_variant_claims_nothing(results: Results) -> Non
 def test_compare_refuses_what_is_not_there(results: Results, a: str, metric: str, word: str) -> None:
     with pytest.raises(ValueError, match=word):
         results.compare(a, "single", metric=metric)
+
+
+def test_a_summary_is_what_pandas_users_see_first(results: Results) -> None:
+    name = "<b>a & b</b>"
+    named = dataclasses.replace(results, study={**results.study, "name": name})
+    shown = repr(named)
+    assert name in shown and len(shown.splitlines()) == 7 and all(len(line) < 250 for line in shown.splitlines())
+    counts = results.runs["status"].value_counts()
+    assert all(f"{count} {status}" in shown for status, count in counts.items())
+    outcomes = results.claims.set_index("id")["outcome"]
+    summary = named.summary()
+    assert summary["seeds"] == "0, 1, 2" and summary["data"] == "faces"
+    assert summary["variants"].startswith(f"{results.runs['variant'].nunique()}: proposed, ")
+    for outcome, ids in outcomes.groupby(outcomes).groups.items():
+        assert f"{outcome}: {', '.join(ids)}" in summary["claims"]
+    page = named._repr_html_()
+    assert "&lt;b&gt;a &amp; b&lt;/b&gt;" in page and name not in page
+    for entry in summary.values():
+        assert html.escape(entry) in page
+
+
+def test_the_package_lists_what_it_loads_on_first_use() -> None:
+    assert {"load", "Results", "__version__"} <= {*dir(study)}
 
 
 def test_no_study_is_bad_input(tmp_path: Path) -> None:
@@ -354,6 +410,18 @@ def test_a_study_that_has_not_begun(tmp_path: Path) -> None:
     assert set(found.runs["status"]) == {"missing"} and len(found.runs) == len(plan.runs)
     assert found.scores.empty and found.curves.empty and found.pictures.empty and found.stages.empty
     assert all(list(getattr(found, name).columns) == list(columns) for name, columns in COLUMNS.items())
+
+
+def test_no_other_variant_is_taken_for_a_proposed_model_that_is_left_out(tmp_path: Path) -> None:
+    variants = {name: tiny.EVERY[name] for name in ("proposed", "proposed_js", "single", "ce")}
+    study_file = config.load(tiny.write(tmp_path, variants), only=["proposed_js", "ce"])
+    make_plan(study_file).save(tmp_path / "out")
+    found = study.load(tmp_path / "out")
+    assert found.study["reference"] == "proposed" and set(found.runs["variant"]) == {"proposed_js", "ce"}
+    assert [*found.study["left_out"]] == ["proposed", "single"]
+    (first, *_) = found.claims.set_index("id").loc["C1", "links"]
+    assert first["outcome"] == "not tested" and "--only left it out: add --only proposed;" in first["why"]
+    assert len(document(found).sections)
 
 
 @pytest.mark.parametrize("harm", ["deleted", "no manifest"])

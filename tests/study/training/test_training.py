@@ -20,6 +20,7 @@ from torch import nn
 from models.losses import LOSSES
 from models.masking import Box, center_box, composite, erase, known, mask_of
 from models.method import Critic, Method, Optimizer, Rate, Recipe, Reconstruction, Trained
+from models.proposed import Proposed
 from study.data.batches import Batch
 from study.errors import Interrupted
 from study.parts import registries
@@ -681,6 +682,7 @@ def test_weights_are_within_the_bound_after_every_stage(undisturbed: tuple[Plan,
 
 READINGS: dict[str, dict[str, Any]] = {
     "raw": {"critic_input": "raw"},
+    "adversarial share": {"adversarial_share": 0.5},
     "linear": {"head": "linear"},
     "patch": {"head": "patch"},
     "noise": {"fill": "noise"},
@@ -716,7 +718,7 @@ def test_every_reading_trains_and_resumes(tmp_path: Path, reading: str) -> None:
     tiny.made(plan, store)
     assert {store.outcome(key)["status"] for key in plan.stages} == {"finished"}
     key = tiny.run_of(plan, "proposed").stages["joint"]
-    weights = [file for file in store.folder(key).glob("*.safetensors") if "optimizer" not in file.name]
+    weights = [file for file in store.folder(key).glob("*.safetensors") if file.stem.isalpha()]
     assert len(weights) == 1 + len(plan.stages[key].options["critics"]) >= 3
     assert all(bool(value.isfinite().all()) for file in weights for value in load_file(file).values())
     check_resumed(2, key, plan, store, tmp_path / "resumed")
@@ -761,14 +763,47 @@ def test_all_that_is_promised_is_logged(undisturbed: tuple[Plan, Store]) -> None
         for role, key in tiny.run_of(plan, "proposed").stages.items()
         if role in ("pretrain", "critic.local", "joint")
     }
-    critic = {f"local.{term}" for term in ("loss", "gap", "score_size", "gradient_norm", "at_bound")}
+    critic = {f"local.{term}" for term in ("loss", "gap", "accuracy", "score_size", "gradient_norm", "at_bound")}
     assert terms["pretrain"] == {"generator.reconstruction", "generator.gradient_norm"}
     assert terms["critic.local"] == critic
     assert terms["joint"] >= critic | terms["pretrain"] | {
         "generator.ratio",
-        "generator.adversarial",
+        "generator.adversarial_gradient",
         "local.adversarial",
+        "local.gradient_ratio",
     }
+
+
+def test_the_adversarial_gradient_of_each_step_is_stored_and_is_the_sum_of_the_critics(
+    undisturbed: tuple[Plan, Store],
+) -> None:
+    plan, store = undisturbed
+    key = tiny.run_of(plan, "proposed").stages["joint"]
+    files = tiny.published(store, key)
+    (norms,) = load_file(store.folder(key) / "every_step.safetensors").values()
+    series = json.loads(files["series.json"])
+    assert len(norms) == plan.stages[key].steps
+    every = plan.stages[key].options["log_every"]
+    logged = series["terms"]["generator.adversarial_gradient"]
+    assert logged == pytest.approx([part.mean().item() for part in norms.split(every)])
+    ratios = {name: series["terms"][f"{name}.gradient_ratio"][-1] for name in plan.stages[key].options["critics"]}
+    assert 0 < series["terms"]["generator.ratio"][-1] <= sum(ratios.values())  # the triangle inequality
+
+
+def test_adversarial_share_scales_the_weights_once_to_a_share_of_the_gradient(tmp_path: Path) -> None:
+    shares = {f"share_{share}": {**tiny.PROPOSED, "adversarial_share": share} for share in (0.1, 0.5)}
+    plan, store = tiny.planned(tmp_path, {"proposed": tiny.PROPOSED, **shares})
+    tiny.made(plan, store)
+    joint = {name: tiny.run_of(plan, name).stages["joint"] for name in ("proposed", *shares)}
+    assert len(set(joint.values())) == 3
+    for name, share in zip(shares, (0.1, 0.5), strict=True):
+        terms = json.loads(tiny.published(store, joint[name])["series.json"])["terms"]
+        assert share / 3 < terms["generator.ratio"][0] < share * 3
+    scales = {name: store.outcome(key).get("adversarial_scale") for name, key in joint.items()}
+    assert scales["proposed"] is None
+    assert scales["share_0.5"] == pytest.approx(5 * scales["share_0.1"])
+    with pytest.raises(ValueError, match="scale the same weights"):
+        Proposed(adversarial_share=0.1, total_weight=0.004)
 
 
 def test_a_critic_that_does_nothing_is_warned_of(undisturbed: tuple[Plan, Store]) -> None:
