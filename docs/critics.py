@@ -12,16 +12,13 @@ def table(results: "study.Results") -> pd.DataFrame:
     """A row per recipe: the state of its critics over all seeds, and their least and greatest values."""
     levels = results.factors.pivot(index="variant", columns="factor", values="level")
     critics = critics_table(results).astype({"variant": str, "network": str})
-    ended = results.runs.groupby("variant")["status"].agg(lambda status: int((status == "diverged").sum()))
     rows = []
     for variant, level in levels.iterrows():
         own = critics[critics["variant"] == variant]
         row = {
             name: level[f"loss.{key}"] for name, key in (("norm", "norm"), ("clip", "clip"), ("rate", "optimizer.lr"))
         }
-        for state in ("awake", "asleep", "exploded"):
-            row[state] = int((own["state"] == state).sum())
-        row["diverged seeds"] = ended[variant]
+        row["awake"] = f"{(own['state'] == 'awake').sum()} of {len(own)}"
         for name in ("accuracy", "share", "gradient_ratio"):
             row[name.replace("_", " ")] = f"{own[name].min():.2g} to {own[name].max():.2g}"
         rows.append(row)
