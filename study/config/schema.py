@@ -123,9 +123,13 @@ class Tuned(Options):
 
 
 class Numerics(Options):
-    """What changes the last bits of a result. Fixed before keys are computed; never depends on the machine's load."""
+    """What changes the last bits of a result. Fixed before keys are computed; never depends on the machine's load.
 
-    precision: Literal["fp32", "bf16"] = "fp32"
+    ``precision``: ``tf32`` is fp32 with TF32 in matrix products and convolutions. ``bf16`` trains the generator and the
+    critics under autocast; losses, penalties, clipping, weights and the optimisers' states stay fp32.
+    """
+
+    precision: Literal["fp32", "tf32", "bf16"] = "fp32"
     memory_format: Literal["channels_last", "contiguous"] = "channels_last"
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from study.plan.graph import Stage
 from study.store import Damaged, Store, read_facts, write_atomically
-from study.training.machine import machine
+from study.training.machine import machine, on_host
 
 VANISHED, EXPLODED = 1e-4, 1e4  # bounds of the mean size of a critic's scores, outside of which a warning is logged
 KEPT = ("step", "seconds", "steps", "terms", "warnings", "scale")  # kept by a checkpoint, besides tensors
@@ -101,7 +101,7 @@ class TrainingState:
         self.seconds += seconds
         if self.diverged is not None:
             return
-        tensors = {f"pending:{name}": torch.stack(values).cpu() for name, values in self.pending.items()}
+        tensors = {f"pending:{name}": on_host(torch.stack(values)) for name, values in self.pending.items()}
         tensors |= {f"every_step:{name}": values for name, values in self.every_step.items()}
         for learner in self.learners:
             for part, values in zip(("weights", "state"), learner.tensors(), strict=True):
@@ -173,7 +173,7 @@ class TrainingState:
         """Logs the means of the interval, and notes a divergence or critics whose scores vanish or explode."""
         means = {}
         for name, values in self.pending.items():
-            column = torch.stack(values).float().cpu()
+            column = on_host(torch.stack(values).float())
             means[name] = column.mean().item()
             if name in EVERY_STEP:
                 self.every_step[name] = torch.cat([self.every_step.get(name, column[:0]), column])
@@ -223,7 +223,7 @@ def read_learner(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, 
 
 
 def _on_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    return {name: on_host(value.detach()).contiguous() for name, value in tensors.items()}
 
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
