@@ -32,7 +32,9 @@ Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, instead of th
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Override a key of the study file: path.to.key=value. Repeatable.")
 ]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda, mps, xpu, or auto: cuda if available, otherwise cpu.")]
+Device = Annotated[
+    str, typer.Option("--device", help="cpu, cuda, mps, xpu, or auto: cuda if available, otherwise cpu.")
+]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Worker processes. Default: one per CPU core, or per GPU.")
 ]

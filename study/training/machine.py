@@ -14,7 +14,7 @@ import torch
 
 
 def prepare(device_kind: str, place: int = 0) -> torch.device:
-    """Sets this process's numerics as the keys state them. Returns the device: the CPU, or number ``place`` of its kind.
+    """Sets this process's numerics as the keys state them. Returns the CPU, or device number ``place`` of its kind.
 
     ``device_kind``: cpu, cuda, mps, xpu; or meta, where stages are rehearsed without values.
     """
