@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -59,7 +59,7 @@ class Batches:
 
     def __post_init__(self) -> None:
         self._side = self.images.shape[1]
-        self._order = lru_cache(maxsize=2)(self._permutation)
+        self._order = lru_cache(maxsize=2)(partial(_permutation, self.seed, self.stream, len(self.images)))
         self._last: tuple[Holes, Tensor, list[Box]] | None = None
         self._colour = 0.0 if self.fill == "noise" else colour(self.fill, self.mean, self.device)
 
@@ -84,9 +84,6 @@ class Batches:
     def _rng(self, what: str, number: int) -> np.random.Generator:
         return numpy_rng(self.seed, self.stream, what, number)
 
-    def _permutation(self, epoch: int) -> NDArray[np.int64]:
-        return self._rng("order", epoch).permutation(len(self.images))
-
     def _indices(self, number: int) -> NDArray[np.int64]:
         places = np.arange(number * self.batch, (number + 1) * self.batch)
         return np.array([self._order(place // len(self.images))[place % len(self.images)] for place in places.tolist()])
@@ -109,6 +106,10 @@ class Batches:
             shape = (self.batch, 3, self._side, self._side)
             return upload(self._rng("noise", number).random(shape, dtype=np.float32), self.device)
         return self._colour
+
+
+def _permutation(seed: int, stream: str, count: int, epoch: int) -> NDArray[np.int64]:
+    return numpy_rng(seed, stream, "order", epoch).permutation(count)
 
 
 def read_ahead(
