@@ -130,13 +130,28 @@ def _why_not(kind: str) -> str:
     if built_for is None:
         return f"torch {torch.__version__} is built for CPUs only; choose cpu, or install a CUDA build of torch"
     try:
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
         cause = "no CUDA device"
     except (RuntimeError, AssertionError) as error:
         cause = str(error).partition(". ")[0].strip(".")
     what = f"torch {torch.__version__} is built for {'CUDA' if torch.version.cuda else 'ROCm'} {built_for}"
     how = "choose cpu, update the card's driver, which may be too old, or install a build of torch for an older one"
     return f"{what} and finds no card that it can use ({cause}); {how}"
+
+
+def check_precision(precision: str, kind: str) -> None:
+    """Raises BadInput if the device does not have a precision of ``numerics``."""
+    import torch
+
+    place = f"numerics.precision: {precision}"
+    if precision == "tf32" and kind != "cuda":
+        raise BadInput(f"{place}: only CUDA cards have it; on {kind}, choose --set numerics.precision=fp32 or bf16")
+    if kind == "cuda" and precision != "fp32" and (capability := torch.cuda.get_device_capability()) < (8, 0):
+        card, older = torch.cuda.get_device_name(), ".".join(map(str, capability))
+        raise BadInput(
+            f"{place}: {card} does not have it (compute capability {older}, 8.0 is needed); choose "
+            "--set numerics.precision=fp32"
+        )
 
 
 def executor_of(name: str, out: Path, *, jobs: int | None, device: str) -> Executor:

@@ -89,7 +89,7 @@ _WAITS = {
 """How a wait was written, by torch's inner name of the operation."""
 
 
-class Card(TorchDispatchMode):
+class Card(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Watches what runs inside ``with Card() as card`` on ``META``, with deterministic algorithms as on a card.
 
     Raises Fault at an operation on tensors of two devices.
@@ -103,7 +103,7 @@ class Card(TorchDispatchMode):
     """
 
     def __init__(self, files: Sequence[str] = ()) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._files = tuple(files)
         self._called: dict[str, list[str]] = {}  # the lines that call an operation, by its name
         self._waits: dict[str, None] = {}
@@ -120,11 +120,11 @@ class Card(TorchDispatchMode):
     def __enter__(self) -> Self:
         self._deterministic = torch.are_deterministic_algorithms_enabled()
         torch.use_deterministic_algorithms(True)
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
         torch.use_deterministic_algorithms(self._deterministic)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
