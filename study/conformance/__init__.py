@@ -17,7 +17,7 @@ from study.conformance.joins import joins_a_study
 from study.errors import StudyError
 from study.parts import plugins, registries
 
-CHECKS: Mapping[str, Sequence[Callable[[Any], str | None]]] = {
+CHECKS: dict[str, Sequence[Callable[[Any], str | None]]] = {
     "METHODS": (parts.keeps_its_options, networks.describes_itself, joins_a_study, rehearsal.runs_on_a_card),
     "GENERATORS": (
         networks.predicts_images,

@@ -45,6 +45,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "tf32": {"variant": PROPOSED, "numerics": {"precision": "tf32"}},
     "bf16": {"variant": PROPOSED, "numerics": {"precision": "bf16"}},
     "bf16, giica": {"variant": GIICA, "numerics": {"precision": "bf16"}},
+    "contiguous": {"variant": PROPOSED, "numerics": {"memory_format": "contiguous"}},
     # readings that take another way through a step
     "a share": {"variant": {**PROPOSED, "adversarial_share": 0.1}},
     "raw": {"variant": {**PROPOSED, "critic_input": "raw", "reduction": "sum", "fill": "noise"}},
@@ -59,7 +60,6 @@ KINDS: dict[str, dict[str, Any]] = {
             "norm": "instance",
         }
     },
-    "contiguous": {"variant": PROPOSED, "numerics": {"memory_format": "contiguous"}},
     # a plugin: its network and its critic; its own loop, holes and metric; its loss
     "plugin, networks": {"variant": {"method": "judged"}, "plugin": True},
     "plugin, fit": {"variant": {"method": "mine"}, "plugin": True, "mask": {"kind": "stripes"}},
@@ -68,6 +68,9 @@ KINDS: dict[str, dict[str, Any]] = {
         "plugin": True,
     },
 }
+
+ALIKE = ("tf32", "bf16, giica", "contiguous")
+"""Kinds that differ from others on a card alone: ``meta`` has no values, and so no precision."""
 
 
 def planned(folder: Path, name: str, device: str) -> tuple[Plan, Store]:
