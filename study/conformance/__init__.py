@@ -6,7 +6,7 @@ None. ``tests/study/conformance/test_conformance.py`` checks our own parts; ``py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
