@@ -11,8 +11,8 @@ from commands import command
 from own_parts import GOOD
 
 from study.conformance import CHECKS, conformance, plugin
+from study.conformance.dry_run import runs_on_a_card
 from study.conformance.parts import DETAIL
-from study.conformance.rehearsal import runs_on_a_card
 from study.parts import plugins, registries
 
 OURS = [(registry, name) for registry, parts in registries.REGISTRIES.items() for name in parts]
@@ -27,7 +27,7 @@ def test_every_registry_has_checks() -> None:
 
 @pytest.mark.parametrize(("registry", "name"), OURS)
 def test_our_own_part_conforms(registry: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if registry in ("METHODS", "LOSSES"):  # test_rehearsal.py has them all
+    if registry in ("METHODS", "LOSSES"):  # test_dry_run.py has them all
         checks = [check for check in CHECKS[registry] if check is not runs_on_a_card]
         monkeypatch.setitem(CHECKS, registry, checks)
     if registry not in ("METHODS",):

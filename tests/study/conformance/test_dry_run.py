@@ -1,4 +1,4 @@
-"""Every kind of stage, rehearsed on a card that is not there; and what the rehearsal finds."""
+"""Every kind of stage in a dry run on a card that is not there; and what the dry run finds."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from study.conformance.card import META, UNSTEADY, Card
+from study.conformance.dry_run import make_interrupted
 from study.conformance.expectation import Fault
-from study.conformance.rehearsal import rehearse
 from study.data import device
 from study.running.runs import make_run
 from study.training import loop, step
@@ -31,7 +31,7 @@ OURS = tuple(f"{ROOT / room}/" for room in ("study", "models", "baselines"))
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the kinds of this process are made, so that they share stages."""
-    return tmp_path_factory.mktemp("rehearsal")
+    return tmp_path_factory.mktemp("dry_run")
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def _with_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_kind_of_stage_would_run_on_a_card(name: str, folder: Path) -> None:
     plan, store = kinds.planned(folder, name, "meta")
     with Card(OURS) as card:
-        rehearse(plan, store)
+        make_interrupted(plan, store)
     assert card.waits == card.refused == []
     assert all(store.outcome(key)["status"] == "finished" for key in plan.stages)
 
@@ -85,7 +85,7 @@ def test_images_that_do_not_fit_on_the_card_would_be_read_in_batches(
     monkeypatch.setattr(device, "free_memory", lambda _: 2**10)
     plan, store = kinds.planned(tmp_path, "reconstruction_only", "meta")
     with Card(OURS) as card:
-        rehearse(plan, store)
+        make_interrupted(plan, store)
     assert card.waits == card.refused == []
 
 
@@ -105,7 +105,7 @@ def test_it_finds_pending_terms_on_another_device_than_new_ones(
     monkeypatch.setattr(TrainingState, "resume", forgets_the_device)
     plan, store = kinds.planned(tmp_path, "reconstruction_only", "meta")
     with pytest.raises(Fault, match=r"stack gets tensors of two devices.*\(line \d+ of checkpoint.py\)"), Card(OURS):
-        rehearse(plan, store)
+        make_interrupted(plan, store)
 
 
 def test_it_finds_a_wait_in_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_it_finds_a_wait_in_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(step, "gradient_norm", lambda network: torch.tensor(float(norm(network))).to(META))
     plan, store = kinds.planned(tmp_path, "reconstruction_only", "meta")
     with Card(OURS) as card:
-        rehearse(plan, store)
+        make_interrupted(plan, store)
     (wait,) = card.waits
     assert wait.startswith("item(), float(), bool() or an 'if' on a tensor (line ") and wait.endswith("of step.py)")
 
@@ -184,7 +184,7 @@ def test_it_notes_a_wait_and_goes_on(name: str) -> None:
     with Card((__file__,)) as card:
         WAITS[name](torch.zeros(8, 8, device=META))
     (wait,) = card.waits
-    assert "of test_rehearsal.py)" in wait
+    assert "of test_dry_run.py)" in wait
 
 
 def learnt(output: Tensor) -> None:
@@ -265,7 +265,7 @@ def test_it_names_operations_without_a_deterministic_kernel(name: str) -> None:
         use()
     (sentence,) = card.refused
     assert sentence.startswith(UNSTEADY[ours].title) and UNSTEADY[ours].instead in sentence
-    assert "of test_rehearsal.py) has no deterministic kernel for CUDA cards" in sentence
+    assert "of test_dry_run.py) has no deterministic kernel for CUDA cards" in sentence
 
 
 STEADY: dict[str, Any] = {
