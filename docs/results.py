@@ -22,7 +22,7 @@ import study
 from reports.analysis import tables
 from reports.analysis.claims import claims_table, links_table
 from reports.analysis.critics import critics_table
-from reports.analysis.frames import Frames
+from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.links import PARTS, QUANTITIES
 from reports.analysis.looks import LOOKS, looks_in_words, power_table, undecided
 from reports.analysis.published import counterpart, paper
@@ -44,6 +44,7 @@ from reports.document import (
 from reports.figures import style
 from reports.sections import ablations, provenance, results, summary, training
 from reports.sections.common import records, table_view
+from study.errors import BadInput
 
 DOCS = Path(__file__).parent
 
@@ -111,16 +112,18 @@ MACHINE = re.compile(r"(?:/(?:home|root|tmp|work|Users|mnt)/|\bC:\\)")
 def main(out: Path, docs: Path = DOCS) -> None:
     """Writes the page, the tables and the figures of the study in ``out`` below ``docs``. Removes older figures."""
     frames = study.load(out)
-    folder = docs / "results"
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("*.png"):
-        old.unlink()
-    for name, drawn in drawings(frames).items():
-        (folder / f"{name}.png").write_bytes(style.png(drawn))
-    for file, text in ((docs / "results.md", page(frames)), (folder / "tables.md", long_tables(frames))):
+    texts = {"results.md": page(frames), "results/tables.md": long_tables(frames)}
+    for name, text in texts.items():
         if found := MACHINE.search(text):
-            raise ValueError(f"{file.name}: {found[0]!r} begins a path of this machine")
-        file.write_text(text, encoding="utf-8")
+            raise ValueError(f"{name}: {found[0]!r} begins a path of this machine")
+    drawn = {f"results/{name}.png": style.png(figure) for name, figure in drawings(frames).items()}
+    (docs / "results").mkdir(exist_ok=True)
+    for old in (docs / "results").glob("*.png"):
+        old.unlink()
+    for name, text in texts.items():
+        (docs / name).write_text(text, encoding="utf-8")
+    for name, figure in drawn.items():
+        (docs / name).write_bytes(figure)
 
 
 def page(frames: Frames) -> str:
@@ -138,7 +141,7 @@ def page(frames: Frames) -> str:
         methods=wrapped(METHODS),
         contrasts=wrapped(CONTRASTS),
         critics=paragraphs(of_critics(frames)),
-        seeds=paragraphs(of_seeds(frames)),
+        seeds=bullets(of_seeds(frames)),
         command=neutral(str(frames.study["command"]), str(frames.study["name"])),
     )
 
@@ -193,8 +196,7 @@ def scope(frames: Frames) -> Iterator[str]:
 def neutral(command: str, name: str) -> str:
     """The command without paths of this machine: ``--out out/NAME``, and path/to/... for other paths elsewhere."""
     parts = shlex.split(command)
-    start = parts.index("-m") if "-m" in parts else 0
-    text = " ".join(["python", *parts[start:]])
+    text = " ".join(["python", *parts[parts.index("-m") :]] if "-m" in parts else parts)
     text = re.sub(r"--out[ =]\S+", f"--out out/{name}", text)
     text = re.sub(r"(?<=[ =])(?:\.\.|~)?/(?:[^\s/]+/)*([^\s/]+)", r"path/to/\1", text)
     return re.sub(r" (?=--(?:set|until)\b)", " \\\n    ", text)
@@ -221,49 +223,69 @@ def answers(frames: Frames) -> str:
             f"so that at the start of joint training their gradient is {share:.0%} of the reconstruction loss's."
         )
     shown = "A row shows the contrast that decides, and each other contrast that the paper prints."
-    return paragraphs([bullets(lines), f"{text} {shown}"])
+    return paragraphs(
+        [bullets(lines), f"{text} {shown} In brackets its interval; n counts seeds, or networks where it is exact."]
+    )
 
 
 def claims(frames: Frames) -> TableView:
-    """A row per tested claim with the link that decides it, and one per further link with a published number."""
+    """A row per tested claim, as printed and where the critics matter: the outcome and the link that decides it.
+
+    Each other link with a published number has a row of its own.
+    """
+    found = {row["id"]: row for row in records(claims_table(frames))}
+    twice = any(name.endswith("-scaled") for name in found)
     rows = []
-    for row in records(claims_table(frames)):
-        links = {link["name"]: link for link in row["links"]}
-        deciding = links.pop(row["link"])
-        if row["outcome"] == "not tested":
+    for name, row in found.items():
+        if name.endswith("-scaled") or row["outcome"] == "not tested":
             continue
-        again = row["id"].endswith("-scaled")
-        claim = "The same, where the critics matter." if again else row["claim"]
-        rows.append([Cell(f"{row['id']}. {claim}"), Cell(row["outcome"], strong=True), *contrast(deciding)])
+        again = found.get(f"{name}-scaled")
+        links = {link["name"]: link for link in row["links"]}
+        rows.append([Cell(f"{name}. {row['claim']}"), answer(row, links.pop(row["link"])), scaled_answer(again)])
         rows += [
-            [Cell(f"{row['id']}, {link['name']}"), Cell(link["outcome"]), *contrast(link)]
+            [Cell(f"{name}, {link['name']}"), answer(link, link), Cell(NONE)]
             for link in links.values()
             if link["published"] is not None and link["outcome"] != "not tested"
         ]
-    headings = ["Claim", "Outcome", "Contrast", "Published", "Measured", "n"]
-    return TableView(name="claims", caption="", headings=headings, rows=rows)
+    headings = ["Claim", "Weights as printed", "Where the critics matter"]
+    kept = slice(None if twice else 2)
+    return TableView(name="claims", caption="", headings=headings[kept], rows=[row[kept] for row in rows])
 
 
-def contrast(link: dict[str, Any]) -> list[Cell]:
-    """A link's contrast and metric, the paper's difference, ours with its interval, and n."""
+def scaled_answer(row: dict[str, Any] | None) -> Cell:
+    """The answer to a claim where the critics matter, if it has one."""
+    if row is None or row["outcome"] == "not tested":
+        return Cell(NONE)
+    return answer(row, next(link for link in row["links"] if link["name"] == row["link"]))
+
+
+def answer(row: dict[str, Any], link: dict[str, Any]) -> Cell:
+    """An outcome, and the contrast behind it: effect, interval, number of seeds or networks, and the paper's effect."""
     quantity = QUANTITIES[link["metric"]]
     bounds = [abs(end) for end in (link["low"], link["high"]) if end]
     digits = quantity.digits + (min(bounds, default=1.0) < 0.5 / 10**quantity.digits)
-    low, high = link["low"], link["high"]
-    below = interval(low, high, digits, "+") if low is not None else "exact" if link["effect"] is not None else ""
-    measured, published = (number(link[name], digits, sign="+") for name in ("effect", "published"))
-    unit = f" {quantity.unit}" if quantity.unit else ""
-    return [
-        Cell(link["contrast"], below=quantity.label + PARTS.get(link["of"], "")),
-        Cell(published.text + unit if link["published"] is not None else NONE),
-        Cell(measured.text + unit, below=below),
-        Cell(link["counts"] or NONE),
-    ]
+    unit = unbroken(f" {quantity.unit}") if quantity.unit else ""
+    ours, theirs = (number(link[name], digits, sign="+").text + unit for name in ("effect", "published"))
+    ends = interval(link["low"], link["high"], digits, "+") if link["low"] is not None else "exact"
+    of = quantity.label.partition(" (")[0] + PARTS.get(link["of"], "")
+    of = of if of[:2].isupper() else of[0].lower() + of[1:]
+    n = unbroken(f"n = {link['n']}")
+    text = f"{link['contrast']}, {of}: {ours} {unbroken(ends)}, {n}"
+    beside = "" if link["published"] is None else f"\npublished: {theirs}"
+    return Cell(row["outcome"], below=text + beside, strong=True)
+
+
+def unbroken(text: str) -> str:
+    """Text that stays on one line."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def notes(frames: Frames) -> Iterator[str]:
     """What the table's words mean, and what was not tested."""
     yield " ".join(f"*{name.capitalize()}*: {meaning}" for name, meaning in OUTCOMES.items())
+    if spent := looks_in_words(frames):
+        asked = re.search(r"--claims[ =](\S+)", str(frames.study["command"]))
+        yield spent + (f" This was done for {asked[1].replace(',', ', ')}." if asked else "")
     margins = [f"{QUANTITIES[name].margin:g} {QUANTITIES[name].unit}".strip() for name in ("psnr", "ssim")]
     least = int(frames.trained().groupby(["variant", "data"])["seed"].nunique().min())
     yield (
@@ -369,22 +391,21 @@ def why_asleep(asleep: pd.DataFrame) -> Iterator[str]:
 
 
 def of_seeds(frames: Frames) -> Iterator[str]:
-    """Which links were decided at how many seeds, and which were not, and why."""
-    if spent := looks_in_words(frames):
-        asked = re.search(r"--claims[ =](\S+)", str(frames.study["command"]))
-        yield spent + (f" This was done for {asked[1].replace(',', ', ')}." if asked else "")
+    """Which links were decided at how many seeds, which were not, and why."""
     links = links_table(frames)
     links = links[(links["role"] == "link") & links["level"].notna()]
-    decided = links[~links["outcome"].isin(["inconclusive", "not tested"])]
-    lines = [f"**decided with {n} seeds:** {listed(links, own)}" for n, own in decided.groupby("n")]
+    several = links.duplicated(["id", "name"], keep=False)
     most = LOOKS if isinstance(frames.level, float) else frames.level
-    still = pd.DataFrame(
-        [{"id": one.claim, "name": one.link, "role": "link", "n": one.n, "why": reason(one.why)}
-         for one in undecided(frames, None, max(most))]
-    )  # fmt: skip
-    for (n, why), own in still.groupby(["n", "why"], sort=False) if len(still) else ():
-        lines.append(f"**inconclusive with {n} seeds:** {listed(links, own)}: {why}")
-    yield bullets(lines)
+    whys = {(one.claim, one.link, one.data): reason(one.why) for one in undecided(frames, None, max(most))}
+    keys = zip(links["id"], links["name"], links["data"], strict=True)
+    links = links.assign(
+        why=[whys.get(key, "") for key in keys],
+        name=links["name"].mask(several, links["name"] + " on " + links["data"]),
+    )
+    for n, own in links[links["why"] == ""].groupby("n"):
+        yield f"**decided with {n} seeds:** {listed(links, own)}"
+    for (n, why), own in links[links["why"] != ""].groupby(["n", "why"], sort=False):
+        yield f"**inconclusive with {n} seeds:** {listed(links, own)}: {why}"
 
 
 def reason(why: str) -> str:
@@ -510,4 +531,8 @@ def span(values: pd.Series, form: str, large: str = "") -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    try:
+        main(Path(sys.argv[1]))
+    except (BadInput, NoDataError) as fault:
+        print(f"docs/results.py: {fault}", file=sys.stderr)
+        raise SystemExit(2) from None

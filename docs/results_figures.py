@@ -124,7 +124,7 @@ def contrasts(frames: Frames) -> Figure:
     places = list(dict.fromkeys(zip(rows["name"], rows["data"], strict=True)))
     used = [(metric, region) for metric, region in METRICS_SHOWN if (rows["metric"] == metric).any()]
     with style.styled():
-        fig = style.figure(WIDTH, 0.36 * len(places) + 1.5)
+        fig = style.figure(WIDTH, 0.34 * len(places) + 1.5)
         panels = fig.subplots(1, len(used), sharey=True, squeeze=False).ravel()
         for axes, (metric, _) in zip(panels, used, strict=True):
             if margin := METRICS[metric].margin:
@@ -206,7 +206,7 @@ def critics(frames: Frames, data: str) -> Figure:
                 row, look = rows.loc[name], looks[name]
                 axes.plot([row["ratio_least"], row["ratio_greatest"]], [row[metric]] * 2, color=look["mec"], lw=1)
                 axes.plot([row["ratio"]] * 2, [row[f"{metric}_low"], row[f"{metric}_high"]], color=look["mec"], lw=1)
-                axes.plot(row["ratio"], row[metric], zorder=3, **look)
+                axes.plot(row["ratio"], row[metric], zorder=3 + (look["mfc"] == "white"), **look)
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
             axes.xaxis.set_minor_locator(NullLocator())
