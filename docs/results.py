@@ -219,8 +219,9 @@ def answers(frames: Frames) -> str:
     if not twice.empty:
         share = twice["adversarial_share"].iloc[0]
         text += (
-            f" Rows such as {twice['id'].iloc[0]} ask again *where the critics matter*: their weights are scaled once, "
-            f"so that at the start of joint training their gradient is {share:.0%} of the reconstruction loss's."
+            f" The right column ({twice['id'].iloc[0]} and so on) asks again *where the critics matter*: their weights "
+            f"are scaled once, so that at the start of joint training their gradient is {share:.0%} of the "
+            "reconstruction loss's."
         )
     shown = "A row shows the contrast that decides, and each other contrast that the paper prints."
     return paragraphs(
@@ -281,35 +282,36 @@ def unbroken(text: str) -> str:
 
 
 def notes(frames: Frames) -> Iterator[str]:
-    """What the table's words mean, and what was not tested."""
-    yield " ".join(f"*{name.capitalize()}*: {meaning}" for name, meaning in OUTCOMES.items())
-    if spent := looks_in_words(frames):
-        asked = re.search(r"--claims[ =](\S+)", str(frames.study["command"]))
-        yield spent + (f" This was done for {asked[1].replace(',', ', ')}." if asked else "")
-    margins = [f"{QUANTITIES[name].margin:g} {QUANTITIES[name].unit}".strip() for name in ("psnr", "ssim")]
-    least = int(frames.trained().groupby(["variant", "data"])["seed"].nunique().min())
-    yield (
-        f"The margin is the paper's own gain over GLCIC, {margins[0]} of PSNR and {margins[1]} of SSIM. An interval is "
-        f"over seeds and test images; {least} seeds cannot exclude a collapse in up to {undetected(least):.0%} of "
-        "seeds."
-    )
+    """Controls, what was not tested, what could fall to chance, and what the table's words mean."""
+    links = links_table(frames)
+    controls = links[(links["role"] == "control") & (links["id"] == "C1")]
+    if shown := [of_control(link) for link in records(controls[controls["n"] > 0])]:
+        yield f"Controls of C1, which decide nothing: {'; '.join(shown)}."
+    without = links[(links["role"] == "control") & (links["n"] == 0)]
+    if len(without):
+        yield f"Controls that were not run: {listed(links, without)}."
+    lacking = links[(links["outcome"] == "not tested") & (links["role"] == "link")]
+    if len(lacking):
+        yield f"Not tested, because the study did not run what they compare: {listed(links, lacking)}."
     asked = claims_table(frames)
     if len(fallen := asked[asked["holds_adjusted"].eq(False)]):
         yield (
             "Of so many claims some are decided by chance. After Holm's adjustment for all of them these outcomes do "
             f"not stand: {', '.join(fallen['id'])}."
         )
-    links = links_table(frames)
-    controls = links[(links["role"] == "control") & (links["id"] == "C1")]
-    shown = [of_control(link) for link in records(controls[controls["n"] > 0])]
-    if shown:
-        yield f"Controls of C1, which decide nothing: {'; '.join(shown)}."
-    lacking = links[(links["outcome"] == "not tested") & (links["role"] == "link")]
-    without = links[(links["role"] == "control") & (links["n"] == 0)]
-    if len(lacking):
-        yield f"Not tested, because the study did not run what they compare: {listed(links, lacking)}."
-    if len(without):
-        yield f"Controls that were not run: {listed(links, without)}."
+    if spent := looks_in_words(frames):
+        claims_asked = re.search(r"--claims[ =](\S+)", str(frames.study["command"]))
+        yield spent + (f" This was done for {claims_asked[1].replace(',', ', ')}." if claims_asked else "")
+    margins = [f"{QUANTITIES[name].margin:g} {QUANTITIES[name].unit}".strip() for name in ("psnr", "ssim")]
+    least = int(frames.trained().groupby(["variant", "data"])["seed"].nunique().min())
+    yield " ".join(
+        [
+            *(f"*{name.capitalize()}*: {meaning}" for name, meaning in OUTCOMES.items()),
+            f"The margin is the paper's own gain over GLCIC, {margins[0]} of PSNR and {margins[1]} of SSIM.",
+            f"An interval is over seeds and test images; {least} seeds cannot exclude a collapse in up to",
+            f"{undetected(least):.0%} of seeds.",
+        ]
+    )
 
 
 def of_control(link: dict[str, Any]) -> str:
