@@ -25,7 +25,7 @@ WIDTH = 7.2
 METRICS_SHOWN = (("psnr", "hole"), ("ssim", "whole"), ("sharpness", "hole"))
 """Metrics and regions that the claims compare: those of the paper, and detail."""
 
-NAMES = {"psnr": "PSNR of the hole (dB)", "ssim": "SSIM of the whole image", "sharpness": "Sharpness (1 = truth's)"}
+NAMES = {"psnr": "PSNR of the hole (dB)", "ssim": "SSIM of the whole image", "sharpness": "sharpness (truth: 1)"}
 
 LOSSES = {"WGAN": "#0072b2", "JS": "#d55e00"}
 """Colours of the critics' losses; any other is green."""
@@ -62,22 +62,22 @@ def methods(frames: Frames, sets: Sequence[str]) -> Figure:
     """PSNR of the hole and SSIM of the whole image, published and measured: a row per data set and method."""
     shown = METRICS_SHOWN[:2]
     found = {(data, metric): _scored(frames, data, metric) for data in sets for metric, _ in shown}
-    rows = [(data, variant) for data in sets for variant in found[data, "psnr"].index]
-    heads = [place for place, (data, _) in enumerate(rows) if place == 0 or rows[place - 1][0] != data]
+    heads = [""] * (len(sets) > 1)  # a row without a variant names its data set
+    rows = [(data, variant) for data in sets for variant in [*heads, *found[data, "psnr"].index]]
     with style.styled():
         fig = style.figure(WIDTH, 0.27 * len(rows) + 1.3)
         for axes, (metric, region) in zip(fig.subplots(1, 2, sharey=True), shown, strict=True):
             for y, (data, variant) in enumerate(rows):
-                row = found[data, metric].loc[variant].to_dict()
-                _method(axes, y, row, region)
-            for head in heads[1:]:
-                axes.axhline(head - 0.5, color=style.MUTED, lw=0.6)
-            axes.set_title(style.axis_label(metric, region))
+                if variant:
+                    _method(axes, y, found[data, metric].loc[variant].to_dict(), region)
+            axes.set_title(style.axis_label(metric, region).replace(" ↑", "\n↑"))
             axes.grid(axis="x")
             axes.tick_params(axis="y", length=0)
-        names = [named(frames, variant) + (_beside(frames, data) if len(heads) > 1 else "") for data, variant in rows]
+        names = [named(frames, variant) if variant else _beside(frames, data) for data, variant in rows]
         fig.axes[0].set_yticks(range(len(rows)), names)
         fig.axes[0].set_ylim(len(rows) - 0.5, -0.5)
+        for tick, (_, variant) in zip(fig.axes[0].get_yticklabels(), rows, strict=True):
+            tick.set_fontweight("normal" if variant else "bold")
         keys = [
             style.key("published", **RING),
             style.key("measured, 95% interval", marker="D", ms=5.5, mew=0, lw=1.5, color=MEASURED),
@@ -98,7 +98,7 @@ def _scored(frames: Frames, data: str, metric: str) -> pd.DataFrame:
 
 def _beside(frames: Frames, data: str) -> str:
     theirs = counterpart(frames, data)
-    return f", {data}" + (f" ({theirs})" if theirs else "")
+    return f"{data} (published: {theirs})" if theirs else data
 
 
 def _method(axes: Axes, y: int, row: Mapping[Any, Any], region: str) -> None:
@@ -149,11 +149,11 @@ def contrasts_table(frames: Frames) -> pd.DataFrame:
     wanted = links["metric"].isin([metric for metric, _ in METRICS_SHOWN]) & links["effect"].notna()
     links = links[wanted & (links["role"] == "link") & ~links["b"].isin(["", "0", "1"])]
     ids = links.groupby(["contrast", "data"], sort=False)["id"].agg(lambda own: ", ".join(dict.fromkeys(own)))
-    several = links["data"].nunique() > 1
+    sets = links.groupby("contrast")["data"].nunique()
 
     def name(row: Mapping[str, Any]) -> str:
         a, b = (label(side) for side in row["contrast"].split(" − "))
-        on = f" on {row['data']}" if several and " on " not in row["contrast"] else ""
+        on = f" on {row['data']}" if sets[row["contrast"]] > 1 else ""
         return f"{ids[row['contrast'], row['data']]}: {a}\n− {b}{on}"
 
     return links.assign(name=[name(row) for row in links.to_dict("records")])
