@@ -128,7 +128,7 @@ def main(out: Path, docs: Path = DOCS) -> None:
 
 def page(frames: Frames) -> str:
     """The text of docs/results.md."""
-    file = str(frames.study["file"])
+    file = study_file(frames)
     return PAGE.format(
         name=frames.study["name"],
         file=file,
@@ -146,6 +146,12 @@ def page(frames: Frames) -> str:
     )
 
 
+def study_file(frames: Frames) -> str:
+    """The study file as the command names it, relative to the repository's root; its name where that is elsewhere."""
+    named = re.search(r"(?<=\s)(?![/~.])\S+\.ya?ml\b", str(frames.study["command"]))
+    return named[0] if named else str(frames.study["file"])
+
+
 def drawings(frames: Frames) -> dict[str, Figure]:
     """The page's figures by name."""
     sets = run_on(frames)
@@ -157,9 +163,17 @@ def drawings(frames: Frames) -> dict[str, Figure]:
 
 
 def run_on(frames: Frames) -> list[str]:
-    """The data sets with completed runs."""
+    """The data sets with completed runs. Raises NoDataError if there is none."""
     done = set(frames.runs.loc[frames.runs["status"] == "completed", "data"])
+    if not done:
+        raise NoDataError("No run of the study has completed.")
     return [data for data in frames.data_sets() if data in done]
+
+
+def seeds_of(frames: Frames) -> pd.Series:
+    """The number of completed seeds of each trained variant on each data set."""
+    trained = frames.trained()
+    return trained[trained["status"] == "completed"].groupby(["variant", "data"])["seed"].nunique()
 
 
 # The question
@@ -177,15 +191,14 @@ def scope(frames: Frames) -> Iterator[str]:
             yield f"**Data:** `{entry['name']}`{stands}: {counts}" + (f" ({what})" if what else "")
     option = facts["configs"][facts["reference"]]["options"]
     side = facts["image_size"]
-    yield f"**Size:** {side} px (the paper: {theirs['image_size']}); every layer has {option['width']:g} of its outputs"
+    yield f"**Size:** {side} px (the paper: {theirs['image_size']}); every layer has {option['width']:g} of its published outputs"
     images = facts["generator_updates"] * facts["batch"]
     most = (theirs["steps"]["pretrain"] + theirs["steps"]["joint"]) * theirs["batch"]
     yield (
         f"**Training:** {facts['generator_updates']:,} updates of the generator, batch {facts['batch']}: {images:,} "
         f"images, {images / most:.1%} of the paper's {most:,}"
     )
-    seeds = frames.trained().groupby(["variant", "data"])["seed"].nunique()
-    yield f"**Seeds:** {span(seeds, '{:.0f}')} of each trained variant; the paper gives one number per method"
+    yield f"**Seeds:** {span(seeds_of(frames), '{:.0f}')} of each trained variant; the paper gives one number per method"
     ended = ", ".join(f"{count} {status}" for status, count in frames.runs["status"].value_counts().items())
     yield (
         f"**Cost:** {facts['seconds'] / 3600:.1f} machine hours ({words(facts['devices'])}) for {len(frames.runs)} "
@@ -303,7 +316,7 @@ def notes(frames: Frames) -> Iterator[str]:
         claims_asked = re.search(r"--claims[ =](\S+)", str(frames.study["command"]))
         yield spent + (f" This was done for {claims_asked[1].replace(',', ', ')}." if claims_asked else "")
     margins = [f"{QUANTITIES[name].margin:g} {QUANTITIES[name].unit}".strip() for name in ("psnr", "ssim")]
-    least = int(frames.trained().groupby(["variant", "data"])["seed"].nunique().min())
+    least = int(seeds_of(frames).min())
     yield " ".join(
         [
             *(f"*{name.capitalize()}*: {meaning}" for name, meaning in OUTCOMES.items()),
@@ -395,7 +408,7 @@ def why_asleep(asleep: pd.DataFrame) -> Iterator[str]:
 def of_seeds(frames: Frames) -> Iterator[str]:
     """Which links were decided at how many seeds, which were not, and why."""
     links = links_table(frames)
-    links = links[(links["role"] == "link") & links["level"].notna()]
+    links = links[(links["role"] == "link") & links["level"].notna() & (links["outcome"] != "not tested")]
     several = links.duplicated(["id", "name"], keep=False)
     most = LOOKS if isinstance(frames.level, float) else frames.level
     whys = {(one.claim, one.link, one.data): reason(one.why) for one in undecided(frames, None, max(most))}

@@ -13,7 +13,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from reports.analysis import tables
 from reports.analysis.claims import links_table
-from reports.analysis.frames import Frames
+from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.naming import METRICS, label
 from reports.analysis.published import counterpart
 from reports.figures import style
@@ -118,9 +118,12 @@ def _method(axes: Axes, y: int, row: Mapping[Any, Any], region: str) -> None:
 def contrasts(frames: Frames) -> Figure:
     """A forest plot: a row per contrast of two variants that claims compare, a panel per metric.
 
-    A mark is a link of a claim, with its outcome and its interval; the band is the margin, the ring the paper's.
+    A mark is a link of a claim, with its outcome and its interval; the band is the margin, the ring the paper's. Raises
+    NoDataError if no link was tested.
     """
     rows = contrasts_table(frames)
+    if rows.empty:
+        raise NoDataError("No two variants that a claim compares have completed.")
     places = list(dict.fromkeys(zip(rows["name"], rows["data"], strict=True)))
     used = [(metric, region) for metric, region in METRICS_SHOWN if (rows["metric"] == metric).any()]
     with style.styled():

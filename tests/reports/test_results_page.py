@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reports.analysis.frames import Frames
+from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.looks import looks_until
 from reports.figures import style
 
@@ -35,7 +35,7 @@ def with_options(frames: Frames, **study: Any) -> Frames:
 
     methods = dict(zip(frames.runs["variant"], frames.runs["method"], strict=True))
     configs = {name: {"method": method, "options": options(name)} for name, method in methods.items()}
-    return replace(frames, study={**frames.study, "configs": configs, "file": "runs.yaml", **study})
+    return replace(frames, study={**frames.study, "configs": configs, **study})
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,8 @@ def test_every_link_that_was_tested_by_chance_is_decided_or_open_for_a_reason(
     assert all(re.search(r": [^:]+$", line) for line in lines if line.startswith("**inconclusive"))
     named = re.findall(r"\bC\d+(?:-scaled)?\b", " ".join(lines))
     links = results.links_table(made)
-    assert set(named) == set(links.loc[(links["role"] == "link") & links["level"].notna(), "id"])
+    tested = (links["role"] == "link") & links["level"].notna() & (links["outcome"] != "not tested")
+    assert set(named) == set(links.loc[tested, "id"])
 
 
 def test_looks_and_the_claims_asked_for_are_told(results: ModuleType, made: Frames) -> None:
@@ -81,6 +82,21 @@ def test_looks_and_the_claims_asked_for_are_told(results: ModuleType, made: Fram
     text = " ".join(results.notes(with_options(made, looks=looks_until(5), command=command)))
     assert "1% at 3, 4% at 5 seeds" in text
     assert "for C1, C11." in text
+
+
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        ("python -m study run docs/studies/photographs.yaml --out o", "docs/studies/photographs.yaml"),
+        ("python -m study run runs.yaml", "runs.yaml"),
+        ("python -m study run /a/b/runs.yaml", "of-the-facts.yaml"),
+        ("python -m study run ../runs.yaml", "of-the-facts.yaml"),
+    ],
+)
+def test_the_study_file_is_named_as_it_is_in_the_repository(
+    results: ModuleType, made: Frames, command: str, file: str
+) -> None:
+    assert results.study_file(with_options(made, command=command, file="of-the-facts.yaml")) == file
 
 
 def test_an_inert_critic_is_the_only_reason_given(results: ModuleType) -> None:
@@ -130,6 +146,11 @@ def test_all_is_written_and_older_figures_are_removed(
     assert written == {"results.md", "results/tables.md", "results/methods.png"}
     assert (tmp_path / "results.md").read_text(encoding="utf-8") == page
     assert "](" not in (tmp_path / "results/tables.md").read_text(encoding="utf-8").replace("](../results.md)", "")
+
+
+def test_a_study_without_completed_runs_has_no_page(results: ModuleType, made: Frames) -> None:
+    with pytest.raises(NoDataError, match="No run of the study has completed"):
+        results.page(replace(made, runs=made.runs.assign(status="missing")))
 
 
 def test_a_range_is_one_number_where_all_are_equal(results: ModuleType) -> None:
