@@ -190,15 +190,16 @@ def scope(frames: Frames) -> Iterator[str]:
             counts = f"{entry['train']:,} images for training, {entry['test']:,} for the test"
             yield f"**Data:** `{entry['name']}`{stands}: {counts}" + (f" ({what})" if what else "")
     option = facts["configs"][facts["reference"]]["options"]
-    side = facts["image_size"]
-    yield f"**Size:** {side} px (the paper: {theirs['image_size']}); every layer has {option['width']:g} of its published outputs"
+    width = f"every layer has {option['width']:g} of its published outputs"
+    yield f"**Size:** {facts['image_size']} px (the paper: {theirs['image_size']}); {width}"
     images = facts["generator_updates"] * facts["batch"]
     most = (theirs["steps"]["pretrain"] + theirs["steps"]["joint"]) * theirs["batch"]
     yield (
         f"**Training:** {facts['generator_updates']:,} updates of the generator, batch {facts['batch']}: {images:,} "
         f"images, {images / most:.1%} of the paper's {most:,}"
     )
-    yield f"**Seeds:** {span(seeds_of(frames), '{:.0f}')} of each trained variant; the paper gives one number per method"
+    seeds = span(seeds_of(frames), "{:.0f}")
+    yield f"**Seeds:** {seeds} of each trained variant; the paper gives one number per method"
     ended = ", ".join(f"{count} {status}" for status, count in frames.runs["status"].value_counts().items())
     yield (
         f"**Cost:** {facts['seconds'] / 3600:.1f} machine hours ({words(facts['devices'])}) for {len(frames.runs)} "
