@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from study.conformance.card import META, UNSTEADY, Card
 from study.conformance.dry_run import make_interrupted
 from study.conformance.expectation import Fault
 from study.data import device
+from study.external.score import Request, score
+from study.metrics.perceptual import gathering
 from study.running.runs import make_run
 from study.training import loop, step
 from study.training.checkpoint import TrainingState
@@ -77,6 +81,56 @@ def test_a_picture_would_be_repaired_on_a_card(blended: bool, folder: Path, tmp_
         )  # fmt: skip
     assert card.waits == card.refused == []
     assert (tmp_path / "out.png").exists() and "windows" in said[0]
+
+
+def test_perceptual_distances_would_be_computed_on_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    def network(kind: Any, *_: Any) -> nn.Module:
+        with META:
+            built: nn.Module = kind.network()
+        return built.eval()
+
+    monkeypatch.setattr(gathering, "network", network)
+    options = {"lpips": {"net": "alex", "features": "a", "linear": "b"}, "fid": {"weights": "c"}}
+    pictures, indices = torch.zeros(2, 3, 64, 64, device=META), np.arange(2)
+    with Card(OURS) as card:
+        files = {name: defaultdict[str, str](str) for name in options}
+        found = gathering.Gathering(options, files, META, seed=0)
+        scores = found.add(indices, pictures, {"raw": pictures})
+        (row,) = found.distances()
+    assert card.waits == card.refused == []
+    assert [one.shape for one in scores.values()] == [(2,)] and row["images"] == 2
+
+
+def test_a_folder_of_pictures_would_be_scored_on_a_card(tmp_path: Path) -> None:
+    for folder, value in (("truth", 90), ("output", 120)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.full((32, 32, 3), value, np.uint8)).save(tmp_path / folder / "one.png")
+    with Card(OURS) as card:
+        scored = score(Request(tmp_path / "output", tmp_path / "truth", center=True), device="meta")
+    assert card.waits == card.refused == [] and len(scored.values) == 1
+
+
+@pytest.mark.parametrize("name", ["giica", "raw"])
+def test_training_needs_no_float64_which_apples_devices_lack(name: str, folder: Path) -> None:
+    plan, store = kinds.planned(folder, name, "meta")
+    tiny.made(plan, store, [key for key, stage in plan.stages.items() if stage.kind == "data"])
+    with Float32() as found:
+        tiny.made(plan, store, [key for key, stage in plan.stages.items() if stage.kind != "evaluate"], META)
+    assert found.float64 == []
+
+
+class Float32(TorchDispatchMode):
+    """Collects the operations on ``META`` that give float64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.float64: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and result.is_meta and result.dtype == torch.float64:
+            self.float64.append(str(func))
+        return result
 
 
 def test_images_that_do_not_fit_on_the_card_would_be_read_in_batches(
