@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -120,10 +121,7 @@ def plan(
     jobs: options.Jobs = None,
 ) -> None:
     """Show what a study would train: runs, stages, what is shared or done, and the cost. Trains nothing."""
-    from study.cli import power as seeds_for
-    from study.cli import rehearsal
     from study.plan import overview
-    from study.running import measure as measuring
 
     modes = [name for name, on in (("--measure", measure), ("--power", power), ("--rehearse", rehearse)) if on]
     if len(modes) > 1:
@@ -131,6 +129,8 @@ def plan(
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
     store = options.store_of(out)
     if power:
+        from study.cli import power as seeds_for
+
         again = command("run", *(word for word in sys.argv[2:] if word not in ("--power", "--json")))
         table = seeds_for.power(plan, store, again=again, warn=printer(Console(stderr=True)))
         if as_json:
@@ -139,6 +139,8 @@ def plan(
             seeds_for.show(table, wide())
         return
     if rehearse:
+        from study.cli import rehearsal
+
         heed_sigterm()
         chosen = [run.variant for run in plan.runs] if only else None
         table = rehearsal.rehearse(rehearsal.short_plan(study, plan, kind, chosen), kind, jobs or options.jobs_of(kind))
@@ -147,7 +149,11 @@ def plan(
         else:
             rehearsal.show(table, wide())
         return
-    measured = measuring.measure(plan, kind) if measure else None
+    measured = None
+    if measure:
+        from study.running.measure import measure as measure_stages
+
+        measured = measure_stages(plan, kind)
     if as_json:
         print_json(overview.as_json(plan, store, measured))
     else:
@@ -306,6 +312,7 @@ def _planned(
     most: int | None = None,
 ) -> tuple[Study, Plan, str]:
     """The study of a file and options, its plan, and the kind of device. ``most``: with as many seeds."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: its threads spin on a busy machine
     from study import config
     from study.plan import planner
 
