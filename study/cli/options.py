@@ -103,6 +103,21 @@ def device_of(option: str) -> str:
     return option
 
 
+def check_precision(precision: str, kind: str) -> None:
+    """Raises BadInput if the device does not have a precision of ``numerics``."""
+    import torch
+
+    place = f"numerics.precision: {precision}"
+    if precision == "tf32" and kind != "cuda":
+        raise BadInput(f"{place}: only CUDA cards have it; on {kind}, choose --set numerics.precision=fp32 or bf16")
+    if kind == "cuda" and precision != "fp32" and (capability := torch.cuda.get_device_capability()) < (8, 0):
+        card, older = torch.cuda.get_device_name(), ".".join(map(str, capability))
+        raise BadInput(
+            f"{place}: {card} does not have it (compute capability {older}, 8.0 is needed); choose "
+            "--set numerics.precision=fp32"
+        )
+
+
 def executor_of(name: str, out: Path, *, jobs: int | None, device: str) -> Executor:
     from study.running.executors import EXECUTORS
 

@@ -6,12 +6,17 @@ import importlib.metadata
 import os
 import platform
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+OFFLOADED = 2**16  # elements of the smallest tensor that ``offload`` moves
 
 
 def on_host(tensor: Tensor) -> Tensor:
@@ -30,8 +35,40 @@ def prepare(device_kind: str, place: int = 0) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and never read
-    torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
     return torch.device("cuda", place % torch.cuda.device_count())
+
+
+def set_precision(numerics: Mapping[str, Any]) -> None:
+    """Makes fp32 mean fp32 on a CUDA card, or TF32 if the numerics say so. A later call replaces an earlier one."""
+    tf32 = numerics["precision"] == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+
+
+@contextmanager
+def forward_pass(numerics: Mapping[str, Any], device: torch.device, *, offload: bool = False) -> Iterator[None]:
+    """A network's forward pass in training: under autocast for ``bf16``.
+
+    ``offload`` keeps what the backward pass needs in main memory, so that a smaller card is enough. It is slower, and
+    changes no bit.
+    """
+    with ExitStack() as stack:
+        if numerics["precision"] == "bf16" and device.type != "meta":
+            stack.enter_context(torch.autocast(device.type, torch.bfloat16))
+        if offload and device.type != "meta":
+            stack.enter_context(torch.autograd.graph.saved_tensors_hooks(partial(_to_host, device), _from_host))
+        yield
+
+
+def _to_host(device: torch.device, tensor: Tensor) -> tuple[torch.device, Tensor]:
+    if tensor.is_leaf or tensor.numel() < OFFLOADED:  # weights stay
+        return tensor.device, tensor
+    host = torch.empty_like(tensor, device="cpu", pin_memory=device.type == "cuda")  # in the same memory format
+    return tensor.device, host.copy_(tensor)
+
+
+def _from_host(packed: tuple[torch.device, Tensor]) -> Tensor:
+    device, tensor = packed
+    return tensor.to(device, non_blocking=True)
 
 
 def machine(device: torch.device) -> dict[str, Any]:
