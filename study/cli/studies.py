@@ -119,9 +119,10 @@ def plan(
         bool,
         typer.Option("--rehearse", help="Train for minutes at the true width: which critics sleep or explode."),
     ] = False,
+    stages: Annotated[bool, typer.Option("--stages", help="List every stage with its key, too.")] = False,
     jobs: options.Jobs = None,
 ) -> None:
-    """Show what a study would train: runs, stages, what is shared or done, and the cost. Trains nothing."""
+    """Show what a study would train: EFLOP, hours by variant, what is shared or done. Trains nothing."""
     from study.plan import overview
 
     modes = [name for name, on in (("--measure", measure), ("--power", power), ("--rehearse", rehearse)) if on]
@@ -150,15 +151,15 @@ def plan(
         else:
             rehearsal.show(table, wide())
         return
-    measured = None
+    here, measured = options.here_of(kind, jobs or options.jobs_of(kind)), None
     if measure:
         from study.running.measure import measure as measure_stages
 
         measured = measure_stages(plan, kind)
     if as_json:
-        print_json(overview.as_json(plan, store, measured))
+        print_json(overview.as_json(plan, store, here, measured))
     else:
-        overview.print_plan(plan, store, measured, Console())
+        overview.print_plan(plan, store, here, measured, wide(100), stages=stages)
 
 
 def report(out: Annotated[Path, typer.Argument(help="Output folder.")] = Path("out")) -> None:

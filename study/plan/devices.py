@@ -41,7 +41,9 @@ class Device:
 
         ``moved``: bytes read and written. The precision is one that it has.
         """
-        busy = flops / (1e12 * self.tflops[precision] * self.matrix_share) + moved / (1e12 * self.tb_s * self.copy_share)
+        busy = flops / (1e12 * self.tflops[precision] * self.matrix_share) + moved / (
+            1e12 * self.tb_s * self.copy_share
+        )
         launches = kernels * self.launch_s
         return max(busy, launches) if self.queues else busy + launches
 
@@ -67,7 +69,7 @@ CORE = Device(  # fitted to the demo's stages on a shared x86 core, torch 2.13: 
 )  # fmt: skip
 
 DRAWN_S = 2e-7  # of one core per pixel of a drawn portrait: 22 minutes for 101,000 of 256 px
-SCORED_S = 4e-7  # of one core per pixel of a test image: 25 ms at 256 px for blending and metrics
+SCORED_BYTES = 4000  # read and written per pixel of a test image by blending and metrics: 25 ms of a core at 256 px
 
 
 def card(name: str) -> Device | None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from study.plan.devices import DRAWN_S, SCORED_S, Device
+from study.plan.devices import DRAWN_S, SCORED_BYTES, Device
 from study.plan.graph import KINDS, Plan
 from study.plan.steps import Step, step_of
 
@@ -43,10 +43,10 @@ def works(plan: Plan) -> list[Work]:
             done.append(Work(tuple(keys), found[name], first.steps))
         else:
             dataset = plan.stages[first.needs["data"]].options["dataset"] if "data" in first.needs else {}
-            drawn, tested = first.options.get("dataset", {}), _count(dataset, "test")
-            host = DRAWN_S * sum(_count(drawn, part) for part in ("train", "validation", "test")) + SCORED_S * tested
-            step = Step(flops=2 * first.work, kernels=0, moved=0, memory=0)
-            done.append(Work(tuple(keys), step, 1, host * side**2))
+            drawn, pixels = first.options.get("dataset", {}), side**2
+            host = DRAWN_S * pixels * sum(_count(drawn, part) for part in ("train", "validation", "test"))
+            scored = SCORED_BYTES * pixels * _count(dataset, "test")
+            done.append(Work(tuple(keys), Step(flops=2 * first.work, kernels=0, moved=scored, memory=0), 1, host))
     return done
 
 
@@ -61,7 +61,9 @@ def _count(dataset: Mapping[str, object], part: str) -> int:
     return count if isinstance(count, int) else 0
 
 
-def seconds(plan: Plan, device: Device, works: Iterable[Work], wanted: Callable[[str], bool]) -> dict[str, float] | None:
+def seconds(
+    plan: Plan, device: Device, works: Iterable[Work], wanted: Callable[[str], bool]
+) -> dict[str, float] | None:
     """The seconds of one worker for each wanted stage. A pass is split evenly between its critics.
 
     None if the device lacks the study's precision.

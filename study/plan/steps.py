@@ -57,7 +57,9 @@ def step_of(stages: Sequence[Stage], side: int) -> Step:
         size, recipe = 4 * found.parameters, critic["recipe"]
         passes = 6 if recipe.get("penalty") is None else 12
         apart = 6 if critic["network"].get("norm") == "batch" else 3
-        kernels += rounds * (found.kernels * (apart + passes - 6) + UPDATE_KERNELS["critic"]) + learns * 2 * found.kernels
+        kernels += (
+            rounds * (found.kernels * (apart + passes - 6) + UPDATE_KERNELS["critic"]) + learns * 2 * found.kernels
+        )
         moved += batch * (found.moved - size) * (rounds * passes + 2 * learns) * BACKWARD_TRAFFIC
         moved += rounds * UPDATE_TRAFFIC * size
         memory += size * (1 + STATES.get(recipe["optimizer"]["kind"], 2))
