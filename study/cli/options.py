@@ -13,7 +13,6 @@ from study.errors import BadInput, unknown
 
 if TYPE_CHECKING:
     from study.running.executors import Executor
-    from study.plan.overview import Here
     from study.store import Store
 
 MAX_SEEDS = 1000
@@ -29,7 +28,12 @@ Settings = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda if available.")]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Worker processes. Default: one per CPU core, or per GPU.")
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="Worker processes. Default: one per CPU core; one per GPU, or up to 4 where steps are small.",
+    ),
 ]
 ExecutorName = Annotated[str, typer.Option("--executor", help="Where to run: local, processes on this machine.")]
 NoShare = Annotated[
@@ -134,19 +138,6 @@ def jobs_of(kind: str) -> int:
 
         return torch.cuda.device_count()
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def here_of(kind: str, jobs: int) -> Here:
-    """This machine, with its device if the table of devices has it."""
-    from study.plan.devices import CORE, card
-    from study.plan.overview import Here
-
-    if kind == "cpu":
-        return Here(f"{jobs} CPU cores" if jobs > 1 else "1 CPU core", CORE, jobs)
-    import torch
-
-    name = torch.cuda.get_device_name() if kind == "cuda" else f"this {kind}"
-    return Here(name, card(name), jobs)
 
 
 def store_of(out: Path) -> Store:

@@ -54,7 +54,7 @@ def run(
     ] = True,
 ) -> None:
     """Run a study: train what is missing, evaluate, and write the report."""
-    from study.cli import rehearsal, until
+    from study.cli import cards, rehearsal, until
     from study.running import driver
     from study.running.locks import output_lock
     from study.running.runs import settle_all
@@ -66,7 +66,7 @@ def run(
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share, most)
     options.check_precision(study.numerics.precision, kind)
     console, store = Console(), options.store_of(out)
-    say, jobs = printer(console), jobs or options.jobs_of(kind)
+    say, jobs = printer(console), cards.checked_jobs(plan, store, kind, jobs)
     executor = options.executor_of(executor_name, out, jobs=jobs, device=kind)
     head = f"{study.name}, profile {study.profile or 'none'}, on {kind}"
     with output_lock(out):
@@ -123,6 +123,7 @@ def plan(
     jobs: options.Jobs = None,
 ) -> None:
     """Show what a study would train: EFLOP, hours by variant, what is shared or done. Trains nothing."""
+    from study.cli import cards
     from study.plan import overview
 
     modes = [name for name, on in (("--measure", measure), ("--power", power), ("--rehearse", rehearse)) if on]
@@ -151,7 +152,7 @@ def plan(
         else:
             rehearsal.show(table, wide())
         return
-    here, measured = options.here_of(kind, jobs or options.jobs_of(kind)), None
+    here, measured = cards.here_of(plan, kind, jobs), None
     if measure:
         from study.running.measure import measure as measure_stages
 

@@ -1,5 +1,7 @@
-"""What a computation asks of a device: kernels, FLOPs by type, bytes, memory, copies to it. Counted on ``meta`` tensors,
-which have shapes and no values, so neither the device nor the time is needed."""
+"""What a computation asks of a device: kernels, FLOPs by type, bytes, memory, copies to it.
+
+It is counted on ``meta`` tensors, which have shapes and no values, so neither the device nor the time is needed.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ FULL = {"group_norm", "layer_norm", "softmax", "log_softmax", "norm", "l1_loss",
 """Autocast's lists for CUDA (https://docs.pytorch.org/docs/stable/amp.html), as far as our networks use them."""
 
 
-class Operations(TorchDispatchMode):
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's __init_subclass__
     """Counts the operations on tensors of one kind of device while it is entered, as a GPU would execute them.
 
     ``kernels``: launches; one for each gradient of a convolution, and one for a list of tensors (``foreach``).
@@ -33,7 +35,7 @@ class Operations(TorchDispatchMode):
     """
 
     def __init__(self, kind: str = "meta") -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.kind = kind
         self.flops: Counter[str] = Counter()
         self.kernels = self.moved = self.written = self.live = self.peak = self.uploads = self.waits = 0
@@ -56,7 +58,7 @@ class Operations(TorchDispatchMode):
             return 0  # there is no value
         output = func(*args, **(kwargs or {}))
         made = [tensor for tensor in tensors(output) if tensor.device.type == self.kind]
-        read = [tensor for tensor in tensors([args, kwargs])]
+        read = list(tensors([args, kwargs]))
         if name == "_to_copy" or name == "copy_":
             kinds = {tensor.device.type for tensor in (*read, *tensors(output))}
             self.uploads += bool(made) and len(kinds) > 1

@@ -1,7 +1,7 @@
 """Devices and what they reach in training, for the hours of a plan. Each number has its source.
 
-A card reaches a share of its published peak: the H200 at hand reached 788 of 989 TFLOP/s in bf16 matrix products, and 4.3
-of 4.8 TB/s in copies. The other cards are taken to reach the same shares.
+A card reaches a share of its published peak: an H200 reached 788 of 989 TFLOP/s in bf16 matrix products, and 4.3 of 4.8
+TB/s in copies. The other cards, and the other precisions, are taken to reach the same shares.
 """
 
 from __future__ import annotations
@@ -36,16 +36,15 @@ class Device:
         """Returns True if it computes in a precision at a rate worth having."""
         return precision in self.tflops
 
-    def seconds(self, precision: str, *, flops: float, kernels: float, moved: float) -> float:
+    def seconds(self, precision: str, *, flops: float, kernels: float, moved: float, workers: int = 1) -> float:
         """The seconds of some work: matrix products, then memory, or the launches where these take longer.
 
-        ``moved``: bytes read and written. The precision is one that it has.
+        ``moved``: bytes read and written. The precision is one that it has. ``workers``: processes that start kernels
+        for one card, each for work of its own.
         """
-        busy = flops / (1e12 * self.tflops[precision] * self.matrix_share) + moved / (
-            1e12 * self.tb_s * self.copy_share
-        )
-        launches = kernels * self.launch_s
-        return max(busy, launches) if self.queues else busy + launches
+        rate = 1e12 * self.tflops[precision] * self.matrix_share
+        busy, launches = flops / rate + moved / (1e12 * self.tb_s * self.copy_share), kernels * self.launch_s
+        return max(busy, launches / workers) if self.queues else busy + launches
 
 
 GIB = 2**30

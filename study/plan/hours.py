@@ -20,10 +20,10 @@ class Work:
     steps: int
     host_s: float = 0.0
 
-    def seconds(self, device: Device, precision: str) -> float:
-        """The seconds of one worker on a device."""
+    def seconds(self, device: Device, precision: str, workers: int = 1) -> float:
+        """The seconds on a device, which this many workers share."""
         step = self.step
-        each = device.seconds(precision, flops=step.flops, kernels=step.kernels, moved=step.moved)
+        each = device.seconds(precision, flops=step.flops, kernels=step.kernels, moved=step.moved, workers=workers)
         return self.steps * each + self.host_s
 
 
@@ -46,7 +46,7 @@ def works(plan: Plan) -> list[Work]:
             drawn, pixels = first.options.get("dataset", {}), side**2
             host = DRAWN_S * pixels * sum(_count(drawn, part) for part in ("train", "validation", "test"))
             scored = SCORED_BYTES * pixels * _count(dataset, "test")
-            done.append(Work(tuple(keys), Step(flops=2 * first.work, kernels=0, moved=scored, memory=0), 1, host))
+            done.append(Work(tuple(keys), Step(flops=2 * first.work, moved=scored), 1, host))
     return done
 
 
@@ -71,7 +71,7 @@ def seconds(
     precision = plan.study.numerics["precision"]
     if not device.has(precision):
         return None
-    found = {}
+    found: dict[str, float] = {}
     for work in works:
         if keys := [key for key in work.keys if wanted(key)]:
             found |= dict.fromkeys(keys, work.seconds(device, precision) / len(work.keys))

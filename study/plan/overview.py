@@ -76,8 +76,10 @@ def columns(plan: Plan, store: Store, here: Here, measured: Mapping[str, Cost] |
 
 
 def as_json(plan: Plan, store: Store, here: Here, measured: Mapping[str, Cost] | None) -> dict[str, Any]:
-    """``runs``, ``stages`` (key, kind, needs, runs, exists, ...), ``work`` in multiply-accumulates, ``eflop`` of what is
-    missing, and ``hours`` by device: of all, by kind of stage and by variant, or None with the reason.
+    """``runs``, ``stages`` (key, kind, needs, runs, exists, ...) and ``work`` in multiply-accumulates.
+
+    Of what is missing also ``eflop``, and ``hours`` by device: of all, by kind of stage and by variant, or None with
+    the reason.
     """
     users = plan.users()
     stages: list[dict[str, Any]] = [

@@ -23,19 +23,20 @@ STATES = {"adam": 2, "rmsprop": 1, "adadelta": 2}  # tensors of an optimiser's s
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A step: FLOPs of matrix products, kernels, bytes moved if nothing is fused, and bytes of memory that it needs."""
+    """A step: FLOPs of matrix products, kernels, bytes moved if nothing is fused, and bytes of memory that it needs.
+
+    ``memory`` is that of weights, gradients, optimisers and ``activations``, without the images and torch's own.
+    """
 
     flops: float
-    kernels: float
     moved: float
-    memory: float
+    kernels: float = 0
+    memory: float = 0
+    activations: float = 0
 
 
 def step_of(stages: Sequence[Stage], side: int) -> Step:
-    """The step of a trained stage, or of the critics of one pass, on images of ``side`` pixels.
-
-    ``memory`` is that of weights, gradients, optimisers and activations, without the images and torch's own.
-    """
+    """The step of a trained stage, or of the critics of one pass, on images of ``side`` pixels."""
     stage, options = stages[0], stages[0].options
     lower = options["numerics"]["precision"] == "bf16"
     batch, rounds = options["batch"], options.get("critic_steps", 1)
@@ -49,9 +50,9 @@ def step_of(stages: Sequence[Stage], side: int) -> Step:
     moved = batch * (generator.moved - size) * passes * BACKWARD_TRAFFIC * share * (0.5 if lower else 1)
     moved += learns * UPDATE_TRAFFIC * size
     memory = size * (2 + STATES.get(options.get("optimizer", {}).get("kind", ""), 2) if learns else 1)
-    memory += batch * KEPT * generator.written * (0.5 if lower else 1) * (1 if learns else 0.2)
+    activations = batch * KEPT * generator.written * (0.5 if lower else 1) * (1 if learns else 0.2)
 
-    widest = 0.0
+    widest = 0.0  # critics learn one after the other
     for critic in _critics(stages):
         found = anatomy.of_critic(critic["network"], side)
         size, recipe = 4 * found.parameters, critic["recipe"]
@@ -62,10 +63,11 @@ def step_of(stages: Sequence[Stage], side: int) -> Step:
         )
         moved += batch * (found.moved - size) * (rounds * passes + 2 * learns) * BACKWARD_TRAFFIC
         moved += rounds * UPDATE_TRAFFIC * size
-        memory += size * (1 + STATES.get(recipe["optimizer"]["kind"], 2))
-        widest = max(widest, size + 2 * batch * KEPT * found.written * (2 if passes == 12 else 1))
-    memory += widest
-    return Step(flops=2 * macs, kernels=kernels * (CASTS if lower else 1), moved=moved, memory=memory)
+        memory += size * (2 + STATES.get(recipe["optimizer"]["kind"], 2))
+        widest = max(widest, 2 * batch * KEPT * found.written * (2 if passes == 12 else 1))
+    activations += widest
+    kernels *= CASTS if lower else 1
+    return Step(flops=2 * macs, kernels=kernels, moved=moved, memory=memory + activations, activations=activations)
 
 
 def _critics(stages: Sequence[Stage]) -> Sequence[Mapping[str, Any]]:
