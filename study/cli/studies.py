@@ -154,9 +154,13 @@ def plan(
         return
     here, measured = cards.here_of(plan, kind, jobs), None
     if measure:
+        from study.running import costs, driver
         from study.running.measure import measure as measure_stages
 
-        measured = measure_stages(plan, kind)
+        found = measure_stages(plan, kind)
+        each = {key: cost.total_s for key, cost in found.items()}
+        workers = jobs or options.jobs_of(kind)
+        measured = overview.Measured(found, costs.makespan_s(driver.tasks(plan, store), each, workers))
     if as_json:
         print_json(overview.as_json(plan, store, here, measured))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -43,6 +44,14 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """The costs of all stages by key, and the seconds from the first to the last of the missing ones, made in order."""
+
+    stages: Mapping[str, Cost]
+    expected_s: float
+
+
+@dataclass(frozen=True)
 class Column:
     """Hours on a device: seconds of each missing stage, or the reason why there are none."""
 
@@ -57,7 +66,7 @@ class Column:
         return sum((self.stages or {}).values()) / self.workers
 
 
-def columns(plan: Plan, store: Store, here: Here, measured: Mapping[str, Cost] | None) -> list[Column]:
+def columns(plan: Plan, store: Store, here: Here, measured: Measured | None) -> list[Column]:
     """The hours of the stages that do not exist yet: on this machine, then on the cards of the table."""
     works = hours.works(plan)
     precision = plan.study.numerics["precision"]
@@ -69,13 +78,13 @@ def columns(plan: Plan, store: Store, here: Here, measured: Mapping[str, Cost] |
         return Column(name, found, "" if found is not None else f"no {precision}", workers)
 
     if measured is not None:
-        stages = {key: cost.total_s for key, cost in measured.items() if not store.has(key)}
+        stages = {key: cost.total_s for key, cost in measured.stages.items() if not store.has(key)}
         return [Column(f"{here.name}, measured", stages, workers=here.workers)]
     others = [card for card in CARDS if card != here.device]
     return [column(here.name, here.device, here.workers), *(column(card.name, card) for card in others)]
 
 
-def as_json(plan: Plan, store: Store, here: Here, measured: Mapping[str, Cost] | None) -> dict[str, Any]:
+def as_json(plan: Plan, store: Store, here: Here, measured: Measured | None) -> dict[str, Any]:
     """``runs``, ``stages`` (key, kind, needs, runs, exists, ...) and ``work`` in multiply-accumulates.
 
     Of what is missing also ``eflop``, and ``hours`` by device: of all, by kind of stage and by variant, or None with
@@ -108,10 +117,10 @@ def as_json(plan: Plan, store: Store, here: Here, measured: Mapping[str, Cost] |
     ]
     if measured is not None:
         for entry in stages:
-            if cost := measured.get(entry["key"]):
+            if cost := measured.stages.get(entry["key"]):
                 entry |= {"step_s": cost.step_s, "total_s": cost.total_s}
                 entry |= {"peak_memory_bytes": cost.memory, "disk_bytes": cost.disk}
-        value["expected_s"] = sum((found[0].stages or {}).values())
+        value["expected_s"] = measured.expected_s
     return value
 
 
@@ -137,7 +146,7 @@ def _flops(plan: Plan, store: Store) -> dict[str, float]:
 
 
 def print_plan(
-    plan: Plan, store: Store, here: Here, measured: Mapping[str, Cost] | None, console: Console, *, stages: bool = False
+    plan: Plan, store: Store, here: Here, measured: Measured | None, console: Console, *, stages: bool = False
 ) -> None:
     """Prints a screen: counts, EFLOP, and the hours by kind of stage and by variant. With ``stages`` each of them."""
     say = partial(console.print, highlight=False)
@@ -198,13 +207,17 @@ def _hours_table(
     return table
 
 
-def _remarks(plan: Plan, here: Here, measured: Mapping[str, Cost] | None, found: Sequence[Column]) -> list[str]:
+def _remarks(plan: Plan, here: Here, measured: Measured | None, found: Sequence[Column]) -> list[str]:
     precision = plan.study.numerics["precision"]
     if measured is not None:
-        disk = sum(cost.disk for cost in measured.values()) / 2**20
-        memory = max((cost.memory for cost in measured.values()), default=0) / 2**20
+        disk, memory = (
+            sum(cost.disk for cost in measured.stages.values()),
+            max((cost.memory for cost in measured.stages.values()), default=0),
+        )
+        left = timedelta(seconds=round(measured.expected_s))
         return [
-            f"Measured on this machine, {here.workers} at once. {disk:,.0f} MiB of disk, {memory:,.0f} MiB of memory."
+            f"Expected: {left} until all is made, {here.workers} at once; without the report.",
+            f"{disk / 2**20:,.0f} MiB of disk; {memory / 2**20:,.0f} MiB of memory for the largest stage.",
         ]
     lines = [f"In {precision}, on one card, at the rates of study/plan/devices.py; --measure times this machine."]
     if lacking := [one.name for one in found if one.stages is None and one.why != "unknown"]:
@@ -223,7 +236,7 @@ def _brief(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _stages(plan: Plan, store: Store, measured: Mapping[str, Cost] | None) -> Table:
+def _stages(plan: Plan, store: Store, measured: Measured | None) -> Table:
     users = plan.users()
     table = Table(title="Stages", box=None, title_justify="left", pad_edge=False)
     table.add_column("stage", no_wrap=True)
@@ -233,7 +246,7 @@ def _stages(plan: Plan, store: Store, measured: Mapping[str, Cost] | None) -> Ta
     table.add_column("runs", overflow="fold")
     for stage in sorted(plan.stages.values(), key=lambda stage: KINDS.index(stage.kind)):
         row = [stage.key, "yes" if store.has(stage.key) else "no", str(stage.steps or ""), _brief(2e-12 * stage.work)]
-        if cost := (measured or {}).get(stage.key):
+        if cost := measured and measured.stages.get(stage.key):
             row += [f"{1000 * cost.step_s:.1f}", f"{cost.memory / 2**20:.0f}", f"{cost.disk / 2**20:.1f}"]
         else:
             row += [""] * len(costs)
