@@ -18,7 +18,6 @@ from rich.table import Table
 from models.critics import PUBLISHED_SIDE
 from models.layers import halvings
 from models.method import Filler, Part, Trained
-from reports.analysis.paper import paper
 from study.inspection import anatomy
 from study.parts import registries
 
@@ -96,6 +95,8 @@ def _pixels(field: float, whole: str) -> int | str:
 
 def _table(kind: str, name: str) -> Mapping[str, Any] | None:
     """The paper's table of one of its own networks."""
+    from reports.analysis.paper import paper
+
     tables = paper()["architecture"] if kind == "mo_zhou" else ()
     return next((table for table in tables if table["network"] == name), None)
 
@@ -128,6 +129,8 @@ def _departures(part: Part) -> Iterator[str]:
 
 def _released(network: str, part: Part, parameters: int) -> dict[str, Any] | None:
     """The parameters of public code, and whether ours has as many; None if no public code was counted."""
+    from reports.analysis.paper import paper
+
     named = {(entry["kind"], entry["network"]): entry for entry in paper()["released"]}
     if (entry := named.get((part["kind"], network))) is None:
         return None
