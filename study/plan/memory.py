@@ -29,8 +29,13 @@ class Cards:
 
 def needed(plan: Plan, works: Iterable[Work], free: float) -> float:
     """Bytes that a worker needs: the largest step's, and the training images that are kept on the card if they fit."""
-    images = max((_images(plan, plan.stages[key]) for work in works for key in work.keys), default=0)
-    return CONTEXT + WORKSPACE * _largest(works).step.memory + (images if images <= KEPT_SHARE * free else 0)
+    works = list(works)
+    images = max(_images(plan, plan.stages[key]) for work in works for key in work.keys)
+    return _worker(_largest(works).step.memory, images, free)
+
+
+def _worker(step: float, images: int, free: float) -> float:
+    return CONTEXT + WORKSPACE * step + (images if images <= KEPT_SHARE * free else 0)
 
 
 def check(plan: Plan, works: list[Work], cards: Cards, device: Device | None) -> None:
@@ -40,15 +45,12 @@ def check(plan: Plan, works: list[Work], cards: Cards, device: Device | None) ->
     largest = _largest(works)
     stages = [plan.stages[key] for key in largest.keys]
     run = next(run for run in plan.runs if stages[0].key in run.stages.values())
-    fitting = [
-        setting
-        for setting, memory in _smaller(plan, stages, device)
-        if CONTEXT + WORKSPACE * memory <= (1 - KEPT_SHARE) * cards.free
-    ]
+    images, free = _images(plan, stages[0]), cards.free
+    fitting = [setting for setting, step in _smaller(plan, stages, device) if _worker(step, images, free) <= free]
     remedy = f"add --set {fitting[0]}" if fitting else "take a larger card, or a smaller defaults.batch or image_size"
     raise BadInput(
         f"--device: the {stages[0].kind} stage of {run.variant} needs about {bytes_needed / GIB:.1f} GiB, and "
-        f"{cards.name} has {cards.free / GIB:.1f} GiB free; {remedy}"
+        f"{cards.name} has {free / GIB:.1f} GiB free; {remedy}"
     )
 
 
