@@ -37,7 +37,7 @@ def works(plan: Plan) -> list[Work]:
         stages = [plan.stages[key] for key in keys]
         first = stages[0]
         if first.steps:
-            name = repr([(one.work, one.forward, _costly(one.options)) for one in stages])
+            name = repr([(one.work, one.forward, _costly(one.options), one.hints.get("offload")) for one in stages])
             if name not in found:
                 found[name] = step_of(stages, side)
             done.append(Work(tuple(keys), found[name], first.steps))

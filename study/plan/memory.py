@@ -13,7 +13,6 @@ from study.plan.steps import step_of
 
 CONTEXT = 0.6 * GIB  # of a process: the driver's context and the kernels' code
 WORKSPACE = 1.1  # of a step's memory, for cuDNN's workspace and what torch's allocator cannot use
-OFFLOADED = 0.3  # of activations that ``numerics.offload`` leaves on the card: those of the layers at work
 KEPT_SHARE = 0.5  # of free memory that the training images may take (``study.data.device.SHARE``)
 MOST_A_CARD = 4  # workers where steps are small
 
@@ -101,5 +100,5 @@ def _smaller(plan: Plan, stages: list[Stage], device: Device | None) -> Iterable
         lower = {**numerics, "precision": "bf16"}
         bf16 = [replace(stage, options={**stage.options, "numerics": lower}) for stage in stages]
         yield "numerics.precision=bf16", step_of(bf16, side).memory
-    step = step_of(stages, side)
-    yield "numerics.offload=true", step.memory - (1 - OFFLOADED) * step.activations
+    offloaded = [replace(stage, hints={**stage.hints, "offload": True}) for stage in stages]
+    yield "numerics.offload=true", step_of(offloaded, side).memory

@@ -18,6 +18,7 @@ UPDATE_KERNELS = {"generator": 27, "critic": 40}  # loss, logs, clip, optimiser
 UPDATE_TRAFFIC = 15  # times that an update reads or writes each weight: gradient, norm, state, clip
 CASTS = 1.5  # kernels under autocast, for one without
 KEPT = 0.75  # of what a forward pass writes is kept for the backward pass: activations are in place
+OFFLOADED = 0.3  # of activations that ``numerics.offload`` leaves on the card: those of the layers at work
 STATES = {"adam": 2, "rmsprop": 1, "adadelta": 2}  # tensors of an optimiser's state, for each of weights
 
 
@@ -25,14 +26,13 @@ STATES = {"adam": 2, "rmsprop": 1, "adadelta": 2}  # tensors of an optimiser's s
 class Step:
     """A step: FLOPs of matrix products, kernels, bytes moved if nothing is fused, and bytes of memory that it needs.
 
-    ``memory`` is that of weights, gradients, optimisers and ``activations``, without the images and torch's own.
+    ``memory`` is that of weights, gradients, optimisers and activations, without the images and torch's own.
     """
 
     flops: float
     moved: float
     kernels: float = 0
     memory: float = 0
-    activations: float = 0
 
 
 def step_of(stages: Sequence[Stage], side: int) -> Step:
@@ -66,8 +66,10 @@ def step_of(stages: Sequence[Stage], side: int) -> Step:
         memory += size * (2 + STATES.get(recipe["optimizer"]["kind"], 2))
         widest = max(widest, 2 * batch * KEPT * found.written * (2 if passes == 12 else 1))
     activations += widest
+    if stage.hints.get("offload"):
+        activations *= OFFLOADED
     kernels *= CASTS if lower else 1
-    return Step(flops=2 * macs, kernels=kernels, moved=moved, memory=memory + activations, activations=activations)
+    return Step(flops=2 * macs, kernels=kernels, moved=moved, memory=memory + activations)
 
 
 def _critics(stages: Sequence[Stage]) -> Sequence[Mapping[str, Any]]:
