@@ -87,6 +87,7 @@ _WAITS = {
     "index": "indexing with a mask",
 }
 """How a wait was written, by torch's inner name of the operation."""
+_BY_VALUES = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
 
 
 class Card(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -153,7 +154,7 @@ class Card(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._waited(name, line, func, args, kwargs)
         try:
             return func(*args, **kwargs)
-        except NotImplementedError:  # its result has a shape that depends on values
+        except NotImplementedError:  # its result depends on values, or torch knows nothing of it without them
             if not here:
                 raise
             return self._waited(name, line, func, args, kwargs)
@@ -163,8 +164,9 @@ class Card(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise
 
     def _waited(self, name: str, line: str, func: Any, args: Any, kwargs: Any) -> Any:
-        """Notes a wait. Returns what the operation gives for zeros, and for masks that are true everywhere."""
-        self._waits[f"{_WAITS.get(name, name.strip('_'))}{line}"] = None
+        """Notes a wait, if it is one. Returns what the operation gives for zeros and for masks that are all true."""
+        if name in _WAITS or _BY_VALUES & set(func.tags):
+            self._waits[f"{_WAITS.get(name, name.strip('_'))}{line}"] = None
         result = func(*_on_cpu(args), **_on_cpu(kwargs))
         return result if name in _WAITS and name != "index" else _to_meta(result)
 

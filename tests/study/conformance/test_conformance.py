@@ -187,6 +187,15 @@ def test_what_a_card_refuses_is_a_fault(fault: str, tmp_path: Path) -> None:
     assert on_a_card.outcome == "fault" and sentence in on_a_card.why, on_a_card.why
 
 
+def test_weights_that_are_not_finite_end_a_fit_as_diverged(tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    broken = "training.log(loss=0.0); network.layers[0].bias.data.fill_(float('nan'))"
+    file.write_text(FIT.replace("training.log(loss=loss)", broken))
+    plugins.use([file])
+    faults = [found.why for found in conformance("METHODS", "mine") if found.outcome == "fault"]
+    assert faults == ["it diverged: generator.weights is not finite at step 4"]
+
+
 def test_a_wait_for_a_card_is_a_note(tmp_path: Path) -> None:
     """It is slow there and right everywhere."""
     file = tmp_path / "waits.py"
