@@ -158,8 +158,8 @@ def plan(
 
         found = measure_stages(plan, kind)
         each = {key: cost.total_s for key, cost in found.items()}
-        workers = jobs or options.jobs_of(kind)
-        measured = overview.Measured(found, costs.makespan_s(driver.tasks(plan, store), each, workers))
+        left_s = costs.makespan_s(driver.tasks(plan, store), each, jobs or here.workers)
+        measured = overview.Measured(found, left_s)
     if as_json:
         print_json(overview.as_json(plan, store, here, measured))
     else:
