@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import Counter
@@ -159,8 +158,8 @@ def plan(
 
         found = measure_stages(plan, kind)
         each = {key: cost.total_s for key, cost in found.items()}
-        workers = jobs or options.jobs_of(kind)
-        measured = overview.Measured(found, costs.makespan_s(driver.tasks(plan, store), each, workers))
+        left_s = costs.makespan_s(driver.tasks(plan, store), each, jobs or here.workers)
+        measured = overview.Measured(found, left_s)
     if as_json:
         print_json(overview.as_json(plan, store, here, measured))
     else:
@@ -320,10 +319,12 @@ def _planned(
     most: int | None = None,
 ) -> tuple[Study, Plan, str]:
     """The study of a file and options, its plan, and the kind of device. ``most``: with as many seeds."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: its threads spin on a busy machine
+    import torch
+
     from study import config
     from study.plan import planner
 
+    torch.set_num_threads(1)  # a plan computes little, and on a busy machine threads wait for each other
     study = config.load(
         file, profile=profile, settings=settings or (), only=options.variants_of(only), seeds=options.seeds_of(seeds)
     )

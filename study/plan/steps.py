@@ -18,6 +18,7 @@ UPDATE_KERNELS = {"generator": 27, "critic": 40}  # loss, logs, clip, optimiser
 UPDATE_TRAFFIC = 15  # times that an update reads or writes each weight: gradient, norm, state, clip
 CASTS = 1.5  # kernels under autocast, for one without
 KEPT = 0.75  # of what a forward pass writes is kept for the backward pass: activations are in place
+IMAGES = 6  # float32 images of a batch: real, masked, predicted, repaired, and gradients
 OFFLOADED = 0.3  # of activations that ``numerics.offload`` leaves on the card: those of the layers at work
 STATES = {"adam": 2, "rmsprop": 1, "adadelta": 2}  # tensors of an optimiser's state, for each of weights
 
@@ -68,6 +69,7 @@ def step_of(stages: Sequence[Stage], side: int) -> Step:
     activations += widest
     if stage.hints.get("offload"):
         activations *= OFFLOADED
+    memory += IMAGES * batch * 3 * side**2 * 4
     kernels *= CASTS if lower else 1
     return Step(flops=2 * macs, kernels=kernels, moved=moved, memory=memory + activations)
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from study.data import Faces
+from study.data.device import SHARE, free_memory
 from study.errors import Interrupted
 from study.evaluation.evaluate import BATCH
 from study.plan.graph import KINDS, Plan, Stage, json_digest
@@ -87,11 +88,11 @@ def _training(plan: Plan, stages: list[Stage], ends: list[float], short: Cost, d
     steps = [after - before for before, after in pairwise(ends)][WARM_UP:]
     step_s = median(steps) if steps else 0.0
     total_s = short.total_s + (stages[0].steps - STEPS) * step_s
-    images = 0
-    if device.type != "cpu":  # on a CPU they are read from their file
-        dataset = plan.stages[stages[0].needs["data"]].options["dataset"]
-        images = _count(dataset, "train") * 3 * plan.study.image_size**2
-    return Cost(step_s / len(stages), max(0.0, total_s) / len(stages), short.memory + images, short.disk)
+    dataset = plan.stages[stages[0].needs["data"]].options["dataset"]
+    images = _count(dataset, "train") * 3 * plan.study.image_size**2
+    free = free_memory(device)  # None on a CPU, which reads them from their file
+    memory = short.memory + (images if free is not None and images <= SHARE * free else 0)
+    return Cost(step_s / len(stages), max(0.0, total_s) / len(stages), memory, short.disk)
 
 
 def _evaluating(plan: Plan, stage: Stage, starts: list[float], short: Cost) -> Cost:
@@ -139,8 +140,8 @@ def _count(dataset: dict[str, Any], part: str) -> int:
 
 
 def _reset_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    if device.type in ("cuda", "xpu"):
+        torch.get_device_module(device).reset_peak_memory_stats(device)
     else:
         with suppress(OSError):  # on other systems the peak is that of the whole process
             Path("/proc/self/clear_refs").write_text("5")

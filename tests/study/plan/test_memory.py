@@ -13,6 +13,7 @@ import tiny
 
 from study import config
 from study.cli import cards as here
+from study.cli import options
 from study.errors import BadInput
 from study.plan import hours, memory
 from study.plan.devices import A100, GIB, H200, RTX_2080_TI
@@ -99,7 +100,7 @@ def test_one_worker_a_card_where_arithmetic_counts_and_several_where_launches_do
 def on_cards(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cards, int], None]:
     def pretend(cards: Cards, cores: int) -> None:
         monkeypatch.setattr(here, "cards_of", lambda kind: cards)
-        monkeypatch.setattr(here.options, "jobs_of", lambda kind: cores)
+        monkeypatch.setattr(options, "jobs_of", lambda kind: cores)
 
     return pretend
 
