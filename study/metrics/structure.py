@@ -98,7 +98,7 @@ def _differing(differs: NDArray[np.bool_], top: int, bottom: int) -> Iterator[tu
 
 
 def _size(rows: slice, columns: slice) -> int:
-    return (rows.stop - rows.start) * (columns.stop - columns.start)
+    return int((rows.stop - rows.start) * (columns.stop - columns.start))
 
 
 class SSIM(Metric):
