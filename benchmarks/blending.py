@@ -126,7 +126,7 @@ def main() -> None:
     errors = [compare("central box", box, options.repeats), compare("strokes", free, options.repeats)]
     areas = free.mean((1, 2, 3))
     prediction, image = torch.rand(2, 1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    counts = [int(membrane(prediction, image, mask)[1]) for mask in free.split(1)]
+    counts = [membrane(prediction, image, mask)[1] for mask in free.split(1)]
     print(
         f"  holes of {areas.min():.0%} to {areas.max():.0%} of the image: {min(counts)} to {max(counts)} iterations of "
         "conjugate gradients"

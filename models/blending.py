@@ -2,7 +2,7 @@
 
 The result is the prediction plus a membrane, a correction that is harmonic in the hole and removes the seam around it.
 The membrane of a box has a closed form, by sine transforms. That of any other hole solves sparse equations: on a CPU
-directly, hole by hole; on a card by conjugate gradients, all holes together.
+directly, hole by hole; on another device by conjugate gradients, all holes together.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.host import on_host
 from models.masking import Box, bounding_box, composite, erase, known
+from models.masks import Holes
 
 TOLERANCE = 1e-3 / 255
 """The largest error of a membrane by conjugate gradients, for images in 0..1."""
-STEPS = 8
-"""Steps of conjugate gradients for each grid: 72 at 256 px, where any hole takes about 30; 88 at 1024 px, for 45."""
+CAP = 500
+"""The limit of iterations of conjugate gradients. At 256 px about 30 are usual, for any hole; at 1024 px 45."""
+ROUND = 8
+"""Iterations between two questions whether all have converged, each of which waits for the device."""
 PART = 16
 """Boxes that are solved together on a CPU. More than its cache holds take twice as long."""
 DAMPING = 0.8
@@ -36,7 +40,7 @@ def version(mask: str) -> int:
 
 
 @torch.no_grad()
-def blend(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+def blend(prediction: Tensor, image: Tensor, mask: Tensor, holes: Holes | None = None) -> Tensor:
     """Blends a prediction into the hole: its gradients there, without a seam, and exactly ``image`` elsewhere.
 
     The result f solves the discrete problem of Perez 2003, section 2: it minimises the sum of (f_p - f_q - v_pq)^2 over
@@ -47,36 +51,34 @@ def blend(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     Args:
         prediction: (B, C, H, W) in 0..1.
         image: (B, C, H, W) in 0..1. An image without a hole is returned unchanged.
-        mask: (B, 1, H, W), 1 = hole, on the CPU wherever the images are: its holes decide the method, and reading them
-            from another device would wait for it.
+        mask: (B, 1, H, W), 1 = hole.
+        holes: The mask as booleans on the CPU, (B, H, W). Without them this waits for the device to find boxes.
 
     Returns:
-        (B, C, H, W) in 0..1: exact for holes that are one rectangle each, and for others on a CPU. On a card these are
-        within TOLERANCE, or NaN if they needed more steps.
+        (B, C, H, W) in 0..1: exact for holes that are one rectangle each, and for any hole on a CPU; others within
+        TOLERANCE.
 
     Raises:
         ValueError: An image has no known pixel.
     """
-    assert mask.device.type == "cpu", "the mask stays on the CPU"
     blended, on_cpu = image.clone(), image.device.type == "cpu"
-    holes = (mask[:, 0] > 0.5).numpy()
+    holes = on_host(mask[:, 0] > 0.5).numpy() if holes is None else holes
+    part = PART if on_cpu else len(holes)
     for box, indices in _groups(holes).items():
-        if box is None and on_cpu:
-            for index in indices:
-                blended[index] = _solved(prediction[index], image[index], holes[index])
-            continue
-        for first in range(0, len(indices), PART if on_cpu else len(indices)):
-            members = _selection(indices[first : first + PART] if on_cpu else indices, image.device)
-            if box is None:
-                own = mask.to(image.device)[members]
-                corrected = prediction[members] + membrane(prediction[members], image[members], own)[0]
-                blended[members] = composite(corrected.clamp(0, 1).to(image), image[members], own)
-            else:
+        for own in (indices[first : first + part] for first in range(0, len(indices), part)):
+            members = _selection(own, image.device)
+            if box is not None:
                 blended[members, :, *box.slices] = _corrected_box(prediction[members], image[members], box)
+            elif on_cpu:
+                for index in own:
+                    blended[index] = _solved(prediction[index], image[index], holes[index])
+            else:
+                corrected = prediction[members] + membrane(prediction[members], image[members], mask[members])[0]
+                blended[members] = composite(corrected.clamp(0, 1).to(image), image[members], mask[members])
     return blended
 
 
-def _groups(holes: NDArray[np.bool_]) -> dict[Box | None, list[int]]:
+def _groups(holes: Holes) -> dict[Box | None, list[int]]:
     """Groups the images by the box of their hole; None for other shapes. Images without a hole are left out."""
     groups: dict[Box | None, list[int]] = {}
     for index, hole in enumerate(holes):
@@ -134,7 +136,7 @@ def _modes(length: int, fixed_first: bool, fixed_last: bool) -> tuple[Tensor, Te
 
 
 def _solved(prediction: Tensor, image: Tensor, hole: NDArray[np.bool_]) -> Tensor:
-    """One image (C, H, W), blended by a sparse direct solve for the membrane: A correction = the steps across the rim.
+    """One image (C, H, W) on the CPU, blended by a sparse direct solve: A membrane = the steps across the rim.
 
     A has a row for each pixel of the hole: how many neighbours it has, and -1 for each of those in the hole. It is
     symmetric and positive definite, so it is factored without pivoting, in an order of least degree (SuperLU).
@@ -155,7 +157,8 @@ def _solved(prediction: Tensor, image: Tensor, hole: NDArray[np.bool_]) -> Tenso
     starts = np.concatenate([[0], linked.sum(1).cumsum()])
     matrix = csc_array((values, neighbours[linked], starts), shape=(size, size))
 
-    inside = prediction.numpy()[:, hole].astype(np.float64)
+    own = torch.from_numpy(hole)
+    inside = prediction[:, own].double().numpy()
     pixel, step = np.nonzero(neighbours == -1)
     row, column = np.divmod(pixels[pixel] + steps[step], width + 2)
     across = image.numpy()[:, row - 1, column - 1] - inside[:, pixel]
@@ -166,16 +169,16 @@ def _solved(prediction: Tensor, image: Tensor, hole: NDArray[np.bool_]) -> Tenso
     )
     correction = factors.solve(right).T
     result = image.clone()
-    result[:, torch.from_numpy(hole)] = torch.from_numpy((inside + correction).clip(0, 1)).to(image)
+    result[:, own] = torch.from_numpy((inside + correction).clip(0, 1)).to(image)
     return result
 
 
-def membrane(prediction: Tensor, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The correction (B, C, H, W) for holes of any shape, undefined outside of them, and the steps it took, (B,).
+def membrane(prediction: Tensor, image: Tensor, mask: Tensor) -> tuple[Tensor, int]:
+    """The correction (B, C, H, W) for holes of any shape, undefined outside of them, and the number of iterations.
 
     Conjugate gradients in float64, preconditioned by one multigrid cycle (Tatebe 1993). Each image and channel has its
-    own step sizes and stops when it has converged, so a result does not depend on the rest of the batch. Nothing waits
-    for the device: the steps are counted out beforehand, and one that needs more has NaN for its correction.
+    own step sizes and stops when it has converged, so a result does not depend on the rest of the batch. Whether all
+    have stopped is asked after each ROUND.
 
     The error at p is the sum over q of G_pq residual_q. Green's function has 0 <= G_pq <= G_pp. G_pp is the resistance
     from p to the known pixels. It is below H + W, as the path to the nearest of them is shorter than that.
@@ -192,23 +195,19 @@ def membrane(prediction: Tensor, image: Tensor, mask: Tensor) -> tuple[Tensor, T
     residual = hole * _neighbours(erase(image, hole, 0).double()) - leak * erase(prediction, known(hole), 0)
     correction, direction = torch.zeros_like(residual), torch.zeros_like(residual)
     slope = torch.ones_like(residual[..., :1, :1])
-    steps = torch.zeros(len(mask), dtype=torch.int64, device=mask.device)
-
-    def moving() -> Tensor:
-        most: Tensor = sum(mask.shape[-2:]) * torch.linalg.vector_norm(residual, 1, dim=(-2, -1), keepdim=True)
-        return most > TOLERANCE
-
-    for _ in range(1 if mask.is_meta else STEPS * len(grids)):  # a rehearsal does each thing once
-        goes_on = moving()
-        steps += goes_on.flatten(1).any(1)
+    for iteration in range(CAP):
+        most = sum(mask.shape[-2:]) * torch.linalg.vector_norm(residual, 1, dim=(-2, -1), keepdim=True)
+        moving = most > TOLERANCE
+        if iteration and iteration % ROUND == 0 and not on_host(moving.any()):
+            return correction, iteration
         downhill = _cycle(grids, residual)
         previous, slope = slope, (residual * downhill).sum((-2, -1), keepdim=True)
-        direction = torch.addcmul(downhill, torch.where(goes_on, slope / previous, 0), direction)
+        direction = torch.addcmul(downhill, torch.where(moving, slope / previous, 0), direction)
         force = grids[0](direction)
-        step = torch.where(goes_on, slope / (direction * force).sum((-2, -1), keepdim=True), 0)
+        step = torch.where(moving, slope / (direction * force).sum((-2, -1), keepdim=True), 0)
         correction.addcmul_(step, direction)
         residual.addcmul_(step, force, value=-1)
-    return correction.masked_fill_(moving(), torch.nan), steps
+    raise AssertionError(f"blending did not converge in {CAP} iterations")
 
 
 def _neighbours(image: Tensor) -> Tensor:

@@ -49,12 +49,13 @@ def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device) -> 
             raise Interrupted
         indices = scoring.chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
-        mask = as_mask(holes_of(draw, protocol["seed"], indices, part), device)
+        holes = holes_of(draw, protocol["seed"], indices, part)
+        mask = as_mask(holes, device)
         colours = filling(fill, packed.mean, noise, indices.tolist(), packed.image_size, device)
         masked_image = erase(image, mask, colours)
         with torch.inference_mode():
             raw = repair(masked_image.clone(), mask.clone()).clamp(0, 1)  # a plugin may write into its inputs
-        scoring.add(indices, image, mask, masked_image, raw)
+        scoring.add(indices, holes, image, mask, masked_image, raw)
     scoring.write(store.workspace(stage.key) / "files")
     seconds = round(time.monotonic() - started, 3)
     outcome: dict[str, Any] = {"status": "finished"}

@@ -208,7 +208,8 @@ def _write(test: Test, pairs: Pairs, folder: Path, device: torch.device, heard: 
         heard("scored", start, len(pairs.names))
         names, indices = pairs.names[start : start + BATCH], scoring.chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
-        mask = as_mask(np.stack([test.hole(name) for name in names]), device)
+        holes = np.stack([test.hole(name) for name in names])
+        mask = as_mask(holes, device)
         raw = stacked([exact(pairs.output(name)) for name in names], device)
-        scoring.add(indices, image, mask, erase(image, mask, 0.0), raw)
+        scoring.add(indices, holes, image, mask, erase(image, mask, 0.0), raw)
     scoring.write(folder)

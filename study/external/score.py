@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from models.host import on_host
 from models.masking import center_box, composite
 from study import metrics
 from study.config.messages import explain
@@ -237,7 +238,7 @@ def _scores(
         if gathering is not None:
             scored |= gathering.add(np.arange(done, done + len(image)), image, outputs)
         columns, done = list(scored), done + len(image)
-        rows.append(np.stack([values.double().cpu().numpy() for values in scored.values()], axis=1))
+        rows.append(np.stack([on_host(values.double()).numpy() for values in scored.values()], axis=1))
         heard("scored", done, len(pairs.names))
     if pairs.hole and found.pasted:
         found.notes.append(COMPOSITES)

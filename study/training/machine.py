@@ -11,15 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-
-
-def on_host(tensor: Tensor) -> Tensor:
-    """The tensor on the CPU: the only place where a stage waits for its device.
-
-    Tensors on ``meta``, where stages are rehearsed, have no values: this gives zeros.
-    """
-    return torch.zeros_like(tensor, device="cpu") if tensor.is_meta else tensor.cpu()
 
 
 def prepare(device_kind: str, place: int = 0) -> torch.device:

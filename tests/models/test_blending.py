@@ -259,8 +259,8 @@ def test_iterations_stay_few_as_images_grow() -> None:
     counts = []
     for side in (32, 64, 128):
         mask = known(painted((0, 0), size=(side, side)))
-        counts.append(int(membrane(*noise(6, mask), mask)[1]))
-    assert 0 < max(counts) <= 35, counts
+        counts.append(membrane(*noise(6, mask), mask)[1])
+    assert max(counts) <= 40, counts
 
 
 def test_no_gradient_is_recorded() -> None:
@@ -275,17 +275,25 @@ def test_a_full_mask_is_refused() -> None:
         blend(*noise(8, mask), mask)
 
 
-def test_a_correction_that_needs_more_steps_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blending, "STEPS", 1)
+def test_too_many_iterations_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blending, "CAP", 9)
+    mask = HOLES["strokes"]
+    with pytest.raises(AssertionError, match="did not converge in 9 iterations"):
+        membrane(*noise(9, mask), mask)
+
+
+def test_iterations_after_convergence_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     mask = torch.cat([HOLES["strokes"], painted((5, 5), size=(40, 33))])
-    correction, steps = membrane(*noise(9, mask), mask)
-    assert correction[0].isnan().all() and not correction[1].isnan().any()
-    assert 0 < steps[1] < steps[0]
+    corrections = []
+    for count in (1, 8, 40):
+        monkeypatch.setattr(blending, "ROUND", count)
+        corrections.append(membrane(*noise(9, mask), mask)[0])
+    assert all(torch.equal(each, corrections[0]) for each in corrections)
 
 
 @pytest.mark.parametrize("hole", [HOLES["strokes"], painted((slice(0, 9), slice(5, 20)), size=(40, 33))])
-def test_nothing_waits_for_another_device(hole: Tensor) -> None:
-    """Tensors on meta have no values, and raise where one is asked for. The mask is read on the CPU."""
+def test_known_holes_on_another_device_are_not_read_from_it(hole: Tensor) -> None:
+    """Tensors on meta have no values, and raise where one is asked for."""
     mask = torch.cat([hole, HOLES["other strokes"], hole])
     prediction, image = (each.to("meta") for each in noise(10, mask))
-    assert blend(prediction, image, mask).shape == image.shape
+    assert blend(prediction, image, mask.to("meta"), mask[:, 0].numpy() > 0.5).shape == image.shape
