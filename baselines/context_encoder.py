@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from models.critics import look
-from models.layers import Norm, block, channels, halvings
+from models.layers import Norm, block, channels, halvings, in_fp32
 from models.masking import Box, center_box
 from models.method import Critic as CriticDescription
 from models.method import Method, Optimizer, Rate, Recipe, Reconstruction, Trained, one_stage
@@ -111,8 +111,8 @@ class HoleCritic(nn.Module):
 
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
         """Unbounded scores ``(B,)`` of the windows of images ``(B, 3, H, W)`` in 0..1."""
-        scores: Tensor = self.layers(2 * look(image, "local", windows) - 1).flatten()
-        return scores
+        maps = self.layers[:-1](2 * look(image, "local", windows) - 1)
+        return in_fp32(self.layers[-1], maps).flatten()
 
 
 def _down(inputs: int, outputs: int, norm: Norm = "batch") -> nn.Sequential:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.critics import PUBLISHED_SIDE, look, tower, view_side
-from models.layers import Activation, block, channels, halvings
+from models.layers import Activation, block, channels, halvings, in_fp32
 from models.masking import Box, composite, known
 
 COARSE = (32, 64, 64, 128, 128, 128)
@@ -198,5 +198,4 @@ class GiicaCritic(nn.Module):
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
         """Unbounded scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1. Only the local view reads the windows."""
         maps = self.tower(2 * look(image, self.views[0], windows) - 1)
-        scores: Tensor = self.head(maps.flatten(1)).squeeze(1)
-        return scores
+        return in_fp32(self.head, maps.flatten(1)).squeeze(1)

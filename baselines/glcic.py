@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.critics import look, tower
 from models.generator import TABLE_1, Generator, Row
-from models.layers import Norm, channels, halvings
+from models.layers import Norm, channels, halvings, in_fp32
 from models.masking import Box
 from models.method import STAGES, Critic, Fill, Method, Optimizer, Rate, Recipe, Reconstruction, Trained
 from models.options import Positive, reading
@@ -59,8 +59,7 @@ class JoinedCritic(nn.Module):
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
         """Unbounded scores ``(B,)`` of images ``(B, 3, H, W)`` in 0..1 and their windows."""
         seen = [self.local(look(image, "local", windows)), self.global_(image)]
-        scores: Tensor = self.head(torch.cat(seen, 1)).squeeze(1)
-        return scores
+        return in_fp32(self.head, torch.cat(seen, 1)).squeeze(1)
 
 
 def _side(outputs: Sequence[int], units: int, norm: Norm) -> nn.Sequential:

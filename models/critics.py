@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from models.layers import Activation, Downsample, Norm, block, channels, downsample, halvings
+from models.layers import Activation, Downsample, Norm, block, channels, downsample, halvings, in_fp32
 from models.masking import Box
 
 TABLES = {
@@ -111,5 +111,5 @@ class Critic(nn.Module):
     def forward(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
         """Unbounded scores of images ``(B, 3, H, W)`` in 0..1: ``(B,)``, or ``(B, P)`` with head ``patch``."""
         maps = self.tower(look(image, self.views[0], windows, self.downsample))
-        scores: Tensor = self.head(maps.flatten(1) if self.head_kind == "linear" else maps).flatten(1)
+        scores = in_fp32(self.head, maps.flatten(1) if self.head_kind == "linear" else maps).flatten(1)
         return scores if self.head_kind == "patch" else scores.mean(1)

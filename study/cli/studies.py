@@ -63,6 +63,7 @@ def run(
     asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
     most = asked.most if asked else None
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share, most)
+    options.check_precision(study.numerics.precision, kind)
     console, store = Console(), options.store_of(out)
     say, jobs = printer(console), jobs or options.jobs_of(kind)
     executor = options.executor_of(executor_name, out, jobs=jobs, device=kind)
@@ -250,6 +251,7 @@ def tune(
     for why in left_out:
         say(f"left out: {why}")
     kind, store = options.device_of(device), options.store_of(out)
+    options.check_precision(study.numerics.precision, kind)
     jobs = jobs or options.jobs_of(kind)
     executor = options.executor_of(executor_name, store.out, jobs=jobs, device=kind)
     trials = trials or study.search.trials

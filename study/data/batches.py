@@ -4,9 +4,11 @@ So all variants of a seed see the same images with the same holes in the same or
 exactly.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +19,11 @@ from torch import Tensor
 from models.masking import Box, bounding_box, window_of
 from models.masks import Holes
 from models.method import Fill
-from study.data.holes import Draw, as_mask
+from study.data.device import upload
+from study.data.holes import Draw
 from study.seeds import numpy_rng
 
-DEVICE_SHARE = 0.5  # of a GPU's free memory; a larger set of images stays in its file
+AHEAD = 2  # steps whose batches are prepared while an accelerator trains
 
 
 class Batch(NamedTuple):
@@ -52,36 +55,34 @@ class Batches:
     fill: Fill
     mean: Sequence[float]  # the colour of ``fill: mean``, 0..1
     device: torch.device
-    kept: Tensor | None = None  # the same images on the device, if they fit (``on_device``)
+    kept: Tensor | None = None  # the same images on the device, if they fit (``study.data.device.kept_on``)
 
     def __post_init__(self) -> None:
         self._side = self.images.shape[1]
-        self._order = lru_cache(maxsize=2)(self._permutation)
+        self._order = lru_cache(maxsize=2)(partial(_permutation, self.seed, self.stream, len(self.images)))
         self._last: tuple[Holes, Tensor, list[Box]] | None = None
+        self._colour = 0.0 if self.fill == "noise" else colour(self.fill, self.mean, self.device)
 
     def at(self, number: int) -> Batch:
         """Batch ``number`` of the stream, from 0. Each epoch has its own random order."""
         image = self._pixels(self._indices(number))
         if self.flips:
             flip = self._rng("flips", number).random(self.batch) < 0.5
-            turned = torch.from_numpy(flip).to(self.device)[:, None, None, None]
+            turned = upload(flip, self.device)[:, None, None, None]
             image = torch.where(turned, image.flip(-1), image)
         mask, windows = self._masked(self.holes(self._rng("holes", number), self.batch))
-        mix = torch.from_numpy(self._rng("mix", number).random(self.batch, dtype=np.float32)).to(self.device)
+        mix = upload(self._rng("mix", number).random(self.batch, dtype=np.float32), self.device)
         return Batch(image, mask, self._filling(number), windows, self._elsewhere(number), mix)
 
     def _masked(self, holes: Holes) -> tuple[Tensor, list[Box]]:
         """The mask and the windows of holes. Holes that are the same array every time are converted once."""
         if self._last is None or self._last[0] is not holes:
             windows = [window_of(bounding_box(hole), self._side) for hole in holes]
-            self._last = holes, as_mask(holes, self.device), windows
+            self._last = holes, upload(np.array(holes), self.device).float()[:, None], windows
         return self._last[1:]
 
     def _rng(self, what: str, number: int) -> np.random.Generator:
         return numpy_rng(self.seed, self.stream, what, number)
-
-    def _permutation(self, epoch: int) -> NDArray[np.int64]:
-        return self._rng("order", epoch).permutation(len(self.images))
 
     def _indices(self, number: int) -> NDArray[np.int64]:
         places = np.arange(number * self.batch, (number + 1) * self.batch)
@@ -90,9 +91,9 @@ class Batches:
     def _pixels(self, indices: NDArray[np.int64]) -> Tensor:
         """(B, 3, H, W) in 0..1, in channels_last memory format like the file."""
         if self.kept is not None:
-            pixels = self.kept[torch.from_numpy(indices).to(self.device)]
+            pixels = self.kept[upload(indices, self.device)]
         else:
-            pixels = torch.from_numpy(self.images[indices]).to(self.device, non_blocking=True)
+            pixels = upload(self.images[indices], self.device)
         return pixels.permute(0, 3, 1, 2).float() / 255
 
     def _elsewhere(self, number: int) -> list[Box]:
@@ -103,16 +104,34 @@ class Batches:
     def _filling(self, number: int) -> Tensor | float:
         if self.fill == "noise":
             shape = (self.batch, 3, self._side, self._side)
-            noise = self._rng("noise", number).random(shape, dtype=np.float32)
-            return torch.from_numpy(noise).to(self.device)
-        return colour(self.fill, self.mean, self.device)
+            return upload(self._rng("noise", number).random(shape, dtype=np.float32), self.device)
+        return self._colour
 
 
-def on_device(images: NDArray[np.uint8], device: torch.device) -> Tensor | None:
-    """The images on the GPU if they fit in ``DEVICE_SHARE`` of its memory; otherwise, and on a CPU, None."""
-    if device.type == "cpu" or images.nbytes > DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
-        return None
-    return torch.from_numpy(np.array(images)).to(device)
+def _permutation(seed: int, stream: str, count: int, epoch: int) -> NDArray[np.int64]:
+    return numpy_rng(seed, stream, "order", epoch).permutation(count)
+
+
+def read_ahead(
+    batches: Callable[[int], list[Batch]], steps: range, device: torch.device
+) -> Generator[tuple[int, list[Batch]], None, None]:
+    """Yields each of these steps with its batches. A thread prepares the next ones while an accelerator trains."""
+    if device.type == "cpu":  # one thread a worker: nothing would be gained
+        yield from ((step, batches(step)) for step in steps)
+        return
+    coming: deque[tuple[int, Future[list[Batch]]]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+        try:
+            for step in steps:
+                coming.append((step, pool.submit(batches, step)))
+                if len(coming) > AHEAD:
+                    ready, future = coming.popleft()
+                    yield ready, future.result()
+            while coming:
+                ready, future = coming.popleft()
+                yield ready, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def colour(fill: Fill, mean: Sequence[float], device: torch.device) -> Tensor | float:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from models.host import with_float64
 from models.masking import erase
 from reports.analysis.naming import label
 from study.config.variants import NAME
@@ -148,7 +149,7 @@ def score_into(
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     try:
-        _write(test, pairs, making, prepare(device), heard)
+        _write(test, pairs, making, with_float64(prepare(device)), heard)
         scored = datetime.now(UTC).isoformat(timespec="seconds")
         replaced = publish(making, one.folder, {**facts, "scored": scored})
     finally:

@@ -123,7 +123,10 @@ class _Planner:
 
     def __init__(self, study: Study, device: str, part: str, joint: float) -> None:
         self.study, self.part, self.joint = study, part, joint
-        self.numerics = {"device": device, "threads": 1, **study.numerics.model_dump(mode="json")}
+        numerics = study.numerics.model_dump(mode="json", exclude={"offload"}, exclude_none=True)
+        self.numerics = {"device": device, "threads": 1, **numerics}
+        if study.numerics.precision == "bf16":
+            self.numerics["autocast"] = "generator, critics"  # once only the generator's
         self.packed, self.masks = _packed(study), _masks(study)
         self.distances = _perceptual(study) if part == "test" else perceptual.Distances()
         self.networks = {name: describe(one.options, study.image_size) for name, one in study.variants.items()}
@@ -180,6 +183,8 @@ class _Planner:
 
     def add(self, kind: str, options: dict[str, Any], needs: dict[str, str], *, data: Stage, **more: Any) -> str:
         """Adds a stage that trains or evaluates, and returns its key."""
+        if self.study.numerics.offload:
+            more["hints"] = {"offload": True, **more.get("hints", {})}
         stage = _stage(kind, {**options, "numerics": self.numerics}, {"data": data.key, **needs}, **more)
         self.stages[stage.key] = stage
         return stage.key

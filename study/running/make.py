@@ -20,7 +20,7 @@ from study.store import Store
 from study.training.checkpoint import Watch
 from study.training.fit import fit
 from study.training.loop import train
-from study.training.machine import machine
+from study.training.machine import machine, set_precision
 
 LOCK_WAIT_S = 0.5
 
@@ -42,6 +42,8 @@ def make(keys: Sequence[str], plan: Plan, store: Store, watch: Watch, device: to
         if not stages:
             return
         kind = stages[0].kind
+        if numerics := stages[0].options.get("numerics"):
+            set_precision(numerics)
         diverged = [need for need in stages[0].needs.values() if store.outcome(need).get("status") == "diverged"]
         if diverged:  # then what needs it has diverged too
             outcome = {**store.outcome(diverged[0]), "stands_on": diverged[0].split("-")[0]}

@@ -6,10 +6,13 @@ A stage that is resumed from a checkpoint ends with the same bytes as one that w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,6 +27,8 @@ from study.training.machine import machine
 VANISHED, EXPLODED = 1e-4, 1e4  # bounds of the mean size of a critic's scores, outside of which a warning is logged
 KEPT = ("step", "seconds", "steps", "terms", "warnings", "scale")  # kept by a checkpoint, besides tensors
 FIRST_LOG = 10  # stages with critics also log here, so that their growth has a beginning whatever ``log_every`` is
+CHECKPOINT_S = 10.0  # the least time between two checkpoints
+CHECKPOINT_SHARE = 0.01  # the most of a stage's time that they take
 EVERY_STEP = ("generator.adversarial_gradient",)  # terms that are also stored for each step
 
 
@@ -97,18 +102,15 @@ class TrainingState:
     def checkpoint(self) -> Path:
         return self.store.workspace(self.stage.key) / "checkpoint.safetensors"
 
-    def save(self, seconds: float = 0.0) -> None:
-        """Writes a checkpoint; ``seconds`` is the time since the last one. A stage that diverged keeps its last one."""
-        self.seconds += seconds
-        if self.diverged is not None:
-            return
+    def copy(self) -> bytes:
+        """The content of a checkpoint: a copy of all that the stage carries from step to step."""
         tensors = {f"pending:{name}": on_host(torch.stack(values)) for name, values in self.pending.items()}
         tensors |= {f"every_step:{name}": values for name, values in self.every_step.items()}
         for learner in self.learners:
             for part, values in zip(("weights", "state"), learner.tensors(), strict=True):
                 tensors |= {f"{learner.name}:{part}:{name}": value for name, value in values.items()}
         facts = {name: getattr(self, name) for name in KEPT} | {"pending": list(self.pending)}
-        write_atomically(self.checkpoint, save(tensors, {"facts": json.dumps(facts)}))
+        return save(tensors, {"facts": json.dumps(facts)})
 
     def resume(self) -> None:
         """Continues from the checkpoint if there is a readable one, otherwise from a shorter published stage."""
@@ -216,6 +218,52 @@ class TrainingState:
             outcome["adversarial_scale"] = self.scale
         facts = {"key": self.stage.key, "lineage": self.stage.lineage, "steps": self.stage.steps}
         self.store.publish(self.stage.key, outcome, {**facts, "seconds": round(self.seconds, 3), **machine(device)})
+
+
+class Checkpoints:
+    """Writes checkpoints beside the training, one at a time, and so seldom that they take at most 1% of its time.
+
+    A context manager: leaving it waits until the last one is written. ``every_s``: the least time between two; 0 for as
+    many as can be written.
+    """
+
+    def __init__(self, every_s: float = CHECKPOINT_S) -> None:
+        self._every_s, self._due = every_s, time.monotonic() + every_s
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._writing: Future[None] | None = None
+
+    @property
+    def due(self) -> bool:
+        """True if it is time for the next one."""
+        return time.monotonic() >= self._due
+
+    def write(self, states: Sequence[TrainingState]) -> None:
+        """Copies the states now, and writes the copies while training goes on. Raises what the last writing raised.
+
+        A stage that has diverged keeps its last checkpoint.
+        """
+        self._wait()
+        started, self._due = time.monotonic(), math.inf
+        copies = [(state.checkpoint, state.copy()) for state in states if state.diverged is None]
+        self._writing = self._pool.submit(self._write, copies, started)
+
+    def _write(self, copies: Sequence[tuple[Path, bytes]], started: float) -> None:
+        for file, content in copies:
+            write_atomically(file, content)
+        now = time.monotonic()
+        pause = (now - started) / CHECKPOINT_SHARE if self._every_s else 0.0
+        self._due = now + max(self._every_s, pause)
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        self._wait()
 
 
 def read_learner(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from models.masking import erase
 from models.method import Fitted
 from study.data import Packed
-from study.data.batches import Batch
+from study.data.batches import Batch, read_ahead
 from study.errors import Interrupted, StudyError
 from study.parts import registries
 from study.plan.graph import Stage
@@ -28,18 +28,24 @@ class FitTraining:
     """The ``training`` that a method's ``fit`` gets (``models.method.Training``). It counts batches and logs terms."""
 
     def __init__(
-        self, state: TrainingState, watch: Watch, images: NDArray[np.uint8], batches: Callable[[int], list[Batch]]
+        self,
+        state: TrainingState,
+        watch: Watch,
+        images: NDArray[np.uint8],
+        batches: Callable[[int], list[Batch]],
+        device: torch.device,
     ) -> None:
         assert state.stage.seed is not None
         self.seed, self.images, self.image_size = state.stage.seed, images, images.shape[1]
-        self._state, self._watch, self._batches = state, watch, batches
+        self._state, self._watch = state, watch
+        self._ahead = read_ahead(batches, range(state.stage.steps), device)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         state = self._state
         while state.step < state.stage.steps and state.diverged is None:
             if self._watch.stopping:
                 raise Interrupted
-            (batch,) = self._batches(state.step)
+            _, (batch,) = next(self._ahead)
             yield batch.image, batch.mask, erase(batch.image, batch.mask, batch.fill)
             state.advance(self._watch)
 
@@ -57,7 +63,7 @@ def fit(stage: Stage, store: Store, watch: Watch, device: torch.device) -> None:
     learner = Learner("generator", network, torch.optim.SGD(network.parameters(), lr=0.0))
     state = TrainingState(stage, store, [learner])
     images = Packed(store.verified(stage.needs["data"])).part("train")
-    training = FitTraining(state, watch, images, batches_of(stage, store, device))
+    training = FitTraining(state, watch, images, batches_of(stage, store, device), device)
     torch.manual_seed(seed_of(stage.seed, "fit") % 2**63)
     network.train()
     started = time.monotonic()

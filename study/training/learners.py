@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from study.parts import registries
 from study.plan.graph import Stage
 from study.seeds import seed_of
 from study.store import Store
+from study.training import machine
 from study.training.checkpoint import Learner, TrainingState, Watch, read_learner
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -25,6 +28,9 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "rmsprop": torch.optim.RMSprop,
     "adadelta": torch.optim.Adadelta,
 }
+
+ForwardPass = Callable[[], AbstractContextManager[None]]
+"""What a forward pass runs under: ``study.training.machine.forward_pass``."""
 
 
 def predict(network: nn.Module, masked_image: Tensor, mask: Tensor, window: Box | None = None) -> tuple[Tensor, ...]:
@@ -35,10 +41,17 @@ def predict(network: nn.Module, masked_image: Tensor, mask: Tensor, window: Box 
 
 @dataclass(eq=False)
 class GeneratorLearner(Learner):
-    """G with its learning rate and the options of its reconstruction loss L_r."""
+    """G with its learning rate, the options of its reconstruction loss L_r, and the precision of its forward pass."""
 
     rate: Rate
     options: Reconstruction
+    forward_pass: ForwardPass = nullcontext
+    _discounted: tuple[Tensor, Tensor] | None = None  # the last mask and its weights
+
+    def predict(self, masked_image: Tensor, mask: Tensor, window: Box | None = None) -> tuple[Tensor, ...]:
+        """G's predictions, as ``predict`` gives them, in the precision of the numerics."""
+        with self.forward_pass():
+            return predict(self.network, masked_image, mask, window)
 
     def losses(self, predictions: Sequence[Tensor], batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """L_r, a weighted scalar, and its unweighted terms. By default only eq. (1)."""
@@ -64,7 +77,9 @@ class GeneratorLearner(Learner):
         """The weight of each pixel's error in the hole, (B, 1, H, W); None if all are 1."""
         options = self.options
         if options.discount is not None:
-            return discounted(mask, options.discount)
+            if self._discounted is None or self._discounted[0] is not mask:  # most masks are the same every time
+                self._discounted = mask, discounted(mask, options.discount)
+            return self._discounted[1]
         if not options.edge:
             return None
         near_edge = nn.functional.max_pool2d(known(mask), 2 * options.edge + 1, 1, options.edge)
@@ -73,11 +88,18 @@ class GeneratorLearner(Learner):
 
 @dataclass(eq=False)
 class CriticLearner(Learner):
-    """A critic with its adversarial loss, its options (recipe, what it sees) and its weight in eq. (8)."""
+    """A critic with its adversarial loss, options (recipe, what it sees), weight in eq. (8) and precision."""
 
     options: Critic
     loss: Any
     weight: float
+    forward_pass: ForwardPass = nullcontext
+
+    def scores(self, image: Tensor, windows: Sequence[Box]) -> Tensor:
+        """The critic's scores of images (B, 3, H, W), float32: (B,), or (B, P) for a patch critic."""
+        with self.forward_pass():
+            scores: Tensor = self.network(image, windows)
+        return scores.float()
 
     def judged(self, prediction: Tensor, repaired: Tensor) -> Tensor:
         """The output of G that this critic judges, the raw prediction or the repaired image (READING R11)."""
@@ -120,12 +142,12 @@ def set_up(
 
 def _generator(stage: Stage, store: Store, device: torch.device) -> GeneratorLearner:
     options = stage.options
-    network = build(registries.GENERATORS, options["generator"], device, options["numerics"])
+    network = _trained(registries.GENERATORS, options["generator"], stage, device)
     if stage.kind == "critic":  # G is frozen: its optimiser, rate and loss are not used
         options = {**options, "optimizer": {"kind": "adam", "lr": 1.0}, "rate": {"lr": 1.0}, "reconstruction": {}}
     optimizer = make_optimizer(Optimizer.model_validate(options["optimizer"]), network)
     rate, loss = Rate.model_validate(options["rate"]), Reconstruction.model_validate(options["reconstruction"])
-    generator = GeneratorLearner("generator", network, optimizer, rate, loss)
+    generator = GeneratorLearner("generator", network, optimizer, rate, loss, _forward_pass(stage, device))
     if key := stage.needs.get("generator"):
         generator.load(*read_learner(store.verified(key), "generator"))
     else:
@@ -136,10 +158,23 @@ def _generator(stage: Stage, store: Store, device: torch.device) -> GeneratorLea
 def _critic(stage: Stage, role: str, described: dict[str, Any], device: torch.device) -> CriticLearner:
     options = Critic.model_validate(described)
     recipe = options.recipe
-    network = build(registries.CRITICS, options.network, device, stage.options["numerics"])
+    network = _trained(registries.CRITICS, options.network, stage, device)
     first_weights(network, stage.seed, role, options.init_std)
     loss = registries.LOSSES[recipe.kind](**({"form": recipe.form} if recipe.form else {}))
-    return CriticLearner(role, network, make_optimizer(recipe.optimizer, network), options, loss, options.weight)
+    optimizer, forward_pass = make_optimizer(recipe.optimizer, network), _forward_pass(stage, device)
+    return CriticLearner(role, network, optimizer, options, loss, options.weight, forward_pass)
+
+
+def _forward_pass(stage: Stage, device: torch.device) -> ForwardPass:
+    return partial(machine.forward_pass, stage.options["numerics"], device, offload=stage.hints.get("offload", False))
+
+
+def _trained(registry: dict[str, Any], part: dict[str, Any], stage: Stage, device: torch.device) -> nn.Module:
+    """Builds a network to train, compiled if the numerics say so."""
+    network = build(registry, part, device, stage.options["numerics"])
+    if stage.options["numerics"].get("compile") and device.type != "meta":
+        network.compile()
+    return network
 
 
 def build(

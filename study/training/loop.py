@@ -9,22 +9,24 @@ import copy
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
 import torch
 
+from models.host import on_host
 from study.data import Packed
-from study.data.batches import Batch, Batches, on_device
+from study.data.batches import Batch, Batches, read_ahead
+from study.data.device import kept_on
 from study.data.holes import drawn_holes
 from study.errors import Interrupted
 from study.plan.graph import Stage
 from study.store import Store
-from study.training.checkpoint import Learner, Watch
+from study.training.checkpoint import CHECKPOINT_S, Checkpoints, Learner, Watch
 from study.training.learners import CriticLearner, GeneratorLearner, set_up
 from study.training.step import Terms, training_step
 
-CHECKPOINT_S = 10.0
 SHARE_STEPS = 20  # over which ``adversarial_share`` measures the critics' gradient
 LARGE = 1e3  # a scale of the critics' weights above which a warning is logged
 TINY = 1e-12  # the least measured ratio: dead critics stay dead
@@ -43,9 +45,8 @@ def train(
     state_of = {learner: state for state in states for learner in state.learners}
     batches = batches_of(stage, store, device)
     whole_output = needs_whole_output(stage.options, critics)
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=stage.options["numerics"]["precision"] == "bf16")
     generator.network.train(stage.kind != "critic")
-    step_of = partial(training_step, stage.kind, whole_output=whole_output, autocast=autocast)
+    step_of = partial(training_step, stage.kind, whole_output=whole_output)
     if (share := stage.options.get("adversarial_share")) is not None:
         if states[0].scale is None:
             states[0].scale = scale = share / max(gradient_ratio(generator, critics, batches, step_of), TINY)
@@ -53,36 +54,39 @@ def train(
                 states[0].warnings.append(f"critics: their weights are scaled {scale:.1e} times; they hardly pull")
         for critic in critics:
             critic.weight *= states[0].scale
-    saved = clock = time.monotonic()
+    clock = time.monotonic()
+    missing = range(min(state.step for state in states), stage.steps)
 
-    for step in range(min(state.step for state in states), stage.steps):
-        # Skip critics that are ahead (after an interruption) or have diverged.
-        active = [state for state in states if state.step == step and state.diverged is None]
-        if not active:
-            continue
+    with Checkpoints(checkpoint_s) as checkpoints, closing(read_ahead(batches, missing, device)) as ahead:
+        for step, drawn in ahead:
+            # Skip critics that are ahead (after an interruption) or have diverged.
+            active = [state for state in states if state.step == step and state.diverged is None]
+            if not active:
+                continue
 
-        # Train.
-        updates = step_of(
-            batches(step),
-            generator,
-            [learner for state in active for learner in state.learners if isinstance(learner, CriticLearner)],
-            rate=generator.rate.at(step, stage.steps),
-        )
+            # Train.
+            updates = step_of(
+                drawn,
+                generator,
+                [learner for state in active for learner in state.learners if isinstance(learner, CriticLearner)],
+                rate=generator.rate.at(step, stage.steps),
+            )
 
-        # Count and log.
-        for learner, terms in updates:
-            state_of[learner].add(terms)
-        for state in active:
-            state.advance(watch)
-
-        # Write a checkpoint from time to time; stop if asked to.
-        now = time.monotonic()
-        if watch.stopping or now - saved > checkpoint_s:
+            # Count and log.
+            for learner, terms in updates:
+                state_of[learner].add(terms)
             for state in active:
-                state.save((now - clock) / len(active))
-            saved = clock = now
-            if watch.stopping:
-                raise Interrupted
+                state.advance(watch)
+
+            # Write a checkpoint from time to time; stop if asked to.
+            if watch.stopping or checkpoints.due:
+                now = time.monotonic()
+                for state in active:
+                    state.seconds += (now - clock) / len(active)
+                clock = now
+                checkpoints.write(active)
+                if watch.stopping:
+                    raise Interrupted
 
     # Publish.
     for state in states:
@@ -102,7 +106,9 @@ def gradient_ratio(
     """
     copies = copy.deepcopy((generator, critics))
     logged = [terms for step in range(SHARE_STEPS) for _, terms in step_of(batches(step), *copies, rate=0.0)]
-    return statistics.median(float(terms["generator.ratio"]) for terms in logged if "generator.ratio" in terms)
+    ratios = torch.stack([terms["generator.ratio"] for terms in logged if "generator.ratio" in terms])
+    values: list[float] = on_host(ratios).tolist()
+    return statistics.median(values)
 
 
 def batches_of(stage: Stage, store: Store, device: torch.device) -> Callable[[int], list[Batch]]:
@@ -122,7 +128,7 @@ def batches_of(stage: Stage, store: Store, device: torch.device) -> Callable[[in
         holes=drawn_holes(options["mask"], stage.needs, store, packed.image_size),
         mean=packed.mean,
         device=device,
-        kept=on_device(images, device),
+        kept=kept_on(device, images, str(store.folder(stage.needs["data"]))),
     )
     rounds = options.get("critic_steps", 1)
     if stage.kind == "critic":

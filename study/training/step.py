@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from models.losses import clip_, gradient_penalty
 from models.masking import composite, erase
 from study.data.batches import Batch
 from study.training.checkpoint import Learner
-from study.training.learners import CriticLearner, GeneratorLearner, predict
+from study.training.learners import CriticLearner, GeneratorLearner
 
 Terms = dict[str, Tensor]
 """What to log of one update: scalars by name, such as ``local.loss``. Losses are unweighted."""
@@ -29,7 +28,6 @@ def training_step(
     *,
     rate: float,
     whole_output: bool,
-    autocast: AbstractContextManager[object],
 ) -> list[tuple[Learner, Terms]]:
     """Runs one iteration of Algorithm 1 and returns the terms of each update, in order.
 
@@ -41,16 +39,15 @@ def training_step(
         critics: The critics D to update. The paper has D_l, D_g, D_m1 and D_m2; there are none in ``pretrain``.
         rate: The learning rate of G.
         whole_output: Compute all of G's output. Otherwise only the hole, which is the same for all images.
-        autocast: The precision of G's forward pass.
     """
     updates_generator = phase != "critic"
     logged: list[tuple[Learner, Terms]] = []
     for batch in batches:
         # G(z): one forward pass serves all critics and G's own update.
-        with torch.set_grad_enabled(updates_generator and batch is batches[-1]), autocast:
+        with torch.set_grad_enabled(updates_generator and batch is batches[-1]):
             masked_image = erase(batch.image, batch.mask, batch.fill)
             window = None if whole_output else batch.windows[0]
-            predictions = predict(generator.network, masked_image, batch.mask, window)
+            predictions = generator.predict(masked_image, batch.mask, window)
         prediction = predictions[-1].detach()
         repaired = composite(prediction, batch.image, batch.mask)
 
@@ -72,9 +69,10 @@ def update_critic(critic: CriticLearner, batch: Batch, fake: Tensor) -> Terms:
     network, recipe = critic.network, critic.options.recipe
     real_windows = batch.elsewhere if critic.options.real_window == "independent" else batch.windows
     if getattr(network, "normalises_batch", True):  # keep the batch statistics of real and repaired images apart
-        real_scores, fake_scores = network(batch.image, real_windows), network(fake, batch.windows)
+        real_scores, fake_scores = critic.scores(batch.image, real_windows), critic.scores(fake, batch.windows)
     else:
-        real_scores, fake_scores = network(torch.cat([batch.image, fake]), [*real_windows, *batch.windows]).chunk(2)
+        both = critic.scores(torch.cat([batch.image, fake]), [*real_windows, *batch.windows])
+        real_scores, fake_scores = both.chunk(2)
     loss = critic.loss.critic(real_scores, fake_scores)
     terms = {f"{critic.name}.loss": loss}
     if recipe.penalty is not None:
@@ -98,7 +96,7 @@ def update_critic(critic: CriticLearner, batch: Batch, fake: Tensor) -> Terms:
 def slope_penalty(critic: CriticLearner, batch: Batch, fake: Tensor) -> Tensor:
     """The gradient penalty of ``wgan_gp``, a scalar: in the hole, or everywhere if the critic sees G's raw output."""
     where = batch.mask if critic.options.sees == "composite" else torch.ones_like(batch.mask)
-    return gradient_penalty(lambda mixed: critic.network(mixed, batch.windows), batch.image, fake, batch.mix, where)
+    return gradient_penalty(lambda mixed: critic.scores(mixed, batch.windows), batch.image, fake, batch.mix, where)
 
 
 def update_generator(
@@ -143,7 +141,7 @@ def adversarial_pull(critic: CriticLearner, output: Tensor, batch: Batch) -> tup
     ``output``: (B, 3, H, W), a leaf that requires a gradient. The gradient has its shape.
     """
     repaired = composite(output, batch.image, batch.mask)
-    loss = critic.loss.generator(critic.network(critic.judged(output, repaired), batch.windows))
+    loss = critic.loss.generator(critic.scores(critic.judged(output, repaired), batch.windows))
     (pull,) = torch.autograd.grad(critic.weight * loss, output)
     return loss, pull
 

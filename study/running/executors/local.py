@@ -134,6 +134,8 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver; it sends SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: setattr(watch, "stopping", True))
     threading.Thread(target=_end_with_driver, daemon=True).start()
+    for name in ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE"):  # the study's precision decides
+        os.environ.pop(name, None)
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
     import torch  # once per worker, and never in the driver

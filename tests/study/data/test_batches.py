@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,19 @@ def drawn(plan: Any, store: Any, role: str, variant: str, step: int) -> Batch:
     stage = tiny.stage_of(plan, role, variant)
     draw = training.batches_of(stage, store, torch.device("cpu"))
     return draw(step)[-1]
+
+
+def test_batches_hold_a_training_set_no_longer_than_they_live() -> None:
+    """Without waiting for the garbage collector, which may come after a second set was copied to the card."""
+    drawn = batches()
+    drawn.at(0)
+    gone = weakref.ref(drawn)
+    gc.disable()
+    try:
+        del drawn
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_all_variants_of_a_seed_train_on_the_same_batches(tmp_path: Path) -> None:
