@@ -2,7 +2,7 @@
 
 The result is the prediction plus a membrane, a correction that is harmonic in the hole and removes the seam around it.
 The membrane of a box has a closed form, by sine transforms. That of any other hole solves sparse equations: on a CPU
-directly, hole by hole; on another device by conjugate gradients, all holes together.
+directly, hole by hole; if it is huge or on another device, by conjugate gradients.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from functools import lru_cache, partial
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.host import on_host
@@ -26,6 +25,8 @@ CAP = 500
 """The limit of iterations of conjugate gradients. At 256 px about 30 are usual, for any hole; at 1024 px 45."""
 ROUND = 8
 """Iterations between two questions whether all have converged, each of which waits for the device."""
+DIRECT = 2**19
+"""The most pixels of a hole that is solved directly, in a gigabyte at most. Conjugate gradients scale better."""
 PART = 16
 """Boxes that are solved together on a CPU. More than its cache holds take twice as long."""
 DAMPING = 0.8
@@ -55,8 +56,8 @@ def blend(prediction: Tensor, image: Tensor, mask: Tensor, holes: Holes | None =
         holes: The mask as booleans on the CPU, (B, H, W). Without them this waits for the device to find boxes.
 
     Returns:
-        (B, C, H, W) in 0..1: exact for holes that are one rectangle each, and for any hole on a CPU; others within
-        TOLERANCE.
+        (B, C, H, W) in 0..1: exact for holes that are one rectangle each, and on a CPU for others of up to DIRECT
+        pixels; within TOLERANCE for the rest.
 
     Raises:
         ValueError: An image has no known pixel.
@@ -71,10 +72,11 @@ def blend(prediction: Tensor, image: Tensor, mask: Tensor, holes: Holes | None =
                 blended[members, :, *box.slices] = _corrected_box(prediction[members], image[members], box)
             elif on_cpu:
                 for index in own:
-                    blended[index] = _solved(prediction[index], image[index], holes[index])
+                    solve = _directly if np.count_nonzero(holes[index]) <= DIRECT else _by_gradients
+                    one = slice(index, index + 1)
+                    blended[one] = solve(prediction[one], image[one], mask[one])
             else:
-                corrected = prediction[members] + membrane(prediction[members], image[members], mask[members])[0]
-                blended[members] = composite(corrected.clamp(0, 1).to(image), image[members], mask[members])
+                blended[members] = _by_gradients(prediction[members], image[members], mask[members])
     return blended
 
 
@@ -135,8 +137,8 @@ def _modes(length: int, fixed_first: bool, fixed_last: bool) -> tuple[Tensor, Te
     return waves / waves.norm(dim=0), (2 * torch.sin(angles / 2)).square()
 
 
-def _solved(prediction: Tensor, image: Tensor, hole: NDArray[np.bool_]) -> Tensor:
-    """One image (C, H, W) on the CPU, blended by a sparse direct solve: A membrane = the steps across the rim.
+def _directly(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """One image (1, C, H, W) on the CPU, blended by a sparse direct solve: A membrane = the steps across the rim.
 
     A has a row for each pixel of the hole: how many neighbours it has, and -1 for each of those in the hole. It is
     symmetric and positive definite, so it is factored without pivoting, in an order of least degree (SuperLU).
@@ -144,6 +146,8 @@ def _solved(prediction: Tensor, image: Tensor, hole: NDArray[np.bool_]) -> Tenso
     from scipy.sparse import csc_array  # here, because planning imports this module and needs neither
     from scipy.sparse.linalg import splu
 
+    own = mask[0, 0] > 0.5
+    hole = own.numpy()
     height, width = hole.shape
     number = np.full((height + 2, width + 2), -1, np.int32)  # of each pixel of the hole; -1 elsewhere, -2 off the image
     number[0], number[-1], number[:, 0], number[:, -1] = -2, -2, -2, -2
@@ -157,20 +161,24 @@ def _solved(prediction: Tensor, image: Tensor, hole: NDArray[np.bool_]) -> Tenso
     starts = np.concatenate([[0], linked.sum(1).cumsum()])
     matrix = csc_array((values, neighbours[linked], starts), shape=(size, size))
 
-    own = torch.from_numpy(hole)
-    inside = prediction[:, own].double().numpy()
+    inside = prediction[0, :, own].double().numpy()
     pixel, step = np.nonzero(neighbours == -1)
     row, column = np.divmod(pixels[pixel] + steps[step], width + 2)
-    across = image.numpy()[:, row - 1, column - 1] - inside[:, pixel]
+    across = image[0].numpy()[:, row - 1, column - 1] - inside[:, pixel]
     right = np.stack([np.bincount(pixel, each, size) for each in across], axis=1)
     plain = {"SymmetricMode": True}
     factors = splu(  # wider panels pay only where factors are denser
         matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, relax=1, panel_size=1, options=plain
     )
-    correction = factors.solve(right).T
     result = image.clone()
-    result[:, own] = torch.from_numpy((inside + correction).clip(0, 1)).to(image)
+    result[0, :, own] = torch.from_numpy((inside + factors.solve(right).T).clip(0, 1)).to(image)
     return result
+
+
+def _by_gradients(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """Images (B, C, H, W) on any device, blended by conjugate gradients."""
+    corrected = prediction + membrane(prediction, image, mask)[0]
+    return composite(corrected.clamp(0, 1).to(image), image, mask)
 
 
 def membrane(prediction: Tensor, image: Tensor, mask: Tensor) -> tuple[Tensor, int]:

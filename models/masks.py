@@ -6,6 +6,7 @@ A kind is a set of options that draws holes from a random generator: the same ge
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -90,10 +91,10 @@ class FreeForm(Options):
         covered, turns = 0, self.turns
         while covered / hole.size < self.smallest:
             place, stroke = _stroke(self._corners(rng, side, turns), max(self.brush * side / 2, 0.5), side)
-            joined = hole[place] | stroke
-            more = covered + int(np.count_nonzero(joined) - np.count_nonzero(hole[place]))
-            if more / hole.size <= self.largest:
-                hole[place], covered = joined, more
+            joined = covered + int(np.count_nonzero(stroke > hole[place]))
+            if joined / hole.size <= self.largest:
+                hole[place] |= stroke
+                covered = joined
             else:
                 turns = max(turns - 1, 0)  # shorter each time, down to a single brush mark
         return hole
@@ -176,22 +177,22 @@ def _stroke(corners: Points, radius: float, side: int) -> tuple[tuple[slice, sli
     A row crosses the brush marks of a straight piece in one interval. Pixels within CLOSE of the edge are decided one
     by one, so the result is to the bit as if the distance were computed for every pixel.
     """
-    first = np.maximum(np.floor(corners.min(0) - radius), 0).astype(np.int64)
-    last = np.minimum(np.ceil(corners.max(0) + radius), side - 1).astype(np.int64)
-    place = slice(first[0], last[0] + 1), slice(first[1], last[1] + 1)
-    rows, columns = np.arange(side)[place[0]], np.arange(side, dtype=np.int32)[place[1]]
+    low, high = (corners.min(0) - radius).tolist(), (corners.max(0) + radius).tolist()
+    top, edge = (max(math.floor(each), 0) for each in low)
+    bottom, end = (min(math.ceil(each), side - 1) + 1 for each in high)
+    rows, columns = np.arange(top, bottom, dtype=np.int32), np.arange(edge, end, dtype=np.int32)
     starts, stops = corners, np.concatenate([corners[1:], corners[-1:]])
     radii = np.array([radius - CLOSE, radius + CLOSE])
     left, right = _crossed(starts, stops, radii, rows).clip(-1, side)
     left, right = np.ceil(left).astype(np.int32), np.floor(right).astype(np.int32)
     stroke: Holes = ((columns >= left[0, ..., None]) & (columns <= right[0, ..., None])).any(0)
     for piece, row in np.argwhere((left[0] != left[1]) | (right[0] != right[1])).tolist():
-        near = columns[max(left[1, piece, row] - first[1], 0) : max(right[1, piece, row] + 1 - first[1], 0)]
-        stroke[row, near - first[1]] |= _distance(starts[piece], stops[piece], rows[row], near) <= radius
-    return place, stroke
+        near = columns[max(left[1, piece, row] - edge, 0) : max(right[1, piece, row] + 1 - edge, 0)]
+        stroke[row, near - edge] |= _distance(starts[piece], stops[piece], rows[row], near) <= radius
+    return (slice(top, bottom), slice(edge, end)), stroke
 
 
-def _crossed(starts: Points, stops: Points, radii: NDArray[np.float64], rows: NDArray[np.int64]) -> Points:
+def _crossed(starts: Points, stops: Points, radii: NDArray[np.float64], rows: NDArray[np.int32]) -> Points:
     """Where rows cross the brush marks of n straight pieces: left and right ends, (2, radii, n, rows).
 
     An end belongs to the mark that reaches furthest to its side in that row: one that touches the edge of the piece
@@ -211,7 +212,7 @@ def _crossed(starts: Points, stops: Points, radii: NDArray[np.float64], rows: ND
 
 
 def _distance(
-    start: NDArray[np.float64], stop: NDArray[np.float64], row: np.int64, columns: NDArray[np.int32]
+    start: NDArray[np.float64], stop: NDArray[np.float64], row: np.int32, columns: NDArray[np.int32]
 ) -> NDArray[np.float64]:
     """The distances of a row's pixels to the line from ``start`` to ``stop`` (row, column)."""
     along = stop - start

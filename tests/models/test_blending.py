@@ -275,6 +275,18 @@ def test_a_full_mask_is_refused() -> None:
         blend(*noise(8, mask), mask)
 
 
+def test_a_huge_hole_is_solved_by_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = torch.cat([HOLES["strokes"], HOLES["other strokes"]])
+    prediction, image = noise(9, mask)
+    sizes = mask.sum((1, 2, 3)).tolist()
+    assert sizes[0] != sizes[1]
+    monkeypatch.setattr(blending, "DIRECT", int(min(sizes)))
+    blended, gradients = blend(prediction, image, mask), by_gradients(prediction, image, mask).float()
+    assert [torch.equal(*pair) for pair in zip(blended, gradients, strict=True)] == [
+        size > min(sizes) for size in sizes
+    ]
+
+
 def test_too_many_iterations_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blending, "CAP", 9)
     mask = HOLES["strokes"]
