@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -227,16 +227,23 @@ def test_helpers_end_with_a_packing_that_is_killed(tmp_path: Path) -> None:
         assert process.stdout is not None
         helpers = [int(each) for each in process.stdout.readline().split()]
         assert len(helpers) == 2 and all(map(alive, helpers))
-        for helper in helpers:
-            os.kill(helper, signal.SIGINT)  # Ctrl-C reaches the whole group, and is not for them
-            os.kill(helper, signal.SIGTERM)
-        time.sleep(0.2)
-        assert all(map(alive, helpers))
+        until(lambda: all(map(deaf, helpers)), "a helper listens to signals")
         process.kill()
+    until(lambda: not any(map(alive, helpers)), "a helper outlives the packing")
+
+
+def until(condition: Callable[[], bool], fault: str) -> None:
+    """Waits for a condition, a minute at most."""
     ends = time.monotonic() + 60
-    while any(map(alive, helpers)):
-        assert time.monotonic() < ends, "a helper outlives the packing"
+    while not condition():
+        assert time.monotonic() < ends, fault
         time.sleep(0.05)
+
+
+def deaf(process: int) -> bool:
+    """Whether a process ignores Ctrl-C, which reaches the whole group, and SIGTERM. It does so once it has started."""
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    return all(int(status["SigIgn"], 16) >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM))
 
 
 def alive(process: int) -> bool:
