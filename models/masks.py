@@ -6,6 +6,7 @@ A kind is a set of options that draws holes from a random generator: the same ge
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,7 +18,10 @@ from models.masking import center_box
 from models.options import Options, Positive, Share
 
 Holes = NDArray[np.bool_]
+Points = NDArray[np.float64]
 Count = Annotated[int, Field(ge=1, le=64)]
+CLOSE = 1e-6
+"""Pixels this close to the edge of a stroke are decided by their distance, px. It is far more than rounding errors."""
 
 
 class Center(Options):
@@ -84,27 +88,27 @@ class FreeForm(Options):
 
     def _hole(self, rng: np.random.Generator, side: int) -> Holes:
         hole = np.zeros((side, side), bool)
-        turns = self.turns
-        while hole.mean() < self.smallest:
-            joined = hole | self._stroke(rng, side, turns)
-            if joined.mean() <= self.largest:
-                hole = joined
+        covered, turns = 0, self.turns
+        while covered / hole.size < self.smallest:
+            place, stroke = _stroke(self._corners(rng, side, turns), max(self.brush * side / 2, 0.5), side)
+            joined = covered + int(np.count_nonzero(stroke > hole[place]))
+            if joined / hole.size <= self.largest:
+                hole[place] |= stroke
+                covered = joined
             else:
                 turns = max(turns - 1, 0)  # shorter each time, down to a single brush mark
         return hole
 
-    def _stroke(self, rng: np.random.Generator, side: int, turns: int) -> Holes:
-        """A line of round brush marks inside the image, with at most ``turns`` turns."""
-        radius = max(self.brush * side / 2, 0.5)
-        corners = [rng.uniform(0, side - 1, size=2)]
+    def _corners(self, rng: np.random.Generator, side: int, turns: int) -> Points:
+        """The corners of a line inside the image, with at most ``turns`` turns."""
+        row, column = rng.uniform(0, side - 1, size=2).tolist()
+        corners = [(row, column)]
         for _ in range(int(rng.integers(0, turns, endpoint=True))):
             angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(0, self.length * side)
-            step = length * np.array([np.sin(angle), np.cos(angle)])
-            corners.append((corners[-1] + step).clip(0, side - 1))
-        stroke = np.zeros((side, side), bool)
-        for start, stop in zip(corners, [*corners[1:], corners[-1]], strict=True):
-            stroke |= _near(start, stop, side) <= radius
-        return stroke
+            row = min(max(row + length * np.sin(angle), 0.0), side - 1.0)
+            column = min(max(column + length * np.cos(angle), 0.0), side - 1.0)
+            corners.append((row, column))
+        return np.array(corners)
 
 
 class Files(Options):
@@ -167,10 +171,52 @@ def _central(count: int, side: int) -> Holes:
     return holes
 
 
-def _near(start: NDArray[np.float64], stop: NDArray[np.float64], side: int) -> NDArray[np.float64]:
-    """Each pixel's distance to the line from ``start`` to ``stop`` (row, column): ``(side, side)``."""
-    rows, columns = np.mgrid[:side, :side] - start[:, None, None]
+def _stroke(corners: Points, radius: float, side: int) -> tuple[tuple[slice, slice], Holes]:
+    """The pixels within ``radius`` of the line through ``corners``: its bounding box in the image, and they in it.
+
+    A row crosses the brush marks of a straight piece in one interval. Pixels within CLOSE of the edge are decided one
+    by one, so the result is to the bit as if the distance were computed for every pixel.
+    """
+    low, high = (corners.min(0) - radius).tolist(), (corners.max(0) + radius).tolist()
+    top, edge = (max(math.floor(each), 0) for each in low)
+    bottom, end = (min(math.ceil(each), side - 1) + 1 for each in high)
+    rows, columns = np.arange(top, bottom, dtype=np.int32), np.arange(edge, end, dtype=np.int32)
+    starts, stops = corners, np.concatenate([corners[1:], corners[-1:]])
+    radii = np.array([radius - CLOSE, radius + CLOSE])
+    left, right = _crossed(starts, stops, radii, rows).clip(-1, side)
+    left, right = np.ceil(left).astype(np.int32), np.floor(right).astype(np.int32)
+    stroke: Holes = ((columns >= left[0, ..., None]) & (columns <= right[0, ..., None])).any(0)
+    for piece, row in np.argwhere((left[0] != left[1]) | (right[0] != right[1])).tolist():
+        near = columns[max(left[1, piece, row] - edge, 0) : max(right[1, piece, row] + 1 - edge, 0)]
+        stroke[row, near - edge] |= _distance(starts[piece], stops[piece], rows[row], near) <= radius
+    return (slice(top, bottom), slice(edge, end)), stroke
+
+
+def _crossed(starts: Points, stops: Points, radii: NDArray[np.float64], rows: NDArray[np.int32]) -> Points:
+    """Where rows cross the brush marks of n straight pieces: left and right ends, (2, radii, n, rows).
+
+    An end belongs to the mark that reaches furthest to its side in that row: one that touches the edge of the piece
+    there, or the mark at the piece's start or stop. Where a row crosses none, the left end is inf, the right one -inf.
+    """
+    down, along = (stops - starts).T[:, :, None]
+    down = np.where(np.abs(down) < 1e-9, 1e-9, down)
+    below = rows - starts[:, :1]
+    radii = radii[:, None, None]
+    touching = radii * (along * np.sign(down) / np.hypot(down, along))  # rows below the mark's centre
+    share = ((below - np.stack([touching, -touching])) / down).clip(0, 1)
+    squared = radii**2 - (below - share * down) ** 2
+    reach = np.where(squared < 0, -np.inf, np.sqrt(np.abs(squared)))
+    reach[0] *= -1
+    ends: Points = starts[:, 1:] + share * along + reach
+    return ends
+
+
+def _distance(
+    start: NDArray[np.float64], stop: NDArray[np.float64], row: np.int32, columns: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """The distances of a row's pixels to the line from ``start`` to ``stop`` (row, column)."""
     along = stop - start
-    share = ((rows * along[0] + columns * along[1]) / max(along @ along, 1e-12)).clip(0, 1)
-    distances: NDArray[np.float64] = np.hypot(rows - share * along[0], columns - share * along[1])
+    below, right = row - start[0], columns - start[1]
+    share = ((below * along[0] + right * along[1]) / max(along @ along, 1e-12)).clip(0, 1)
+    distances: NDArray[np.float64] = np.hypot(below - share * along[0], right - share * along[1])
     return distances

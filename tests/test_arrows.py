@@ -18,10 +18,11 @@ ROOMS = {
     # the ground of the harness
     "study/errors": "",
     "study/facts": "",
+    "study/processes": "",
     "study/seeds": "",
     "study/store": "study/errors",
     "study/metrics": "models study/errors study/seeds study/store",
-    "study/data": "models study/errors study/seeds study/store",
+    "study/data": "models study/errors study/processes study/seeds study/store",
     "study/parts": "baselines models study/data study/errors study/metrics",
     # from a study file to its results
     "study/config": "models study/errors study/facts study/metrics study/parts",
@@ -32,7 +33,7 @@ ROOMS = {
     "study/evaluation": "models study/data study/errors study/metrics study/parts study/plan study/seeds study/store "
     "study/training",
     "study/running": "models study/config study/data study/errors study/evaluation study/inspection study/parts "
-    "study/plan study/store study/training",
+    "study/plan study/processes study/store study/training",
     "study/search": "study/config study/errors study/evaluation study/plan study/running study/seeds study/store",
     "study/conformance": "models study/config study/data study/errors study/parts study/plan study/running study/store",
     "study/external": "models reports/analysis study/config study/data study/errors study/evaluation study/metrics "

@@ -10,11 +10,14 @@ The same images give the same bytes: the files hold no times and no absolute pat
 
 import hashlib
 import json
+import multiprocessing
 import os
 import posixpath
+import signal
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, suppress
 from functools import cached_property
 from pathlib import Path
@@ -26,13 +29,17 @@ import numpy as np
 from study.data.base import Report
 from study.data.files.image import Pixels
 from study.data.files.source import LeftOut
+from study.errors import StudyError
+from study.processes import end_with_parent
 from study.store import write_atomically
 
 PARTS = ("train", "validation", "test")
 REPORT_EVERY = 32  # images
 NOTE_EVERY_S = 5.0  # between notes of the progress: the most reading of images that a crash can lose
 NOTE = ".packing.json"
-AHEAD = 4  # images that each thread may read ahead
+AHEAD = 4  # tasks that each thread or process may do ahead
+TOGETHER = 8  # images of a process's task
+WORTH_A_PROCESS = 1000  # images: to start a process takes as long as to draw some hundreds of small ones
 CHUNK = 32  # images whose digest and mean are computed at a time
 
 
@@ -45,7 +52,7 @@ class Picture(NamedTuple):
 
 
 Read = Callable[[str], Picture | LeftOut]
-"""Reads the image of a name. ``write`` may call it from several threads at once."""
+"""Reads the image of a name. ``write`` may call it from several threads at once, or send it to processes."""
 
 Seen = list[LeftOut | int | None]
 """For each image so far: why it is left out, or its file's short side, px; None if there is no file."""
@@ -97,6 +104,7 @@ def write(
     report: Report,
     *,
     threads: int = 1,
+    processes: int = 1,
     groups: Mapping[str, str] | None = None,
     left_out: Sequence[LeftOut] = (),
     notes: Sequence[str] = (),
@@ -104,16 +112,20 @@ def write(
     """Packs images into ``folder``, with few of them in memory.
 
     An interrupted packing leaves a note in ``folder``, and the next one resumes from it. Neither that nor the number of
-    threads changes a byte.
+    threads or processes changes a byte.
 
     Args:
         image_size: side of every image, px.
         parts: the names of the images of each of ``PARTS``.
+        threads: how many read at once. For files: decoders leave Python's lock.
+        processes: how many may read at once instead, if there are images enough. For images that are drawn in Python:
+            ``read`` must be a function of a module, or a ``partial`` of one.
         groups: the group of each image, by name, where known.
         left_out: files that could not be chosen; listed together with those that ``read`` leaves out.
 
     Raises:
         ValueError: a part has no image, or pixels are not uint8 of that size.
+        StudyError: one of the processes was killed.
     """
     names = [name for part in PARTS for name in parts[part]]
     plan = hashlib.sha256(json.dumps([image_size, [list(parts[part]) for part in PARTS]]).encode()).hexdigest()
@@ -123,7 +135,7 @@ def write(
         start = _write_header(file, (0, image_size, image_size, 3))
         file.seek(start + packed * 3 * image_size**2)
         file.truncate()
-        with closing(_in_order(read, names[len(seen) :], threads)) as items:
+        with closing(_in_order(read, names[len(seen) :], threads, processes)) as items:
             try:
                 for item in items:
                     if len(seen) % REPORT_EVERY == 0:
@@ -153,22 +165,50 @@ def write(
     _forget(folder)
 
 
-def _in_order(read: Read, names: Sequence[str], threads: int) -> Generator[Picture | LeftOut, None, None]:
-    """The images of these names, in order, read by several threads."""
-    if threads == 1:
-        yield from map(read, names)
-        return
-    ahead: deque[Future[Picture | LeftOut]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="packing") as pool:
+def _in_order(
+    read: Read, names: Sequence[str], threads: int, processes: int
+) -> Generator[Picture | LeftOut, None, None]:
+    """The images of these names, in order, read by several threads or processes."""
+    processes = min(processes, len(names) // WORTH_A_PROCESS)
+    if processes > 1:
+        spawn = multiprocessing.get_context("spawn")
         try:
-            for name in names:
-                ahead.append(pool.submit(read, name))
-                if len(ahead) == AHEAD * threads:
-                    yield ahead.popleft().result()
+            yield from _ahead(ProcessPoolExecutor(processes, spawn, _help), read, names, AHEAD * processes, TOGETHER)
+        except BrokenProcessPool as error:
+            raise StudyError("packing: a process that draws images was killed; run the same command again") from error
+    elif threads > 1:
+        pool = ThreadPoolExecutor(threads, thread_name_prefix="packing")
+        yield from _ahead(pool, read, names, AHEAD * threads, 1)
+    else:
+        yield from map(read, names)
+
+
+def _ahead(
+    pool: Executor, read: Read, names: Sequence[str], tasks: int, together: int
+) -> Generator[Picture | LeftOut, None, None]:
+    """The images of these names, in order: so many tasks ahead, of so many images each."""
+    ahead: deque[Future[list[Picture | LeftOut]]] = deque()
+    with pool:
+        try:
+            for first in range(0, len(names), together):
+                ahead.append(pool.submit(_read, read, names[first : first + together]))
+                if len(ahead) == tasks:
+                    yield from ahead.popleft().result()
             while ahead:
-                yield ahead.popleft().result()
+                yield from ahead.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _read(read: Read, names: Sequence[str]) -> list[Picture | LeftOut]:
+    return [read(name) for name in names]
+
+
+def _help() -> None:
+    """Begins a process that reads: signals are for the process that packs, and it ends when that one has."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    end_with_parent()
 
 
 def _packed(seen: Seen) -> int:

@@ -211,7 +211,7 @@ class _Planner:
         mask, masks = self.holes(self.study.protocol.mask)
         protocol = {**self.study.protocol.plain(), "mask": mask}
         metrics = {name: registries.version("METRICS", name) for name in registries.METRICS}
-        metrics["blended"] = blending.VERSION
+        metrics["blended"] = blending.version(mask["kind"])
         options = {**model, "protocol": protocol, "metrics": metrics}
         if self.part != "test":
             options["part"] = self.part

@@ -133,19 +133,40 @@ def test_any_hole_is_the_direct_solution(name: str) -> None:
     assert (blend(prediction, image, mask) - expected).abs().max() < 1e-4 * LEVEL
     exact = blend(prediction.double(), image.double(), mask)
     assert exact.dtype == torch.float64
-    assert (exact - expected).abs().max() < 1e-4 * LEVEL
+    assert (exact - expected).abs().max() < 1e-12
+    assert (by_gradients(prediction, image, mask) - expected).abs().max() < 1e-4 * LEVEL
+
+
+def by_gradients(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+    """What `blend` makes of holes that are no box on another device than a CPU, float64."""
+    correction, _ = membrane(prediction, image, mask)
+    return composite((prediction + correction).clamp(0, 1), image.double(), mask)
+
+
+@st.composite
+def small_holes(draw: st.DrawFn) -> Tensor:
+    """The mask of one to three images of up to 9 x 9 px, each with a known pixel."""
+    height, width = draw(st.integers(1, 9)), draw(st.integers(1, 9))
+    pixels = st.lists(st.booleans(), min_size=height * width, max_size=height * width)
+    drawn = draw(st.lists(pixels.filter(lambda hole: not all(hole)), min_size=1, max_size=3))
+    return torch.tensor(drawn).float().reshape(-1, 1, height, width)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(data=st.data(), height=st.integers(1, 9), width=st.integers(1, 9), seed=st.integers(0, 99))
-def test_all_small_holes_are_the_direct_solution(data: st.DataObject, height: int, width: int, seed: int) -> None:
-    pixels = st.lists(st.booleans(), min_size=height * width, max_size=height * width)
-    drawn = data.draw(st.lists(pixels.filter(lambda hole: not all(hole)), min_size=1, max_size=3))
-    mask = torch.tensor(drawn).float().reshape(-1, 1, height, width)
+@given(mask=small_holes(), seed=st.integers(0, 99))
+def test_all_small_holes_are_the_direct_solution(mask: Tensor, seed: int) -> None:
     prediction, image = noise(seed, mask)
     blended = blend(prediction, image, mask)
     assert torch.equal(blended, composite(blended, image, mask))
-    assert (blended - direct(prediction, image, mask)).abs().max() < 1e-3 * LEVEL
+    assert (blended - direct(prediction, image, mask)).abs().max() < 1e-6
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(mask=small_holes(), seed=st.integers(0, 99))
+def test_conjugate_gradients_solve_all_small_holes(mask: Tensor, seed: int) -> None:
+    prediction, image = noise(seed, mask)
+    expected = direct(prediction, image, mask)
+    assert (by_gradients(prediction, image, mask) - expected).abs().max() < 1e-3 * LEVEL
 
 
 @pytest.mark.parametrize("mask", [boxed(BOXES["inside"]), HOLES["strokes"]], ids=["box", "strokes"])
@@ -231,9 +252,7 @@ def test_more_holes_than_are_solved_at_a_time(monkeypatch: pytest.MonkeyPatch) -
 def test_both_methods_agree_on_a_box(name: str) -> None:
     mask = boxed(BOXES[name])
     prediction, image = noise(5, mask)
-    correction, _ = membrane(prediction, image, mask)
-    by_gradients = composite((prediction + correction).clamp(0, 1), image.double(), mask)
-    assert (blend(prediction, image, mask) - by_gradients).abs().max() < 1e-3 * LEVEL
+    assert (blend(prediction, image, mask) - by_gradients(prediction, image, mask)).abs().max() < 1e-3 * LEVEL
 
 
 def test_iterations_stay_few_as_images_grow() -> None:
@@ -241,7 +260,7 @@ def test_iterations_stay_few_as_images_grow() -> None:
     for side in (32, 64, 128):
         mask = known(painted((0, 0), size=(side, side)))
         counts.append(membrane(*noise(6, mask), mask)[1])
-    assert max(counts) <= 35, counts
+    assert max(counts) <= 40, counts
 
 
 def test_no_gradient_is_recorded() -> None:
@@ -256,8 +275,37 @@ def test_a_full_mask_is_refused() -> None:
         blend(*noise(8, mask), mask)
 
 
+def test_a_huge_hole_is_solved_by_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = torch.cat([HOLES["strokes"], HOLES["other strokes"]])
+    prediction, image = noise(9, mask)
+    sizes = mask.sum((1, 2, 3)).tolist()
+    assert sizes[0] != sizes[1]
+    monkeypatch.setattr(blending, "DIRECT", int(min(sizes)))
+    blended, gradients = blend(prediction, image, mask), by_gradients(prediction, image, mask).float()
+    assert [torch.equal(*pair) for pair in zip(blended, gradients, strict=True)] == [
+        size > min(sizes) for size in sizes
+    ]
+
+
 def test_too_many_iterations_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blending, "CAP", 3)
+    monkeypatch.setattr(blending, "CAP", 9)
     mask = HOLES["strokes"]
-    with pytest.raises(AssertionError, match="did not converge in 3 iterations"):
-        blend(*noise(9, mask), mask)
+    with pytest.raises(AssertionError, match="did not converge in 9 iterations"):
+        membrane(*noise(9, mask), mask)
+
+
+def test_iterations_after_convergence_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask = torch.cat([HOLES["strokes"], painted((5, 5), size=(40, 33))])
+    corrections = []
+    for count in (1, 8, 40):
+        monkeypatch.setattr(blending, "ROUND", count)
+        corrections.append(membrane(*noise(9, mask), mask)[0])
+    assert all(torch.equal(each, corrections[0]) for each in corrections)
+
+
+@pytest.mark.parametrize("hole", [HOLES["strokes"], painted((slice(0, 9), slice(5, 20)), size=(40, 33))])
+def test_known_holes_on_another_device_are_not_read_from_it(hole: Tensor) -> None:
+    """Tensors on meta have no values, and raise where one is asked for."""
+    mask = torch.cat([hole, HOLES["other strokes"], hole])
+    prediction, image = (each.to("meta") for each in noise(10, mask))
+    assert blend(prediction, image, mask.to("meta"), mask[:, 0].numpy() > 0.5).shape == image.shape

@@ -59,6 +59,52 @@ def test_strokes_cover_what_is_asked_for(smallest: float, largest: float) -> Non
     assert shares.std() > 0
 
 
+def pixel_by_pixel(kind: FreeForm, rng: np.random.Generator, side: int) -> np.ndarray:
+    """A hole of strokes by each pixel's distance to each straight piece, over the whole image."""
+    hole, turns = np.zeros((side, side), bool), kind.turns
+    while hole.mean() < kind.smallest:
+        corners = [rng.uniform(0, side - 1, size=2)]
+        for _ in range(int(rng.integers(0, turns, endpoint=True))):
+            angle, length = rng.uniform(0, 2 * np.pi), rng.uniform(0, kind.length * side)
+            step = length * np.array([np.sin(angle), np.cos(angle)])
+            corners.append((corners[-1] + step).clip(0, side - 1))
+        joined = hole.copy()
+        for start, stop in zip(corners, [*corners[1:], corners[-1]], strict=True):
+            rows, columns = np.mgrid[:side, :side] - start[:, None, None]
+            along = stop - start
+            share = ((rows * along[0] + columns * along[1]) / max(along @ along, 1e-12)).clip(0, 1)
+            distances = np.hypot(rows - share * along[0], columns - share * along[1])
+            joined |= distances <= max(kind.brush * side / 2, 0.5)
+        if joined.mean() <= kind.largest:
+            hole = joined
+        else:
+            turns = max(turns - 1, 0)
+    return hole
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"turns": 1},
+        {"brush": 0.0625},  # at 64 px a radius of 2 px: pieces along the border have whole rows exactly on their edge
+        {"brush": 0.25, "length": 0.5},
+        {"brush": 0.03, "smallest": 0.05, "largest": 0.2},
+        {"brush": 0.125, "length": 3.0, "turns": 20},
+        {"length": 1e-12},  # pieces that are points
+        {"smallest": 0.4, "largest": 0.6},
+    ],
+    ids=str,
+)
+def test_strokes_are_those_of_every_pixels_distance(options: dict[str, Any]) -> None:
+    kind = FreeForm(**options)
+    for side in (16, 33, 64):
+        for seed in range(4):
+            ours, plain = rng(seed), rng(seed)
+            assert np.array_equal(kind.draw(ours, 1, side)[0], pixel_by_pixel(kind, plain, side)), (side, seed)
+            assert ours.bit_generator.state == plain.bit_generator.state
+
+
 def test_strokes_are_no_boxes() -> None:
     holes = FreeForm().draw(rng(), 40, 64)
     boxes = [bounding_box(hole) for hole in holes]

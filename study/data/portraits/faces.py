@@ -6,6 +6,7 @@ hairstyle determines the fringe, the cord the glasses, and the clothes the eyes 
 """
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from study.data import packed
 from study.data.base import Count, DataSet, Report
 from study.data.portraits.canvas import Canvas, Colour, Frame, arc, box, ellipse, half_plane
+from study.processes import processors
 from study.seeds import numpy_rng
 
 
@@ -34,12 +36,14 @@ class Faces(DataSet):
 
     def pack(self, image_size: int, folder: Path, report: Report) -> None:
         parts = {part: [f"{part}-{i:06d}" for i in range(getattr(self, part))] for part in packed.PARTS}
+        read = partial(drawn, self.seed, image_size)
+        packed.write(folder, image_size, parts, read, report, processes=processors())
 
-        def drawn(name: str) -> packed.Picture:
-            part, _, number = name.rpartition("-")
-            return packed.Picture(name, portrait(self.seed, part, int(number), image_size))
 
-        packed.write(folder, image_size, parts, drawn, report)
+def drawn(seed: int, size: int, name: str) -> packed.Picture:
+    """The portrait with this name, such as train-000012."""
+    part, _, number = name.rpartition("-")
+    return packed.Picture(name, portrait(seed, part, int(number), size))
 
 
 def portrait(seed: int, part: str, index: int, size: int) -> NDArray[np.uint8]:

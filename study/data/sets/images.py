@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from study import processes
 from study.data import packed, splits
 from study.data.base import DataSet, Report
 from study.data.files.checksums import checksums
@@ -132,6 +132,5 @@ def picture(source: Source, name: str, side: int) -> packed.Picture | LeftOut:
 
 
 def processors() -> int:
-    """The number of threads that read images: the processors that this process may use."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(count, MOST_THREADS)
+    """The number of threads that read images."""
+    return min(processes.processors(), MOST_THREADS)

@@ -10,7 +10,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import threading
 import time
 import traceback
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import Interrupted, StudyError
+from study.processes import end_with_parent
 from study.running.executors.base import Event, Executor, Task
 
 STOP_S = 30.0
@@ -133,7 +133,7 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
     watch = _Watch(pipe)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver; it sends SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: setattr(watch, "stopping", True))
-    threading.Thread(target=_end_with_driver, daemon=True).start()
+    end_with_parent()
     for name in ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE"):  # the study's precision decides
         os.environ.pop(name, None)
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
@@ -177,10 +177,3 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
             text = str(error) if isinstance(error, StudyError) else f"{type(error).__name__}: {error}"
             event = Event("failed", task, text=text, trace=traceback.format_exc())
         pipe.send(event)
-
-
-def _end_with_driver() -> None:
-    """Ends the worker as soon as the driver's process has ended."""
-    if parent := multiprocessing.parent_process():
-        wait([parent.sentinel])
-        os._exit(1)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,9 +19,10 @@ import layouts
 import numpy as np
 import pytest
 
-from study.data import Folder, Packed, packed
+from study.data import Faces, Folder, Packed, packed
 from study.data.packed import PARTS, LeftOut, Picture
-from study.errors import Interrupted
+from study.errors import Interrupted, StudyError
+from study.processes import processors
 
 ROOT = Path(__file__).parents[3]
 NAMES = {"train": ["a", "b", "c", "d"], "validation": ["e"], "test": ["f", "g"]}
@@ -143,6 +147,111 @@ def test_few_images_are_read_ahead(tmp_path: Path) -> None:
     names = {"train": [f"{i}" for i in range(400)], "validation": ["v"], "test": ["t"]}
     packed.write(tmp_path, 4, names, slow, report, threads=3)
     assert max(written) <= 3 * packed.AHEAD + 1
+
+
+PEOPLE = Faces(train=60, validation=2, test=3)
+
+
+def with_helpers(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Even a small set is drawn by ``count`` processes."""
+    monkeypatch.setattr(packed, "WORTH_A_PROCESS", 1)
+    monkeypatch.setattr("study.data.portraits.faces.processors", lambda: count)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["an interrupt", "a killed helper"])
+def test_processes_change_no_byte_and_what_stops_them_neither(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layouts.packed(PEOPLE, tmp_path / "alone", 16)
+    with_helpers(monkeypatch, 2)
+    place = tmp_path / "helped"
+    place.mkdir()
+
+    def stop(done: int, total: int) -> None:
+        if done and fault == "an interrupt":
+            raise Interrupted
+        for helper in multiprocessing.active_children():
+            helper.kill()
+
+    with pytest.raises((Interrupted, StudyError)) as raised:
+        PEOPLE.pack(16, place, stop)
+    if fault == "a killed helper":
+        assert str(raised.value).endswith("was killed; run the same command again")
+    assert not multiprocessing.active_children()
+    assert (place / packed.NOTE).exists()
+    with_helpers(monkeypatch, 1)
+    PEOPLE.pack(16, place, layouts.silent)
+    assert content(place) == content(tmp_path / "alone")
+
+
+def test_a_small_set_starts_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("study.data.portraits.faces.processors", lambda: 64)
+    monkeypatch.setattr(packed, "ProcessPoolExecutor", None)
+    assert len(layouts.packed(PEOPLE, tmp_path, 16).part("train")) == 60
+
+
+def test_only_processors_of_the_cpuset_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 6}, raising=False)
+    assert processors() == 3
+
+
+ORPHANED = """
+import multiprocessing, sys
+from pathlib import Path
+from study.data import Faces, packed
+from study.data.portraits import faces
+
+packed.WORTH_A_PROCESS = 1
+faces.processors = lambda: 2
+
+
+def report(done, total):
+    print(*(helper.pid for helper in multiprocessing.active_children()), flush=True)
+    sys.stdin.readline()
+
+
+Faces(train=2000).pack(16, Path(sys.argv[1]), report)
+"""
+
+
+@pytest.mark.slow
+def test_helpers_end_with_a_packing_that_is_killed(tmp_path: Path) -> None:
+    command, pipe = [sys.executable, "-c", ORPHANED, str(tmp_path)], subprocess.PIPE
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        helpers = [int(each) for each in process.stdout.readline().split()]
+        assert len(helpers) == 2 and all(map(alive, helpers))
+        until(lambda: all(map(deaf, helpers)), "a helper listens to signals")
+        process.kill()
+    until(lambda: not any(map(alive, helpers)), "a helper outlives the packing")
+
+
+def until(condition: Callable[[], bool], fault: str) -> None:
+    """Waits for a condition, a minute at most."""
+    ends = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < ends, fault
+        time.sleep(0.05)
+
+
+def deaf(process: int) -> bool:
+    """Whether a process ignores Ctrl-C, which reaches the whole group, and SIGTERM. It does so once it has started."""
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    return all(int(status["SigIgn"], 16) >> (number - 1) & 1 for number in (signal.SIGINT, signal.SIGTERM))
+
+
+def alive(process: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        return " Z " not in Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
 
 
 KILLED = """

@@ -12,10 +12,12 @@ from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio
 
 from models.masking import Box, center_box, composite, mask_of
+from models.masks import FreeForm
 from study import metrics
 from study.data.portraits.faces import portrait
 from study.metrics import METRICS, REGIONS
 from study.metrics.artefact import FLOOR, TOLERANCE
+from study.metrics.structure import similarities
 
 SIDE, HOLES = 64, [Box(20, 12, 30, 25), Box(5, 30, 17, 29), center_box(64)]
 MASK = mask_of(HOLES, SIDE)
@@ -248,6 +250,46 @@ def test_scikit_image_agrees(size: float, dtype: torch.dtype) -> None:
         assert found["whole", "ssim"][i].item() == pytest.approx(mean, abs=1e-5)
         assert found["hole", "ssim"][i].item() == pytest.approx(full[fits & inside].mean(), abs=1e-5)
         assert found["whole", "l1"][i].item() == pytest.approx(np.abs(truth - result).mean(), abs=1e-6)
+
+
+def every_window(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """SSIM in all windows of a batch at once, (B, 1, H - 10, W - 10): eq. (11), term by term."""
+    weights = torch.exp(-((torch.arange(11) - 5).double() ** 2) / (2 * 1.5**2))
+    weights /= weights.sum()
+
+    def mean(image: torch.Tensor) -> torch.Tensor:
+        for axis in (2, 3):
+            length = image.shape[axis] - 10
+            blurred = torch.zeros_like(image.narrow(axis, 0, length))
+            for place, weight in enumerate(weights.tolist()):
+                blurred.add_(image.narrow(axis, place, length), alpha=weight)
+            image = blurred
+        return image
+
+    mean_a, mean_b = mean(a), mean(b)
+    ab = mean(a * b) - mean_a * mean_b
+    aa, bb = mean(a * a) - mean_a.square(), mean(b * b) - mean_b.square()
+    above = (2 * mean_a * mean_b + 0.01**2) * (2 * ab + 0.03**2)
+    return (above / ((mean_a.square() + mean_b.square() + 0.01**2) * (aa + bb + 0.03**2))).mean(1, keepdim=True)
+
+
+BOXES = [Box(0, 0, 1, 1), Box(63, 100, 1, 2), Box(40, 30, 70, 60), Box(0, 50, 130, 3), Box(129, 0, 1, 160)]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("what", ["boxes", "strokes", "whole", "nothing"])
+def test_ssim_where_images_differ_is_ssim_in_every_window(what: str, layout: torch.memory_format) -> None:
+    """To the bit: windows that see no difference are exactly 1, and the others do not depend on what is left out."""
+    image, output = (torch.rand(5, 3, 130, 160, generator=torch.Generator().manual_seed(i)).double() for i in (0, 1))
+    image, output = image.contiguous(memory_format=layout), output.contiguous(memory_format=layout)
+    mask = torch.full((5, 1, 130, 160), float(what == "whole"))
+    if what == "boxes":
+        for plane, hole in zip(mask, BOXES, strict=True):
+            plane[:, *hole.slices] = 1
+    elif what == "strokes":
+        mask[..., :130] = torch.from_numpy(FreeForm().draw(np.random.default_rng(0), 5, 130)).float()[:, None]
+    output = composite(output, image, mask)
+    assert torch.equal(similarities(output, image), every_window(output, image))
 
 
 def test_one_window_is_the_literal_eq_11() -> None:
