@@ -9,6 +9,7 @@ import torch
 from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
+from models.host import on_host
 from models.masking import known
 from models.method import Filler
 
@@ -38,7 +39,7 @@ class _Biharmonic:
         """The smoothest surface through the known pixels, by scikit-image: Damelin & Hoang 2018."""
         repaired = [
             inpaint_biharmonic(image.transpose(1, 2, 0), hole[0] > 0.5, channel_axis=-1).transpose(2, 0, 1)
-            for image, hole in zip(masked_image.double().cpu().numpy(), mask.cpu().numpy(), strict=True)
+            for image, hole in zip(on_host(masked_image.double()).numpy(), on_host(mask).numpy(), strict=True)
         ]
         return torch.from_numpy(np.stack(repaired)).to(masked_image).clamp(0, 1)
 

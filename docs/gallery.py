@@ -1,6 +1,7 @@
 """Makes the sample report docs/gallery and the README's picture docs/repairs.png: python docs/gallery.py [out]
 
-Runs the demo study into ``out`` first; finished parts are reused. Needs the extra ``test`` (pypdfium2).
+Runs the demo study into ``out`` first; finished parts are reused. The report shows this path, so it is relative to the
+repository's root. Needs the extra ``test`` (pypdfium2).
 """
 
 import subprocess
@@ -36,7 +37,10 @@ def command(*words: str) -> str:
 
 
 def main(out: Path) -> None:
-    """Makes everything from the study in ``out``, a path relative to the repository's root."""
+    """Makes everything from the study in ``out``, a path relative to the repository's root. Exits with 2 otherwise."""
+    if out.is_absolute():
+        print(f"docs/gallery.py: {out} would be in the report; give one relative to the repository", file=sys.stderr)
+        raise SystemExit(2)
     subprocess.run([sys.executable, "-m", "study", "run", "runs.yaml", "--out", str(out)], check=True, cwd=DOCS.parent)
     results = study.load(DOCS.parent / out)
     render(results, GALLERY)

@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.host import on_host
 from models.masking import Box, bounding_box, composite, erase, known
+from models.masks import Holes
 
 VERSION = 1
 """Raise this when the numbers that ``blend`` returns change."""
@@ -32,7 +34,7 @@ OVERCORRECTION = 1.6
 
 
 @torch.no_grad()
-def blend(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
+def blend(prediction: Tensor, image: Tensor, mask: Tensor, holes: Holes | None = None) -> Tensor:
     """Blends a prediction into the hole: its gradients there, without a seam, and exactly ``image`` elsewhere.
 
     The result f solves the discrete problem of Perez 2003, section 2: it minimises the sum of (f_p - f_q - v_pq)^2 over
@@ -44,6 +46,7 @@ def blend(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
         prediction: (B, C, H, W) in 0..1.
         image: (B, C, H, W) in 0..1. An image without a hole is returned unchanged.
         mask: (B, 1, H, W), 1 = hole.
+        holes: the mask as booleans on the CPU, (B, H, W). Without them this waits for the device to find boxes.
 
     Returns:
         (B, C, H, W) in 0..1: exact for holes that are one rectangle each, others within TOLERANCE.
@@ -52,7 +55,8 @@ def blend(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
         ValueError: An image has no known pixel.
     """
     blended = image.clone()
-    for box, indices in _groups(mask).items():
+    holes = on_host(mask[:, 0] > 0.5).numpy() if holes is None else holes
+    for box, indices in _groups(holes).items():
         for part in torch.split(torch.tensor(indices, device=image.device), PART):
             if box is None:
                 corrected = prediction[part] + membrane(prediction[part], image[part], mask[part])[0]
@@ -62,10 +66,10 @@ def blend(prediction: Tensor, image: Tensor, mask: Tensor) -> Tensor:
     return blended
 
 
-def _groups(mask: Tensor) -> dict[Box | None, list[int]]:
+def _groups(holes: Holes) -> dict[Box | None, list[int]]:
     """Groups the images by the box of their hole; None for other shapes. Images without a hole are left out."""
     groups: dict[Box | None, list[int]] = {}
-    for index, hole in enumerate((mask[:, 0] > 0.5).cpu().numpy()):
+    for index, hole in enumerate(holes):
         size = np.count_nonzero(hole)
         if size == hole.size:
             raise ValueError(f"mask: all of image {index} is hole; blending needs at least one known pixel")
@@ -137,7 +141,7 @@ def membrane(prediction: Tensor, image: Tensor, mask: Tensor) -> tuple[Tensor, i
     for iteration in range(CAP):
         most = sum(mask.shape[-2:]) * torch.linalg.vector_norm(residual, 1, dim=(-2, -1), keepdim=True)
         moving = most > TOLERANCE
-        if not moving.any():
+        if iteration and not on_host(moving.any()):  # the first step is never asked about: no wait before it
             return correction, iteration
         downhill = _cycle(grids, residual)
         previous, slope = slope, (residual * downhill).sum((-2, -1), keepdim=True)

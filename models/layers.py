@@ -15,10 +15,28 @@ Norm = Literal["none", "batch", "instance", "layer"]
 Activation = Literal["none", "relu", "leaky_relu", "elu"]
 Downsample = Literal["avgpool3", "area", "bilinear", "none"]
 
+
+class LayerNorm(nn.GroupNorm):
+    """Layer norm over the channels and positions of an image's maps, ``(B, C, H, W)``.
+
+    Under autocast, maps in bf16 stay bf16, with statistics in fp32. Torch's own turns them to fp32 and back, which
+    moves several times the memory.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(1, channels)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dtype == self.weight.dtype:
+            return super().forward(input)
+        with torch.autocast(input.device.type, enabled=False):
+            return F.group_norm(input, 1, self.weight.to(input), self.bias.to(input), self.eps)
+
+
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
     "instance": lambda channels: nn.InstanceNorm2d(channels, affine=True),
-    "layer": lambda channels: nn.GroupNorm(1, channels),
+    "layer": LayerNorm,
 }
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": lambda: nn.ReLU(inplace=True),

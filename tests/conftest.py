@@ -19,6 +19,36 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+NO_CARD = (
+    "gpu: torch finds no CUDA card on this machine, so nothing ran on one; python -m study run STUDY --device cuda"
+)
+"""Printed after ``pytest -m gpu`` on a machine without a card. The command says why there is none."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves tests of a card out, unless ``-m gpu`` asks for them and there is one. One of them says so if not."""
+    of_card = [item for item in items if item.get_closest_marker("gpu")]
+    if not of_card or ((asked := config.option.markexpr == "gpu") and _card()):
+        return
+    kept = of_card[:1] if asked else []
+    for item in kept:
+        item.add_marker(pytest.mark.skip(reason=NO_CARD))
+    left_out = of_card[len(kept) :]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.option.markexpr == "gpu" and not _card():
+        terminalreporter.write_line(NO_CARD)
+
+
+def _card() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
     """Calls ``make(folder)`` in the first process that asks for ``name``. The other processes copy the folder."""

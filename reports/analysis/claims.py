@@ -186,10 +186,10 @@ def links_table(frames: Frames) -> pd.DataFrame:
     )
 
 
-def findings(frames: Frames, claim: Claim) -> list[tuple[str, Link, Finding]]:
-    """The links of a claim, without its controls, with their findings and the id of their row in the table."""
-    studies = _studies(frames, claim)
-    return [(one.id_of(claim), link, found) for one in studies for link in claim.links for found in one.findings(link)]
+def findings(frames: Frames, claim: Claim, *, controls: bool = False) -> list[tuple[str, Link, Finding]]:
+    """The links of a claim, or its controls, with their findings and the id of their row in the table."""
+    studies, links = _studies(frames, claim), claim.controls if controls else claim.links
+    return [(one.id_of(claim), link, found) for one in studies for link in links for found in one.findings(link)]
 
 
 def all_of(outcomes: Sequence[Outcome | None]) -> Outcome:

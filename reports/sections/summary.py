@@ -54,7 +54,7 @@ def summary(frames: Frames) -> Section:
         block_or_note(detectable, frames),
         block_or_note(trouble, frames),
     ]
-    return Section(id="summary", title="What was asked, and what came of it", blocks=blocks)
+    return Section(id="summary", title="Which claims held up", blocks=blocks)
 
 
 def scope(frames: Frames) -> str:

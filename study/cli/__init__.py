@@ -6,19 +6,50 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+from study import __version__
 from study.cli import data, images, outcomes, studies
 from study.errors import StudyError
 
+EXAMPLES = """
+Examples:
+
+  study run runs.yaml              run the demo and write its report
+
+  study plan runs.yaml             show what would be trained, and its cost
+
+  study claims out                 the outcome of each claim of the paper
+
+  study inpaint proposed/0 photo.png --mask mask.png -o repaired.png
+"""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"study {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
-    help="Reproduce a paper: train its model, baselines and ablations, and report the results.",
+    epilog=EXAMPLES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def study(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Reproduce a paper: train its model, baselines and ablations, and report the results."""
+
+
 data_app = typer.Typer(help="Pack, inspect and export data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 command: Callable[..., None]

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from study.store import Store
 
 MAX_SEEDS = 1000
+DEVICES = ("cpu", "cuda", "mps", "xpu")
+NOT_PROMISED = (
+    "the same weights on a second run or after an interruption are not promised there, and 'tf32' is not available; "
+    "nobody has compared its scores with those of a CPU"
+)
+"""What to know of devices other than the CPU and CUDA cards."""
 UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 File = Annotated[Path, typer.Argument(help="Study file, such as runs.yaml.", metavar="STUDY")]
@@ -26,7 +32,9 @@ Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, instead of th
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Override a key of the study file: path.to.key=value. Repeatable.")
 ]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda, or auto: cuda if available.")]
+Device = Annotated[
+    str, typer.Option("--device", help="cpu, cuda, mps, xpu, or auto: cuda if available, otherwise cpu.")
+]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Worker processes. Default: one per CPU core, or per GPU.")
 ]
@@ -90,17 +98,45 @@ def seconds_of(text: str) -> float:
 
 
 def device_of(option: str) -> str:
-    """``cpu`` or ``cuda``, from ``--device``."""
+    """A kind in ``DEVICES`` that torch finds here, from ``--device``. Says on stderr what is not promised on it.
+
+    ``auto`` never chooses a device on which the same bytes are not promised.
+    """
+    if option == "auto":
+        return "cuda" if _devices("cuda") else "cpu"
+    if option not in DEVICES:
+        raise BadInput(f"--device {option}: choose {', '.join(DEVICES)} or auto")
+    if option != "cpu" and not _devices(option):
+        raise BadInput(f"--device {option}: {_why_not(option)}")
+    if option not in ("cpu", "cuda"):
+        typer.echo(f"note: --device {option}: {NOT_PROMISED}", err=True)
+    return option
+
+
+def _devices(kind: str) -> int:
+    """How many devices of a kind torch finds here."""
     import torch
 
-    available = torch.cuda.is_available()
-    if option == "auto":
-        return "cuda" if available else "cpu"
-    if option not in ("cpu", "cuda"):
-        raise BadInput(f"--device {option}: choose cpu, cuda or auto")
-    if option == "cuda" and not available:
-        raise BadInput("--device cuda: torch finds no CUDA device here; choose cpu, or install a CUDA build of torch")
-    return option
+    return int(torch.get_device_module(kind).device_count())
+
+
+def _why_not(kind: str) -> str:
+    """Why torch finds no device of a kind, and what to do about it."""
+    import torch
+
+    if kind != "cuda":
+        return f"torch {torch.__version__} finds no {kind.upper()} device here; choose cpu"
+    built_for = torch.version.cuda or torch.version.hip
+    if built_for is None:
+        return f"torch {torch.__version__} is built for CPUs only; choose cpu, or install a CUDA build of torch"
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+        cause = "no CUDA device"
+    except (RuntimeError, AssertionError) as error:
+        cause = str(error).partition(". ")[0].strip(".")
+    what = f"torch {torch.__version__} is built for {'CUDA' if torch.version.cuda else 'ROCm'} {built_for}"
+    how = "choose cpu, update the card's driver, which may be too old, or install a build of torch for an older one"
+    return f"{what} and finds no card that it can use ({cause}); {how}"
 
 
 def check_precision(precision: str, kind: str) -> None:
@@ -128,10 +164,8 @@ def executor_of(name: str, out: Path, *, jobs: int | None, device: str) -> Execu
 
 def jobs_of(kind: str) -> int:
     """The default number of workers: GPUs or CPU cores that this process may use."""
-    if kind == "cuda":
-        import torch
-
-        return torch.cuda.device_count()
+    if kind != "cpu":
+        return _devices(kind)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

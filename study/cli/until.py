@@ -204,18 +204,22 @@ def _pairs(frames: Frames, one: Open) -> Iterator[Pair]:
 # What a claim compares
 
 
-def _links(frames: Frames, chosen: Collection[str] | None) -> Iterator[tuple[str, Link, Finding]]:
-    """The links of the chosen claims, or of all: the id of the claim's row, the link and its finding."""
+def _links(
+    frames: Frames, chosen: Collection[str] | None, *, controls: bool = False
+) -> Iterator[tuple[str, Link, Finding]]:
+    """The links, or controls, of the chosen claims, or of all: the id of the claim's row, the link and its finding."""
     from reports.analysis.claims import findings
     from reports.analysis.links import claims
 
     for claim in claims():
         if chosen is None or claim.id in chosen:
-            yield from findings(frames, claim)
+            yield from findings(frames, claim, controls=controls)
 
 
 def _compared(plan: Plan, out: Path, chosen: Collection[str] | None) -> list[Pair]:
     """The variants, each on a data set, that the chosen claims compare; all variants where none is chosen.
+
+    Their controls are among them: they decide nothing, so no look after the first adds seeds to them.
 
     Raises BadInput if the study has nothing to compare for them.
     """
@@ -224,6 +228,8 @@ def _compared(plan: Plan, out: Path, chosen: Collection[str] | None) -> list[Pai
     links = [each for each in _links(frames, chosen) if not _computed(each[1])]
     needed = {pair for _, link, found in links for pair in product(*_sides(frames, link, found))}
     if needed:
+        controls = _links(frames, chosen, controls=True)
+        needed |= {pair for _, link, found in controls for pair in product(*_sides(frames, link, found))}
         return [pair for pair in every if chosen is None or pair in needed]
     of = ", ".join(chosen or ())
     if not links:

@@ -6,30 +6,41 @@ None. ``tests/study/conformance/test_conformance.py`` checks our own parts; ``py
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from study.conformance import networks, parts
+from study.conformance import networks, parts, rehearsal
 from study.conformance.expectation import Fault, NotChecked, Part
 from study.conformance.joins import joins_a_study
 from study.errors import StudyError
 from study.parts import plugins, registries
 
-CHECKS: Mapping[str, Sequence[Callable[[Any], str | None]]] = {
-    "METHODS": (parts.keeps_its_options, networks.describes_itself, joins_a_study),
+CHECKS: dict[str, Sequence[Callable[[Any], str | None]]] = {
+    "METHODS": (parts.keeps_its_options, networks.describes_itself, joins_a_study, rehearsal.runs_on_a_card),
     "GENERATORS": (
         networks.predicts_images,
         networks.computes_windows,
         networks.learns,
         networks.repairs_each_image_alone,
+        rehearsal.learns_on_a_card,
     ),
-    "CRITICS": (networks.scores_each_image, networks.declares_batch_dependence, networks.teaches),
-    "LOSSES": (parts.tells_real_from_repaired, parts.has_finite_gradients, joins_a_study),
-    "FILLERS": (parts.fills,),
+    "CRITICS": (
+        networks.scores_each_image,
+        networks.declares_batch_dependence,
+        networks.teaches,
+        rehearsal.learns_on_a_card,
+    ),
+    "LOSSES": (
+        parts.tells_real_from_repaired,
+        parts.has_finite_gradients,
+        joins_a_study,
+        rehearsal.runs_on_a_card,
+    ),
+    "FILLERS": (parts.fills, rehearsal.fills_on_a_card),
     "MASKS": (parts.keeps_its_options, parts.draws_holes, joins_a_study),
-    "METRICS": (parts.measures, parts.worsens_with_noise, joins_a_study),
+    "METRICS": (parts.measures, parts.worsens_with_noise, joins_a_study, rehearsal.runs_on_a_card),
     "DATASETS": (parts.keeps_its_options, parts.packs, joins_a_study),
 }
 """The checks of each registry's parts. Networks and fillers join a study with the method that uses them."""

@@ -22,7 +22,7 @@ from study.plan.graph import Plan
 from study.running import make
 from study.store import Store
 
-DEFAULTS = {"batch": 2, "steps": {"pretrain": 2, "critic": 2, "joint": 2}, "width": 1 / 16, "log_every": 1}
+DEFAULTS = {"batch": 2, "steps": {"pretrain": 2, "critic": 2, "joint": 2}, "width": 1 / 16, "log_every": 2}
 REQUIRED = {"wgan": {"clip": 0.01}, "wgan_gp": {"penalty": 10.0}}
 """Options that our losses require."""
 
@@ -33,12 +33,7 @@ def joins_a_study(part: Part) -> None:
     The second time a ``fit`` is interrupted first, and then starts over.
     """
     with tempfile.TemporaryDirectory() as place:
-        file = Path(place) / "study.yaml"
-        file.write_text(json.dumps(_study(part)), encoding="utf-8")
-        try:
-            plan = planner.make_plan(config.load(file))
-        except BadInput as error:
-            raise BadInput([fault.replace(f"{place}/", "") for fault in error.faults]) from error
+        plan = plan_with(part, Path(place))
         first, second = Store(Path(place) / "first"), Store(Path(place) / "second")
         _make(plan, first)
         try:
@@ -54,6 +49,16 @@ def joins_a_study(part: Part) -> None:
     if different:
         how = "draw random numbers from torch, which is seeded, or from numpy.random.default_rng(training.seed)"
         raise StudyError(f"a second run gives different bytes in {', '.join(different)}; {how}")
+
+
+def plan_with(part: Part, place: Path) -> Plan:
+    """The plan of a study of one run with the part. Its file is written into the folder ``place``."""
+    file = place / "study.yaml"
+    file.write_text(json.dumps(_study(part)), encoding="utf-8")
+    try:
+        return planner.make_plan(config.load(file))
+    except BadInput as error:
+        raise BadInput([fault.replace(f"{place}/", "") for fault in error.faults]) from error
 
 
 def _study(part: Part) -> dict[str, Any]:
@@ -87,16 +92,16 @@ def _make(plan: Plan, store: Store, batches: float = math.inf) -> None:
     """Makes the missing stages of a plan of one run; a ``fit`` stops after some batches."""
     (run,) = plan.runs
     for role, key in run.stages.items():
-        make.make([key], plan, store, _Watch(batches if role == "fit" else math.inf), torch.device("cpu"))
+        make.make([key], plan, store, StopsAfter(batches if role == "fit" else math.inf), torch.device("cpu"))
         outcome = store.outcome(key)
         if outcome.get("status") == "diverged":
             raise StudyError(f"it diverged: {outcome['term']} is not finite at step {outcome['step']}")
 
 
-class _Watch:
+class StopsAfter:
     """A silent watch that asks to stop after some steps."""
 
-    def __init__(self, steps: float) -> None:
+    def __init__(self, steps: float = math.inf) -> None:
         self._left = steps
 
     @property

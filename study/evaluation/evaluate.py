@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.host import with_float64
 from models.masking import erase
 from models.method import Fill
 from study.data import Packed
@@ -41,7 +42,8 @@ def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device) -> 
     draw = drawn_holes(protocol["mask"], stage.needs, store, packed.image_size)
     repair = repairer(stage, store, device)
     fill, noise = stage.options.get("fill", "zero"), (protocol["seed"], f"{part} noise")
-    scoring = Scoring(protocol, packed.names(part), stage.options.get("images"), perceptual(stage, part, device))
+    place = with_float64(device)
+    scoring = Scoring(protocol, packed.names(part), stage.options.get("images"), perceptual(stage, part, place))
     started = time.monotonic()
     for start in range(0, len(scoring.chosen), BATCH):
         watch.progress(stage.key, start, len(scoring.chosen))
@@ -49,12 +51,13 @@ def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device) -> 
             raise Interrupted
         indices = scoring.chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
-        mask = as_mask(holes_of(draw, protocol["seed"], indices, part), device)
+        holes = holes_of(draw, protocol["seed"], indices, part)
+        mask = as_mask(holes, device)
         colours = filling(fill, packed.mean, noise, indices.tolist(), packed.image_size, device)
         masked_image = erase(image, mask, colours)
         with torch.inference_mode():
             raw = repair(masked_image.clone(), mask.clone()).clamp(0, 1)  # a plugin may write into its inputs
-        scoring.add(indices, image, mask, masked_image, raw)
+        scoring.add(indices, holes, *(each.to(place) for each in (image, mask, masked_image, raw)))
     scoring.write(store.workspace(stage.key) / "files")
     seconds = round(time.monotonic() - started, 3)
     outcome: dict[str, Any] = {"status": "finished"}

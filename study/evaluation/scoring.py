@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.blending import blend
+from models.host import on_host
 from models.masking import composite
 from models.masks import Holes
 from study import metrics
@@ -51,16 +52,28 @@ class Scoring:
         self._pictures: dict[int, Pictures] = {}
         self._worst: list[tuple[float, int, Pictures]] = []
 
-    def add(self, indices: NDArray[np.int64], image: Tensor, mask: Tensor, masked_image: Tensor, raw: Tensor) -> None:
-        """Scores the next chosen images: (B, 3, H, W) in 0..1, mask (B, 1, H, W). ``raw`` is the prediction."""
-        outputs = {"composite": composite(raw, image, mask), "raw": raw, "blended": blend(raw, image, mask)}
+    def add(
+        self,
+        indices: NDArray[np.int64],
+        holes: Holes,
+        image: Tensor,
+        mask: Tensor,
+        masked_image: Tensor,
+        raw: Tensor,
+    ) -> None:
+        """Scores the next chosen images: (B, 3, H, W) in 0..1, mask (B, 1, H, W). ``raw`` is the prediction.
+
+        ``holes``: the mask as booleans on the CPU, (B, H, W).
+        """
+        outputs = {"composite": composite(raw, image, mask), "raw": raw, "blended": blend(raw, image, mask, holes)}
         scores = scores_of(outputs, image, mask)
         if self._perceptual is not None:
             scores |= self._perceptual.add(indices, image, outputs)
         self._columns = list(scores)
-        self._rows.append(np.stack([values.double().cpu().numpy() for values in scores.values()], axis=1))
+        rows = np.stack([on_host(values.double()).numpy() for values in scores.values()], axis=1)
+        self._rows.append(rows)
         tensors = {"truth": image, "masked": masked_image, **outputs}
-        psnrs = scores[HOLE_PSNR].tolist()
+        psnrs = rows[:, self._columns.index(HOLE_PSNR)].tolist()
         last = sorted([psnr for psnr, *_ in self._worst] + psnrs)[: self._keep]
         for place, (index, psnr) in enumerate(zip(indices.tolist(), psnrs, strict=True)):
             if index in self._shown or psnr in last:
@@ -109,5 +122,5 @@ def holes_of(draw: Draw, seed: int, indices: NDArray[np.int64], part: str = "tes
 
 def _pixels(image: Tensor) -> NDArray[np.uint8]:
     """Converts (3, H, W) in 0..1 to (H, W, 3) uint8."""
-    pixels: NDArray[np.uint8] = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    pixels: NDArray[np.uint8] = on_host((image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0)).numpy()
     return np.ascontiguousarray(pixels)

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from models.host import with_float64
 from models.masking import erase
 from reports.analysis.naming import label
 from study.config.variants import NAME
@@ -148,7 +149,7 @@ def score_into(
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     try:
-        _write(test, pairs, making, prepare(device), heard)
+        _write(test, pairs, making, with_float64(prepare(device)), heard)
         scored = datetime.now(UTC).isoformat(timespec="seconds")
         replaced = publish(making, one.folder, {**facts, "scored": scored})
     finally:
@@ -208,7 +209,8 @@ def _write(test: Test, pairs: Pairs, folder: Path, device: torch.device, heard: 
         heard("scored", start, len(pairs.names))
         names, indices = pairs.names[start : start + BATCH], scoring.chosen[start : start + BATCH]
         image = torch.from_numpy(images[indices]).to(device).permute(0, 3, 1, 2).float() / 255
-        mask = as_mask(np.stack([test.hole(name) for name in names]), device)
+        holes = np.stack([test.hole(name) for name in names])
+        mask = as_mask(holes, device)
         raw = stacked([exact(pairs.output(name)) for name in names], device)
-        scoring.add(indices, image, mask, erase(image, mask, 0.0), raw)
+        scoring.add(indices, holes, image, mask, erase(image, mask, 0.0), raw)
     scoring.write(folder)

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from models.host import on_host, with_float64
 from models.masking import center_box, composite
 from study import metrics
 from study.config.messages import explain
@@ -132,7 +133,7 @@ class Scored:
 
 
 def score(request: Request, *, device: str = "cpu", heard: Listener = silent) -> Scored:
-    """The scores of image folders. ``device``: 'cpu' or 'cuda'. Raises BadInput with all faults."""
+    """The scores of image folders. ``device``: its kind, such as 'cpu' or 'cuda'. Raises BadInput with all faults."""
     if request.truth is None:
         raise BadInput("--truth: name the folder of the true images, or a study with --into OUT --as NAME")
     if request.mask and request.center:
@@ -160,7 +161,7 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
         "mask": str(request.mask) if request.mask else "center" if request.center else None,
         "hole": white if request.mask else None,
     }
-    place = prepare(device)
+    place = with_float64(prepare(device))
     gathering = _gathering(request.perceptual, pairs, place)
     columns, values = _scores(pairs, found, place, heard, gathering)
     if gathering is not None:
@@ -237,7 +238,7 @@ def _scores(
         if gathering is not None:
             scored |= gathering.add(np.arange(done, done + len(image)), image, outputs)
         columns, done = list(scored), done + len(image)
-        rows.append(np.stack([values.double().cpu().numpy() for values in scored.values()], axis=1))
+        rows.append(np.stack([on_host(values.double()).numpy() for values in scored.values()], axis=1))
         heard("scored", done, len(pairs.names))
     if pairs.hole and found.pasted:
         found.notes.append(COMPOSITES)

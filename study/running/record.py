@@ -7,8 +7,10 @@ bad artifact silently ends the metrics; observers fail silently; a result is ann
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
+import pkgutil
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +22,9 @@ from typing import Any
 
 from study.errors import StudyError
 from study.store import read_json, write_atomically, write_json
+
+if not hasattr(pkgutil, "find_loader"):  # Python 3.14 removed it; sacred asks whether it gives None
+    pkgutil.find_loader = importlib.util.find_spec  # type: ignore[assignment]
 
 with warnings.catch_warnings(action="ignore"):  # sacred imports pkg_resources, which is deprecated
     from sacred import SETTINGS, Experiment

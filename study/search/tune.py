@@ -92,7 +92,7 @@ class Tuner:
     store: Store
     _: KW_ONLY
     worker: str  # this process's name (``study.running.locks.searching``)
-    device: str  # cpu or cuda
+    device: str  # its kind, such as cuda
     trials: int  # how many the search has in the end, over all processes: completed, pruned and diverged
     parallel: int = 1  # how many trials this process makes at once
     storage: str | None = None  # a database URL; None for a journal file in the output

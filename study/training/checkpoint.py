@@ -19,9 +19,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
+from models.host import on_host
 from study.plan.graph import Stage
 from study.store import Damaged, Store, read_facts, write_atomically
-from study.training.machine import machine, on_host
+from study.training.machine import machine
 
 VANISHED, EXPLODED = 1e-4, 1e4  # bounds of the mean size of a critic's scores, outside of which a warning is logged
 KEPT = ("step", "seconds", "steps", "terms", "warnings", "scale")  # kept by a checkpoint, besides tensors

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.host import on_host
 from models.masking import erase
 from models.method import Fitted
 from study.data import Packed
@@ -73,8 +74,8 @@ def fit(stage: Stage, store: Store, watch: Watch, device: torch.device) -> None:
             f"{options['method']}: its fit took {state.step} of {stage.steps} batches; take one a step from "
             "'for image, mask, masked_image in training', so that all methods have the same budget"
         )
-    weights = network.state_dict().values()
-    if state.diverged is None and not all(bool(value.isfinite().all()) for value in weights):
+    wrong = torch.stack([(~value.isfinite()).any() for value in network.state_dict().values()])
+    if state.diverged is None and on_host(wrong).any():
         state.diverged = (state.step, "generator.weights")
     state.seconds = time.monotonic() - started
     state.publish(device)

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from models.host import on_host
 from study.data import Packed
 from study.data.batches import Batch, Batches, read_ahead
 from study.data.device import kept_on
@@ -24,7 +25,6 @@ from study.plan.graph import Stage
 from study.store import Store
 from study.training.checkpoint import CHECKPOINT_S, Checkpoints, Learner, Watch
 from study.training.learners import CriticLearner, GeneratorLearner, set_up
-from study.training.machine import on_host
 from study.training.step import Terms, training_step
 
 SHARE_STEPS = 20  # over which ``adversarial_share`` measures the critics' gradient

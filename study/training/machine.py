@@ -19,23 +19,20 @@ from torch import Tensor
 OFFLOADED = 2**16  # elements of the smallest tensor that ``offload`` moves
 
 
-def on_host(tensor: Tensor) -> Tensor:
-    """The tensor on the CPU: the only place where a stage waits for its device.
-
-    Tensors on ``meta``, where stages are rehearsed, have no values: this gives zeros.
-    """
-    return torch.zeros_like(tensor, device="cpu") if tensor.is_meta else tensor.cpu()
-
-
 def prepare(device_kind: str, place: int = 0) -> torch.device:
-    """Sets this process's numerics as the keys state them. Returns the device: the CPU, or GPU number ``place``."""
+    """Sets this process's numerics as the keys state them. Returns the CPU, or device number ``place`` of its kind.
+
+    ``device_kind``: cpu, cuda, mps, xpu; or meta, where stages are rehearsed without values.
+    """
     torch.set_num_threads(1)
     if device_kind == "cpu":
         return torch.device("cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # slow, and never read
-    return torch.device("cuda", place % torch.cuda.device_count())
+    if device_kind == "meta":
+        return torch.device("meta")
+    return torch.device(device_kind, place % torch.get_device_module(device_kind).device_count())
 
 
 def set_precision(numerics: Mapping[str, Any]) -> None:
@@ -74,7 +71,7 @@ def _from_host(packed: tuple[torch.device, Tensor]) -> Tensor:
 def machine(device: torch.device) -> dict[str, Any]:
     """Where a stage is made: device, threads, versions, memory. Never part of a key."""
     return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "device": _name(device),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -84,13 +81,19 @@ def machine(device: torch.device) -> dict[str, Any]:
 
 
 def peak_memory(device: torch.device) -> int:
-    """This process's peak use of the device's memory, or of main memory on a CPU, in bytes."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+    """This process's peak use of the device's memory, in bytes; of main memory where the device has no other."""
+    if device.type in ("cuda", "xpu"):
+        return int(torch.get_device_module(device).max_memory_allocated(device))
     import resource  # not available on every system
 
     scale = 1 if platform.system() == "Darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def _name(device: torch.device) -> str:
+    if device.type in ("cuda", "xpu"):
+        return str(torch.get_device_module(device).get_device_name(device))
+    return _processor() if device.type == "cpu" else f"{device.type} of {_processor()}"
 
 
 def _processor() -> str:

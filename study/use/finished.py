@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from models.host import on_host
 from models.masking import erase
 from models.method import Fill
 from study.data import Packed
@@ -90,7 +91,7 @@ class Repairer:
         fill = filling(self._fill, (), (0, "inpaint noise"), numbers, self.side, image.device)
         masked_image = erase(image, mask, fill)
         with torch.inference_mode():
-            return self._repair(masked_image.to(self.device), mask.clone().to(self.device)).to(image.device)
+            return on_host(self._repair(masked_image.to(self.device), mask.clone().to(self.device)))
 
 
 def _names(run: Run) -> Iterator[str]:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from models.host import with_float64
 from study.data.files.image import SUFFIXES, Raster, read
 from study.data.files.masks import Hole, read_hole
 from study.errors import BadInput, prefixed
@@ -89,7 +90,7 @@ def repair_files(
     Reads every input before it repairs the first.
 
     Args:
-        device: 'cpu' or 'cuda'.
+        device: its kind, such as 'cpu' or 'cuda'.
         print_line: called with each line for the user.
         blended, least: as in ``study.use.windows.inpaint``.
 
@@ -131,7 +132,7 @@ def _repaired(
         central_only=repairer.central_only,
         blended=blended,
         least=least,
-        device=repairer.device,
+        device=with_float64(repairer.device),
     )
     inside = predicted.permute(1, 2, 0).numpy()[hole]
     pixels = picture.pixels.copy()

@@ -20,6 +20,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from models.blending import blend
+from models.host import on_host
 from models.masking import Box, bounding_box, center_box, composite, mask_of
 
 LEAST, MOST = 2, 3
@@ -93,11 +94,12 @@ def inpaint(
     repaired = image.clone()
     for number, place in enumerate(slices, 1):
         rows, columns = (slice(max(axis.start - 1, 0), axis.stop + 1) for axis in place)
-        own = torch.from_numpy(labels[rows, columns] == number)[None, None].to(image)
+        inside = labels[None, rows, columns] == number
+        own = torch.from_numpy(inside)[:, None].to(image)
         put = prediction[None, :, rows, columns]
         if blended:  # each hole with the pixels next to it; others have no influence
             crop = image[None, :, rows, columns]
-            put = blend(put.to(device), crop.to(device), own.to(device)).to(image.device)
+            put = on_host(blend(put.to(device), crop.to(device), own.to(device), inside))
         repaired[:, rows, columns] = composite(put, repaired[None, :, rows, columns], own)[0]
     return repaired, windows
 

@@ -72,3 +72,55 @@ class Own(Metric):
 
 METRICS = {"own": Own()}
 """
+OTHERS = """
+from models.method import Filler
+from models.proposed import CriticOptions
+from study.data import DataSet, packed
+
+class Judge(nn.Module):
+    normalises_batch = False
+    views = ("global",)
+
+    def __init__(self, image_side):
+        super().__init__()
+        side = image_side // 4
+        self.layers = nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.Tanh(), nn.Flatten(), nn.Linear(4 * side**2, 1))
+
+    def forward(self, image, windows):
+        return self.layers(image)[:, 0]
+
+class Judged(CriticOptions):
+    def method(self, image_size):
+        ours = self.with_critics(["global"], image_size)
+        critic = ours.critics["global"].model_copy(update={"network": {"kind": "judge", "image_side": image_size}})
+        net = {"kind": "net", "image_side": image_size}
+        return ours.model_copy(update={"generator": net, "critics": {"global": critic}})
+
+def grey(masked_image, mask):
+    return masked_image * (1 - mask) + 0.5 * mask
+
+class Grey(Filler):
+    filler = "grey"
+
+class Noise(DataSet):
+    kind: Literal["noise"] = "noise"
+    train: int = 6
+
+    def identity(self):
+        return self.deciding()
+
+    def pack(self, image_size, folder, report):
+        names = {"train": [f"a{n}" for n in range(self.train)], "validation": ["b0"], "test": ["c0", "c1"]}
+        rng = np.random.default_rng(0)
+
+        def drawn(name):
+            return packed.Picture(name, rng.integers(0, 256, (image_size, image_size, 3), np.uint8))
+
+        packed.write(folder, image_size, names, drawn, report)
+
+METHODS |= {"judged": Judged, "grey": Grey}
+CRITICS = {"judge": Judge}
+FILLERS = {"grey": grey}
+DATASETS = {"noise": Noise}
+"""
+GOOD = FIT + LOSS + MASK + METRIC + OTHERS

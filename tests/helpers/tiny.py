@@ -60,10 +60,15 @@ def write(folder: Path, variants: Mapping[str, Any] | None = None, **changes: An
 
 
 def planned(
-    folder: Path, variants: Mapping[str, Any] | None = None, *, share: bool = True, **changes: Any
+    folder: Path,
+    variants: Mapping[str, Any] | None = None,
+    *,
+    share: bool = True,
+    device: str = "cpu",
+    **changes: Any,
 ) -> tuple[Plan, Store]:
-    """The plan of a tiny study, and a store in ``folder``."""
-    plan = make_plan(load(write(folder, variants, **changes)), share=share)
+    """The plan of a tiny study for a kind of device, and a store in ``folder``."""
+    plan = make_plan(load(write(folder, variants, **changes)), share=share, device=device)
     plan.save(folder / "out")
     return plan, Store(folder / "out")
 
@@ -86,14 +91,14 @@ class Onlooker:
         self.rows.append((key, step, dict(terms)))
 
 
-def made(plan: Plan, store: Store, keys: Iterable[str] | None = None) -> Store:
+def made(plan: Plan, store: Store, keys: Iterable[str] | None = None, device: torch.device = CPU) -> Store:
     """Makes all stages, or those in ``keys``, inputs first and critics in their passes."""
     wanted = set(plan.stages if keys is None else keys)
     groups = [[key] for key, stage in plan.stages.items() if stage.kind != "critic"] + plan.passes()
     ranks = ("data", "pretrain", "critic", "joint", "fit", "evaluate")
     for group in sorted(groups, key=lambda group: ranks.index(plan.stages[group[0]].kind)):
         if chosen := [key for key in group if key in wanted]:
-            make(chosen, plan, store, Onlooker(), CPU)
+            make(chosen, plan, store, Onlooker(), device)
     return store
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.host import on_host
 from study.metrics.perceptual.distances import frechet, gaussian, kernel_distance
 from study.metrics.perceptual.lpips import LPIPS
 from study.metrics.perceptual.weights import kinds, lacking, network
@@ -125,7 +126,7 @@ class Gathering:
 
 def _features(inception: nn.Module, image: Tensor) -> Tensor:
     """Inception's features of images (B, 3, H, W) in 0..1: (B, 2048), on the CPU."""
-    return torch.cat([inception(part.float()).cpu() for part in torch.split(image, BATCH)])
+    return torch.cat([on_host(inception(part.float())) for part in torch.split(image, BATCH)])
 
 
 @lru_cache(maxsize=1)

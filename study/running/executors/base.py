@@ -44,7 +44,7 @@ class Executor(ABC):
 
     @abstractmethod
     def __init__(self, out: Path, *, jobs: int, device: str) -> None:
-        """``out``: the output folder. ``jobs``: how many tasks run at once. ``device``: cpu or cuda."""
+        """``out``: the output folder. ``jobs``: how many tasks run at once. ``device``: its kind, such as cuda."""
 
     @property
     @abstractmethod

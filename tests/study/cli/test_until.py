@@ -167,14 +167,14 @@ def test_its_runs_are_those_of_a_plain_study(plan: Plan, file: Path, tmp_path: P
 
 
 def test_a_chosen_claim_needs_only_what_it_compares(plan: Plan, tmp_path: Path) -> None:
-    """The reference, by which others are found, and the fillers of a link about one are among them."""
+    """The reference, by which others are found, the fillers of a link about one, and the controls are among them."""
     for number, (chosen, needed) in enumerate(
         {
-            "C1": {"proposed/faces", "glcic/faces", "ce/faces"},
+            "C1": {"proposed/faces", "glcic/faces", "ce/faces", "reconstruction_only/faces"},
             "C7": {"proposed/faces", "local/faces"},
             "C12": {"proposed/faces", "proposed/scenes", "mean/faces", "mean/scenes"},
             "C14": {"proposed/faces", "proposed/scenes"},
-            "C15": {"proposed/faces"},
+            "C15": {"proposed/faces", "reconstruction_only/faces"},
         }.items()
     ):
         assert set(seeds(Made(tmp_path / str(number), {}).run(plan, [chosen]))) == needed, chosen
@@ -203,7 +203,7 @@ def test_data_that_stand_beside_none_of_the_papers_decide_claims_under_their_own
     mine = plan.study.data["mine"].model_copy(update={"kind": "folder"})
     plan = replace(plan, study=plan.study.model_copy(update={"data": {"mine": mine}}))
     found = Made(tmp_path / "out", {}, data="mine").run(plan, ["C1"])
-    assert set(seeds(found)) == {"proposed/mine", "glcic/mine", "ce/mine"}
+    assert set(seeds(found)) == {f"{name}/mine" for name in ("proposed", "glcic", "ce", "reconstruction_only")}
 
 
 def test_a_link_that_holds_only_with_critics_needs_the_control(file: Path, tmp_path: Path) -> None:
@@ -229,12 +229,12 @@ def test_each_link_has_one_line_until_it_changes(plan: Plan, tmp_path: Path) -> 
 def scripted(made: Made) -> Callable[..., list[tuple[Any, ...]]]:
     """The findings, but inconclusive where the script says so, and otherwise supported."""
 
-    def findings(frames: Any, claim: Any) -> list[tuple[Any, ...]]:
+    def findings(frames: Any, claim: Any, controls: bool = False) -> list[tuple[Any, ...]]:
         still = {(one.claim, one.link) for one in made.undecided(frames, None, 0)}
         n = int(frames.runs.groupby(["variant", "data"]).size().max())
         return [
             (name, link, replace(found, outcome="inconclusive" if (name, link.name) in still else "supported", n=n))
-            for name, link, found in real_findings(frames, claim)
+            for name, link, found in real_findings(frames, claim, controls=controls)
         ]
 
     return findings

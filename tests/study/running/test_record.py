@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -340,3 +342,14 @@ def test_the_next_start_settles_all_that_is_left_running(tmp_path: Path, known: 
     assert statuses(tmp_path) == ["INTERRUPTED"]
     if known:
         assert RunState.of(tmp_path, "run").read()["status"] == "interrupted"
+
+
+def test_sacred_works_without_find_loader() -> None:
+    """Python 3.14 has no pkgutil.find_loader, which sacred calls when it is imported."""
+    program = (
+        "import pkgutil; vars(pkgutil).pop('find_loader', None)\n"
+        "from study.running import record; from sacred.utils import module_exists\n"
+        "print(module_exists('sacred'), module_exists('no_such_module'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from models.layers import LayerNorm
 from models.losses import LOSSES
 from models.masking import center_box
 from study.cli import options
@@ -158,6 +159,17 @@ def test_compiled_networks_have_a_key_of_their_own_and_the_same_weights(
     assert keys[0] != keys[1] and len(compiled) == 1
     for name, value in weights[0].items():
         assert torch.allclose(value.float(), weights[1][name].float(), atol=1e-5), name
+
+
+def test_layer_norm_keeps_bf16_and_normalises_in_fp32() -> None:
+    """Values around 1000 with a spread of 8: in bf16 their steps are 4, so only the input is rounded."""
+    norm, maps = LayerNorm(16), 1000 + 8 * torch.randn(4, 16, 9, 9, generator=torch.Generator().manual_seed(0))
+    rounded = maps.bfloat16()
+    expected = norm(rounded.float())
+    with forward_pass(BF16, tiny.CPU):
+        found = norm(rounded)
+    assert found.dtype == torch.bfloat16
+    assert torch.allclose(found.float(), expected, atol=0.02)
 
 
 def test_the_forward_pass_can_be_entered_again() -> None:
