@@ -5,7 +5,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +28,7 @@ from study.training.step import Terms, training_step
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")
+Process = get_context("spawn").Process
 TRAINED = ("pretrain", "critic", "joint")
 
 
@@ -166,6 +170,45 @@ class Plain:
         assert bound is not None, "the paper clips its critics' weights"
         for parameter in critic.network.parameters():
             parameter.clamp_(-bound, bound)
+
+
+class Apart:
+    """The plain loop in a process of its own, with the system's defaults, as a script runs. A context manager."""
+
+    def __init__(self) -> None:
+        self._pipe, far_end = Pipe()
+        self._process = Process(target=serve, args=(far_end,), daemon=True)
+        self._process.start()
+
+    def __enter__(self) -> Apart:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.send("end")
+        self._process.join()
+
+    def load(self, stages: Sequence[Stage]) -> None:
+        """Builds the networks of these stages, in place of others."""
+        self._pipe.send(stages)
+        self._pipe.recv()
+
+    def step(self) -> None:
+        """One step. Returns when it is done."""
+        self._pipe.send("step")
+        self._pipe.recv()
+
+
+def serve(pipe: Connection[Any, Any]) -> None:
+    """Builds and steps the plain loop as the other end of the pipe asks."""
+    torch.set_num_threads(1)
+    plain = None
+    while (asked := pipe.recv()) != "end":
+        if asked == "step":
+            assert plain is not None
+            plain.step()
+        else:
+            plain = Plain(asked)
+        pipe.send("done")
 
 
 def flat_gradients(network: nn.Module) -> Tensor:

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
@@ -44,6 +45,12 @@ TINY: dict[str, Callable[[], Iterable[Row]]] = {
     "ssim": partial(ssim.rows, side=32, batch=2, repeats=1),
     "step": partial(step.rows, side=64, width=0.0625, batch=2, repeats=1),
 }
+
+
+@pytest.fixture(autouse=True)
+def peers_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of its own takes seconds to start."""
+    monkeypatch.setattr(training, "Process", threading.Thread)
 
 
 def test_each_benchmark_is_tried_here() -> None:
