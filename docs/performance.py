@@ -21,8 +21,8 @@ This page is written by `python docs/performance.py`, which measures everything 
 
 - Measured on {date}: {device}, {cores} cores, load {load} at the start. {accelerator}
 - Versions: {versions}.
-- *Ours* and the *peer* run in turn. The shortest of at least five times counts, unless a benchmark takes minutes. *Times*
-  says how many times better ours is. `benchmarks/` says in each file what exactly is compared.
+- *Ours* and the *peer* run in turn. The shortest of at least five times counts, unless a benchmark takes minutes.
+  *Times* says how many times better ours is. `benchmarks/` says in each file what exactly is compared.
 """
 
 COUNTED = """
