@@ -6,7 +6,6 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
-from skimage.restoration import inpaint_biharmonic
 from torch import Tensor
 
 from models.host import on_host
@@ -37,6 +36,8 @@ class _Biharmonic:
 
     def __call__(self, masked_image: Tensor, mask: Tensor) -> Tensor:
         """The smoothest surface through the known pixels, by scikit-image: Damelin & Hoang 2018."""
+        from skimage.restoration import inpaint_biharmonic  # imported here because it imports scipy
+
         repaired = [
             inpaint_biharmonic(image.transpose(1, 2, 0), hole[0] > 0.5, channel_axis=-1).transpose(2, 0, 1)
             for image, hole in zip(on_host(masked_image.double()).numpy(), on_host(mask).numpy(), strict=True)

@@ -14,6 +14,6 @@ def with_float64(device: torch.device) -> torch.device:
 def on_host(tensor: Tensor) -> Tensor:
     """The tensor on the CPU: the only place where the program waits for a device.
 
-    Tensors on ``meta``, where stages are rehearsed, have no values: this gives zeros.
+    Tensors on ``meta``, where stages run dry, have no values: this gives zeros.
     """
     return torch.zeros_like(tensor, device="cpu") if tensor.is_meta else tensor.cpu()

@@ -31,8 +31,8 @@ ROOMS = {
     "study/training": "models study/data study/errors study/parts study/plan study/seeds study/store",
     "study/evaluation": "models study/data study/errors study/metrics study/parts study/plan study/seeds study/store "
     "study/training",
-    "study/running": "models study/config study/data study/errors study/evaluation study/parts study/plan study/store "
-    "study/training",
+    "study/running": "models study/config study/data study/errors study/evaluation study/inspection study/parts "
+    "study/plan study/store study/training",
     "study/search": "study/config study/errors study/evaluation study/plan study/running study/seeds study/store",
     "study/conformance": "models study/config study/data study/errors study/parts study/plan study/running study/store",
     "study/external": "models reports/analysis study/config study/data study/errors study/evaluation study/metrics "
@@ -174,7 +174,7 @@ LIGHT = (
     {
         "models": {"pandas", "sacred", "study", "baselines", "reports", "matplotlib"},
         "baselines": {"sacred", "study", "reports", "matplotlib"},
-        "study.plan.planner": {"sacred", "pandas", "matplotlib", "reports"},
+        "study.plan.planner": {"sacred", "pandas", "matplotlib", "reports", "skimage", "scipy"},
     },
 )
 """What the import of a module does not bring with it. A fresh process imports those of one set, in this order."""

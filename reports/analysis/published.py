@@ -2,22 +2,14 @@
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import pandas as pd
-from ruamel.yaml import YAML
 
 from reports.analysis.frames import Frames
+from reports.analysis.paper import paper
 
-
-@cache
-def paper() -> Mapping[str, Any]:
-    """All of paper.yaml."""
-    loaded: Mapping[str, Any] = YAML(typ="safe").load(
-        resources.files("reports.analysis").joinpath("paper.yaml").read_text("utf-8")
-    )
-    return loaded
+__all__ = ["counterpart", "paper", "published", "published_values"]
 
 
 @cache

@@ -36,7 +36,12 @@ Device = Annotated[
     str, typer.Option("--device", help="cpu, cuda, mps, xpu, or auto: cuda if available, otherwise cpu.")
 ]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Worker processes. Default: one per CPU core, or per GPU.")
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        help="Worker processes. Default: one per CPU core; one per GPU, or up to 4 where steps are small.",
+    ),
 ]
 ExecutorName = Annotated[str, typer.Option("--executor", help="Where to run: local, processes on this machine.")]
 NoShare = Annotated[

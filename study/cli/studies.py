@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -53,7 +54,7 @@ def run(
     ] = True,
 ) -> None:
     """Run a study: train what is missing, evaluate, and write the report."""
-    from study.cli import rehearsal, until
+    from study.cli import cards, rehearsal, until
     from study.running import driver
     from study.running.locks import output_lock
     from study.running.runs import settle_all
@@ -65,7 +66,7 @@ def run(
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share, most)
     options.check_precision(study.numerics.precision, kind)
     console, store = Console(), options.store_of(out)
-    say, jobs = printer(console), jobs or options.jobs_of(kind)
+    say, jobs = printer(console), cards.checked_jobs(plan, store, kind, jobs)
     executor = options.executor_of(executor_name, out, jobs=jobs, device=kind)
     head = f"{study.name}, profile {study.profile or 'none'}, on {kind}"
     with output_lock(out):
@@ -118,13 +119,12 @@ def plan(
         bool,
         typer.Option("--rehearse", help="Train for minutes at the true width: which critics sleep or explode."),
     ] = False,
+    stages: Annotated[bool, typer.Option("--stages", help="List every stage with its key, too.")] = False,
     jobs: options.Jobs = None,
 ) -> None:
-    """Show what a study would train: runs, stages, what is shared or done, and the cost. Trains nothing."""
-    from study.cli import power as seeds_for
-    from study.cli import rehearsal
+    """Show what a study would train: EFLOP, hours by variant, what is shared or done. Trains nothing."""
+    from study.cli import cards
     from study.plan import overview
-    from study.running import measure as measuring
 
     modes = [name for name, on in (("--measure", measure), ("--power", power), ("--rehearse", rehearse)) if on]
     if len(modes) > 1:
@@ -132,6 +132,8 @@ def plan(
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
     store = options.store_of(out)
     if power:
+        from study.cli import power as seeds_for
+
         again = command("run", *(word for word in sys.argv[2:] if word not in ("--power", "--json")))
         table = seeds_for.power(plan, store, again=again, warn=printer(Console(stderr=True)))
         if as_json:
@@ -140,6 +142,8 @@ def plan(
             seeds_for.show(table, wide())
         return
     if rehearse:
+        from study.cli import rehearsal
+
         heed_sigterm()
         chosen = [run.variant for run in plan.runs] if only else None
         table = rehearsal.rehearse(rehearsal.short_plan(study, plan, kind, chosen), kind, jobs or options.jobs_of(kind))
@@ -148,11 +152,19 @@ def plan(
         else:
             rehearsal.show(table, wide())
         return
-    measured = measuring.measure(plan, kind) if measure else None
+    here, measured = cards.here_of(plan, kind, jobs), None
+    if measure:
+        from study.running import costs, driver
+        from study.running.measure import measure as measure_stages
+
+        found = measure_stages(plan, kind)
+        each = {key: cost.total_s for key, cost in found.items()}
+        workers = jobs or options.jobs_of(kind)
+        measured = overview.Measured(found, costs.makespan_s(driver.tasks(plan, store), each, workers))
     if as_json:
-        print_json(overview.as_json(plan, store, measured))
+        print_json(overview.as_json(plan, store, here, measured))
     else:
-        overview.print_plan(plan, store, measured, Console())
+        overview.print_plan(plan, store, here, measured, wide(100), stages=stages)
 
 
 def report(out: Annotated[Path, typer.Argument(help="Output folder.")] = Path("out")) -> None:
@@ -308,6 +320,7 @@ def _planned(
     most: int | None = None,
 ) -> tuple[Study, Plan, str]:
     """The study of a file and options, its plan, and the kind of device. ``most``: with as many seeds."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: its threads spin on a busy machine
     from study import config
     from study.plan import planner
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any
 
-import torch
 from pydantic import Field
 
 from models.method import Recipe, Trained
@@ -30,8 +29,7 @@ FIXED = ("study", "plugins", "include", "profile", "profiles")
 @cache
 def _build(registry: str, part: str, version: int | str) -> None:
     """Builds a network without memory, once per version. Raises ValueError if its options do not fit together."""
-    with torch.device("meta"):
-        registries.build(registries.REGISTRIES[registry], json.loads(part))
+    registries.outlined(registries.REGISTRIES[registry], json.loads(part))
 
 
 class StudyReader(VariantReader):

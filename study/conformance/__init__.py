@@ -11,36 +11,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from study.conformance import networks, parts, rehearsal
+from study.conformance import dry_run, networks, parts
 from study.conformance.expectation import Fault, NotChecked, Part
 from study.conformance.joins import joins_a_study
 from study.errors import StudyError
 from study.parts import plugins, registries
 
 CHECKS: dict[str, Sequence[Callable[[Any], str | None]]] = {
-    "METHODS": (parts.keeps_its_options, networks.describes_itself, joins_a_study, rehearsal.runs_on_a_card),
+    "METHODS": (parts.keeps_its_options, networks.describes_itself, joins_a_study, dry_run.runs_on_a_card),
     "GENERATORS": (
         networks.predicts_images,
         networks.computes_windows,
         networks.learns,
         networks.repairs_each_image_alone,
-        rehearsal.learns_on_a_card,
+        dry_run.learns_on_a_card,
     ),
     "CRITICS": (
         networks.scores_each_image,
         networks.declares_batch_dependence,
         networks.teaches,
-        rehearsal.learns_on_a_card,
+        dry_run.learns_on_a_card,
     ),
     "LOSSES": (
         parts.tells_real_from_repaired,
         parts.has_finite_gradients,
         joins_a_study,
-        rehearsal.runs_on_a_card,
+        dry_run.runs_on_a_card,
     ),
-    "FILLERS": (parts.fills, rehearsal.fills_on_a_card),
+    "FILLERS": (parts.fills, dry_run.fills_on_a_card),
     "MASKS": (parts.keeps_its_options, parts.draws_holes, joins_a_study),
-    "METRICS": (parts.measures, parts.worsens_with_noise, joins_a_study, rehearsal.runs_on_a_card),
+    "METRICS": (parts.measures, parts.worsens_with_noise, joins_a_study, dry_run.runs_on_a_card),
     "DATASETS": (parts.keeps_its_options, parts.packs, joins_a_study),
 }
 """The checks of each registry's parts. Networks and fillers join a study with the method that uses them."""

@@ -1,8 +1,8 @@
-"""A graphics card on any machine: watches the operations of a rehearsal on torch's device ``meta``.
+"""A graphics card on any machine: watches the operations of a dry run on torch's device ``meta``.
 
 Tensors on ``meta`` have a shape, a type and a device, but no values. So nothing is computed, and all that a card would
 refuse is still seen: tensors of two devices in one operation, and operations without a deterministic kernel. Where the
-program waits for a value, the rehearsal goes on with zeros.
+program waits for a value, the dry run goes on with zeros.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, Literal
@@ -16,11 +16,15 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from models.masking import Box, center_box
 from models.method import Part
+from study.inspection.operations import Operations, tensors
 from study.parts import registries
+from study.parts.registries import SOURCES
+
+SMALL = 4e9
+"""Parameters times pixels of a network that is traced on the CPU; its forward pass takes some milliseconds."""
 
 Kind = Literal["conv", "d-conv", "deconv", "linear", "pool", "upsample", "attention"]
 Span = tuple[float, float]
@@ -97,6 +101,9 @@ class Anatomy:
     layers: tuple[Layer, ...]
     parameters: int
     receptive_field: float
+    kernels: int  # of a forward pass, and bytes of one image in fp32: read or written, and written
+    moved: int
+    written: int
 
     @property
     def norm_parameters(self) -> int:
@@ -129,6 +136,7 @@ def trace(network: nn.Module, *inputs: Any) -> Anatomy:
         layers=tuple(tracer.layers),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         receptive_field=tracer.widest(final).width,
+        **{name: getattr(tracer.counter, name) for name in ("kernels", "moved", "written")},
     )
 
 
@@ -149,12 +157,17 @@ def of_critic(part: Part, side: int) -> Anatomy:
 
 @cache
 def _of_part(name: str, part: str, version: int | str, side: int, window: Box | None, training: bool) -> Anatomy:
-    with torch.device("meta"):
-        network, image = registries.build(getattr(registries, name), json.loads(part)), torch.empty(1, 3, side, side)
-        if training and not getattr(network.train(), "windowed", False):
-            window = None
-        mask = (torch.empty(1, 1, side, side), window) if name == "GENERATORS" else ([center_box(side)],)
-        return trace(network.eval(), image, *mask)
+    registry, described = getattr(registries, name), json.loads(part)
+    network = registries.outlined(registry, described)
+    if training and not getattr(network.train(), "windowed", False):
+        return _of_part(name, part, version, side, None, False)
+    kind = "meta"
+    if sum(map(torch.numel, network.parameters())) * side**2 < SMALL and (name, described["kind"]) not in SOURCES:
+        kind = "cpu"  # it is faster to compute: the first operation on meta imports torch's compiler, for a second
+        network = registries.outlined(registry, described, kind)
+    with torch.device(kind):
+        image, mask = torch.zeros(1, 3, side, side), torch.zeros(1, 1, side, side)
+        return trace(network.eval(), image, *((mask, window) if name == "GENERATORS" else ([center_box(side)],)))
 
 
 class _Tracer(TorchFunctionMode):
@@ -168,7 +181,7 @@ class _Tracer(TorchFunctionMode):
 
     def __init__(self, network: nn.Module, inputs: list[Tensor]) -> None:
         super().__init__()
-        self.counter = FlopCounterMode(display=False)
+        self.counter = Operations(inputs[0].device.type)
         self.layers: list[Layer] = []
         self.uncounted = {id(weight): weight.numel() for weight in network.parameters()}
         self.names = {id(weight): name.rpartition(".")[0] for name, weight in network.named_parameters()}
@@ -178,15 +191,15 @@ class _Tracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        before = self.counter.get_total_flops()
+        before = self.counter.total_flops
         output = func(*args, **kwargs)
-        if any(self.tracked(tensor) for tensor in _tensors([args, kwargs])):
+        if any(self.tracked(tensor) for tensor in tensors([args, kwargs])):
             self.operation = func.__name__
-            self.macs = (self.counter.get_total_flops() - before) // 2
+            self.macs = (self.counter.total_flops - before) // 2
             rule = RULES.get(self.operation)
             field = rule(self, output, *args, **kwargs) if rule else self.widest(args, kwargs)
             if field is not None:
-                for tensor in _tensors(output):
+                for tensor in tensors(output):
                     self.set_field(tensor, field)
         return output
 
@@ -199,7 +212,7 @@ class _Tracer(TorchFunctionMode):
 
     def widest(self, *values: Any) -> Field:
         """The widest field among the tensors of ``values``; ``NOTHING`` if none depends on the image."""
-        fields = [self.fields[id(tensor)][1] for tensor in _tensors(values) if self.tracked(tensor)]
+        fields = [self.fields[id(tensor)][1] for tensor in tensors(values) if self.tracked(tensor)]
         return max(fields, key=lambda field: (field.width, field.folded), default=NOTHING)
 
     def mixed(self, *values: Any) -> Field:
@@ -336,17 +349,6 @@ RULES: dict[str, Callable[..., Field | None]] = {
     "__getitem__": _index,
     "__setitem__": _set_index,
 }
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """The tensors in a value of nested tuples, lists and dictionaries."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        yield from _tensors(tuple(value.values()))
-    elif isinstance(value, tuple | list):
-        for entry in value:
-            yield from _tensors(entry)
 
 
 def _one(value: Any) -> int:

@@ -95,7 +95,7 @@ def _pixels(field: float, whole: str) -> int | str:
 
 def _table(kind: str, name: str) -> Mapping[str, Any] | None:
     """The paper's table of one of its own networks."""
-    from reports.analysis.published import paper  # imported here because it imports pandas
+    from reports.analysis.paper import paper
 
     tables = paper()["architecture"] if kind == "mo_zhou" else ()
     return next((table for table in tables if table["network"] == name), None)
@@ -129,7 +129,7 @@ def _departures(part: Part) -> Iterator[str]:
 
 def _released(network: str, part: Part, parameters: int) -> dict[str, Any] | None:
     """The parameters of public code, and whether ours has as many; None if no public code was counted."""
-    from reports.analysis.published import paper
+    from reports.analysis.paper import paper
 
     named = {(entry["kind"], entry["network"]): entry for entry in paper()["released"]}
     if (entry := named.get((part["kind"], network))) is None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 import baselines
 import models
@@ -45,6 +47,22 @@ def build(registry: Mapping[str, Any], part: Part) -> nn.Module:
     network = registry[part["kind"]](**{key: value for key, value in part.items() if key != "kind"})
     assert isinstance(network, nn.Module)
     return network
+
+
+def outlined(registry: Mapping[str, Any], part: Part, device: str = "meta") -> nn.Module:
+    """The same network without first weights; on ``meta`` without memory, too. Raises ValueError like ``build``."""
+    with torch.device(device), _Unfilled():
+        return build(registry, part)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Skips ``torch.nn.init``."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs.get("tensor", args[0] if args else None)
+        return func(*args, **kwargs)
 
 
 def networks(method: Method) -> list[tuple[str, Part]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 
 from study.plan.graph import Plan
+from study.running.executors import Task
 from study.store import Store
 
 Place = tuple[str, str, str]
@@ -21,6 +22,28 @@ def measured(plan: Plan, store: Store) -> dict[Place, float]:
             if store.has(key) and isinstance(seconds, int | float):
                 found.setdefault((run.variant, run.data, role), []).append(seconds)
     return {place: mean(seconds) for place, seconds in found.items()}
+
+
+def makespan_s(tasks: Sequence[Task], seconds: Mapping[str, float], workers: int) -> float:
+    """The seconds until workers have made these tasks in their order, each as soon as what it needs is there.
+
+    Args:
+        tasks: ``study.running.driver.tasks``.
+        seconds: of each stage by key.
+    """
+    free = [0.0] * workers
+    ready: dict[str, float] = {}  # when a stage is there
+    waiting, missing = list(tasks), {key for task in tasks for key in task.keys}
+    while waiting:
+        able = [task for task in waiting if all(need in ready or need not in missing for need in task.needs)]
+        free.sort()
+        starts = [max([free[0], *(ready.get(need, 0.0) for need in task.needs)]) for task in able]
+        start = min(starts)
+        task = able[starts.index(start)]
+        waiting.remove(task)
+        free[0] = start + sum(seconds.get(key, 0.0) for key in task.keys)
+        ready |= dict.fromkeys(task.keys, free[0])
+    return max(free)
 
 
 def expected_s(plan: Plan, store: Store, known: Mapping[Place, float], workers: int) -> float:

@@ -12,8 +12,9 @@ from models.method import Steps, Trained
 from study.config import Study
 from study.config.schema import Protocol
 from study.data import Faces
+from study.plan import hours
+from study.plan.devices import A100, CORE
 from study.plan.graph import Plan
-from study.running import driver
 from study.store import Store
 
 STEPS = Steps(pretrain=40, critic=80, joint=60)
@@ -22,9 +23,6 @@ CPU_SIDE, CPU_BATCH = 128, 4
 
 LONG_H = 2.0
 """A study that takes longer than this many hours is rehearsed before it is run."""
-
-MACS_PER_S = {"cpu": 1.5e10, "cuda": 2e13}
-"""Multiply-accumulates a second of one worker, roughly: a core in fp32, a data-centre GPU in bf16."""
 
 
 def shortened(study: Study, device: str, variants: list[str]) -> Study:
@@ -62,5 +60,7 @@ def shortened(study: Study, device: str, variants: list[str]) -> Study:
 
 def is_long(plan: Plan, store: Store, device: str, jobs: int) -> bool:
     """Returns True if what is missing of a plan takes these workers longer than ``LONG_H``."""
-    missing = sum(task.work for task in driver.tasks(plan, store))
-    return missing / MACS_PER_S[device] / jobs > 3600 * LONG_H
+    rates = CORE if device == "cpu" else A100  # some card
+    missing = [work for work in hours.works(plan) if not all(map(store.has, work.keys))]
+    seconds = sum(work.seconds(rates, plan.study.numerics["precision"]) for work in missing)
+    return seconds / jobs > 3600 * LONG_H

@@ -24,7 +24,7 @@ OFFLOADED = 2**16  # elements of the smallest tensor that ``offload`` moves
 def prepare(device_kind: str, place: int = 0) -> torch.device:
     """Sets this process's numerics as the keys state them. Returns the CPU, or device number ``place`` of its kind.
 
-    ``device_kind``: cpu, cuda, mps, xpu; or meta, where stages are rehearsed without values.
+    ``device_kind``: cpu, cuda, mps, xpu; or meta, where stages run dry, without values.
     """
     torch.set_num_threads(1)
     keep_memory()

@@ -1,6 +1,6 @@
 """Every kind of stage, as one tiny study each: methods, recipes, holes, precisions, readings, plugins.
 
-They are rehearsed on ``meta``, and run on a real card by ``pytest -m gpu``.
+They run dry on ``meta``, and run on a real card by ``pytest -m gpu``.
 """
 
 from __future__ import annotations

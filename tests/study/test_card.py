@@ -14,7 +14,7 @@ import tiny
 import torch
 from safetensors.torch import load_file
 
-from study.conformance.rehearsal import rehearse
+from study.conformance.dry_run import make_interrupted
 from study.plan.graph import Plan
 from study.store import Store
 from study.training import loop
@@ -23,9 +23,11 @@ from study.training.machine import prepare
 FEW = ("raw", "plugin, fit")
 """Kinds that prove these tests on a CPU."""
 
-TERMS, SCORES_DB = 0.01, 0.1
-"""How far fp32 on a card may be from a CPU after four steps: a share of each logged term, and dB of PSNR. Sums in
-another order differ by about 1e-6, which Adam's first steps enlarge where a gradient is almost 0."""
+LOSSES = ("reconstruction", "known", "coarse", "coarse_known", "loss", "penalty", "adversarial")
+TERMS, SMALL, SCORES_DB = 0.02, 1e-3, 0.05
+"""How far fp32 on a card may be from a CPU after the few steps of a kind: each loss by a share, or by ``SMALL``; the
+PSNR of each image in dB. A CPU that sums in another order (memory format contiguous) stays within half of each. Other
+terms are left out: where a gradient is almost 0, the first steps of Adam and RMSprop take its sign."""
 
 PLACES = [
     *(("cpu", name) for name in FEW),
@@ -47,7 +49,7 @@ def test_a_stage_that_is_interrupted_and_a_second_run_give_the_same_bytes(
     plan, store = made(tmp_path / "first", name, device)
     _, again = made(tmp_path / "second", name, device)
     _, resumed = kinds.planned(tmp_path / "third", name, device)
-    rehearse(plan, resumed, prepare(device))
+    make_interrupted(plan, resumed, prepare(device))
     for key, stage in plan.stages.items():
         assert store.outcome(key)["status"] == "finished", stage.kind
         assert again.manifest(key) == store.manifest(key), f"{stage.kind}: a second run"
@@ -61,7 +63,8 @@ def test_fp32_on_a_card_is_near_a_cpu(device: str, name: str, tmp_path: Path) ->
     ours, theirs = made(tmp_path / "here", name, device), made(tmp_path / "cpu", name, "cpu")
     for role in ours[0].runs[0].stages:
         for term, (here, there) in logged(role, ours, theirs).items():
-            assert here == pytest.approx(there, rel=TERMS, abs=1e-5), f"{role}: {term}"
+            if term.rpartition(".")[2] in LOSSES:
+                assert here == pytest.approx(there, rel=TERMS, abs=SMALL), f"{role}: {term}"
     assert psnrs(*ours) == pytest.approx(psnrs(*theirs), abs=SCORES_DB)
 
 

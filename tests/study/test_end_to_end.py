@@ -305,7 +305,7 @@ def test_divergence_is_a_result(tmp_path: Path) -> None:
         (["run", "none.yaml"], 2, "none.yaml: cannot be read"),
         (["status", "nowhere"], 2, "nowhere: there is no study here"),
         (["report", "nowhere"], 2, "nowhere: there is no study here"),
-        (["run", "runs.yaml", "--device", "tpu"], 2, "--device tpu: choose cpu, cuda or auto"),
+        (["run", "runs.yaml", "--device", "tpu"], 2, "--device tpu: choose cpu, cuda, mps, xpu or auto"),
         (["run", "runs.yaml", "--jobs", "0"], 2, "--jobs"),
         (["run", "runs.yaml", "--out", "runs.yaml"], 2, "this is a file; name a folder"),
     ],

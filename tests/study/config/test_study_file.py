@@ -639,7 +639,7 @@ def test_the_command_ends_with_2_and_the_fault_alone(name: str, tmp_path: Path) 
         (["--set", "image_size=60"], "--set image_size=60: image_size: got 60; write a multiple"),
         (["--only", "propsed"], "--only propsed: 'propsed' is not a variant of this study; choose"),
         (["--seeds", "x"], "--seeds x: write seeds as 0,1,2 or 0-9"),
-        (["--device", "gpu"], "--device gpu: choose cpu, cuda or auto"),
+        (["--device", "gpu"], "--device gpu: choose cpu, cuda, mps, xpu or auto"),
         (["--out", "runs.yaml"], "--out runs.yaml: this is a file; name a folder"),
         (["--jbos", "3"], "No such option"),
     ],

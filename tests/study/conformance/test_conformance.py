@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from commands import command
-from own_parts import GOOD
+from own_parts import FIT, GOOD
 
 from study.conformance import CHECKS, conformance, plugin
+from study.conformance.dry_run import runs_on_a_card
 from study.conformance.parts import DETAIL
-from study.conformance.rehearsal import runs_on_a_card
 from study.parts import plugins, registries
 
 OURS = [(registry, name) for registry, parts in registries.REGISTRIES.items() for name in parts]
@@ -27,7 +27,7 @@ def test_every_registry_has_checks() -> None:
 
 @pytest.mark.parametrize(("registry", "name"), OURS)
 def test_our_own_part_conforms(registry: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if registry in ("METHODS", "LOSSES"):  # test_rehearsal.py has them all
+    if registry in ("METHODS", "LOSSES"):  # test_dry_run.py has them all
         checks = [check for check in CHECKS[registry] if check is not runs_on_a_card]
         monkeypatch.setitem(CHECKS, registry, checks)
     if registry not in ("METHODS",):
@@ -148,6 +148,62 @@ def test_the_suite_says_what_is_wrong(name: str, tmp_path: Path) -> None:
             if sentence in found.why:
                 return
     pytest.fail(str(faults))
+
+
+JUDGED = "return self.layers(image)[:, 0]"
+REFUSED = {
+    "a tensor that stays on the CPU": (
+        "CRITICS", "judge", JUDGED, "return (self.layers(image) @ torch.ones(1, 1))[:, 0]",
+        "mm gets tensors of two devices, which raises on every card (line 84 of broken.py)",
+    ),
+    "a gradient that is not deterministic on a card": (
+        "CRITICS", "judge", JUDGED,
+        "return self.layers(nn.functional.interpolate(image, scale_factor=1.0, mode='bicubic'))[:, 0]",
+        "interpolate(mode='bicubic') (line 84 of broken.py) has no deterministic kernel for CUDA cards",
+    ),
+    "a filler that takes a card's images for its own": (
+        "FILLERS", "grey", "return masked_image *", "return torch.from_numpy(masked_image.numpy()) *",
+        "Use Tensor.cpu() to copy the tensor to host memory first. (line 94 of broken.py)",
+    ),
+    "a metric of two devices": (
+        "METRICS", "own", "(output - image).abs()", "(output - image + torch.zeros(32)).abs()", "two devices",
+    ),
+    "a loop of two devices": (
+        "METHODS", "mine", "* mask).square()", "* mask * torch.ones(32)).square()", "two devices",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_what_a_card_refuses_is_a_fault(fault: str, tmp_path: Path) -> None:
+    """It is fine on a CPU, and its check there passes."""
+    registry, part, old, new, sentence = REFUSED[fault]
+    assert old in GOOD
+    file = tmp_path / "broken.py"
+    file.write_text(GOOD.replace(old, new))
+    plugins.use([file])
+    *on_a_cpu, on_a_card = conformance(registry, part)
+    assert {found.outcome for found in on_a_cpu} == {"fine"}
+    assert on_a_card.outcome == "fault" and sentence in on_a_card.why, on_a_card.why
+
+
+def test_a_wait_for_a_card_is_a_note(tmp_path: Path) -> None:
+    """It is slow there and right everywhere."""
+    file = tmp_path / "waits.py"
+    file.write_text(FIT.replace("training.log(loss=loss)", "training.log(loss=loss.item())"))
+    plugins.use([file])
+    found = list(conformance("METHODS", "mine"))[-1]
+    line = 1 + file.read_text().splitlines().index("            training.log(loss=loss.item())")
+    assert (found.outcome, found.check) == ("fine", "runs on a card")
+    assert f"item(), float(), bool() or an 'if' on a tensor (line {line} of waits.py)" in found.why
+
+
+def test_what_follows_from_made_up_values_is_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "waits.py"
+    file.write_text(FIT.replace("training.log(loss=loss)", "1 / loss.item(); training.log(loss=loss)"))
+    plugins.use([file])
+    found = list(conformance("METHODS", "mine"))[-1]
+    assert found.outcome == "fine" and "it ended with ZeroDivisionError" in found.why and "of waits.py" in found.why
 
 
 @pytest.mark.slow

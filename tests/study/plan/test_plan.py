@@ -580,7 +580,7 @@ def test_the_plan_for_programs(whole: Plan, tmp_path: Path) -> None:
     there.mkdir(parents=True)
     (there / "manifest.json").write_text("{}")
     shown = json.loads(_plan(tmp_path, "--json", "--device", "cpu"))
-    assert set(shown) == {"runs", "stages", "work"}
+    assert set(shown) == {"runs", "stages", "work", "eflop", "hours"}
     assert shown["work"] == whole.work()
     assert [run["name"] for run in shown["runs"]] == [run.name for run in whole.runs]
     names = {run["name"] for run in shown["runs"]}
@@ -598,14 +598,19 @@ def test_the_plan_measured(tmp_path: Path) -> None:
     words += ["--set", "image_size=32", "--set", "defaults.width=0.0625", "--set", "defaults.batch=2"]
     shown = json.loads(_plan(tmp_path, *words))
     trained = [stage for stage in shown["stages"] if stage["kind"] in ("pretrain", "critic", "joint")]
-    assert trained and all(stage["step_s"] > 0 and stage["disk_bytes"] > 0 for stage in trained)
-    expected = sum(stage["step_s"] * stage["steps"] for stage in trained)
-    assert shown["expected_s"] == pytest.approx(expected) and all(stage["peak_memory_bytes"] for stage in trained)
+    assert trained and all(stage["step_s"] > 0 for stage in trained)
+    for stage in shown["stages"]:  # data and evaluation, too
+        assert stage["total_s"] > 0 and stage["disk_bytes"] > 0 and stage["peak_memory_bytes"] > 0
+    total = sum(stage["total_s"] for stage in shown["stages"])
+    (here,) = shown["hours"]
+    assert shown["expected_s"] == pytest.approx(total)  # one run: its stages follow one another
+    assert here["device"].endswith("measured") and here["hours"] * here["workers"] * 3600 == pytest.approx(total)
     assert not (tmp_path / "out").exists()
 
 
 def test_the_plan_for_people(whole: Plan, tmp_path: Path) -> None:
-    out = _plan(tmp_path, "--device", "cpu")
+    assert not any(key in _plan(tmp_path, "--device", "cpu") for key in whole.stages)  # no row is a hash
+    out = _plan(tmp_path, "--device", "cpu", "--stages")
     assert all(key in out for key in whole.stages)
     assert "proposed is also twin: one run under several names" in out
     assert f"{len(whole.runs)} runs of" in out and "without sharing" in out

@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from study.plan.graph import Plan, Run
-from study.running import costs
+from study.running import costs, driver
 from study.store import Store
 
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "reconstruction_only", "glcic", "mean")}
@@ -76,3 +76,18 @@ def test_an_unreadable_time_is_not_known(made: tuple[Plan, Store]) -> None:
     run: Run = tiny.run_of(plan, "single", 0)
     (store.out / "made" / f"{run.stages['joint']}.json").write_text('{"seconds": "long"}')
     assert costs.measured(plan, store)["single", "faces", "joint"] == 3000.0
+
+
+def test_makespan_is_the_chain_of_one_run_and_the_sum_on_one_worker(tmp_path: Path) -> None:
+    plan, store = tiny.planned(tmp_path, {name: tiny.EVERY[name] for name in ("proposed", "glcic", "mean")})
+    tasks = driver.tasks(plan, store)
+    seconds = {key: SECONDS[stage.kind] for key, stage in plan.stages.items()}
+    total = sum(seconds.values())
+    assert costs.makespan_s(tasks, seconds, 1) == pytest.approx(total)
+    longest = max(sum(seconds[key] for key in run.stages.values()) for run in plan.runs)
+    many = costs.makespan_s(tasks, seconds, 8)
+    assert longest <= many < total and costs.makespan_s(tasks, seconds, 2) >= total / 2
+    for key in plan.stages:
+        store.publish(key, {"status": "finished"}, {"key": key})
+    done = [task for task in driver.tasks(plan, store) if not all(map(store.has, task.keys))]
+    assert costs.makespan_s(done, seconds, 2) == 0.0

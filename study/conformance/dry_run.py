@@ -1,4 +1,4 @@
-"""A rehearsal of stages and parts on a card that is not there (``study.conformance.card``)."""
+"""A dry run of stages and parts on a card that is not there (``study.conformance.card``)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from study.store import Store
 SIDE = 32
 
 
-def rehearse(plan: Plan, store: Store, device: torch.device = META) -> None:
+def make_interrupted(plan: Plan, store: Store, device: torch.device = META) -> None:
     """Makes every missing stage of a plan, inputs first. Each is interrupted after its first step, and then resumed."""
     groups = [[key] for key, stage in plan.stages.items() if stage.kind != "critic"] + plan.passes()
     with warnings.catch_warnings():
@@ -39,7 +39,7 @@ def rehearse(plan: Plan, store: Store, device: torch.device = META) -> None:
 def runs_on_a_card(part: Part) -> str | None:
     """A tiny study with the part would run on a card, interrupted and resumed. A note says where training waits."""
     with tempfile.TemporaryDirectory() as place, _card(trains=part.registry != "METRICS") as notes:
-        rehearse(plan_with(part, Path(place)), Store(Path(place) / "out"))
+        make_interrupted(plan_with(part, Path(place)), Store(Path(place) / "out"))
     return " ".join(notes) or None
 
 
@@ -77,7 +77,7 @@ def _card(*, trains: bool) -> Iterator[list[str]]:
         if not card.waits:
             raise
         why = f"{type(error).__name__}: {error}"
-        notes.append(f"after a wait a rehearsal has no true values, and it ended with {' '.join(why.split())}.")
+        notes.append(f"after a wait a dry run has no true values, and it ended with {' '.join(why.split())}.")
     if card.refused:
         raise Fault("; ".join(card.refused))
     if trains and card.waits:

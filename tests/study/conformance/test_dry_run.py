@@ -1,7 +1,8 @@
-"""Every kind of stage, rehearsed on a card that is not there; and what the rehearsal finds."""
+"""Every kind of stage in a dry run on a card that is not there; and what the dry run finds."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from study.conformance.card import META, UNSTEADY, Card
+from study.conformance.dry_run import make_interrupted
 from study.conformance.expectation import Fault
-from study.conformance.rehearsal import rehearse
 from study.data import device
+from study.external.score import Request, score
+from study.metrics.perceptual import gathering
 from study.running.runs import make_run
 from study.training import loop, step
 from study.training.checkpoint import TrainingState
@@ -31,7 +35,7 @@ OURS = tuple(f"{ROOT / room}/" for room in ("study", "models", "baselines"))
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the kinds of this process are made, so that they share stages."""
-    return tmp_path_factory.mktemp("rehearsal")
+    return tmp_path_factory.mktemp("dry_run")
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +49,7 @@ def _with_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_kind_of_stage_would_run_on_a_card(name: str, folder: Path) -> None:
     plan, store = kinds.planned(folder, name, "meta")
     with Card(OURS) as card:
-        rehearse(plan, store)
+        make_interrupted(plan, store)
     assert card.waits == card.refused == []
     assert all(store.outcome(key)["status"] == "finished" for key in plan.stages)
 
@@ -79,13 +83,63 @@ def test_a_picture_would_be_repaired_on_a_card(blended: bool, folder: Path, tmp_
     assert (tmp_path / "out.png").exists() and "windows" in said[0]
 
 
+def test_perceptual_distances_would_be_computed_on_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    def network(kind: Any, *_: Any) -> nn.Module:
+        with META:
+            built: nn.Module = kind.network()
+        return built.eval()
+
+    monkeypatch.setattr(gathering, "network", network)
+    options = {"lpips": {"net": "alex", "features": "a", "linear": "b"}, "fid": {"weights": "c"}}
+    pictures, indices = torch.zeros(2, 3, 64, 64, device=META), np.arange(2)
+    with Card(OURS) as card:
+        files = {name: defaultdict[str, str](str) for name in options}
+        found = gathering.Gathering(options, files, META, seed=0)
+        scores = found.add(indices, pictures, {"raw": pictures})
+        (row,) = found.distances()
+    assert card.waits == card.refused == []
+    assert [one.shape for one in scores.values()] == [(2,)] and row["images"] == 2
+
+
+def test_a_folder_of_pictures_would_be_scored_on_a_card(tmp_path: Path) -> None:
+    for folder, value in (("truth", 90), ("output", 120)):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(np.full((32, 32, 3), value, np.uint8)).save(tmp_path / folder / "one.png")
+    with Card(OURS) as card:
+        scored = score(Request(tmp_path / "output", tmp_path / "truth", center=True), device="meta")
+    assert card.waits == card.refused == [] and len(scored.values) == 1
+
+
+@pytest.mark.parametrize("name", ["giica", "raw"])
+def test_training_needs_no_float64_which_apples_devices_lack(name: str, folder: Path) -> None:
+    plan, store = kinds.planned(folder, name, "meta")
+    tiny.made(plan, store, [key for key, stage in plan.stages.items() if stage.kind == "data"])
+    with Float32() as found:
+        tiny.made(plan, store, [key for key, stage in plan.stages.items() if stage.kind != "evaluate"], META)
+    assert found.float64 == []
+
+
+class Float32(TorchDispatchMode):
+    """Collects the operations on ``META`` that give float64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.float64: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and result.is_meta and result.dtype == torch.float64:
+            self.float64.append(str(func))
+        return result
+
+
 def test_images_that_do_not_fit_on_the_card_would_be_read_in_batches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device, "free_memory", lambda _: 2**10)
     plan, store = kinds.planned(tmp_path, "reconstruction_only", "meta")
     with Card(OURS) as card:
-        rehearse(plan, store)
+        make_interrupted(plan, store)
     assert card.waits == card.refused == []
 
 
@@ -105,7 +159,7 @@ def test_it_finds_pending_terms_on_another_device_than_new_ones(
     monkeypatch.setattr(TrainingState, "resume", forgets_the_device)
     plan, store = kinds.planned(tmp_path, "reconstruction_only", "meta")
     with pytest.raises(Fault, match=r"stack gets tensors of two devices.*\(line \d+ of checkpoint.py\)"), Card(OURS):
-        rehearse(plan, store)
+        make_interrupted(plan, store)
 
 
 def test_it_finds_a_wait_in_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +167,7 @@ def test_it_finds_a_wait_in_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(step, "gradient_norm", lambda network: torch.tensor(float(norm(network))).to(META))
     plan, store = kinds.planned(tmp_path, "reconstruction_only", "meta")
     with Card(OURS) as card:
-        rehearse(plan, store)
+        make_interrupted(plan, store)
     (wait,) = card.waits
     assert wait.startswith("item(), float(), bool() or an 'if' on a tensor (line ") and wait.endswith("of step.py)")
 
@@ -184,7 +238,7 @@ def test_it_notes_a_wait_and_goes_on(name: str) -> None:
     with Card((__file__,)) as card:
         WAITS[name](torch.zeros(8, 8, device=META))
     (wait,) = card.waits
-    assert "of test_rehearsal.py)" in wait
+    assert "of test_dry_run.py)" in wait
 
 
 def learnt(output: Tensor) -> None:
@@ -265,7 +319,7 @@ def test_it_names_operations_without_a_deterministic_kernel(name: str) -> None:
         use()
     (sentence,) = card.refused
     assert sentence.startswith(UNSTEADY[ours].title) and UNSTEADY[ours].instead in sentence
-    assert "of test_rehearsal.py) has no deterministic kernel for CUDA cards" in sentence
+    assert "of test_dry_run.py) has no deterministic kernel for CUDA cards" in sentence
 
 
 STEADY: dict[str, Any] = {
