@@ -1,23 +1,23 @@
 """The time of loading and rendering a large study, and the size of its report.
 
-    python benchmarks/report.py [--variants 21] [--seeds 10] [--images 500] [--side 128] [--out FOLDER]
-
-The output is synthetic: 20 variants (21 names, two of them for one run), 10 seeds, three data sets and 500 test images.
-Its plan is that of runs.yaml; the contents of its stages are random. Nothing is trained.
+The output is synthetic: 20 variants (21 names, two of them for one run), 10 seeds, three data sets and 500 test
+images. Its plan is that of runs.yaml; the contents of its stages are random. Nothing is trained. It runs once, because
+it takes minutes.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
 from safetensors.numpy import save_file
 
+from benchmarks.timing import Row
 from reports.render import render
 from study.config import load as read
 from study.evaluation.evaluation import PICTURES
@@ -52,8 +52,8 @@ def fill(plan: Plan, store: Store, random: Generator, images: int, side: int) ->
     for key, stage in plan.stages.items():
         folder = store.workspace(key) / "files"
         if stage.kind == "data":
-            facts = {"parts": {"train": [0, 3000], "test": [0, images]}, "digest": key, "left_out": [], "names": names}
-            (folder / "data.json").write_text(json.dumps(facts))
+            packed = {"parts": {"train": [0, 3000], "test": [0, images]}, "digest": key, "left_out": [], "names": names}
+            (folder / "data.json").write_text(json.dumps(packed))
         elif stage.kind != "evaluate":
             steps = np.linspace(1, stage.steps, POINTS).astype(int).tolist()
             terms = {name: random.lognormal(0, 1, POINTS).round(4).tolist() for name in series[key]}
@@ -72,8 +72,8 @@ def fill(plan: Plan, store: Store, random: Generator, images: int, side: int) ->
             save_file({"scores": wide}, folder / "scores.safetensors")
             save_file(shown, folder / "pictures.safetensors")
             save_file({kind: pixels[:3] for kind, pixels in shown.items()}, folder / "worst.safetensors")
-            facts = {"columns": columns, "images": names, "of": images, "pictures": names[:6], "worst": names[6:9]}
-            (folder / "evaluation.json").write_text(json.dumps(facts))
+            table = {"columns": columns, "images": names, "of": images, "pictures": names[:6], "worst": names[6:9]}
+            (folder / "evaluation.json").write_text(json.dumps(table))
             _publish(store, key, plan.stages[key])
         RunState.of(store.out, run.name).write(run=run.name, status="completed", record="1")
     plan.save(store.out)
@@ -97,36 +97,19 @@ def _publish(store: Store, key: str, stage: Stage) -> None:
     store.publish(key, {"status": "finished"}, {"key": key, "made": "2020-09-23", "peak_memory_mib": 500, **facts})
 
 
-def timed(what: str, started: float) -> float:
-    """Prints the seconds since ``started``. Returns the current time."""
-    now = time.monotonic()
-    print(f"{what}: {now - started:.1f} s", flush=True)
-    return now
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, usual in (("variants", 21), ("seeds", 10), ("images", 500), ("side", 128)):
-        parser.add_argument(f"--{name}", type=int, default=usual)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
+def rows(variants: int = 21, seeds: int = 10, images: int = 500, side: int = 128) -> Iterator[Row]:
+    """Yields seconds and sizes."""
     with tempfile.TemporaryDirectory() as folder:
-        out = options.out or Path(folder)
-        if not (out / "plan.json").exists():
-            started = time.monotonic()
-            plan = planned(options.variants, options.seeds, options.images, options.side)
-            fill(plan, Store(out), np.random.default_rng(0), options.images, options.side)
-            timed(f"wrote {len(plan.runs)} runs", started)
+        out = Path(folder)
+        plan = planned(variants, seeds, images, side)
+        fill(plan, Store(out), np.random.default_rng(0), images, side)
         started = time.monotonic()
         results = load(out)
-        now = timed(f"loaded {len(results.scores):,} scores and {len(results.curves):,} points of curves", started)
+        loaded = time.monotonic()
         page = render(results, out / "report")
-        timed("rendered", now)
-        files = [file for file in (out / "report").rglob("*") if file.is_file()]
-        sizes = {"page": page.stat().st_size, "whole report": sum(file.stat().st_size for file in files)}
-        print(f"total: {time.monotonic() - started:.1f} s")
-        print(", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items()) + f", {len(files)} files")
-
-
-if __name__ == "__main__":
-    main()
+        rendered = time.monotonic()
+        yield Row(f"load {len(plan.runs)} runs, {len(results.scores):,} scores", loaded - started, unit="s")
+        yield Row("render", rendered - loaded, unit="s")
+        yield Row("page", page.stat().st_size / 1e6, unit="MB")
+        whole = sum(file.stat().st_size for file in (out / "report").rglob("*") if file.is_file())
+        yield Row("whole report", whole / 1e6, unit="MB")

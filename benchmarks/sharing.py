@@ -1,32 +1,41 @@
-"""The time that sharing stages saves in the demo study of one seed, and a check that it changes no byte.
+"""The demo study of one seed with shared stages, against the same study in which every run makes its own stages.
 
-    python benchmarks/sharing.py [--seeds 0] [--jobs 2]
-
-Runs ``study run`` twice in temporary folders, with and without sharing. The data are packed before, because both share
-them.
+``study run`` with two workers, once on each side, because it takes minutes. The data are packed before: both sides
+share them. All stages of all runs must have the same bytes.
 """
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.timing import Disagreement, Row, compared
 from study.plan.graph import Plan
 from study.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def timed(out: Path, *options: str) -> float:
-    """The seconds of one ``study run``."""
-    command = [sys.executable, "-m", "study", "run", "runs.yaml", "--out", str(out), "--device", "cpu", *options]
-    started = time.monotonic()
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - started
+def rows(file: Path = ROOT / "runs.yaml", jobs: int = 2, options: Sequence[str] = ("--seeds", "0")) -> Iterator[Row]:
+    """Yields one row: seconds of the study."""
+    with tempfile.TemporaryDirectory() as folder:
+        ours, peer = (Path(folder) / name for name in ("shared", "unshared"))
+
+        def run(out: Path, *more: str) -> None:
+            command = [sys.executable, "-m", "study", "run", str(file), "--out", str(out), "--device", "cpu"]
+            command += ["--jobs", str(jobs), *options, *more]
+            subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+        for out in (ours, peer):
+            run(out, "--only", "mean")
+        yield compared("the demo, one seed", lambda: run(ours), lambda: run(peer, "--no-share"), repeats=1, unit="s")
+        shared, unshared = digests(ours), digests(peer)
+        wrong = [name for name, digest in shared.items() if digest != unshared.get(name)]
+        if wrong:
+            raise Disagreement(f"{len(wrong)} of {len(shared)} stages have other bytes without sharing: {wrong[0]}")
 
 
 def digests(out: Path) -> dict[tuple[str, str], object]:
@@ -34,26 +43,3 @@ def digests(out: Path) -> dict[tuple[str, str], object]:
     plan, store = Plan.read(out / "plan.json"), Store(out)
     assert plan is not None
     return {(run.name, role): store.manifest(key) for run in plan.runs for role, key in run.stages.items()}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="0")
-    parser.add_argument("--jobs", default="2")
-    options = parser.parse_args()
-    more = ["--seeds", options.seeds, "--jobs", options.jobs]
-    with tempfile.TemporaryDirectory() as folder:
-        outs = {name: Path(folder) / name for name in ("shared", "unshared")}
-        for out in outs.values():
-            timed(out, *more, "--only", "mean")
-        shared = timed(outs["shared"], *more)
-        unshared = timed(outs["unshared"], *more, "--no-share")
-        ours, theirs = digests(outs["shared"]), digests(outs["unshared"])
-    same = sum(ours[name] == theirs.get(name) for name in ours)
-    print(f"with sharing {shared:.0f} s, without {unshared:.0f} s: {unshared / shared:.2f} times")
-    print(f"stages of all runs with the same bytes: {same} of {len(ours)}")
-    sys.exit(0 if same == len(ours) else 1)
-
-
-if __name__ == "__main__":
-    main()

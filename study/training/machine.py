@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 import os
 import platform
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 OFFLOADED = 2**16  # elements of the smallest tensor that ``offload`` moves
 
 
@@ -25,6 +27,7 @@ def prepare(device_kind: str, place: int = 0) -> torch.device:
     ``device_kind``: cpu, cuda, mps, xpu; or meta, where stages run dry, without values.
     """
     torch.set_num_threads(1)
+    keep_memory()
     if device_kind == "cpu":
         return torch.device("cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -39,6 +42,18 @@ def set_precision(numerics: Mapping[str, Any]) -> None:
     """Makes fp32 mean fp32 on a CUDA card, or TF32 if the numerics say so. A later call replaces an earlier one."""
     tf32 = numerics["precision"] == "tf32"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+
+
+def keep_memory() -> None:
+    """Makes this process keep the memory that it frees, up to 2 GiB, for its next tensors. glibc only.
+
+    By default glibc gives tensors of 32 MiB and more back to the system at once. Each step then gets them as new pages,
+    which takes up to a fifth of its time on a CPU. No result changes.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @contextmanager

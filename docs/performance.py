@@ -1,0 +1,74 @@
+"""Measures everything and writes docs/performance.md: python docs/performance.py [RESULTS]
+
+Without RESULTS it runs all benchmarks, about half an hour on two idle cores, and keeps their results in
+docs/performance.json. RESULTS is such a file, or what ``python -m benchmarks NAME --json`` printed; the page then has
+only what is in it.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+KEPT = DOCS / "performance.json"
+
+HEAD = """# Performance
+
+Each table is a benchmark of `benchmarks/`. Run one with `python -m benchmarks NAME`, all with `python -m benchmarks`.
+This page is written by `python docs/performance.py`, which measures everything again.
+
+- Measured on {date}: {device}, {cores} cores, load {load} at the start. {accelerator}
+- Versions: {versions}.
+- *Ours* and the *peer* run in turn. The shortest of at least five times counts, unless a benchmark takes minutes.
+  *Times* says how many times better ours is. `benchmarks/` says in each file what exactly is compared.
+"""
+
+COUNTED = """
+No CUDA card was at hand: figures for GPUs on this page are **counted, not measured**. They are the operations of a
+training step, and the rates in data sheets or measured elsewhere.
+"""
+
+
+def page(found: dict[str, Any]) -> str:
+    """The page of a run's results, as Markdown."""
+    facts = {name: found[name] for name in ("date", "device", "cores", "load")}
+    facts["accelerator"] = f"{found['accelerator']}." if found["accelerator"] else "No accelerator."
+    facts["versions"] = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    text = HEAD.format(**facts) + ("" if found["accelerator"] else COUNTED)
+    return text + "".join(section(name, result) for name, result in found["benchmarks"].items())
+
+
+def section(name: str, result: dict[str, Any]) -> str:
+    """A benchmark's heading, what it compares, and its table."""
+    text = f"\n## {name}\n\n{result['what']}\n"
+    for why in ("not_measured", "error"):
+        if why in result:
+            text += f"\n{why.replace('_', ' ').capitalize()}: {result[why]}.\n"
+    if result["rows"]:
+        text += "\n| | ours | peer | unit | times |\n| --- | ---: | ---: | --- | ---: |\n"
+    for row in result["rows"]:
+        peer, ratio = ("" if row[name] is None else number(row[name]) for name in ("peer", "ratio"))
+        text += f"| {row['name']} | {number(row['ours'])} | {peer} | {row['unit']} | {ratio} |\n"
+    return text
+
+
+def number(value: float) -> str:
+    """Three significant digits; large numbers whole, with commas."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def main(results: str = "") -> None:
+    if not results:
+        command = [sys.executable, "-m", "benchmarks", "--json"]
+        done = subprocess.run(command, cwd=DOCS.parent, stdout=subprocess.PIPE, text=True)
+        if not done.stdout:
+            sys.exit("the benchmarks printed no results; docs/performance.md is unchanged")
+        KEPT.write_text(done.stdout, encoding="utf-8")
+    found = json.loads((Path(results) if results else KEPT).read_text(encoding="utf-8"))
+    (DOCS / "performance.md").write_text(page(found), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])
