@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 
-from study import __version__
 from study.cli import data, images, outcomes, studies
 from study.errors import StudyError
 
@@ -30,7 +29,9 @@ Examples:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"study {__version__}")
+        import importlib.metadata
+
+        typer.echo(f"study {importlib.metadata.version('mo-zhou-study')}")
         raise typer.Exit
 
 
