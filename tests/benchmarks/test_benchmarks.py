@@ -48,9 +48,17 @@ TINY: dict[str, Callable[[], Iterable[Row]]] = {
 
 
 @pytest.fixture(autouse=True)
-def peers_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process of its own takes seconds to start."""
     monkeypatch.setattr(training, "Process", threading.Thread)
+    monkeypatch.setattr(report, "render", written)  # rendering has tests of its own
+
+
+def written(results: object, folder: Path) -> Path:
+    """A page that takes no time."""
+    folder.mkdir()
+    (folder / "report.html").write_text("page")
+    return folder / "report.html"
 
 
 def test_each_benchmark_is_tried_here() -> None:
