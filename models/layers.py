@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -91,6 +92,15 @@ def block(
     if activation != "none":
         parts.append(ACTIVATIONS[activation]())
     return nn.Sequential(*parts)
+
+
+def rest_idle_biases(network: nn.Module) -> None:
+    """Stops training biases that batch or instance norm removes again, so that no time goes into their gradients."""
+    for part in network.modules():
+        for layer, after in pairwise(part if isinstance(part, nn.Sequential) else ()):
+            removed = isinstance(after, nn.BatchNorm2d | nn.InstanceNorm2d)
+            if removed and isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.bias is not None:
+                layer.bias.requires_grad_(False)
 
 
 def in_fp32(head: nn.Module, maps: Tensor) -> Tensor:

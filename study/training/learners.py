@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.layers import initialise
+from models.layers import initialise, rest_idle_biases
 from models.losses import discounted, reconstruction, share_at_bound
 from models.masking import Box, known
 from models.method import Critic, Optimizer, Rate, Reconstruction
@@ -172,6 +172,8 @@ def _forward_pass(stage: Stage, device: torch.device) -> ForwardPass:
 def _trained(registry: dict[str, Any], part: dict[str, Any], stage: Stage, device: torch.device) -> nn.Module:
     """Builds a network to train, compiled if the numerics say so."""
     network = build(registry, part, device, stage.options["numerics"])
+    if device.type != "cpu":  # there, these biases take part in the last bits of published results
+        rest_idle_biases(network)
     if stage.options["numerics"].get("compile") and device.type != "meta":
         network.compile()
     return network

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from models.layers import LayerNorm
+from models.host import on_host
+from models.layers import LayerNorm, rest_idle_biases
 from models.losses import LOSSES
 from models.masking import center_box
 from study.cli import options
@@ -24,7 +25,7 @@ from study.parts import registries
 from study.running.make import make
 from study.training import machine
 from study.training.checkpoint import read_learner
-from study.training.machine import forward_pass, on_host, set_precision
+from study.training.machine import forward_pass, set_precision
 
 BF16 = {"precision": "bf16"}
 METHODS = ["proposed", "single", "ce", "glcic", "giica"]
@@ -170,6 +171,25 @@ def test_layer_norm_keeps_bf16_and_normalises_in_fp32() -> None:
         found = norm(rounded)
     assert found.dtype == torch.bfloat16
     assert torch.allclose(found.float(), expected, atol=0.02)
+
+
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_biases_that_a_norm_removes_rest_and_all_else_trains_the_same(norm: str) -> None:
+    part = {"kind": "mo_zhou", "width": 0.0625, "norm": norm}
+    networks = [registries.build(registries.GENERATORS, part) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    rest_idle_biases(networks[1])
+    masked, mask = torch.rand(2, 3, 32, 32), torch.ones(2, 1, 32, 32)
+    for network in networks:
+        network(masked, mask).square().sum().backward()
+    resting = [name for name, weight in networks[1].named_parameters() if not weight.requires_grad]
+    assert len(resting) == 14 and all(name.endswith(".0.bias") for name in resting)  # all layers but the last
+    for (name, one), other in zip(networks[0].named_parameters(), networks[1].parameters(), strict=True):
+        assert one.grad is not None
+        if name in resting:
+            assert other.grad is None and one.grad.abs().max() < 1e-3
+        else:
+            assert other.grad is not None and torch.equal(one.grad, other.grad)
 
 
 def test_the_forward_pass_can_be_entered_again() -> None:
