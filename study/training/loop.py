@@ -59,8 +59,11 @@ def train(
 
     with Checkpoints(checkpoint_s) as checkpoints, closing(read_ahead(batches, missing, device)) as ahead:
         for step, drawn in ahead:
-            # Skip critics that are ahead (after an interruption) or have diverged.
-            active = [state for state in states if state.step == step and state.diverged is None]
+            # Stop once all have diverged. Skip critics that are ahead, after an interruption.
+            healthy = [state for state in states if state.diverged is None]
+            if not healthy:
+                break
+            active = [state for state in healthy if state.step == step]
             if not active:
                 continue
 

@@ -21,7 +21,7 @@ from models.losses import LOSSES
 from models.masking import Box, center_box, composite, erase, known, mask_of
 from models.method import Critic, Method, Optimizer, Rate, Recipe, Reconstruction, Trained
 from models.proposed import Proposed
-from study.data.batches import Batch
+from study.data.batches import Batch, Batches
 from study.errors import Interrupted
 from study.parts import registries
 from study.plan.graph import Plan
@@ -647,10 +647,18 @@ def test_what_stands_on_a_divergence_is_diverged_too(tmp_path: Path, monkeypatch
             assert store.outcome(key)["status"] == "finished"
 
 
-def test_a_rate_that_is_far_too_large_is_a_divergence_not_an_error(tmp_path: Path) -> None:
+def test_a_rate_that_is_far_too_large_is_a_divergence_not_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of the stage costs nothing: no more batches are drawn."""
     optimizer = {"kind": "adam", "lr": 1.0e30, "betas": [0.5, 0.999]}
-    plan, store = tiny.planned(tmp_path, {"proposed": {**tiny.PROPOSED, "optimizer": optimizer, "norm": "none"}})
+    described = {**tiny.PROPOSED, "optimizer": optimizer, "norm": "none"}
+    plan, store = tiny.planned(tmp_path, {"proposed": described}, **steps(100, 3, 3))
+    drawn: list[int] = []
+    at = Batches.at
+    monkeypatch.setattr(Batches, "at", lambda self, number: drawn.append(number) or at(self, number))
     tiny.made(plan, store)
+    assert max(drawn) < 10
     for role in ("pretrain", "critic.local", "joint", "evaluate"):
         assert store.outcome(tiny.run_of(plan, "proposed").stages[role])["status"] == "diverged"
 
