@@ -213,7 +213,7 @@ def critics(frames: Frames, data: str) -> Figure:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
             axes.xaxis.set_minor_locator(NullLocator())
-            axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g}%")
+            axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:,g}%")
             axes.set_xlabel("the critics' gradient, as a share\nof the reconstruction loss's")
             axes.set_title(style.axis_label(metric, "hole"))
             axes.grid()
