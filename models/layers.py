@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from itertools import pairwise
 from typing import Literal
@@ -15,6 +16,11 @@ from torch import Tensor, nn
 Norm = Literal["none", "batch", "instance", "layer"]
 Activation = Literal["none", "relu", "leaky_relu", "elu"]
 Downsample = Literal["avgpool3", "area", "bilinear", "none"]
+
+
+def no_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Leaves autocast, if the device has it."""
+    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
 
 
 class LayerNorm(nn.GroupNorm):
@@ -30,7 +36,7 @@ class LayerNorm(nn.GroupNorm):
     def forward(self, input: Tensor) -> Tensor:
         if input.dtype == self.weight.dtype:
             return super().forward(input)
-        with torch.autocast(input.device.type, enabled=False):
+        with no_autocast(input.device):
             return F.group_norm(input, 1, self.weight.to(input), self.bias.to(input), self.eps)
 
 
@@ -104,12 +110,9 @@ def rest_idle_biases(network: nn.Module) -> None:
 
 
 def in_fp32(head: nn.Module, maps: Tensor) -> Tensor:
-    """``head(maps)`` in fp32, also under autocast: bf16 would round scores to 0.4% of their size."""
-    kind = maps.device.type
-    if kind == "meta" or not torch.is_autocast_enabled(kind):
-        return head(maps)  # type: ignore[no-any-return]
-    with torch.autocast(kind, enabled=False):
-        return head(maps.float())  # type: ignore[no-any-return]
+    """``head(maps)`` in fp32 or more, also under autocast: bf16 would round scores to 0.4% of their size."""
+    with no_autocast(maps.device):
+        return head(maps.to(torch.promote_types(maps.dtype, torch.float32)))  # type: ignore[no-any-return]
 
 
 @torch.no_grad()
