@@ -55,7 +55,8 @@ class Frames:
         name, file, profile ('demo', 'paper', ...), scope ('paper', 'reduced', 'other'), command, made (ISO date): text;
         image_size (px), generator_updates, batch: int; seconds: the sum over stages;
         data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images, and optionally
-            ``like``: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it corresponds to;
+            ``like``: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it corresponds to, and ``duplicates``:
+            how many test images have an exact or near duplicate in each other part, {exact, near: {train, validation}};
         versions {package: version}; devices: a list; seeds: a list; numerics, steps: a mapping or text;
         reference: the proposed model's variant, which the command may have left out, or None; control: the variant
             trained with the reconstruction loss alone, or None;

@@ -463,7 +463,8 @@ def _scope(study: StudyFacts, config: Mapping[str, Any]) -> str:
 
 def _data(name: str, entry: DataFacts, store: Store) -> dict[str, Any]:
     """The facts of a data set; without counts and digest until it is packed."""
-    facts: dict[str, Any] = {"name": name, "kind": entry.kind, "like": entry.like}
+    duplicates = store.made(entry.stage).get("duplicates")
+    facts: dict[str, Any] = {"name": name, "kind": entry.kind, "like": entry.like, "duplicates": duplicates}
     if not (packed := _record(store, entry.stage, "data")):
         return facts
     counts = {part: stop - start for part, (start, stop) in packed["parts"].items()}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -262,6 +263,24 @@ def test_what_the_command_left_out_is_said(frames: Frames) -> None:
     said = dict(summary.facts(replace(frames, study=study)))["Left out"]
     assert said == "ce (by --only); absent, proposed on faces (by --claims)"
     assert common.of_what_ran(replace(frames, study=study)) == " of the variants that --only and --claims kept"
+
+
+def test_duplicates_of_test_images_are_said_beside_the_data_set(study_of: Callable[..., Frames]) -> None:
+    def entry(name: str, *counts: int) -> dict[str, Any]:
+        exact, near = ({"train": counts[k], "validation": counts[k + 2]} for k in (0, 1)) if counts else ({}, {})
+        return {"name": name, "kind": "folder", "test": 1200, "duplicates": {"exact": exact, "near": near}}
+
+    data = [entry("clean", 0, 0, 0, 0), entry("mixed", 1, 1030, 0, 2), entry("old"), {"name": "older", "kind": "faces"}]
+    told = checked(study_of([0], "mixed", data=data))
+    table = table_of(told, "data")
+    place = table.headings.index("Duplicates")
+    assert [row[place].text for row in table.rows] == [
+        "none", "1 exact in training, 1,030 near in training, 2 near in validation", "–", "–",
+    ]  # fmt: skip
+    (note,) = [text for text in texts(told) if "instead of repairing it" in text]
+    assert note.startswith(
+        "mixed: 1 of 1,200 test images equal a training image, and 1,030 have a near duplicate there."
+    )
 
 
 def test_mixed_devices_are_told(frames: Frames) -> None:

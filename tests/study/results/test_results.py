@@ -333,6 +333,8 @@ def test_facts(results: Results) -> None:
     assert facts["sharing"]["shared"] < facts["sharing"]["unshared"]
     (faces,) = facts["data"]
     assert (faces["train"], faces["validation"], faces["test"], faces["left_out"]) == (12, 2, 4, 0)
+    none = {"train": 0, "validation": 0}
+    assert faces["duplicates"] == {"exact": none, "near": none}
     assert facts["devices"] and facts["versions"]["torch"]
     assert facts["multiverses"] == {
         "readings": {"base": ["proposed", "mean"], "contrasts": [["proposed", "mean"]], "design": "one_at_a_time"}
