@@ -9,11 +9,12 @@ A plugin is code, and runs with the rights of the user who names it.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,6 +34,34 @@ class Plugin:
     file: Path
     digest: str
     parts: Mapping[tuple[str, str], Any]
+    source: bytes = field(default=b"", repr=False)
+
+    def line(self, registry: str, name: str | None = None, *members: str) -> int | None:
+        """The line of a part: of the first of its ``members`` that its class defines, of its class or function, or of
+        its entry in the dictionary; without ``name``, of the dictionary. None if the source does not show it.
+        """
+        body = ast.parse(self.source).body
+        entries = next((found for node in body if (found := _assigned(node, registry))), None)
+        if entries is None:
+            return None
+        keys = entries.keys if isinstance(entries, ast.Dict) else []
+        place = next((n for n, key in enumerate(keys) if isinstance(key, ast.Constant) and key.value == name), None)
+        if place is None or not isinstance(entries, ast.Dict):
+            return entries.lineno
+        value = entries.values[place]
+        value = value.func if isinstance(value, ast.Call) else value  # a metric is an object: Mine()
+        named = {node.name: node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        if not isinstance(value, ast.Name) or value.id not in named:
+            return entries.keys[place].lineno  # type: ignore[union-attr]
+        defined = {node.name: node.lineno for node in named[value.id].body if isinstance(node, ast.FunctionDef)}
+        return next((defined[member] for member in members if member in defined), named[value.id].lineno)
+
+
+def _assigned(node: ast.stmt, name: str) -> ast.expr | None:
+    """What a statement assigns to a name; None if it does not."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    found = any(isinstance(target, ast.Name) and target.id == name for target in targets)
+    return node.value if found and isinstance(node, ast.Assign | ast.AnnAssign) else None
 
 
 _used: list[Plugin] = []
@@ -58,14 +87,14 @@ def use(files: Sequence[Path]) -> list[Plugin]:
             for (registry, name), part in plugin.parts.items():
                 if name in registries.REGISTRIES[registry]:
                     why = "there is a part of this name already; choose another"
-                    faults.append(f"{plugin.file}: {registry}['{name}']: {why}")
+                    faults.append(f"{_at(plugin, registry, name)}: {registry}['{name}']: {why}")
                 else:
                     registries.REGISTRIES[registry][name] = part
                     registries.SOURCES[registry, name] = plugin.digest
         for plugin in _used:
             for (registry, name), part in plugin.parts.items():
                 if why := _fault(registry, name, part):
-                    faults.append(f"{plugin.file}: {registry}['{name}']{why}")
+                    faults.append(f"{_at(plugin, registry, name)}: {registry}['{name}']{why}")
         if faults:
             raise BadInput(faults)
     except BadInput:
@@ -98,6 +127,12 @@ def place_of(error: BaseException, files: Iterable[Path] | None = None) -> str |
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
 
 
+def _at(plugin: Plugin, registry: str, name: str | None = None) -> str:
+    """``file:line`` of a part in its plugin, or the file alone."""
+    line = plugin.line(registry, name)
+    return f"{plugin.file}:{line}" if line else str(plugin.file)
+
+
 def _unregister() -> None:
     for registry, name in registries.SOURCES:
         del registries.REGISTRIES[registry][name]
@@ -126,16 +161,18 @@ def _load(file: Path) -> Plugin:
         how = "a plugin is one file: move the code into it, or install it as a package"
         raise BadInput(f"{file}: it imports {neighbour}, whose edits would not invalidate results; {how}")
     parts: dict[tuple[str, str], Any] = {}
+    plugin = Plugin(file, digest, parts, source)
     for registry, known in registries.REGISTRIES.items():
         own = getattr(module, registry, {})
         if not isinstance(own, dict) or not all(isinstance(name, str) for name in own):
             name, part = next(iter(known.items()))
             example = f"{{'{name}': {getattr(part, '__name__', type(part).__name__)}}}"
-            raise BadInput(f"{file}: {registry} must be a dictionary from names to parts, such as {example}")
+            place = _at(plugin, registry)
+            raise BadInput(f"{place}: {registry} must be a dictionary from names to parts, such as {example}")
         parts |= {(registry, name): part for name, part in own.items()}
     if not parts:
         raise BadInput(f"{file}: it declares no part; write one of {', '.join(registries.REGISTRIES)}, a dictionary")
-    return Plugin(file, digest, parts)
+    return plugin
 
 
 def _imported_neighbour(file: Path, before: set[str]) -> str | None:
