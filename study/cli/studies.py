@@ -63,6 +63,7 @@ def run(
     asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
     most = asked.most if asked else None
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share, most)
+    until.check_claims(claims, asked, plan.study)
     options.check_precision(study.numerics.precision, kind)
     console, store = Console(), options.store_of(out)
     say, jobs = printer(console), cards.checked_jobs(plan, store, kind, jobs)
@@ -353,8 +354,9 @@ def _report(out: Path) -> Path:
     """Renders the report of an output folder. Returns the file of its page."""
     from reports.render import render
     from study.results.frames import load
+    from study.results.own import own_sections
 
-    return render(load(out), out / "report")
+    return render(load(out), out / "report", own_sections(out))
 
 
 def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from study.conformance import dry_run, networks, parts
+from study.conformance import dry_run, networks, parts, report
 from study.conformance.expectation import Fault, NotChecked, Part
 from study.conformance.joins import joins_a_study
 from study.errors import StudyError
@@ -42,6 +42,8 @@ CHECKS: dict[str, Sequence[Callable[[Any], str | None]]] = {
     "MASKS": (parts.keeps_its_options, parts.draws_holes, joins_a_study),
     "METRICS": (parts.measures, parts.worsens_with_noise, joins_a_study, dry_run.runs_on_a_card),
     "DATASETS": (parts.keeps_its_options, parts.packs, joins_a_study),
+    "CLAIMS": (report.has_an_outcome,),
+    "SECTIONS": (report.stands_in_a_report,),
 }
 """The checks of each registry's parts. Networks and fillers join a study with the method that uses them."""
 

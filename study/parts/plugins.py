@@ -1,8 +1,8 @@
 """Plugins: Python files with parts of your own, which a study names under ``plugins``.
 
 A plugin declares its parts like the project does, in dictionaries from names to parts: ``METHODS``, ``GENERATORS``,
-``CRITICS``, ``LOSSES``, ``FILLERS``, ``MASKS``, ``METRICS``, ``DATASETS``. The digest of its source is the version of
-each, so an edit invalidates every stage that uses them.
+``CRITICS``, ``LOSSES``, ``FILLERS``, ``MASKS``, ``METRICS``, ``DATASETS``, and for the report ``CLAIMS`` and
+``SECTIONS``. The digest of its source is the version of each, so an edit invalidates every stage that uses them.
 
 A plugin is code, and runs with the rights of the user who names it.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -165,7 +166,7 @@ def _load(file: Path) -> Plugin:
     for registry, known in registries.REGISTRIES.items():
         own = getattr(module, registry, {})
         if not isinstance(own, dict) or not all(isinstance(name, str) for name in own):
-            name, part = next(iter(known.items()))
+            name, part = next(iter(known.items()), ("NAME", ...))
             example = f"{{'{name}': {getattr(part, '__name__', type(part).__name__)}}}"
             place = _at(plugin, registry)
             raise BadInput(f"{place}: {registry} must be a dictionary from names to parts, such as {example}")
@@ -188,6 +189,22 @@ def _subclass(*kinds: type) -> Callable[[Any], bool]:
     return lambda part: isinstance(part, type) and issubclass(part, kinds)
 
 
+def _claim_fault(name: str, entry: Any) -> str:
+    """Why a claim cannot be read; '' if it can."""
+    from reports.analysis import links  # with pandas, which studies without claims of their own need not import
+
+    if not CLAIM_ID.fullmatch(name):
+        return ": name it with capital letters and digits, such as M1; C1, C2, ... are the paper's"
+    used = [metric for key, metric in registries.METRICS.items() if ("METRICS", key) in registries.SOURCES]
+    own = {metric.name: {key: getattr(metric, key) for key in ("title", "unit", "better")} for metric in used}
+    try:
+        links.own_claim(name, entry, links.own_metrics(own))
+    except ValueError as error:
+        return f": {error}"
+    return ""
+
+
+CLAIM_ID = re.compile(r"(?!C\d)[A-Z][A-Z0-9]{0,15}")
 _OPTIONS = "a class of options, a subclass of "
 _EXPECTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "METHODS": (_subclass(Trained, Filler), _OPTIONS + "models.method.Trained, Fitted or Filler"),
@@ -201,6 +218,8 @@ _EXPECTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         "an object of a subclass of study.metrics.Metric: Mine(), not Mine",
     ),
     "DATASETS": (_subclass(DataSet), _OPTIONS + "study.data.DataSet"),
+    "CLAIMS": (lambda part: isinstance(part, dict), "a dictionary: {'claim': '...', 'links': [...]}"),
+    "SECTIONS": (callable, "a function of the frames that returns a reports.document.Section"),
 }
 
 
@@ -218,6 +237,8 @@ def _fault(registry: str, name: str, part: Any) -> str:
         kind = part.model_fields.get("kind")
         if kind is None or kind.default != name:
             return f" has no 'kind' of its name; add the option  kind: Literal['{name}'] = '{name}'"
+    if registry == "CLAIMS":
+        return _claim_fault(name, part)
     if registry != "METRICS":
         return ""
     attributes = ("name", "title", "unit", "better", "regions")  # what a report needs of a metric

@@ -34,7 +34,7 @@ TRAINED = ("pretrain", "critic", "joint", "fit")
 
 STUDY_FACTS = {
     "name", "file", "profile", "image_size", "command", "seeds", "looks", "numerics", "protocol", "networks", "metrics",
-    "methods", "multiverses", "left_out", "left_out_seeds",
+    "methods", "claims", "multiverses", "left_out", "left_out_seeds",
 }  # fmt: skip
 """The facts of a study that a report reads as the plan has them."""
 

@@ -14,9 +14,9 @@ from commands import command
 from scipy.stats import binomtest
 
 from reports.analysis import claims as module
-from reports.analysis.claims import all_of, claims, claims_table, differs, links_table, published_of
+from reports.analysis.claims import all_of, claims_table, differs, links_table, published_of
 from reports.analysis.frames import COLUMNS, Frames
-from reports.analysis.links import read_claims
+from reports.analysis.links import claims, read_claims
 from reports.analysis.naming import METRICS
 from reports.analysis.published import paper
 from reports.analysis.statistics import compare
