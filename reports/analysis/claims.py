@@ -678,7 +678,9 @@ class _Study:
             return f"; to have one, add {found} to variants of data.{data} in {self.file}"
         if found := self.matching(spec, left_out):
             return f"; --only left it out: add --only {shlex.quote(found)}"
-        return self.addition(spec)
+        text = self.addition(spec)
+        chosen = any(entry.get("by", "--only") == "--only" for entry in self.left_out.values())
+        return f"{text}, and add its name to --only" if text and chosen else text
 
     def addition(self, spec: Spec) -> str:
         """How to add a variant to the study file, if that is simple."""

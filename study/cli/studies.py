@@ -243,7 +243,7 @@ def tune(
     from rich.progress import TextColumn
 
     from study import config
-    from study.config import space
+    from study.config import paths, space
     from study.running.locks import searching
     from study.running.progress import bars
     from study.search.tune import Tuner
@@ -290,7 +290,8 @@ def tune(
             usual = ", the study's own setting" if result.best["usual"] else ""
             say(
                 f"best of {one.name}: trial {result.best['number']}{usual}, {result.best['value']:.2f} dB on "
-                f"the validation images; to run it with fresh seeds: include {result.file}"
+                f"the validation images; to run it with fresh seeds, write in {file}: "
+                f"include: [{paths.seen_from(file, result.file)}]"
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from reports.analysis.frames import NoDataError
 from study.errors import StudyError
 from study.parts import plugins, registries
-from study.plan.graph import Plan
+from study.plan.graph import PLAN, Plan
 
 
 def own_sections(out: Path) -> dict[str, Callable[..., Any]]:
@@ -17,6 +17,8 @@ def own_sections(out: Path) -> dict[str, Callable[..., Any]]:
 
     The sections of a plugin that is missing or has changed say so.
     """
+    if not (out / PLAN).is_file():  # a search alone
+        return {}
     study = Plan.of(out).study
     if not study.sections:
         return {}

@@ -598,6 +598,16 @@ def test_a_variant_that_only_left_out_is_to_be_added_to_only(variant: str, claim
     assert f"--only left it out: {words}" in why and "put this under variants" not in why
 
 
+def test_a_variant_that_the_file_lacks_is_to_be_added_there_and_to_only() -> None:
+    lacking = "put this under variants in runs.yaml: glcic: {method: glcic}"
+    why = row(made(without=("glcic",), left_out={"single": LEFT_OUT["single"]}), "C1")["links"][0]["why"]
+    assert f"{lacking}, and add its name to --only" in why
+    by_claims = {"single": {**LEFT_OUT["single"], "by": "--claims", "data": ["faces"]}}
+    for left_out in ({}, by_claims):
+        why = row(made(without=("glcic",), left_out=left_out), "C1")["links"][0]["why"]
+        assert lacking in why and "--only" not in why
+
+
 def test_a_variant_that_claims_left_out_comes_with_another_claim() -> None:
     told = "--claims left it out: run without --claims, or add a claim that compares it"
     entry = {**LEFT_OUT["glcic"], "by": "--claims", "data": ["faces"]}

@@ -75,6 +75,35 @@ def test_a_planted_optimum_is_found_and_written_as_a_variant(tmp_path: Path) -> 
         config.load(tuned, seeds=[0, 1000])
 
 
+def test_an_output_with_a_search_alone_opens_and_has_a_report(tmp_path: Path) -> None:
+    file, out = written(tmp_path / "studies", search={"pruner": "none"}), tmp_path / "out"
+    found = searched(file, out, trials=3)
+    results = load(out)
+    assert len(results.trials) == 3 and results.runs.empty and "toy" in results.study["searches"]
+    assert "scope none" in repr(results) and set(results.claims["outcome"]) == {"not tested"}
+    done = command("report", str(out))
+    assert done.returncode == 0, done.stderr
+    page = (out / "report" / "report.html").read_text()
+    assert "What tuning found" in page
+    assert found.file is not None and "include: [../out/search/toy_tuned.yaml]" in found.file.read_text()
+    other = tiny.write(tmp_path / "studies", TOY, include=[str(found.file)], defaults=STEPS)
+    assert "toy_tuned" in config.load(other).variants
+
+
+def test_a_path_from_another_folder_comes_with_the_right_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "toy_tuned.yaml").write_text("variants: {}\n")
+    for name, hint in (
+        ("out/toy_tuned.yaml", "(paths start at the study file's folder: write [../out/toy_tuned.yaml])"),
+        ("out/none.yaml", "(a finished search writes it: python -m study tune studies/tiny.yaml --variant NAME)"),
+    ):
+        file = tiny.write(Path("studies"), TOY, include=[name], defaults=STEPS)
+        with pytest.raises(BadInput) as caught:
+            config.load(file)
+        assert hint in str(caught.value)
+
+
 def test_each_kind_of_range_is_searched_and_comes_back_from_the_file(tmp_path: Path) -> None:
     ranges = {
         "weights.local": {"low": 0.01, "high": 1, "log": True},
