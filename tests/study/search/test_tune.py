@@ -281,6 +281,53 @@ def test_a_database_holds_a_search_too(tmp_path: Path) -> None:
     assert len(rows(tmp_path / "a")) == 3 and len(rows(tmp_path / "b")) == 5
 
 
+def opening(file: Path, out: Path, url: str, variant: str, barrier: Any, told: Any) -> None:
+    """Opens a search with others, as on a machine of its own, and tells the first trial that it gets."""
+    study = config.load(file)
+    with locks.searching(out) as worker:
+        barrier.wait()
+        try:
+            tuner = tune.Tuner(
+                study, study.variants[variant], Store(out), worker=worker, device="cpu", trials=9, storage=url
+            )
+            one = tuner._claim()
+            told.send((variant, one.trial.number if one else None, one.trial.user_attrs.get("usual") if one else None))
+        except BaseException as error:
+            told.send(repr(error))
+            raise
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_searches_begin_at_once_on_a_new_database(tmp_path: Path) -> None:
+    """Two of one variant and two of another, each with an output of its own: none fails, none overtakes the first."""
+    variants = {"toy": TOY["toy"], "other": {"method": "proposed", "multiscale": 1, "loss": "wgan"}}
+    file = tiny.write(tmp_path, variants, defaults=STEPS)
+    context = multiprocessing.get_context("fork")
+    url, barrier = f"sqlite:///{tmp_path}/trials.db", context.Barrier(4)
+    pipes = [context.Pipe(duplex=False) for _ in range(4)]
+    processes = [
+        context.Process(target=opening, args=(file, tmp_path / f"{n}", url, name, barrier, pipe))
+        for n, (name, (_, pipe)) in enumerate(zip(("toy", "toy", "other", "other"), pipes, strict=True))
+    ]
+    for process in processes:
+        process.start()
+    assert all(ours.poll(PATIENCE_S) for ours, _ in pipes)
+    found = [ours.recv() for ours, _ in pipes]
+    for process in processes:
+        process.join()
+    expected = [(name, number, usual) for name in ("other", "toy") for number, usual in ((0, True), (1, None))]
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+def test_a_search_whose_creator_was_killed_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune, "BEGIN_S", 0.2)
+    file, url = written(tmp_path), f"sqlite:///{tmp_path}/trials.db"
+    tune.optuna.create_study(storage=url, study_name="tiny:None:toy", direction="maximize")
+    searched(file, tmp_path / "out", trials=2, storage=url)
+    assert [row["usual"] for row in rows(tmp_path / "out")] == [True, False]
+
+
 def test_a_study_is_not_made_where_a_search_is_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "BEGIN_S", 0.1)
     with (
