@@ -44,7 +44,7 @@ def show(
     about = {key: getattr(study.data[name], key) for key in ("kind", "like", "licence")}
     sheet = show.sheet(folder, out / "data" / f"{name}.png")
     with Console(stderr=True).status("comparing the parts"):
-        facts = show.facts(folder)
+        facts = show.facts(folder, study.data[name])
     found = {"name": name, **about, "folder": str(folder), **facts, "sheet": str(sheet)}
     if as_json:
         print_json(found)

@@ -369,7 +369,10 @@ def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dic
         say(f"failed: {name}: {why} (see {store.out / 'failures'})")
     for name, entry in plan.study.data.items():
         file = store.folder(entry.stage) / "data.json"
-        left_out = (read_json(file) or {}).get("left_out", [])
+        packed = read_json(file) or {}
+        for note in packed.get("notes", []):
+            say(f"note on {name}: {note}")
+        left_out = packed.get("left_out", [])
         for one in left_out[:SKIPPED_SHOWN]:
             say(f"skipped in {name}: {one['name']}: {one['why']}")
         if len(left_out) > SKIPPED_SHOWN:

@@ -19,8 +19,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from study.data.base import DataSet
 from study.data.packed import PARTS, Packed
-from study.data.sets.images import processors
+from study.data.sets.images import Images, processors
 
 NEAR = 4  # near duplicates' difference hashes differ in at most this many of 64 bits
 COMPARED = (("train", "test"), ("validation", "test"))
@@ -49,8 +50,8 @@ class Marks(NamedTuple):
     near: Bits
 
 
-def facts(folder: Path) -> dict[str, Any]:
-    """Everything that ``show`` prints, fit for JSON."""
+def facts(folder: Path, data: DataSet | None = None) -> dict[str, Any]:
+    """Everything that ``show`` prints, fit for JSON. ``data``: the set that was packed, to count what was not."""
     packed = Packed(folder)
     marks = {part: _marks(packed.part(part)) for part in PARTS}
     names = {part: packed.names(part) for part in PARTS}
@@ -67,9 +68,18 @@ def facts(folder: Path) -> dict[str, Any]:
             "why": dict(Counter(OF_ONE.sub("N", entry.why) for entry in packed.left_out).most_common()),
             "first": [entry._asdict() for entry in packed.left_out[:LEFT_OUT_SHOWN]],
         },
+        **_not_packed(data),
         "notes": packed.notes,
         "duplicates": [{"parts": [a, b], **duplicates(marks[a], marks[b], names[a], names[b])} for a, b in COMPARED],
     }
+
+
+def _not_packed(data: DataSet | None) -> dict[str, Any]:
+    """What is below the root of a set of files and was not chosen: images, other files and hidden ones."""
+    if not isinstance(data, Images):
+        return {}
+    found, unchosen = data.census()
+    return {"below_root": {**found.as_json(), "not_chosen": unchosen}, "not_read": list(found.sentences())}
 
 
 def _groups(packed: Packed) -> dict[str, Any] | None:
@@ -173,7 +183,10 @@ def _rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows += [("", f"{entry['name']}: {entry['why']}") for entry in left_out["first"]]
     if left_out["count"] > len(left_out["first"]):
         rows.append(("", f"and {left_out['count'] - len(left_out['first']):,} more, which data.json names"))
-    rows += [("note", note) for note in found["notes"]]
+    if unchosen := found.get("below_root", {}).get("not_chosen"):
+        rows.append(("not chosen", f"{unchosen:,} of {found['below_root']['images']:,} images below the root"))
+    rows += [("not read", sentence) for sentence in found.get("not_read", ())]
+    rows += [("note", note) for note in found["notes"] if note not in found.get("not_read", ())]
     for entry in found["duplicates"]:
         a, b = entry["parts"]
         for kind in ("exact", "near"):

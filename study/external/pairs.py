@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from study.data.files import tree
+from study.data.files.census import census, why_none
 from study.data.files.image import OPAQUE, Raster, exact
 from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim
-from study.data.files.source import is_image, printable, some
+from study.data.files.source import composed, is_image, printable, some
 from study.errors import BadInput, prefixed
 from study.metrics.structure import WINDOW
 
@@ -94,7 +95,7 @@ class Listed:
         except ValueError as fault:
             raise BadInput(f"{self.title}: {str(fault).removeprefix('root: ')}") from fault
         self.files: dict[str, str] = {}
-        faults, names = [], self.source.names
+        faults = []
         for name in self.source.images:
             twin = self.files.setdefault(stem(name), name)
             if twin != name:
@@ -102,12 +103,10 @@ class Listed:
         if faults:
             raise BadInput(_first(faults))
         if not self.files:
-            there = f"; it has {some(names)}" if names else ""
-            raise BadInput(f"{self.title}: there is no image in it{there}")
-        self.notes = [f"{folder}/{entry.name}: {entry.why}" for entry in self.source.left_out]
-        if others := [name for name in names if not is_image(name)]:
-            text = f"{len(others)} files are no images by their names and not read: {some(others)}"
-            self.notes.insert(0, f"{folder}: {text}")
+            why = why_none(self.source)
+            raise BadInput(f"{self.title}: there is no image in it{f'; {why}' if why else ''}")
+        self.notes = [f"{folder}: {sentence}" for sentence in census(self.source).sentences()]
+        self.notes += [f"{folder}/{printable(entry.name)}: {entry.why}" for entry in self.source.left_out]
 
     def content(self, name: str) -> bytes:
         """A file's bytes. Raises ValueError."""
@@ -128,8 +127,8 @@ class Listed:
 
 
 def stem(name: str) -> str:
-    """A file name without an image's suffix; any other suffix stays."""
-    return posixpath.splitext(name)[0] if is_image(name) else name
+    """A file name without an image's suffix, in NFC; any other suffix stays."""
+    return composed(posixpath.splitext(name)[0] if is_image(name) else name)
 
 
 def stems(names: Sequence[str]) -> list[str]:
@@ -244,13 +243,14 @@ def _unlike(truth: Raster, output: Raster) -> str:
 def _seen(truth: Raster, output: Raster, hole: Hole | None) -> tuple[set[str], tuple[float, float]]:
     """What an output is, and its mean difference from the truth in the hole and in the known region, of 255.
 
-    equal: the whole output equals the truth. lossy: it is a JPEG. pasted: nearly all known pixels equal the truth, but
-    for JPEG artefacts. idle: most of the hole equals the truth. reversed: the hole equals the truth and the known
-    region does not. doubtful: the output changes both regions, the hole less than the rest.
+    equal: the whole output equals the truth. faint: both may have 12 bits in files of 16. lossy: it is a JPEG.
+    pasted: nearly all known pixels equal the truth, but for JPEG artefacts. idle: most of the hole equals the truth.
+    reversed: the hole equals the truth and the known region does not. doubtful: the output changes both regions, the
+    hole less than the rest.
     """
     a, b = (each.pixels if each.pixels.ndim == 3 else each.pixels[..., None] for each in (truth, output))
     apart = np.abs(a.astype(np.int32) - b.astype(np.int32)).mean(axis=2) * (255 / OPAQUE[truth.depth])
-    seen = {"equal": not apart.any(), "lossy": output.lossy}
+    seen = {"equal": not apart.any(), "lossy": output.lossy, "faint": truth.faint and output.faint}
     means = float("nan"), float(apart.mean())
     if hole is not None:
         inside, outside = apart[hole], apart[np.logical_not(hole)]
@@ -274,6 +274,11 @@ def _warnings(found: Findings, turned: Sequence[tuple[str, float, float]], *, ho
     of, counts = f"of {found.images} outputs", found.counts
     if counts["equal"]:
         yield f"{counts['equal']} {of} are the truth itself, to the last bit; are these the files?"
+    if counts["faint"] == found.images:
+        yield (
+            "all images have 16 bits a channel and use less than a sixteenth of the range, as 12 bits do: PSNR and "
+            "SSIM are too high; save them with the full range"
+        )
     if counts["lossy"]:
         pasted = "; the composite has the truth's own there" if holes else ""
         yield f"{counts['lossy']} {of} are JPEG, which changes what the method left alone, and its repairs{pasted}"

@@ -199,6 +199,7 @@ def _read(job: Job, source: HoleSource) -> tuple[Raster, Hole, list[str]]:
         "16 bits a channel are reduced to 8": picture.reduced,
         f"the first of its {picture.frames} pictures is read": picture.frames > 1,
         f"it is converted from {picture.converted} to RGB": picture.converted,
+        "it uses less than a sixteenth of its 16 bits, as 12 bits do, and is nearly black": picture.faint,
     }
     notes = [f"{job.image}: {note}" for note, happened in changes.items() if happened]
     jpeg = WRITTEN[job.to.suffix.lower()]["format"] == "JPEG"

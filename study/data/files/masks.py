@@ -69,7 +69,7 @@ def read_hole(content: bytes, hole: str, size: tuple[int, int]) -> tuple[Hole, s
 
 def _grey(content: bytes, hole: str) -> NDArray[np.float64]:
     """The shades of a mask file, (H, W) in 0..255, on a ground that is not the hole. Raises Unfit."""
-    image = read(content, full=True)
+    image = read(content, full=True, any_range=True)
     if image.frames > 1:
         raise Unfit(f"it holds {image.frames} pictures; save only the one you mean")
     values = image.pixels * (255 / OPAQUE[image.depth])

@@ -196,7 +196,9 @@ def test_folders_that_are_not_there_or_hold_no_image(write: Write, tmp_path: Pat
     empty.mkdir()
     assert refused(Request(empty, truth)) == f"--output {empty}: there is no image in it"
     (empty / "notes.txt").write_text("hello")
-    assert refused(Request(empty, truth)).endswith("there is no image in it; it has notes.txt")
+    assert refused(Request(empty, truth)).endswith(
+        "there is no image in it; 1 files are no images by their names and not read: notes.txt"
+    )
 
 
 def test_other_files_are_told(write: Write) -> None:
