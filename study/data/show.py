@@ -21,14 +21,14 @@ from rich.text import Text
 
 from study.data.base import DataSet
 from study.data.packed import PARTS, Packed
-from study.data.sets.images import Images, processors
+from study.data.sets.images import Images, hint, processors
 
 NEAR = 4  # near duplicates' difference hashes differ in at most this many of 64 bits
 COMPARED = (("train", "test"), ("validation", "test"))
 PAIRS_SHOWN = 5
 LEFT_OUT_SHOWN = 10
 # The numbers in a reason that belong to one image, as opposed to limits; reasons are counted without them.
-OF_ONE = re.compile(r"(?<!than )(?<!than the )(?<!has )(?<![\w,.-])\d[\d,.]*")
+OF_ONE = re.compile(r"(?<!than )(?<!than the )(?<!has )(?<!have )(?<![\w,.-])\d[\d,.]*")
 CHUNK = 128  # images compared with all others at once
 SHEET = 8  # images a side
 THUMB = 128  # px at most
@@ -79,7 +79,7 @@ def _not_packed(data: DataSet | None) -> dict[str, Any]:
     if not isinstance(data, Images):
         return {}
     found, unchosen = data.census()
-    return {"below_root": {**found.as_json(), "not_chosen": unchosen}, "not_read": list(found.sentences())}
+    return {"below_root": {**found.as_json(), "not_chosen": unchosen}, "not_read": [*found.sentences(), *hint(found)]}
 
 
 def _groups(packed: Packed) -> dict[str, Any] | None:

@@ -47,6 +47,7 @@ OPAQUE = {8: 255, 16: 65535}  # the largest value, by bits a channel
 PLAIN = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # modes that become grey or RGB without a change of colours
 FAINT = 1 / 16  # of the range. An image that stays below it may hold 12 bits in a file of 16
 PNG = b"\x89PNG\r\n\x1a\n"  # how such a file begins
+HEIC = [b"ftyp" + brand for brand in (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")]
 TEXTS = (b"tEXt", b"zTXt", b"iTXt")  # chunks of a PNG; the file may be read without them
 PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT", b"IEND")  # chunks that decide its pixels
 
@@ -219,6 +220,8 @@ def _opened(file: Path | BinaryIO) -> ImageFile.ImageFile:
     try:
         return Image.open(file, formats=FORMATS)
     except UnidentifiedImageError:
+        if _start(file)[4:12] in HEIC:
+            raise Unfit("it is a HEIC of a phone, which is not read; save it as JPEG or PNG") from None
         raise Unfit("it is no image, or of a format that is not read") from None
     except Image.DecompressionBombError:
         raise Unfit(f"it has more than {MOST_PIXELS:,} pixels, the most that are decoded") from None
@@ -272,6 +275,13 @@ def _chunks(content: bytes, kept: Callable[[bytes], bool]) -> bytes:
             chosen.append(content[start:end])
         start = end
     return b"".join(chosen)
+
+
+def _start(file: Path | BinaryIO) -> bytes:
+    """The first bytes of a file."""
+    with file.open("rb") if isinstance(file, Path) else nullcontext(file) as stream:
+        stream.seek(0)
+        return stream.read(16)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -75,8 +75,7 @@ class Images(DataSet):
 
     def why_none(self, source: Source) -> str:
         """``files.census.why_none``, with the option that follows links."""
-        hint = "; follow_links: true follows such links" if any(why == OUTSIDE for _, why in source.left_out) else ""
-        return why_none(source) + hint
+        return "; ".join(part for part in (why_none(source), *hint(source)) if part)
 
     def pack(self, image_size: int, folder: Path, report: Report) -> None:
         chosen = self.chosen()
@@ -127,6 +126,12 @@ class Grouped(Images):
         """The root, or the folder of its archive."""
         root = Path(self.root).expanduser()
         return next((place for place in (root, *root.parents) if place.is_dir()), root)
+
+
+def hint(found: Source | Census) -> list[str]:
+    """The option that reads what links outside the root hold, where there are any."""
+    outside = any(why == OUTSIDE for _, why in found.left_out)
+    return ["follow_links: true follows links to folders outside the root"] if outside else []
 
 
 def picture(source: Source, name: str, side: int) -> packed.Picture | LeftOut:

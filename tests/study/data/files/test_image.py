@@ -260,6 +260,12 @@ def test_floating_point_and_foreign_formats_are_refused() -> None:
             square(stream, 16)
 
 
+def test_a_phones_heic_is_told_apart_from_what_is_no_image() -> None:
+    for brand in (b"heic", b"mif1"):
+        with pytest.raises(Unfit, match="it is a HEIC of a phone, which is not read; save it as JPEG or PNG"):
+            square(io.BytesIO(b"\0\0\0\x18ftyp" + brand + b"\0" * 40), 16)
+
+
 def test_a_file_is_read_by_its_content_not_its_name(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(saved(halves(), "JPEG", quality=95).getvalue())
     assert sides(square(tmp_path / "a.png", 16))[0] == pytest.approx(LEFT, abs=6)
