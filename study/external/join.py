@@ -71,7 +71,7 @@ class Test:
         self.stage, self.protocol = stage, stage.options["protocol"]
         self.packed = Packed(store.verified(stage.needs["data"]))
         self.places = {name: place for place, name in enumerate(stems(self.packed.names("test")))}
-        self._draw = drawn_holes(self.protocol["mask"], stage.needs, store, self.packed.image_size)
+        self._draw = drawn_holes(self.protocol["mask"], stage.needs, store, self.packed.image_size, "test")
 
     def hole(self, name: str) -> Hole:
         """The hole of one test image, (side, side)."""

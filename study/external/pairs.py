@@ -7,7 +7,6 @@ masks whose polarity is not the one that the outputs were made with.
 from __future__ import annotations
 
 import hashlib
-import posixpath
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from study.data.files import tree
 from study.data.files.image import OPAQUE, Raster, exact
 from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim
-from study.data.files.source import is_image, printable, some
+from study.data.files.source import is_image, printable, some, stem
 from study.errors import BadInput, prefixed
 from study.metrics.structure import WINDOW
 
@@ -125,11 +124,6 @@ class Listed:
     def place(self, name: str) -> str:
         """The file's path in messages."""
         return f"{self.source.place}/{self.files[name]}"
-
-
-def stem(name: str) -> str:
-    """A file name without an image's suffix; any other suffix stays."""
-    return posixpath.splitext(name)[0] if is_image(name) else name
 
 
 def stems(names: Sequence[str]) -> list[str]:

@@ -47,6 +47,14 @@ def layer(ground: tuple[int, int, int] = (0, 0, 0), paint: int = 255) -> bytes:
     return saved(pixels)
 
 
+def soft_layer() -> bytes:
+    """Black paint on nothing, with edges that are transparent by half."""
+    pixels = np.zeros((SIDE, SIDE, 4), np.uint8)
+    with Image.open(io.BytesIO(antialiased())) as opened:
+        pixels[..., 3] = np.asarray(opened)
+    return saved(pixels)
+
+
 def palette(**options: object) -> bytes:
     image = Image.fromarray(hole().astype(np.uint8), "P")
     image.putpalette([0, 0, 0, 255, 255, 255])
@@ -87,6 +95,10 @@ READ: dict[str, Callable[[], bytes]] = {
     "jpeg in cmyk": lambda: saved(Image.fromarray(shades()).convert("CMYK"), "JPEG", quality=95),
     "alpha": layer,
     "alpha over hidden colours": lambda: layer((200, 30, 90)),
+    "alpha alone, in black": lambda: layer(paint=0),
+    "alpha alone, in white": lambda: layer((255, 255, 255)),
+    "alpha alone, soft edges": soft_layer,
+    "grey alpha alone": lambda: saved(Image.merge("LA", [Image.new("L", (SIDE, SIDE)), Image.fromarray(shades())])),
     "alpha, opaque": lambda: saved(Image.fromarray(shades()).convert("RGBA")),
     "palette": palette,
     "palette with a transparent ground": lambda: palette(transparency=0),
@@ -109,11 +121,18 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "in colour": (lambda: tinted(255, 0, 0), "it is drawn in colour; a mask is black and white"),
     "a gradient": (
         lambda: saved(np.tile(np.arange(SIDE, dtype=np.uint8) * 4, (SIDE, 1))),
-        "it has 64 shades between its darkest and its lightest; a mask has two values",
+        "it has 64 shades between its darkest and its lightest, 50% of it near their middle (10% may be); "
+        "a mask has two values",
     ),
     "pale noise": (
         lambda: saved(np.random.default_rng(0).integers(100, 140, (SIDE, SIDE)).astype(np.uint8)),
-        "it has 40 shades between its darkest and its lightest; a mask has two values",
+        "it has 40 shades between its darkest and its lightest, 49% of it near their middle (10% may be); "
+        "a mask has two values",
+    ),
+    "little contrast": (
+        lambda: saved(np.where(np.arange(SIDE**2).reshape(SIDE, SIDE) == 5, 120, shades(200, 110)).astype(np.uint8)),
+        "it has 3 shades between its darkest and its lightest, which are 90 of 255 apart (128 at least); "
+        "a mask has two values",
     ),
     "several pictures": (several, "it holds 2 pictures; save only the one you mean"),
     "floating point": (
@@ -126,7 +145,8 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "another size": (
         lambda: saved(Image.new("L", (48, 32))),
-        "it is 48 x 32 px, its image 64 x 64 px; a mask has its image's size",
+        "it is 48 x 32 px, its image 64 x 64 px; a mask has its image's size; to resize masks, set the option 'resize' "
+        "to nearest",
     ),
     "empty": (
         lambda: saved(Image.new("L", (SIDE, SIDE))),

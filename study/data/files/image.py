@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 Pixels = NDArray[np.uint8]
 
@@ -89,6 +89,7 @@ class Raster:
     profile: the ICC colour profile. frames: how many pictures the file holds; this is the first.
     converted: the colour mode, in Pillow's names, that became RGB; empty where none did.
     reduced: True if 16 bits a channel became 8. lossy: True if the format changes pixels.
+    orientation: the EXIF orientation that it had; 1 where it was upright.
     """
 
     pixels: NDArray[Any]
@@ -98,6 +99,7 @@ class Raster:
     converted: str = ""
     reduced: bool = False
     lossy: bool = False
+    orientation: int = 1
 
     @property
     def depth(self) -> int:
@@ -136,11 +138,13 @@ def read(content: bytes, *, full: bool = False) -> Raster:
             deep = opened.mode.startswith("I") or any(";16" in str(tile[3]) for tile in opened.tile)
             lossy = opened.format in LOSSY
             colour_png = opened.format == "PNG" and opened.mode in ("RGB", "RGBA")
+            turn: Any = opened.getexif().get(ExifTags.Base.Orientation)
+            orientation: int = turn if turn in range(1, 9) else 1
             image = ImageOps.exif_transpose(opened)
             profile = image.info.get("icc_profile")
             if full and deep and (colour_png or image.mode.startswith("I")):
                 pixels, alpha = _sixteen_bits(image, content)
-                return Raster(pixels, alpha, profile, frames, lossy=lossy)
+                return Raster(pixels, alpha, profile, frames, lossy=lossy, orientation=orientation)
             shown = _eight_bits(image)
     except UnknownRange as fault:
         raise Unfit(f"{fault}; save it with 8 or 16 bits a channel") from fault
@@ -152,7 +156,19 @@ def read(content: bytes, *, full: bool = False) -> Raster:
     values = np.array(shown.convert(shown.mode.removesuffix("A")))
     alpha = np.array(shown.getchannel("A")) if shown.mode.endswith("A") else None
     # a profile describes the colours before the conversion
-    return Raster(values, alpha, None if converted else profile, frames, converted, reduced=deep, lossy=lossy)
+    profile = None if converted else profile
+    return Raster(values, alpha, profile, frames, converted, reduced=deep, lossy=lossy, orientation=orientation)
+
+
+def stored_size(content: bytes) -> tuple[int, int]:
+    """Width and height of the image in a file, px, from its header: before EXIF turns it. Raises Unfit."""
+    try:
+        with _opened(BytesIO(content)) as opened:
+            return opened.size
+    except Unfit:
+        raise
+    except Exception as error:  # as in ``read``
+        raise Unfit(f"it cannot be read ({' '.join(str(error).split()) or type(error).__name__})") from error
 
 
 def exact(content: bytes) -> Raster:

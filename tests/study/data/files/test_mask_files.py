@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mask_files import READ, REFUSED, SIDE, Hole, hole, layer, saved, shades, strokes
-from PIL import Image
+from PIL import Image, ImageOps
 
 from models.masks import Files
 from study.data import holes
@@ -98,6 +99,37 @@ def test_every_reader_refuses_it_in_the_same_words(kind: str, tmp_path: Path) ->
 def test_two_values_need_no_note() -> None:
     for kind in ("palette", "16 bits", "0 and 1", "100 and 140", "one bit", "alpha", "tinted", "colours that are grey"):
         assert read_hole(READ[kind](), "white", (SIDE, SIDE))[1] == "", kind
+
+
+def test_a_mask_of_another_size_is_refused_by_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large one would take gigabytes."""
+    monkeypatch.setattr("study.data.files.masks.read", None)
+    with pytest.raises(ValueError, match="it is 4000 x 3000 px, its image 64 x 64 px"):
+        read_hole(saved(Image.new("L", (4000, 3000))), "white", (SIDE, SIDE))
+    monkeypatch.setattr("study.data.files.masks.LARGE", 10_000)
+    with pytest.raises(ValueError, match="it has 12,100 pixels; a mask that is resized may have 10,000 at most"):
+        read_hole(saved(Image.new("L", (110, 110))), "white", (SIDE, SIDE), resize="nearest")
+
+
+def test_no_decoder_reads_masks_that_may_not_read_images() -> None:
+    with pytest.raises(ValueError, match="it is no image, or of a format that is not read"):
+        read_hole(saved(Image.fromarray(shades()).convert("RGB"), "EPS"), "white", (SIDE, SIDE))
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_a_mask_of_a_turned_photograph_is_turned_with_it(orientation: int) -> None:
+    """A mask as it was drawn on the stored pixels, by a program that does not read EXIF."""
+    drawn = np.zeros((48, 64), np.uint8)
+    drawn[8:20, 10:50], drawn[20:30, 10:15] = 255, 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(io.BytesIO(saved(drawn, exif=exif))) as opened:
+        upright = np.asarray(ImageOps.exif_transpose(opened)) > 0
+    found, note = read_hole(saved(drawn), "white", (48, 64), orientation=orientation)
+    assert (found == upright).all() and note == "it is turned as its image is by EXIF"
+    found, note = read_hole(saved(upright), "white", (48, 64), orientation=orientation)
+    assert (found == upright).all() and note.endswith("and it is not: it is taken as upright")
+    assert read_hole(saved(drawn, exif=exif), "white", (48, 64), orientation=orientation)[1] == ""
 
 
 def test_the_border_that_is_checked_is_that_of_the_metric() -> None:
