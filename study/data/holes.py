@@ -140,7 +140,7 @@ def found(files: Files, side: int) -> Found:
     identity = {"kind": files.kind, "hole": files.hole, "content": digest.hexdigest(), "version": files.version}
     identity |= {"pairing": files.pairing} if files.pairing == "by_name" else {}
     source = opened(files.root)
-    told = [f"{len(notes)} of {len(names)} masks need a word, such as {notes[0]}"] if notes else []
+    told = [f"{len(notes)} of {len(names)} masks had to be interpreted, the first: {notes[0]}"] if notes else []
     told += [f"{name} is left out: {why}" for name, why in source.left_out]
     if others := [name for name in source.names if not is_image(name)]:
         told.append(f"files that are no images by their names: {some(others)}")

@@ -123,7 +123,7 @@ def _turned(found: Hole, size: tuple[int, int], orientation: int) -> tuple[Hole,
     if np.sign(width - height) * np.sign(size[0] - size[1]) >= 0:
         return found, "its image is turned by EXIF and it is not: it is taken as upright"
     turn = {5: found.T, 6: np.rot90(found, -1), 7: np.rot90(found, 2).T, 8: np.rot90(found)}
-    return turn.get(orientation, found), "it is turned as its image is by EXIF"
+    return np.ascontiguousarray(turn.get(orientation, found)), "it is turned as its image is by EXIF"
 
 
 def _nearest(found: Hole, size: tuple[int, int]) -> Hole:

@@ -161,7 +161,10 @@ def test_masks_of_another_size_are_resized_where_the_study_says_so(tmp_path: Pat
     for name, hole in given.items():
         wanted = np.asarray(Image.fromarray(squares(8, 512)[int(name)]).resize((SIDE, SIDE), Image.Resampling.NEAREST))
         assert (hole == (wanted > 0)).all()
-    assert "8 of 8 masks need a word, such as 0.png: it is resized from 512 x 512 px to the nearest" in notes[1]
+    assert (
+        "8 of 8 masks had to be interpreted, the first: 0.png: it is resized from 512 x 512 px to the nearest"
+        in notes[1]
+    )
 
 
 def test_masks_without_the_names_of_images_are_drawn_and_it_is_said(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from PIL import Image, ImageOps
 
 from models.masks import Files
 from study.data import holes
+from study.data.files.image import Raster
 from study.data.files.masks import SSIM_EDGE, read_hole
 from study.errors import BadInput
 from study.external import score
-from study.external.pairs import Findings
+from study.external.pairs import Findings, Listed
 from study.metrics.structure import WINDOW
 from study.use import inpaint
 
@@ -39,9 +40,10 @@ def of_a_file_in_score(file: Path, colour: str) -> Hole:
 
 
 def _of_score(file: Path, mask: Path, colour: str) -> Hole:
-    read = score._holes(score.Request(file.parent, mask=mask), colour, [file.stem], Findings())
+    masks = Listed("--mask", mask) if mask.is_dir() else None
+    read = score._holes(score.Request(file.parent, mask=mask), colour, masks, [file.stem], Findings())
     assert read is not None
-    return read(file.stem, (SIDE, SIDE))[0]
+    return read(file.stem, Raster(np.zeros((SIDE, SIDE, 3), np.uint8)))[0]
 
 
 def of_inpaint(file: Path, colour: str) -> Hole:
