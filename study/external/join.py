@@ -79,6 +79,13 @@ class Test:
         hole: Hole = holes_of(self._draw, self.protocol["seed"], np.array([self.places[name]]))[0]
         return hole
 
+    def share(self) -> str:
+        """How much of an image is hole, and which mask it gets if the masks are files, in words."""
+        shares = [float(self.hole(name).mean()) for name in self.places]
+        how = self.protocol["mask"].get("pairing", "drawn") if self.protocol["mask"]["kind"] == "files" else ""
+        paired = f"; masks are paired with images: {how}" if how else ""
+        return f"{np.mean(shares):.0%} of an image is hole on average ({min(shares):.0%} to {max(shares):.0%}){paired}"
+
     def image(self, name: str) -> Raster:
         """One test image."""
         return Raster(np.asarray(self.packed.part("test")[self.places[name]]))

@@ -128,6 +128,23 @@ def test_damaged_weights_are_not_used(tmp_path: Path) -> None:
         Repairer(Finished(store.out, "proposed"), tiny.CPU)
 
 
+@pytest.mark.parametrize(("variant", "role"), [("proposed", "joint"), ("mean_fill", "joint"), ("mean_fill", "data")])
+def test_a_missing_stage_is_told_with_the_command_that_makes_it_again(
+    out: Path, tmp_path: Path, variant: str, role: str
+) -> None:
+    shutil.copytree(out, tmp_path / "out")
+    found = Finished(tmp_path / "out", variant)
+    key = found.run.stages[role]
+    shutil.rmtree(found.store.folder(key))
+    for words in (
+        ("inpaint", variant, tmp_path / "i.png", "-o", tmp_path / "o.png"),
+        ("export", variant, tmp_path / "e"),
+    ):
+        done = command(*words, "--out", tmp_path / "out")
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert f"{found.run.name}: its stage {key} is missing; run the study again to remake it: " in done.stderr
+
+
 @pytest.mark.parametrize("variant", ["proposed", "ce", "mean_fill", "noise_fill", "giica", "mean", "biharmonic"])
 @pytest.mark.parametrize("size", [(37, 91), (140, 100)])
 def test_known_pixels_are_kept_to_the_bit(out: Path, tmp_path: Path, variant: str, size: tuple[int, int]) -> None:
