@@ -334,7 +334,10 @@ def _planned(
         study = until.with_seeds(study, most)
     kind = options.device_of(device)
     with Console(stderr=True).status("reading the data; the first time this reads every image"):
-        return study, planner.make_plan(study, device=kind, share=not no_share), kind
+        plan = planner.make_plan(study, device=kind, share=not no_share)
+    for note in plan.study.notes:
+        typer.echo(note, err=True)
+    return study, plan, kind
 
 
 def _make(plan: Plan, *, store: Store, executor: Executor, console: Console) -> Summary:

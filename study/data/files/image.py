@@ -11,17 +11,19 @@ The rest depends on what the pixels are for:
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 Pixels = NDArray[np.uint8]
+Decoded = TypeVar("Decoded")
 
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjp", ".mpo"),
@@ -76,13 +78,7 @@ def decoded(file: Path | BinaryIO, side: int) -> tuple[Pixels, tuple[int, int]]:
         Unfit: the image is too large or too small, its format is not known, or the range of its pixels is not known.
         OSError and others: whatever Pillow raises for a file that it cannot decode.
     """
-    try:
-        return _decoded(file, side)
-    except Exception:  # a damaged file can make the decoder raise anything
-        for simpler in _simpler(file):
-            with suppress(Exception):
-                return _decoded(BytesIO(simpler), side)
-        raise
+    return _tolerant(file, partial(_decoded, side=side))
 
 
 def _decoded(file: Path | BinaryIO, side: int) -> tuple[Pixels, tuple[int, int]]:
@@ -113,6 +109,7 @@ class Raster:
     profile: the ICC colour profile. frames: how many pictures the file holds; this is the first.
     converted: the colour mode, in Pillow's names, that became RGB; empty where none did.
     reduced: True if 16 bits a channel became 8. lossy: True if the format changes pixels.
+    orientation: the EXIF orientation that it had; 1 where it was upright.
     """
 
     pixels: NDArray[Any]
@@ -122,6 +119,7 @@ class Raster:
     converted: str = ""
     reduced: bool = False
     lossy: bool = False
+    orientation: int = 1
 
     @property
     def depth(self) -> int:
@@ -162,38 +160,49 @@ def read(content: bytes, *, full: bool = False, any_range: bool = False) -> Rast
     Raises:
         Unfit: the file is damaged, its format is not known, or the range of its pixels is not known.
     """
-    try:
-        return _read(content, full, any_range)
-    except UnknownRange as fault:
-        raise Unfit(f"{fault}; save it with 8 or 16 bits a channel") from fault
-    except Exception as error:  # a damaged file can make the decoder raise anything
-        for simpler in _simpler(BytesIO(content)):
-            with suppress(Exception):
-                return _read(simpler, full, any_range)
-        if isinstance(error, Unfit):
-            raise
-        raise Unfit(f"it cannot be read ({' '.join(str(error).split()) or type(error).__name__})") from error
+    with _in_words():
+        return _tolerant(BytesIO(content), partial(_read, full=full, any_range=any_range))
 
 
-def _read(content: bytes, full: bool, any_range: bool) -> Raster:
-    with _opened(BytesIO(content)) as opened:
+def _read(content: BytesIO, full: bool, any_range: bool) -> Raster:
+    with _opened(content) as opened:
         frames = getattr(opened, "n_frames", 1)
         deep = _is_deep(opened)
         lossy = opened.format in LOSSY
         colour_png = opened.format == "PNG" and opened.mode in ("RGB", "RGBA")
         if not any_range:
             _check_range(opened)
-        image = _upright(opened)
+        image, orientation = _upright(opened), _orientation(opened)
         profile = image.info.get("icc_profile")
         if full and deep and (colour_png or image.mode.startswith("I")):
-            pixels, alpha = _sixteen_bits(image, content)
-            return Raster(pixels, alpha, profile, frames, lossy=lossy)
+            pixels, alpha = _sixteen_bits(image, content.getvalue())
+            return Raster(pixels, alpha, profile, frames, lossy=lossy, orientation=orientation)
         shown = _eight_bits(image)
     converted = "" if image.mode in PLAIN or image.mode.startswith("I") else image.mode
     values = np.array(shown.convert(shown.mode.removesuffix("A")))
     alpha = np.array(shown.getchannel("A")) if shown.mode.endswith("A") else None
     # a profile describes the colours before the conversion
-    return Raster(values, alpha, None if converted else profile, frames, converted, reduced=deep, lossy=lossy)
+    profile = None if converted else profile
+    return Raster(values, alpha, profile, frames, converted, reduced=deep, lossy=lossy, orientation=orientation)
+
+
+def stored_size(content: bytes) -> tuple[int, int]:
+    """Width and height of the image in a file, px, from its header: before EXIF turns it. Raises Unfit."""
+    with _in_words():
+        return _tolerant(BytesIO(content), lambda file: _opened(file).size)
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Whatever a decoder raises becomes Unfit with a sentence."""
+    try:
+        yield
+    except UnknownRange as fault:
+        raise Unfit(f"{fault}; save it with 8 or 16 bits a channel") from fault
+    except Unfit:
+        raise
+    except Exception as error:  # a damaged file can make the decoder raise anything
+        raise Unfit(f"it cannot be read ({' '.join(str(error).split()) or type(error).__name__})") from error
 
 
 def exact(content: bytes) -> Raster:
@@ -236,6 +245,15 @@ def _upright(opened: ImageFile.ImageFile) -> Image.Image:
         return opened.copy()
 
 
+def _orientation(opened: ImageFile.ImageFile) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none that can be read."""
+    try:
+        turn: Any = opened.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # as in ``_upright``
+        return 1
+    return turn if turn in range(1, 9) else 1
+
+
 def _is_deep(opened: ImageFile.ImageFile) -> bool:
     """True if the file has more than 8 bits a channel."""
     layouts = [tile[3] for tile in opened.tile]
@@ -249,6 +267,17 @@ def _check_range(opened: ImageFile.ImageFile) -> None:
     if opened.mode == "I" and opened.format not in STATED:
         what = "are signed numbers" if any(";16" in str(tile[3]) for tile in opened.tile) else "have 32 bits"
         raise UnknownRange(f"its pixels {what}, whose range is not known")
+
+
+def _tolerant(file: Path | BinaryIO, decode: Callable[[Any], Decoded]) -> Decoded:
+    """What ``decode`` makes of a file, or of its content without what is beside the pixels, if that alone is bad."""
+    try:
+        return decode(file)
+    except Exception:  # a damaged file can make the decoder raise anything
+        for simpler in _simpler(file):
+            with suppress(Exception):
+                return decode(BytesIO(simpler))
+        raise
 
 
 def _simpler(file: Path | BinaryIO) -> Iterator[bytes]:
@@ -319,7 +348,7 @@ def _sixteen_bits(image: Image.Image, content: bytes) -> tuple[NDArray[np.uint16
         with Image.open(BytesIO(content), formats=("PNG",)) as opened:
             codec, extents, offset, order = opened.tile[0]
             opened.tile = [(codec, extents, offset, str(order).replace(";16B", ";16L"))]  # type: ignore[list-item]
-            low = np.asarray(ImageOps.exif_transpose(opened), np.uint16)
+            low = np.asarray(_upright(opened), np.uint16)
         values = np.asarray(image, np.uint16) * np.uint16(256) + low
     clear = image.info.get("transparency")
     if values.ndim == 3 and values.shape[2] == 4:

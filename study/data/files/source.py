@@ -95,6 +95,11 @@ def is_image(name: str) -> bool:
     return posixpath.splitext(name)[1].lower() in SUFFIXES
 
 
+def stem(name: str) -> str:
+    """A file name without an image's suffix, in NFC; any other suffix stays."""
+    return composed(posixpath.splitext(name)[0] if is_image(name) else name)
+
+
 def first_of(source: Source, *paths: str) -> Source | None:
     """The first of several paths that holds images; None if none does."""
     return next((found for path in paths if (found := source.at(path)) is not None and found.images), None)

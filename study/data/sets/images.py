@@ -50,6 +50,9 @@ class Images(DataSet):
         options = self.deciding() | {part: len(names) for part, names in chosen.parts.items()}
         return self.identified(options, chosen, [json.dumps(chosen.parts, sort_keys=True).encode()])
 
+    def names(self) -> Mapping[str, Sequence[str]]:
+        return self.chosen().parts
+
     def identified(self, options: Mapping[str, Any], chosen: splits.Split, files: Sequence[bytes]) -> dict[str, Any]:
         """The identity of options but the root, of the names and bytes of the images, the groups, and other files."""
         names = sorted({name for part in chosen.parts.values() for name in part})
