@@ -6,7 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import layouts
+
+from study.data import Folder, show
+from study.data.packed import PARTS
 from study.errors import StudyError
+
+PLAIN = [f"plain/{i}.jpg" for i in range(10)]
 
 Happens = Callable[[Path], str]
 """Does it in a new folder and returns what happened in a few words, such as what ``told`` returns."""
@@ -27,6 +33,22 @@ def told(folder: Path, do: Callable[[], Sequence[str]]) -> str:
     except (StudyError, ValueError) as fault:
         text = f"refused: {'; '.join(str(fault).splitlines())}"
     return text.replace(f"{folder}/", "")
+
+
+def packed_set(tree: Mapping[str, bytes], folder: Path, *, plain: bool = True) -> str:
+    """What a data set says of these files beside ten plain images: 'read', left out and why, not read and why."""
+    root = layouts.as_folder(folder / "set", {**tree, **(layouts.images(PLAIN, 100) if plain else {})})
+    data = Folder(root=str(root), test_share=0.3, validation_share=0.3)
+
+    def said() -> list[str]:
+        packed = layouts.packed(data, folder / "packed")
+        names = {name for part in PARTS for name in packed.names(part)} - set(PLAIN)
+        facts = show.facts(folder / "packed", data)
+        left_out = [f"left out: {entry['name']}: {entry['why']}" for entry in facts["left_out"]["first"]]
+        notes = [note for note in facts["notes"] if note not in facts["not_read"]]
+        return [*(["read"] if names else []), *left_out, *facts["not_read"], *notes] or ["passed over"]
+
+    return told(folder, said).removeprefix("read; ")
 
 
 def section(title: str, text: str, cases: Sequence[Case], folder: Path) -> str:

@@ -86,7 +86,7 @@ def why_none(source: Source) -> str:
         first = {why: name for name, why in reversed(found.left_out)}
         reasons = [f"{printable(first[why])} ({why}{_as_well(n)})" for why, n in whys.most_common(SHOWN)]
         more = f" and for {len(whys) - SHOWN:,} other reasons" if len(whys) > SHOWN else ""
-        parts.append(f"{len(found.left_out):,} are left out: {', '.join(reasons)}{more}")
+        parts.append(f"{len(found.left_out):,} left out: {', '.join(reasons)}{more}")
     if archives := [name for name in source.names if is_archive(name)]:
         parts.append(f"archives are not looked into unless one is named as root (there: {some(archives)})")
     return "; ".join(parts)

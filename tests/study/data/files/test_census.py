@@ -45,7 +45,7 @@ def test_there_are_none_says_why(tmp_path: Path) -> None:
     tree = {"a.txt": b"x", "b.zip": b"x"} | {f"../up{i}.jpg": b"x" for i in range(3)} | {"C:/down.jpg": b"x"}
     source = opened(str(layouts.as_tar(tmp_path / "set.tar", tree)))
     assert why_none(source) == (
-        "1 files are no images by their names and not read: a.txt; 5 are left out: ../up0.jpg (its name leads out of "
+        "1 files are no images by their names and not read: a.txt; 5 left out: ../up0.jpg (its name leads out of "
         "the archive, as 3 more), b.zip (it is an archive within an archive, of a kind or a depth that is not read)"
     )
     assert why_none(opened(str(layouts.as_folder(tmp_path / "empty", {"Thumbs.db": b"x"})))) == ""

@@ -10,6 +10,7 @@ from typing import Any
 import layouts
 import numpy as np
 import pytest
+from image_files import LEFT, ODD_CHUNKS, RIGHT, halves, odd_png, saved
 from PIL import Image
 
 from study.data.files import image as images
@@ -21,21 +22,6 @@ from study.data.sets import folder as folder_kind
 from study.data.sets.folder import Folder
 from study.data.sets.images import picture
 from study.errors import StudyError
-
-LEFT, RIGHT = (200, 100, 50), (40, 160, 220)
-
-
-def halves(size: tuple[int, int] = (32, 32)) -> Image.Image:
-    pixels = np.zeros((size[1], size[0], 3), np.uint8)
-    pixels[:, : size[0] // 2], pixels[:, size[0] // 2 :] = LEFT, RIGHT
-    return Image.fromarray(pixels)
-
-
-def saved(picture: Image.Image, kind: str, **options: object) -> io.BytesIO:
-    stream = io.BytesIO()
-    picture.save(stream, kind, **options)
-    stream.seek(0)
-    return stream
 
 
 def sides(pixels: images.Pixels) -> tuple[list[float], list[float]]:
@@ -182,34 +168,8 @@ def test_twelve_bits_in_sixteen_are_seen(bits: int, faint: bool) -> None:
         assert read(content).faint == exact(content).faint == faint
 
 
-def odd_png(kind: str) -> tuple[bytes, bytes]:
-    """A PNG with a chunk that Pillow refuses, before the pixels and behind them."""
-    content = saved(halves(), "PNG").getvalue()
-    long = zlib.compress(b"a" * 2_000_000)
-    chunks = {
-        "long text": [(b"zTXt", b"workflow\0\0" + long)],
-        "long text of unicode": [(b"iTXt", b"workflow\0\1\0\0\0" + long)],
-        "texts of 80 MB": [(b"tEXt", b"workflow\0" + b"a" * 900_000)] * 90,
-        "damaged text": [(b"zTXt", b"workflow\0\0 no zlib")],
-        "large profile": [(b"iCCP", b"icc\0\0" + long)],
-        "damaged profile": [(b"iCCP", b"icc\0\0 no zlib")],
-        "bad exif": [(b"eXIf", b"no exif at all")],
-        "exif of another kind": [(b"eXIf", b"MM\0*\0\0\0\x08\xff\xff")],
-        "wrong checksum": [(b"tEXt", b"a\0b")],
-    }[kind]
-    made = b"".join(layouts.chunk(name, body) for name, body in chunks)
-    if kind == "wrong checksum":
-        made = made[:-4] + b"none"
-    return content[:33] + made + content[33:], content[:-12] + made + content[-12:]
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        *("long text", "long text of unicode", "texts of 80 MB", "damaged text", "large profile", "damaged profile"),
-        *("bad exif", "exif of another kind", "wrong checksum"),
-    ],
-)
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("kind", ODD_CHUNKS)
 def test_a_png_keeps_its_pixels_whatever_is_beside_them(kind: str) -> None:
     for content in odd_png(kind):  # before the pixels, and behind them
         assert np.array_equal(square(io.BytesIO(content), 32), np.asarray(halves()))
@@ -224,6 +184,7 @@ def test_a_turned_png_with_a_large_profile_is_turned() -> None:
     assert np.array_equal(exact(content[:33] + profile + content[33:]).pixels, np.asarray(halves()))
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 @pytest.mark.parametrize("exif", [b"no exif at all", b"MM\0*\0\0\0\x08\xff\xff\1\x12", b"MM\0*\xff\xff\xff\xff", b"II"])
 def test_bad_exif_costs_no_pixels(kind: str, exif: bytes) -> None:
