@@ -21,6 +21,7 @@ from study.data.files.tree import OUTSIDE, opened
 from study.errors import StudyError
 
 MOST_THREADS = 16
+TIFF = 2  # the version of how TIFFs are read; the first guessed the range of integers of 32 bits
 PLACES = {"root", "groups", "follow_links"}  # options that say where the files are; names and bytes identify a set
 
 
@@ -64,6 +65,8 @@ class Images(DataSet):
         identity = {name: value for name, value in options.items() if name not in PLACES}
         if chosen.groups:
             identity["groups"] = hashlib.sha256(json.dumps(chosen.groups, sort_keys=True).encode()).hexdigest()
+        if any(name.lower().endswith((".tif", ".tiff")) for name in names):
+            identity["tiff"] = TIFF
         return identity | {"version": self.version, "content": digest.hexdigest()}
 
     def opened(self) -> Source:
