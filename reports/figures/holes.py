@@ -1,5 +1,7 @@
 """Scores by the size of the hole: a line per method."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -26,11 +28,12 @@ def by_hole(frames: Frames, data: str, *, metric: str = "psnr", region: str = "h
         axes, keys = fig.subplots(), []
         for place, variant in enumerate(variants):
             own = table[table["variant"] == variant]
-            look = {"color": style.colour(frames, variant), "marker": MARKS[place % len(MARKS)], "ms": 5, "lw": 1.2}
+            colour = style.colour(frames, variant)
+            look: dict[str, Any] = {"color": colour, "marker": MARKS[place % len(MARKS)], "ms": 5, "lw": 1.2, "mew": 0}
             aside = 0.002 * (place - (len(variants) - 1) / 2)  # so that intervals stand side by side
-            axes.plot(own["share"] + aside, own["mean"], mew=0, **look)
-            axes.vlines(own["share"] + aside, own["low"], own["high"], color=look["color"], lw=1)
-            keys.append(style.key(str(own["label"].iloc[0]), mew=0, **look))
+            axes.plot(own["share"] + aside, own["mean"], **look)
+            axes.vlines(own["share"] + aside, own["low"], own["high"], color=colour, lw=1)
+            keys.append(style.key(str(own["label"].iloc[0]), **look))
         axes.set_xlabel("Hole, share of the image (mean of each bin)")
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.set_ylabel(style.wrapped(style.axis_label(metric, region), 24))

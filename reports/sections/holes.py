@@ -43,22 +43,19 @@ def figure(frames: Frames, data: str) -> FigureView:
 def values(frames: Frames, data: str, metric: str, region: str) -> TableView:
     """The table of a metric's means: a row per method, a column per bin."""
     table = tables.by_hole_table(frames, data, metric=metric, region=region)
-    digits, bins = metric_of(metric).digits, table.drop_duplicates("bin")
+    digits, bins = metric_of(metric).digits, [str(one) for one in table["bin"].unique()]
     images = table.groupby("bin", sort=False)["images"].max()
     keys = ["variant", "label"]
     wide = table.pivot(index=keys, columns="bin", values=["mean", "low", "high"])
     wide = wide.reindex(table.drop_duplicates("variant").set_index(keys).index)
-    wide.columns = [f"{bin_} {part}" for part, bin_ in wide.columns]
-    wide = wide.reset_index()
+    wide = wide.set_axis([f"{column[1]} {column[0]}" for column in wide.columns], axis=1).reset_index()
 
     def cells(row: dict[str, Any]) -> list[Cell]:
         means = [
-            number(row[f"{one} mean"], digits, interval(row[f"{one} low"], row[f"{one} high"], digits))
-            for one in bins["bin"]
+            number(row[f"{one} mean"], digits, interval(row[f"{one} low"], row[f"{one} high"], digits)) for one in bins
         ]
         return [Cell(row["label"]), *means]
 
-    counts = [f"{row['bin']} (n = {images[row['bin']]})" for row in bins.to_dict("records")]
     sizes = tables.hole_sizes(frames, data)
     return table_view(
         wide,
@@ -66,5 +63,5 @@ def values(frames: Frames, data: str, metric: str, region: str) -> TableView:
         name=slug("by-hole", metric, region, data),
         caption=f"{unit(metric, region)} by the size of the hole on {data}, of the composite, with 95% intervals over "
         f"seeds and images. The holes are {sizes.min():.0%} to {sizes.max():.0%} of an image; n counts images.",
-        headings=["Method", *counts],
+        headings=["Method", *(f"{one} (n = {images[one]})" for one in bins)],
     )

@@ -48,7 +48,11 @@ def by_hole_table(
                 runs, scores[scores["bin"] == place], variant, metric=metric, region=region, data=data, level=level
             )
             low, high = BINS[int(place)]
-            row = {"variant": variant, "label": titled(frames, variant), "group": group(frames, variant)}
+            row: dict[str, object] = {
+                "variant": variant,
+                "label": titled(frames, variant),
+                "group": group(frames, variant),
+            }
             row |= {"bin": f"{low:.0%}-{high:.0%}".replace("%-", "-"), "share": float(sizes[bins == place].mean())}
             row |= {"mean": found.mean, "low": found.low, "high": found.high}
             rows.append({**row, "seeds": found.n_seeds, "images": found.n_images})
@@ -57,4 +61,5 @@ def by_hole_table(
 
 def _bins(shares: pd.Series) -> pd.Series:
     """The place in ``BINS`` of each share."""
-    return np.floor(shares * 10 + 1e-9).clip(0, 9).astype(int)
+    places: pd.Series = np.floor(shares * 10 + 1e-9).clip(0, 9).astype(int)
+    return places
