@@ -132,9 +132,9 @@ def score_into(
     named = patterns(asked.match, *(("truth", "output") if asked.truth else ("output",)))
     output = Listed("--output", asked.output, named["output"])
     found = Findings(notes=[*output.notes])
-    other = "" if asked.match or asked.truth else hint({"output": output.paths}, test.places)
+    hinted = "" if asked.match or asked.truth else hint({"output": output.paths}, test.places)
     theirs = f"the test part of {test.data}"
-    names = together(test.places, output, found, whole=not asked.partial, theirs=theirs, other=other)
+    names = together(test.places, output, found, whole=not asked.partial, theirs=theirs, other=hinted)
     if asked.truth:
         _same_truth(Listed("--truth", asked.truth, named["truth"]), test, names)
     turned = "the masks that data write hands out are white in the hole"

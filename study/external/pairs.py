@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -198,36 +198,15 @@ def check(pairs: Pairs, found: Findings, *, turned: str, heard: Listener) -> Non
 
     Raises BadInput with all faults if a pair cannot be scored, or the outputs were made with the opposite polarity.
     """
-    faults, reversed_, digest, decided = [], [], hashlib.sha256(), []
+    faults: list[str] = []
+    reversed_, digest, decided = [], hashlib.sha256(), []
     of = len(pairs.names)
     for done, name in enumerate(pairs.names):
         heard("checked", done, of)
-        known = len(faults)
-        truth = output = hole = None
-        note = ""
-        try:
-            truth = pairs.truth(name)
-        except ValueError as fault:
-            faults.append(str(fault))
-        try:
-            with prefixed(f"{name}, the output"):
-                content = pairs.output(name)
-                digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
-                output = exact(content)
-        except ValueError as fault:
-            faults.append(str(fault))
-        try:
-            if truth is not None and pairs.hole and name not in found.unpaired.get("mask", ()):
-                hole, note = pairs.hole(name, truth)
-                if not fits_ssim(hole):
-                    why = f"its hole lies within {SSIM_EDGE} px of the border, where no window of SSIM fits"
-                    raise ValueError(f"{name}: {why}")
-        except ValueError as fault:
-            faults.append(str(fault))
-        if truth is not None and output is not None and (unlike := _unlike(truth, output)):
-            faults.append(f"{name}: {unlike}")
-        if truth is None or output is None or len(faults) > known:
+        masked = name not in found.unpaired.get("mask", ())
+        if (pair := _read(replace(pairs, hole=pairs.hole if masked else None), name, digest, faults)) is None:
             continue
+        truth, output, hole, note = pair
         decided += [note] if note else []
         found.images += 1
         found.shares |= {name: float(hole.mean())} if hole is not None else {}
@@ -251,6 +230,40 @@ def check(pairs: Pairs, found: Findings, *, turned: str, heard: Listener) -> Non
     if decided:
         found.notes.append(f"{len(decided)} of {of} masks had to be interpreted, the first: {decided[0]}")
     found.warnings += _warnings(found, reversed_, holes=pairs.hole is not None)
+
+
+def _read(
+    pairs: Pairs, name: str, digest: hashlib._Hash, faults: list[str]
+) -> tuple[Raster, Raster, Hole | None, str] | None:
+    """Truth, output, hole and a note on the mask of one image; None if there are faults, which go into ``faults``.
+
+    digest: gets the output's bytes.
+    """
+    before = len(faults)
+    truth = output = hole = None
+    note = ""
+    try:
+        truth = pairs.truth(name)
+    except ValueError as fault:
+        faults.append(str(fault))
+    try:
+        with prefixed(f"{name}, the output"):
+            content = pairs.output(name)
+            digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+            output = exact(content)
+    except ValueError as fault:
+        faults.append(str(fault))
+    if truth is not None and output is not None and (unlike := _unlike(truth, output)):
+        faults.append(f"{name}: {unlike}")
+    if truth is not None and pairs.hole is not None:
+        try:
+            hole, note = pairs.hole(name, truth)
+            if not fits_ssim(hole):
+                why = f"its hole lies within {SSIM_EDGE} px of the border, where no window of SSIM fits"
+                raise ValueError(f"{name}: {why}")
+        except ValueError as fault:
+            faults.append(str(fault))
+    return None if truth is None or output is None or len(faults) > before else (truth, output, hole, note)
 
 
 def _known(found: Findings) -> str:

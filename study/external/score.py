@@ -131,10 +131,10 @@ class Scored:
             count = f"{row['images']}" + (f" + {row['infinite']} infinite" if row["infinite"] else "")
             table.add_row(title, row["region"], row["output"], *numbers, count)
         if shares := list(self.found.shares.values()):
-            spread = [np.std(shares, ddof=1)] if len(shares) > 1 else []
-            values = [np.mean(shares), *(spread or [None]), *np.quantile(shares, QUANTILES)]
-            numbers = ["-" if value is None else f"{value:.1%}" for value in values]
-            table.add_row("hole (share of the image)", "", "", *numbers, str(len(shares)))
+            spread = f"{np.std(shares, ddof=1):.1%}" if len(shares) > 1 else "-"
+            quantiles = [f"{share:.1%}" for share in np.quantile(shares, QUANTILES)]
+            mean = f"{self.found.share:.1%}"
+            table.add_row("hole, share of the image", "", "", mean, spread, *quantiles, str(len(shares)))
         console.print(table)
         for row in self.about.get("distances") or []:
             what = f"{row['metric'].upper()} (↓), {row['output']}, n = {row['images']}"

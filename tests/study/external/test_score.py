@@ -544,7 +544,7 @@ def test_the_share_of_the_hole_is_told(write: Write) -> None:
     found = score(Request(output, truth, masks))
     assert found.as_json()["hole_share"] == {"mean": 0.25, "images": {"0": 0.25, "1": 0.25, "2": 0.25}}
     shown = command("score", "--truth", truth, "--output", output, "--mask", masks).stdout
-    assert "hole (share of the image)" in shown and "25.0%" in shown
+    assert "hole, share of the image" in shown and "25.0%" in shown
     assert score(Request(output, truth)).as_json()["hole_share"] is None
 
 
