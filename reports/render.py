@@ -1,9 +1,11 @@
 """Renders a study's frames as a report: an HTML page, a PDF, and tables and figures as single files."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from reports.analysis.frames import Frames
-from reports.document import Document
+from reports.document import Document, Section
 from reports.figures import style
 from reports.files import write, write_files
 from reports.page import page
@@ -11,12 +13,13 @@ from reports.pdf import pdf
 from reports.sections import document
 
 
-def render(frames: Frames, folder: Path) -> Path:
+def render(frames: Frames, folder: Path, own: Mapping[str, Callable[[Frames], Section]] = MappingProxyType({})) -> Path:
     """Writes report.html, report.pdf, tables/ and figures/ into ``folder``; returns the page's path.
 
-    The files are self-contained. A part without data says why. Files are replaced atomically.
+    The files are self-contained. A part without data says why. Files are replaced atomically. ``own``: sections of
+    plugins by name.
     """
-    content = document(frames)
+    content = document(frames, own)
     images = drawings(content)
     write_files(content, images, folder)
     write(folder / "report.pdf", pdf(content, images))

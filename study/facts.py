@@ -117,6 +117,8 @@ class StudyFacts(_Facts):
     plugins: list[PluginFacts] = []
     metrics: dict[str, MetricFacts] = {}  # of plugins
     methods: list[str] = []  # of plugins
+    claims: dict[str, dict[str, Any]] = {}  # of plugins: ``reports.analysis.links.own_claim``
+    sections: list[str] = []  # of plugins
     profile: str | None
     seeds: list[int]
     image_size: int

@@ -23,7 +23,7 @@ ROOMS = {
     "study/store": "study/errors",
     "study/metrics": "models study/errors study/seeds study/store",
     "study/data": "models study/errors study/processes study/seeds study/store",
-    "study/parts": "baselines models study/data study/errors study/metrics",
+    "study/parts": "baselines models reports/analysis study/data study/errors study/metrics",
     # from a study file to its results
     "study/config": "models study/errors study/facts study/metrics study/parts",
     "study/inspection": "models reports/analysis study/parts",
@@ -35,10 +35,11 @@ ROOMS = {
     "study/running": "models study/config study/data study/errors study/evaluation study/inspection study/parts "
     "study/plan study/processes study/store study/training",
     "study/search": "study/config study/errors study/evaluation study/plan study/running study/seeds study/store",
-    "study/conformance": "models study/config study/data study/errors study/parts study/plan study/running study/store",
+    "study/conformance": "models reports reports/analysis reports/document study/config study/data study/errors "
+    "study/parts study/plan study/results study/running study/store",
     "study/external": "models reports/analysis study/config study/data study/errors study/evaluation study/metrics "
     "study/parts study/plan study/store study/training",
-    "study/results": "reports/analysis study/errors study/evaluation study/external study/facts study/plan "
+    "study/results": "reports/analysis study/errors study/evaluation study/external study/facts study/parts study/plan "
     "study/running study/search study/store",
     "study/use": "models study/data study/errors study/evaluation study/parts study/plan study/results study/store "
     "study/training",

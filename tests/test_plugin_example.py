@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ import pandas as pd
 import pytest
 from commands import command
 from inline import Inline
+from ruamel.yaml import YAML
 
-from study.parts import plugins
+from study.parts import plugins, registries
+from study.results import load
 from study.running.executors import EXECUTORS
 
 ROOT = Path(__file__).parents[1]
@@ -71,15 +74,59 @@ def test_the_worked_example(tmp_path: Path) -> None:
     assert not stages_of(tmp_path, "my_method") & mine
     assert len(made(tmp_path) - before) == len(mine)
 
+    study = FILES["study.yaml"].replace("[my_method.py]", "[my_method.py, my_report.py]")
+    (tmp_path / "study.yaml").write_text(study)
+    before = made(tmp_path)
+    run("python -m study run study.yaml --out out", tmp_path)
+    assert made(tmp_path) == before  # a claim and a section train nothing
+    row = load(tmp_path / "out").claims.set_index("id").loc["M1"]
+    assert row["outcome"] == "inconclusive" and "fewer than 3 seeds" in row["why"]  # two seeds decide nothing
+    assert [link["name"] for link in row["links"]] == ["in PSNR", "in SSIM"] and len(row["controls"]) == 1
+    assert '<section id="own-hard-images"' in (report / "report.html").read_text()
+    plugins.use([])  # as in another process
+    (tmp_path / "my_report.py").write_text(FILES["my_report.py"] + "# edited\n")
+    run("python -m study report out", tmp_path)
+    page = html.unescape((report / "report.html").read_text())
+    assert "This section of a plugin is left out: " in page and "it has changed since the study was planned" in page
+
+
+PARTS = sorted(set(FILES) - {"study.yaml", "my_method.py"})  # the worked example checks that one
+
+
+def test_each_kind_of_part_has_an_example() -> None:
+    declared = set(re.findall(r"^([A-Z]+) = \{", "\n".join(FILES.values()), re.MULTILINE))
+    assert declared == set(registries.REGISTRIES)
+
 
 @pytest.mark.slow
-def test_the_other_files_of_the_page_conform(tmp_path: Path) -> None:
-    for name in ("my_fit.py", "my_metric.py"):
+@pytest.mark.parametrize("name", PARTS)
+def test_a_file_of_the_page_conforms(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(FILES[name])
+    said = run(f"python -m study check {name}", tmp_path)
+    assert " 0 faults, 0 not checked" in said
+
+
+@pytest.mark.slow
+def test_the_parts_of_the_page_make_a_study(tmp_path: Path) -> None:
+    for name in PARTS:
         (tmp_path / name).write_text(FILES[name])
-        run(f"python -m study check {name}", tmp_path)
-    study = FILES["study.yaml"].replace("[my_method.py]", "[my_fit.py, my_metric.py]").replace("my_method", "my_fit")
-    (tmp_path / "study.yaml").write_text(study)
+    loss = {"kind": "soft_hinge", "optimizer": {"kind": "adam", "lr": 1e-4}}
+    variants = {
+        "my_fit": {"method": "my_fit"},
+        "mirrored": {"method": "mirrored", "loss": loss},
+        "own_mean": {"method": "own_mean"},
+        "reconstruction_only": {"method": "reconstruction_only"},
+        "mean": {"method": "mean"},
+    }
+    study = YAML(typ="safe").load(FILES["study.yaml"]) | {"plugins": PARTS, "variants": variants, "seeds": [0]}
+    study |= {"data": {"boards": {"kind": "boards", "test": 4}}, "protocol": {"mask": {"kind": "bar"}}}
+    (tmp_path / "study.yaml").write_text(json.dumps(study))
     run("python -m study run study.yaml --out out", tmp_path)
-    own = pd.read_csv(tmp_path / "out" / "report" / "tables" / "own-metrics-faces.csv")
-    assert set(own["variant"]) == {"my_fit", "reconstruction_only", "mean"} and (own["metric"] == "rmse").all()
-    assert "Metrics of plugins" in (tmp_path / "out" / "report" / "report.html").read_text()
+    report = tmp_path / "out" / "report"
+    own = pd.read_csv(report / "tables" / "own-metrics-boards.csv")
+    assert set(own["variant"]) == set(variants) and (own["metric"] == "rmse").all()
+    page = (report / "report.html").read_text()
+    assert "Metrics of plugins" in page and '<section id="own-hard-images"' in page
+    assert len(pd.read_csv(report / "tables" / "hard-images.csv")) == 4
+    table = pd.read_csv(report / "tables" / "claims.csv").set_index("id")
+    assert table.loc["M1", "outcome"] == "not tested" and "no run of my_method on boards" in table.loc["M1", "why"]

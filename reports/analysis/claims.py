@@ -17,7 +17,7 @@ import pandas as pd
 
 from reports.analysis.critics import inert
 from reports.analysis.frames import Frames
-from reports.analysis.links import OF_NETWORKS, QUANTITIES, Claim, Link, Spec, claims, pair
+from reports.analysis.links import OF_NETWORKS, Claim, Link, Spec, claims_of, pair
 from reports.analysis.naming import METRICS, TUNED, Metric
 from reports.analysis.published import counterpart, paper, published
 from reports.analysis.statistics import (
@@ -110,8 +110,9 @@ class Finding:
 
 
 def claims_table(frames: Frames) -> pd.DataFrame:
-    """A row per claim, C1 to C15 in order. A claim about the critics that the study also tests where they matter has a
-    second row, such as C3-scaled, around the variant whose critics have a share of the gradient.
+    """A row per claim: the paper's, C1 to C15 in order, then those of plugins. A claim about the critics that the study
+    also tests where they matter has a second row, such as C3-scaled, around the variant whose critics have a share of
+    the gradient.
 
     Columns: id, claim, where, evidence, adversarial_share (None: weights as printed), outcome, scope ('paper',
     'reduced', 'other'); link (its name), contrast ('a − b'), effect, low, high (the interval), level (of the interval),
@@ -126,7 +127,7 @@ def claims_table(frames: Frames) -> pd.DataFrame:
 
 
 def _claims_table(frames: Frames) -> pd.DataFrame:
-    table = pd.DataFrame([_row(study, claim) for claim in claims() for study in _studies(frames, claim)])
+    table = pd.DataFrame([_row(study, claim) for claim in claims_of(frames.study) for study in _studies(frames, claim)])
     table = table.astype(dict.fromkeys(("effect", "low", "high", "level", "p"), float))
     table["p_holm"] = holm(table["p"])
     table["holds_adjusted"] = [
@@ -335,7 +336,7 @@ class _Study:
             high=high,
             level=level,
             p=None if p is None or level is None or np.isnan(p) else min(1.0, p * (1 - LEVEL) / (1 - level)),
-            unit=QUANTITIES[link.metric].unit,
+            unit=link.quantity.unit,
             n=n,
             counts=counts,
             published=theirs[0] - theirs[1] if theirs else None,
@@ -501,7 +502,7 @@ class _Study:
 
     def computed(self, link: Link) -> Finding:
         """The exact finding from the networks as built. Without b: whether all differ, and the least effect."""
-        unit = QUANTITIES[link.metric].unit
+        unit = link.quantity.unit
         a, ours = self.networks(link.a, link.of)
         values = {name: _value(network, link.metric) for name, network in ours.items()}
         b, theirs = self.networks(link.b, link.of) if isinstance(link.b, str | Mapping) else ("", {})
@@ -606,6 +607,7 @@ class _Study:
         if spec == "filler":
             return next((variant for variant, method in methods.items() if method in FILLERS), None)
         found = self.reference if spec == "reference" else self.plain(spec)
+        found = found or str(spec)  # a plugin's claim may name a variant
         return found if found in methods else None
 
     def plain(self, method: str) -> str | None:
@@ -676,7 +678,9 @@ class _Study:
             return f"; to have one, add {found} to variants of data.{data} in {self.file}"
         if found := self.matching(spec, left_out):
             return f"; --only left it out: add --only {shlex.quote(found)}"
-        return self.addition(spec)
+        text = self.addition(spec)
+        chosen = any(entry.get("by", "--only") == "--only" for entry in self.left_out.values())
+        return f"{text}, and add its name to --only" if text and chosen else text
 
     def addition(self, spec: Spec) -> str:
         """How to add a variant to the study file, if that is simple."""
@@ -823,7 +827,7 @@ def _sides(link: Link, a: str, b: str) -> list[str]:
 
 def _sentence(link: Link, found: Comparison) -> str:
     """The effect with its interval and counts, and for a link the reason for its outcome."""
-    quantity = QUANTITIES[link.metric]
+    quantity = link.quantity
     digits = _digits(quantity, found.low, found.high)
     a, b = found.a, found.b if isinstance(found.b, str) else f"{found.b:g}"
     on = f" on {found.data}" if isinstance(found.data, str) else ""
@@ -854,7 +858,7 @@ def _unseen(found: Comparison) -> Iterator[str]:
 def _published_words(link: Link) -> Iterator[str]:
     """The paper's own difference, and whether it agrees with the claim."""
     if theirs := published_of(link):
-        quantity = QUANTITIES[link.metric]
+        quantity = link.quantity
         difference = theirs[0] - theirs[1]
         yield f"published {difference:+.{quantity.digits}f} {quantity.unit}".rstrip()
         if difference * {"more": 1, "less": -1}.get(link.direction or "", 0) < 0:

@@ -11,7 +11,7 @@ STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
     "configs", "networks", "protocol", "file", "aliases", "searches", "external", "looks",
-    "metrics", "methods", "plugins", "left_out", "left_out_seeds",
+    "metrics", "methods", "claims", "plugins", "left_out", "left_out_seeds",
 )  # fmt: skip
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -55,7 +55,8 @@ class Frames:
         name, file, profile ('demo', 'paper', ...), scope ('paper', 'reduced', 'other'), command, made (ISO date): text;
         image_size (px), generator_updates, batch: int; seconds: the sum over stages;
         data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images, and optionally
-            ``like``: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it corresponds to;
+            ``like``: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it corresponds to, and ``duplicates``:
+            how many test images have an exact or near duplicate in each other part, {exact, near: {train, validation}};
         versions {package: version}; devices: a list; seeds: a list; numerics, steps: a mapping or text;
         reference: the proposed model's variant, which the command may have left out, or None; control: the variant
             trained with the reconstruction loss alone, or None;
@@ -71,7 +72,7 @@ class Frames:
         left_out {variant: {method, options, by ('--only' or '--claims'), data: [set], of --claims}}, of the file's
             variants that the command left out; left_out_seeds: a list;
         plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}
-            and methods, their names, of plugins;
+            and methods, their names, of plugins; claims {id: a claim as in paper.yaml}, of plugins;
         looks {number of seeds (int, or text as in JSON): the two-sided error spent there}, where seeds were added until
             there was an answer.
 

@@ -69,6 +69,12 @@ class Link:
     direction: Direction | Literal["differ"] | None = None
     margin: float | None = None
     needs_critics: bool = False
+    own: Metric | None = None  # what a plugin's metric is called
+
+    @property
+    def quantity(self) -> Metric:
+        """What is compared, with its unit."""
+        return self.own or QUANTITIES[self.metric]
 
     @property
     def sets(self) -> tuple[str, str]:
@@ -78,7 +84,7 @@ class Link:
     @property
     def subject(self) -> str:
         """The quantity and its region or network, for a reader."""
-        return QUANTITIES[self.metric].label + (PARTS.get(self.of, "") if isinstance(self.of, str) else "")
+        return self.quantity.label + (PARTS.get(self.of, "") if isinstance(self.of, str) else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,24 +110,54 @@ def claims() -> tuple[Claim, ...]:
     return read_claims(paper()["claims"])
 
 
-def read_claims(entries: Sequence[Mapping[str, Any]]) -> tuple[Claim, ...]:
-    """Claims from plain data. Raises ValueError with the place, the value and the allowed values."""
+def claims_of(study: Mapping[str, Any]) -> tuple[Claim, ...]:
+    """The paper's claims, and those of a study's plugins (``Frames.study``: claims, metrics)."""
+    own, metrics = study.get("claims") or {}, own_metrics(study.get("metrics") or {})
+    return (*claims(), *(own_claim(name, entry, metrics) for name, entry in own.items()))
+
+
+def own_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, Metric]:
+    """The metrics of plugins by name, from their title, unit and direction."""
+    return {
+        name: Metric(entry["title"], entry["unit"], 1 if entry["better"] == "higher" else -1, 4)
+        for name, entry in metrics.items()
+    }
+
+
+def own_claim(name: str, entry: Any, metrics: Mapping[str, Metric]) -> Claim:
+    """A plugin's claim from plain data: as in paper.yaml, but variants are any names, and metrics also its own.
+
+    ``where`` and ``evidence`` may be left out. Raises ValueError with the place, the value and the allowed values.
+    """
+    usual = {"where": "a claim of this study", "evidence": "measured"}
+    try:
+        (claim,) = read_claims([{**usual, **entry, "id": name} if isinstance(entry, Mapping) else entry], metrics)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(f"paper.yaml: claims.{name}").lstrip(".: ")) from error
+    return claim
+
+
+def read_claims(entries: Sequence[Mapping[str, Any]], own: Mapping[str, Metric] | None = None) -> tuple[Claim, ...]:
+    """Claims from plain data. Raises ValueError with the place, the value and the allowed values.
+
+    ``own``: of a plugin's claims, the metrics of plugins. Such a claim may name any variant.
+    """
     found = []
     for number, entry in enumerate(entries):
         place = f"claims.{entry.get('id', number)}"
         _keys(entry, Claim, place)
         _one_of(entry["evidence"], ("measured", "computed", "both"), f"{place}.evidence")
-        links = [_link(link, f"{place}.links.{n}", decides=True) for n, link in enumerate(entry["links"])]
+        links = [_link(link, f"{place}.links.{n}", own, decides=True) for n, link in enumerate(entry["links"])]
         controls = [
-            _link(link, f"{place}.controls.{n}", decides=False) for n, link in enumerate(entry.get("controls", ()))
+            _link(link, f"{place}.controls.{n}", own, decides=False) for n, link in enumerate(entry.get("controls", ()))
         ]
         found.append(Claim(**{**entry, "links": tuple(links), "controls": tuple(controls)}))
     return tuple(found)
 
 
-def _link(entry: Mapping[str, Any], place: str, *, decides: bool) -> Link:
+def _link(entry: Mapping[str, Any], place: str, own: Mapping[str, Metric] | None, *, decides: bool) -> Link:
     _keys(entry, Link, place)
-    _one_of(entry["metric"], QUANTITIES, f"{place}.metric")
+    _one_of(entry["metric"], quantities := {**QUANTITIES, **(own or {})}, f"{place}.metric")
     for key, values in (("data", (*paper()["data"], "each")), ("output", ("composite", "raw", "blended"))):
         sides = entry.get(key, values[0])
         if not isinstance(sides, str) and not (isinstance(sides, list) and len(sides) == 2):
@@ -133,19 +169,20 @@ def _link(entry: Mapping[str, Any], place: str, *, decides: bool) -> Link:
     if "b" not in entry and entry.get("direction") != "differ":
         raise ValueError(f"paper.yaml: {place}: 'b' is missing")
     by_chance = entry["metric"] not in OF_NETWORKS
-    margin = entry.get("margin", QUANTITIES[entry["metric"]].margin)
+    margin = entry.get("margin", quantities[entry["metric"]].margin)
     if by_chance and entry.get("direction") in ("no less", "no more", "equal") and margin is None:
         raise ValueError(f"paper.yaml: {place}: 'margin' is missing; {entry['direction']!r} is said of one")
-    _spec(entry["a"], f"{place}.a")
+    _spec(entry["a"], f"{place}.a", own is not None)
     if not isinstance(entry.get("b", 0), int | float):
-        _spec(entry["b"], f"{place}.b")
-    return Link(**{**entry, "margin": margin if by_chance else None})
+        _spec(entry["b"], f"{place}.b", own is not None)
+    return Link(**{**entry, "margin": margin if by_chance else None, "own": (own or {}).get(entry["metric"])})
 
 
-def _spec(spec: Any, place: str) -> None:
+def _spec(spec: Any, place: str, any_name: bool) -> None:
     """Raises ValueError if a description of a variant is none that ``Spec`` allows."""
     if not isinstance(spec, Mapping):
-        _one_of(spec, ("reference", "filler", *LABELS), place)
+        if not (any_name and isinstance(spec, str)):
+            _one_of(spec, ("reference", "filler", *LABELS), place)
         return
     for key, allowed in spec.items():
         _one_of(key, ("differs", "unlike", "method", "optimizer_of", "tuned"), place)
@@ -155,14 +192,14 @@ def _spec(spec: Any, place: str) -> None:
         forms = "; ".join(", ".join(sorted(form)) for form in SPECS)
         raise ValueError(f"paper.yaml: {place}: {', '.join(spec)} do not go together; choose one of: {forms}")
     for key, values in (("method", LABELS), ("optimizer_of", ("reference",)), ("tuned", (True,))):
-        if key in spec:
+        if key in spec and not (any_name and key == "method"):
             _one_of(spec[key], values, f"{place}.{key}")
 
 
 def _keys(entry: Any, kind: type[Any], place: str) -> None:
     if not isinstance(entry, Mapping):
         raise ValueError(f"paper.yaml: {place}: {entry!r} is not a mapping")
-    known = {field.name: field.default is MISSING for field in fields(kind)}
+    known = {field.name: field.default is MISSING for field in fields(kind) if field.name != "own"}
     for key in entry:
         _one_of(key, known, place)
     for key, needed in known.items():

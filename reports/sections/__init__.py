@@ -1,10 +1,12 @@
 """The report's sections, in the paper's order. A section is a function of the frames, listed in ``SECTIONS``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
-from reports.analysis.frames import Frames
+from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.published import paper
-from reports.document import Document, Section
+from reports.document import Document, Note, Section
 from reports.sections import (
     ablations,
     architecture,
@@ -17,6 +19,7 @@ from reports.sections import (
     summary,
     training,
 )
+from reports.sections.common import slug
 
 SECTIONS: tuple[Callable[[Frames], Section], ...] = (
     summary.summary,
@@ -46,8 +49,11 @@ QUESTION = (
 )
 
 
-def document(frames: Frames) -> Document:
-    """The whole report of a study, with numbered tables and figures. A part without data says why."""
+def document(frames: Frames, own: Mapping[str, Callable[[Frames], Section]] = MappingProxyType({})) -> Document:
+    """The whole report of a study, with numbered tables and figures. A part without data says why.
+
+    ``own``: sections of plugins by name. They come before the provenance.
+    """
     study = frames.study
     return Document(
         title=f"{study['name'] or 'Study'}: Mo & Zhou 2020 taken apart",
@@ -55,5 +61,23 @@ def document(frames: Frames) -> Document:
         citation=paper()["citation"],
         doi=paper()["doi"],
         made=str(study["made"] or ""),
-        sections=[section(frames) for section in SECTIONS],
+        sections=[
+            *(section(frames) for section in SECTIONS[:-2]),
+            *(_own(name, section, frames) for name, section in own.items()),
+            *(section(frames) for section in SECTIONS[-2:]),
+        ],
     ).numbered()
+
+
+def _own(name: str, section: Callable[[Frames], Section], frames: Frames) -> Section:
+    """A plugin's section. If it cannot be made, its place says why, and the rest of the report is there."""
+    try:
+        made = section(frames)
+        if not isinstance(made, Section):
+            raise TypeError(f"it gives a {type(made).__name__}; expected a reports.document.Section")
+        return replace(made, id=f"own-{slug(name)}")
+    except NoDataError as error:
+        why = str(error)
+    except Exception as error:
+        why = f"This section of a plugin could not be made: {type(error).__name__}: {error}"
+    return Section(id=f"own-{slug(name)}", title=name, blocks=[Note(why, "nothing")])

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pandas as pd
+
 from reports.analysis import tables
 from reports.analysis.frames import EXTERNAL, Frames
-from reports.document import NONE, Block, Cell, Facts, Section, TableView, block_or_note, number, text, words
+from reports.document import NONE, Block, Cell, Facts, Note, Section, TableView, block_or_note, number, text, words
 from reports.sections.common import table_view
 
 
@@ -24,7 +26,13 @@ def provenance(frames: Frames) -> Section:
     return Section(
         id="provenance",
         title="Provenance",
-        blocks=[Facts(facts), block_or_note(data, frames), block_or_note(runs, frames), *files(frames)],
+        blocks=[
+            Facts(facts),
+            block_or_note(data, frames),
+            *remembered(frames),
+            block_or_note(runs, frames),
+            *files(frames),
+        ],
     )
 
 
@@ -39,12 +47,41 @@ def data(frames: Frames) -> TableView:
             text(row["kind"]),
             *(number(row[count]) for count in counts),
             text(row["counterpart"]),
+            text(duplicates(row)),
             Cell(str(row["digest"] or NONE)[:12]),
         ],
         name="data",
-        caption="The data sets: their images, the paper's set that they stand beside, and a digest of the pixels.",
-        headings=["Data", "Kind", "Train", "Validation", "Test", "Left out", "Stands beside", "Digest"],
+        caption="The data sets: their images, the paper's set that they stand beside, how many test images have an "
+        "exact or near duplicate in another part, and a digest of the pixels.",
+        headings=["Data", "Kind", "Train", "Validation", "Test", "Left out", "Stands beside", "Duplicates", "Digest"],
     )
+
+
+def duplicates(row: dict[str, Any]) -> str:
+    """How many test images of a data set have a duplicate, in words; empty if they were not counted."""
+    if pd.isna(row["near_train"]):
+        return ""
+    found = [
+        f"{row[f'{kind}_{part}']:,} {kind} in {word}"
+        for part, word in (("train", "training"), ("validation", "validation"))
+        for kind in ("exact", "near")
+        if row[f"{kind}_{part}"]
+    ]
+    return ", ".join(found) or "none"
+
+
+def remembered(frames: Frames) -> list[Block]:
+    """A note for each data set whose test images have duplicates among its training images."""
+    rows = tables.data_table(frames).to_dict("records") if frames.study["data"] else []
+    return [
+        Note(
+            f"{row['name']}: {row['exact_train']:,} of {int(row['test']):,} test images equal a training image, and "
+            f"{row['near_train']:,} have a near duplicate there. A network can remember such an image instead of "
+            f"repairing it; the command data show names the pairs."
+        )
+        for row in rows
+        if not pd.isna(row["near_train"]) and row["exact_train"] + row["near_train"]
+    ]
 
 
 def _start(row: dict[str, Any]) -> str:

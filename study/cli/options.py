@@ -27,7 +27,9 @@ UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 File = Annotated[Path, typer.Argument(help="Study file, such as runs.yaml.", metavar="STUDY")]
 Out = Annotated[Path, typer.Option("--out", help="Output folder.")]
 Profile = Annotated[str | None, typer.Option("--profile", help="Profile of the study file, such as paper.")]
-Only = Annotated[list[str] | None, typer.Option("--only", help="Variants to run: names or patterns. Repeatable.")]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", help="Variants to run: names or patterns, also of ablations. Repeatable.")
+]
 Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, instead of the study file's: 0,1,2 or 0-9.")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", help="Override a key of the study file: path.to.key=value. Repeatable.")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from study.errors import BadInput
-from study.plan.graph import Plan, Run, json_digest
+from study.plan.graph import PLAN, Plan, Run, json_digest
 from study.running import costs
 from study.store import Store
 
@@ -45,7 +45,7 @@ def power(plan: Plan, store: Store, *, again: str, warn: Callable[[str], None]) 
     from reports.analysis.looks import power_table
     from study.results.frames import frames_of
 
-    there = Plan.of(store.out) if (store.out / "plan.json").is_file() else plan.only(lambda run: False)
+    there = Plan.of(store.out) if (store.out / PLAN).is_file() else plan.only(lambda run: False)
     ours = {(run.variant, run.data): _settings(plan, run) for run in plan.runs}
     ran = there.only(lambda run: ours.get((run.variant, run.data)) == _settings(there, run))
     if not ran.runs:

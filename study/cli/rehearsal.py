@@ -36,7 +36,10 @@ def short_plan(study: Study, plan: Plan, device: str, chosen: list[str] | None =
     first = sorted(critical, key=lambda name: critical[name] != "proposed")[:1]
     variants = [name for name in critical if name in (chosen or first)]
     if not variants:
-        raise BadInput("--rehearse: no variant with critics is chosen; name one with --only, such as --only proposed")
+        left_out = plan.study.left_out
+        named = next((name for name, entry in left_out.items() if entry.method == "proposed"), "")
+        how = f"name one with --only, such as --only {named}" if named else "the study has none"
+        raise BadInput(f"--rehearse: no variant with critics is chosen; {how}")
     return make_plan(shortened(study, device, variants), device=device)
 
 

@@ -63,6 +63,7 @@ def run(
     asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
     most = asked.most if asked else None
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share, most)
+    until.check_claims(claims, asked, plan.study)
     options.check_precision(study.numerics.precision, kind)
     console, store = Console(), options.store_of(out)
     say, jobs = printer(console), cards.checked_jobs(plan, store, kind, jobs)
@@ -242,7 +243,7 @@ def tune(
     from rich.progress import TextColumn
 
     from study import config
-    from study.config import space
+    from study.config import paths, space
     from study.running.locks import searching
     from study.running.progress import bars
     from study.search.tune import Tuner
@@ -289,7 +290,8 @@ def tune(
             usual = ", the study's own setting" if result.best["usual"] else ""
             say(
                 f"best of {one.name}: trial {result.best['number']}{usual}, {result.best['value']:.2f} dB on "
-                f"the validation images; to run it with fresh seeds: include {result.file}"
+                f"the validation images; to run it with fresh seeds, write in {file}: "
+                f"include: [{paths.seen_from(file, result.file)}]"
             )
 
 
@@ -356,8 +358,9 @@ def _report(out: Path) -> Path:
     """Renders the report of an output folder. Returns the file of its page."""
     from reports.render import render
     from study.results.frames import load
+    from study.results.own import own_sections
 
-    return render(load(out), out / "report")
+    return render(load(out), out / "report", own_sections(out))
 
 
 def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:

@@ -59,17 +59,9 @@ def request(
         if alone := [name for name, value in given.items() if value is not None]:
             raise BadInput(f"{' and '.join(alone)}: only with --until-resolved; add it, or leave this out")
         return None
-    from reports.analysis.links import claims as of_paper
     from reports.analysis.statistics import ENOUGH_SEEDS
 
-    known = [claim.id for claim in of_paper()]
     chosen = None if claims is None else [name.strip().upper() for name in claims.split(",")]
-    for name in chosen or ():
-        if name in (f"{claim.id}-SCALED" for claim in of_paper() if claim.twice):
-            claim = name.removesuffix("-SCALED")
-            raise BadInput(f"--claims {claims}: {claim}-scaled is decided together with {claim}; give {claim}")
-        if name not in known:
-            raise BadInput(f"--claims {claims}: '{name}' is not a claim of the paper; choose {', '.join(known)}")
     most = MOST if most is None else most
     if most < ENOUGH_SEEDS:
         few = f"fewer than {ENOUGH_SEEDS} seeds decide nothing"
@@ -79,6 +71,20 @@ def request(
     if seeds is not None and len(seeds) > most:
         raise BadInput(f"--seeds names {len(seeds)} seeds, more than --max-seeds {most}; raise that, or name fewer")
     return Request(claims=chosen, most=most, budget_s=None if budget is None else options.seconds_of(budget))
+
+
+def check_claims(claims: str | None, asked: Request | None, study: StudyFacts) -> None:
+    """Raises BadInput if a claim that is asked for is neither the paper's nor one of the study's plugins."""
+    from reports.analysis.links import claims_of
+
+    every = claims_of(study.model_dump(include={"claims", "metrics"}))
+    known = [claim.id for claim in every]
+    for name in (asked and asked.claims) or ():
+        if name in (f"{claim.id}-SCALED" for claim in every if claim.twice):
+            claim = name.removesuffix("-SCALED")
+            raise BadInput(f"--claims {claims}: {claim}-scaled is decided together with {claim}; give {claim}")
+        if name not in known:
+            raise BadInput(f"--claims {claims}: '{name}' is not a claim of the paper; choose {', '.join(known)}")
 
 
 def with_seeds(study: Study, most: int) -> Study:
@@ -209,9 +215,9 @@ def _links(
 ) -> Iterator[tuple[str, Link, Finding]]:
     """The links, or controls, of the chosen claims, or of all: the id of the claim's row, the link and its finding."""
     from reports.analysis.claims import findings
-    from reports.analysis.links import claims
+    from reports.analysis.links import claims_of
 
-    for claim in claims():
+    for claim in claims_of(frames.study):
         if chosen is None or claim.id in chosen:
             yield from findings(frames, claim, controls=controls)
 

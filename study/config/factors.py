@@ -36,17 +36,21 @@ class FactorExpander:
         self.reader, self.variants, self.named = reader, variants, dict(variants)
 
     def ablation(self, _: str, node: Node) -> AblationFacts:
-        """The product of factors around one reference."""
-        known_keys(node, ("reference", "factors"), self.reader.faults)
+        """The product of factors around one reference; ``zip``ped ones move together, and ``exclude`` drops cells."""
+        known_keys(node, ("reference", "factors", "zip", "exclude"), self.reader.faults)
         entry = node.get("reference")
         if entry is None:
             raise node.name_place.error(unknown("reference", self.named, "missing"))
         (reference,) = self.expandable([entry])
         levels = self.levels(node, "factors", [reference], "{multiscale: [0, 1, 2, 3]}")
+        left_out = _excluded(node, levels)
         cells = [
-            (tuple(map(label, chosen.values())), self.cell(reference, chosen))
-            for chosen in _assignments(levels, product=True)
+            (tuple(label(chosen[factor]) for factor in levels), self.cell(reference, chosen))
+            for chosen in _zipped(node, levels)
+            if not any(all(label(chosen[factor]) in only for factor, only in one.items()) for one in left_out)
         ]
+        if not cells:
+            raise node.name_place.error("'exclude' leaves out every cell; leave out fewer")
         factors = {factor: [label(level) for level in nodes] for factor, nodes in levels.items()}
         return AblationFacts(reference=reference, factors=factors, cells=cells)
 
@@ -141,13 +145,14 @@ class FactorExpander:
         methods = list(dict.fromkeys(self.named[base].method for base in bases))
         options = [option for method in methods for option in fields(registries.METHODS[method])]
         faults = []
+        zipped = {name.text for group in node.listed("zip") if isinstance(group.value, list) for name in group.value}
         for factor, values in factors.items():
             if factor.split(".")[0] not in options:
                 why = unknown(factor, set(options), f"not an option of {' or '.join(methods)}")
                 faults.append(values.name_place.fault(why))
             elif not isinstance(values.value, list) or not values.value:
                 faults.append(values.place.fault(f"{shown(values.plain())} is not a list of levels"))
-            elif twice := _repeated([label(level) for level in values.value]):
+            elif factor not in zipped and (twice := _repeated([label(level) for level in values.value])):
                 faults.append(values.place.fault(f"the level {twice} appears twice"))
         if faults:
             raise BadInput(faults)
@@ -164,6 +169,55 @@ class FactorExpander:
                 return known.name
         self.variants[name] = replace(variant, reference=reference)
         return name
+
+
+def _zipped(node: Node, levels: Levels) -> list[dict[str, Node]]:
+    """Every combination of levels, where the factors of each group under ``zip`` move together. Raises BadInput."""
+    groups, alone = [], dict(levels)
+    for group in node.listed("zip"):
+        names = group.plain()
+        if not isinstance(names, list) or len(names) < 2:
+            raise group.place.error(f"{shown(names)} is not a list of factors; write zip: [[a, b]]")
+        for entry in group.value:
+            if entry.text not in levels:
+                raise entry.place.error(unknown(entry.plain(), levels, "not a factor"))
+            if entry.text not in alone or names.count(entry.text) > 1:
+                raise entry.place.error(f"'{entry.text}' is in 'zip' twice")
+        columns = [alone.pop(name) for name in names]
+        if len({*map(len, columns)}) > 1:
+            counts = ", ".join(f"{name} {len(column)}" for name, column in zip(names, columns, strict=True))
+            raise group.place.error(f"factors that move together need equally many levels; got {counts}")
+        rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        if twice := _repeated([", ".join(f"{key}={label(level)}" for key, level in row.items()) for row in rows]):
+            raise group.place.error(f"{twice} appears twice")
+        groups.append(rows)
+    groups += [[{factor: level} for level in nodes] for factor, nodes in alone.items()]
+    order = list(levels)
+    groups.sort(key=lambda rows: min(map(order.index, rows[0])))  # the order of the file
+    return [{key: one for row in rows for key, one in row.items()} for rows in itertools.product(*groups)]
+
+
+def _excluded(node: Node, levels: Levels) -> list[dict[str, set[str]]]:
+    """The cells to leave out: for each entry under ``exclude``, its levels by factor. Raises BadInput."""
+    found, faults = [], []
+    for entry in node.listed("exclude"):
+        if not entry.is_mapping or not entry.value:
+            example = "exclude: [{multiscale: 0, loss: js}]"
+            raise entry.place.error(f"{shown(entry.plain())} is not a mapping of factors to levels; write {example}")
+        cell = dict[str, set[str]]()
+        for factor, value in entry.items():
+            known = [label(level) for level in levels.get(factor, [])]
+            several = isinstance(value.value, list) and label(value) not in known
+            chosen = value.value if several else [value]
+            if factor not in levels:
+                faults.append(value.name_place.fault(unknown(factor, levels, "not a factor")))
+            elif wrong := [one for one in chosen if label(one) not in known]:
+                faults.append(wrong[0].place.fault(unknown(label(wrong[0]), known, "not a level")))
+            cell[factor] = {label(one) for one in chosen}
+        found.append(cell)
+    if faults:
+        raise BadInput(faults)
+    return found
 
 
 def _check_size(node: Node, levels: Levels, bases: Sequence[str], product: bool) -> None:

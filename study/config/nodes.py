@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,9 @@ COLLECTIONS = {YAML_TAG + "map", YAML_TAG + "seq"}
 MAX_DEPTH = 30
 MAX_VALUES = 20_000
 """Limits for a file, with its aliases expanded. A larger one is a mistake or an attack."""
+WORD = re.compile(r'(?:^|\.)(?:"([^"]*)"|([^.]*))(?=\.|$)')
+"""A key in the path of ``--set``: up to the next dot, or in quotes."""
+
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; a study file has fewer"
 
 
@@ -234,9 +238,9 @@ def _tagged(tag: str, node: YamlNode) -> str:
 
 
 def assign(root: Node, setting: str, faults: list[str]) -> Node:
-    """The tree with one ``path.to.key=value`` of ``--set`` applied; the value is YAML."""
+    """The tree with one ``path.to.key=value`` of ``--set`` applied. The value is YAML; a key with dots, in quotes."""
     name, sign, text = setting.partition("=")
-    path = tuple(name.strip().split("."))
+    path = _path(name, root)
     source = f"--set {setting}"
     if not sign or not all(path):
         raise BadInput(f"{source}: write --set path.to.key=value")
@@ -246,6 +250,19 @@ def assign(root: Node, setting: str, faults: list[str]) -> Node:
     if node.value is None and text.strip() not in ("null", "~"):
         raise BadInput(f"{source}: the value is missing; write --set {name}=value, or null")
     return root.put(path, node)
+
+
+def _path(name: str, root: Node) -> tuple[str, ...]:
+    """The keys that a dotted name means. A key with dots is found if the tree has it, or is written in quotes."""
+    rest = [quoted or word for quoted, word in WORD.findall(name.strip())]
+    node: Node | None = root
+    path: list[str] = []
+    while rest:
+        size = next((n for n in range(len(rest), 0, -1) if node and node.get(".".join(rest[:n]))), 1)
+        key, rest = ".".join(rest[:size]), rest[size:]
+        path.append(key)
+        node = node.get(key) if node else None
+    return tuple(path)
 
 
 def node_of(value: Any, place: Place) -> Node:

@@ -1,8 +1,10 @@
-"""Options by their dotted names, such as ``weights.local``, in nested dictionaries."""
+"""Options by their dotted names, such as ``weights.local``, in nested dictionaries; and files as a study names them."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 
@@ -30,3 +32,8 @@ def drop(options: dict[str, Any], name: str) -> None:
     holder = get(options, parent) if parent else options
     if isinstance(holder, dict):
         holder.pop(last, None)
+
+
+def seen_from(study_file: Path, file: Path) -> str:
+    """The path of a file from the folder of a study file, where the paths in it start."""
+    return Path(os.path.relpath(file, study_file.parent)).as_posix()

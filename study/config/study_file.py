@@ -12,6 +12,7 @@ from pathlib import Path
 
 from models.masks import RandomBox
 from models.method import Trained
+from study.config import paths
 from study.config.nodes import Node, assign, known_keys, not_a_mapping, read
 from study.config.reader import NAMED, SETTINGS, StudyReader
 from study.config.schema import Study
@@ -38,7 +39,7 @@ def load(
     Args:
         profile: One of the file's profiles; by default the one that it names itself.
         settings: ``path.to.key=value``, applied last.
-        only: Names or patterns of the variants to keep.
+        only: Names or patterns of the variants to keep. The name of an ablation or multiverse keeps all of its own.
         seeds: Replace those of the file.
 
     Raises:
@@ -65,7 +66,7 @@ def load(
         faults = [*unread, *(fault for fault in faults if _place_of(fault) not in places)]
         raise BadInput(list(dict.fromkeys(faults)))
     study = _selected(study, only, seeds)
-    _check(study, tree)
+    _check(study, tree, only)
     return study
 
 
@@ -91,7 +92,9 @@ def _with_included(root: Node, file: Path, faults: list[str], unread: list[str])
         try:
             tree = read(file.parent / name.text, unread)
         except BadInput as error:
-            how = f"a finished search writes it: python -m study tune {file.name} --variant NAME"
+            how = f"a finished search writes it: python -m study tune {file} --variant NAME"
+            if Path(name.text).is_file():  # as seen from the current folder
+                how = f"paths start at the study file's folder: write [{paths.seen_from(file, Path(name.text))}]"
             faults.append(name.place.fault(f"{error} ({how})"))
             continue
         tree = known_keys(tree, INCLUDED, faults)
@@ -129,10 +132,14 @@ def _chosen_profile(root: Node, profiles: Mapping[str, Node], option: str | None
 def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) -> Study:
     """The study with the chosen variants and seeds alone."""
     chosen = set[str]()
+    groups = _groups(study)
     for pattern in only:
-        if not (names := fnmatch.filter(study.variants, pattern)):
-            raise BadInput(f"--only {pattern}: {unknown(pattern, study.variants, 'not a variant of this study')}")
-        chosen |= {*names}
+        names = {*fnmatch.filter(study.variants, pattern)}
+        names.update(*(groups[group] for group in fnmatch.filter(groups, pattern)))
+        if not names:
+            known = [*study.variants, *groups]
+            raise BadInput(f"--only {pattern}: {unknown(pattern, known, 'not a variant or ablation of this study')}")
+        chosen |= names
     variants = {name: variant for name, variant in study.variants.items() if name in chosen or not only}
     left_out = {name: variant for name, variant in study.variants.items() if name not in variants}
     if seeds is not None and not seeds:
@@ -142,13 +149,21 @@ def _selected(study: Study, only: Sequence[str], seeds: Sequence[int] | None) ->
     return replace(study, variants=variants, seeds=kept, left_out=left_out, left_out_seeds=left_out_seeds)
 
 
-def _check(study: Study, tree: Node) -> None:
+def _groups(study: Study) -> dict[str, set[str]]:
+    """The variants of each ablation and multiverse."""
+    groups = {name: {variant for _, variant in facts.cells} for name, facts in study.ablations.items()}
+    for name, facts in study.multiverses.items():
+        groups.setdefault(name, set()).update(row.variant for rows in facts.universes for row in rows)
+    return groups
+
+
+def _check(study: Study, tree: Node, only: Sequence[str]) -> None:
     """Checks the chosen variants and seeds together with the protocol.
 
     Each method can repair the holes of training and test, each metric can score them, and no tuned variant is run with
     the seeds of its search, to which it was fitted.
     """
-    faults = []
+    faults, leave_out = [], "leave it out of --only" if only else "leave it out with --only"
     place = (tree.get("protocol") or tree).at(("mask", "kind")).place
     mask = study.protocol.mask
     for variant in study.variants.values():
@@ -156,11 +171,11 @@ def _check(study: Study, tree: Node) -> None:
         tuned = study.tuned.get(origin)
         if tuned and (seen := sorted({*tuned.seeds} & {*study.seeds})):
             which = f"'{variant.name}' was tuned with seed {', '.join(map(str, seen))}"
-            how = "run it with other seeds (--seeds or 'seeds'), or leave it out with --only"
+            how = f"run it with other seeds (--seeds or 'seeds'), or {leave_out}"
             faults.append(f"{study.file}: {which}; {how}")
         if not isinstance(variant.options, Trained) or not variant.options.central_only:
             continue
-        why = f"'{variant.name}' repairs the central square only; leave it out with --only"
+        why = f"'{variant.name}' repairs the central square only; {leave_out}"
         if mask.kind != "center":
             faults.append(place.fault(f"got {mask.kind}; {why}"))
         if (kind := variant.options.mask.kind) != "center":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from study.conformance import dry_run, networks, parts
+from study.conformance import dry_run, networks, parts, report
 from study.conformance.expectation import Fault, NotChecked, Part
 from study.conformance.joins import joins_a_study
 from study.errors import StudyError
@@ -42,8 +42,22 @@ CHECKS: dict[str, Sequence[Callable[[Any], str | None]]] = {
     "MASKS": (parts.keeps_its_options, parts.draws_holes, joins_a_study),
     "METRICS": (parts.measures, parts.worsens_with_noise, joins_a_study, dry_run.runs_on_a_card),
     "DATASETS": (parts.keeps_its_options, parts.packs, joins_a_study),
+    "CLAIMS": (report.has_an_outcome,),
+    "SECTIONS": (report.stands_in_a_report,),
 }
 """The checks of each registry's parts. Networks and fillers join a study with the method that uses them."""
+
+
+MEMBERS: dict[str, Sequence[str]] = {
+    "METHODS": ("fit", "method"),
+    "GENERATORS": ("forward",),
+    "CRITICS": ("forward",),
+    "LOSSES": ("critic", "generator"),
+    "MASKS": ("draw",),
+    "METRICS": ("__call__",),
+    "DATASETS": ("pack", "identity"),
+}
+"""The methods that a part's checks call. A fault is on the line of the one that its sentence names, or of the first."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +83,7 @@ def conformance(registry: str, name: str) -> Iterator[Finding]:
                 except NotChecked as error:
                     skipped.append(str(error))
         except Exception as error:  # a plugin's part may raise anything
-            fault = _sentence(error)
+            fault = _sentence(error, part, () if check is parts.keeps_its_options else MEMBERS.get(registry, ()))
         outcome: Any = "fault" if fault else "fine" if notes else "not checked"
         why = fault or "; ".join(dict.fromkeys(filter(None, [*notes, *skipped])))
         yield Finding(registry, name, check.__name__.replace("_", " "), outcome, why)
@@ -81,11 +95,22 @@ def plugin(file: Path) -> list[Finding]:
     return [finding for registry, name in loaded.parts for finding in conformance(registry, name)]
 
 
-def _sentence(error: Exception) -> str:
-    """An error as a sentence. One that is not ours gets its type, and its line in the plugin."""
+def _sentence(error: Exception, part: Part, members: Sequence[str]) -> str:
+    """An error as a sentence with its line in the plugin. One that is not ours gets its type, too."""
     text = " ".join(str(error).split())
-    if isinstance(error, Fault | StudyError):
+    if not isinstance(error, Fault | StudyError):
+        text = f"{type(error).__name__}: {text}"
+    if "(line " in text:  # a dry run names the line of the operation
         return text
-    file, _, line = (plugins.place_of(error) or "").rpartition(":")
-    where = f" (line {line} of {Path(file).name})" if file else ""
-    return f"{type(error).__name__}: {text}{where}"
+    place = plugins.place_of(error) or _place(text, part, members)
+    file, _, line = (place or "").rpartition(":")
+    return f"{text} (line {line} of {Path(file).name})" if file else text
+
+
+def _place(text: str, part: Part, members: Sequence[str]) -> str | None:
+    """``file:line`` of the member of a part that a sentence is about; None for a part of the project."""
+    for plugin in plugins.used():
+        if (part.registry, part.name) in plugin.parts:
+            named = [member for member in members if text.startswith((f"{member}(", f"{member} ", f"its {member} "))]
+            return f"{plugin.file}:{plugin.line(part.registry, part.name, *named, *members)}"
+    return None

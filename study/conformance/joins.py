@@ -35,11 +35,11 @@ def joins_a_study(part: Part) -> None:
     with tempfile.TemporaryDirectory() as place:
         plan = plan_with(part, Path(place))
         first, second = Store(Path(place) / "first"), Store(Path(place) / "second")
-        _make(plan, first)
+        make_all(plan, first)
         try:
-            _make(plan, second, batches=1)
+            make_all(plan, second, batches=1)
         except Interrupted:
-            _make(plan, second)
+            make_all(plan, second)
         except StudyError as error:  # it took fewer batches than the first time
             if "fit" not in plan.runs[0].stages:
                 raise
@@ -88,7 +88,7 @@ def _study(part: Part) -> dict[str, Any]:
     }
 
 
-def _make(plan: Plan, store: Store, batches: float = math.inf) -> None:
+def make_all(plan: Plan, store: Store, batches: float = math.inf) -> None:
     """Makes the missing stages of a plan of one run; a ``fit`` stops after some batches."""
     (run,) = plan.runs
     for role, key in run.stages.items():

@@ -21,9 +21,10 @@ from pydantic import TypeAdapter
 from torch import Tensor
 
 from models.masks import Files, Holes, Mask
+from study.data.files.census import census, why_none
 from study.data.files.image import SUFFIXES
 from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim, read_hole
-from study.data.files.source import is_image, some, stem
+from study.data.files.source import some, stem
 from study.data.files.tree import opened
 from study.data.packed import Packed
 from study.errors import StudyError
@@ -142,8 +143,7 @@ def found(files: Files, side: int) -> Found:
     source = opened(files.root)
     told = [f"{len(notes)} of {len(names)} masks had to be interpreted, the first: {notes[0]}"] if notes else []
     told += [f"{name} is left out: {why}" for name, why in source.left_out]
-    if others := [name for name in source.names if not is_image(name)]:
-        told.append(f"files that are no images by their names: {some(others)}")
+    told += census(source).sentences()
     return Found(identity, names, float(np.mean(shares)), told)
 
 
@@ -167,8 +167,8 @@ def _read(files: Files, side: int) -> Iterator[tuple[str, Hole, str]]:
     """Name, hole and note of each mask, in the order of the names. Raises ValueError at the end, with all faults."""
     source, faults = opened(files.root), []
     if not source.images:
-        there = f"; it has {some(source.names)}" if source.names else ""
-        raise ValueError(f"root: no masks in {files.root}; looked for {', '.join(sorted(SUFFIXES))}{there}")
+        why = why_none(source) or f"it is empty; looked for {', '.join(sorted(SUFFIXES))}"
+        raise ValueError(f"root: no masks in {files.root}; {why}")
     for name in source.images:
         try:
             with source.open(name) as file:

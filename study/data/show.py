@@ -2,64 +2,41 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from statistics import median_low
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from study.data import duplicates
 from study.data.base import DataSet
 from study.data.packed import PARTS, Packed
-from study.data.sets.images import Images, hint, processors
+from study.data.sets.images import Images, hint
 
-NEAR = 4  # near duplicates' difference hashes differ in at most this many of 64 bits
-COMPARED = (("train", "test"), ("validation", "test"))
-PAIRS_SHOWN = 5
 LEFT_OUT_SHOWN = 10
 # The numbers in a reason that belong to one image, as opposed to limits; reasons are counted without them.
 OF_ONE = re.compile(r"(?<!than )(?<!than the )(?<!has )(?<!have )(?<![\w,.-])\d[\d,.]*")
-CHUNK = 128  # images compared with all others at once
 SHEET = 8  # images a side
 THUMB = 128  # px at most
 GAP = 2  # px
-
-MEANING = (
-    "Exact: every packed pixel is equal. Near: their 64-bit difference hashes, of which pixels of a 9 x 8 grey "
-    f"thumbnail are brighter than their left neighbours, differ in {NEAR} bits at most. That is the same picture in "
-    "another size, compression or brightness, and now and then two plain pictures that are alike; look at the pairs."
-)
-
-Bits = NDArray[np.uint64]
-
-
-class Marks(NamedTuple):
-    """What images are compared by: the SHA-256 of each image's pixels, and the difference hashes, (n,)."""
-
-    exact: Sequence[bytes]
-    near: Bits
 
 
 def facts(folder: Path, data: DataSet | None = None) -> dict[str, Any]:
     """Everything that ``show`` prints, fit for JSON. ``data``: the set that was packed, to count what was not."""
     packed = Packed(folder)
-    marks = {part: _marks(packed.part(part)) for part in PARTS}
-    names = {part: packed.names(part) for part in PARTS}
     return {
         "image_size": packed.image_size,
         "digest": packed.digest,
         "bytes": sum(file.stat().st_size for file in folder.iterdir()),
-        "images": {part: len(names[part]) for part in PARTS},
+        "images": {part: len(packed.part(part)) for part in PARTS},
         "groups": _groups(packed),
         "short_sides": _sides(packed.short_sides),
         "enlarged": packed.enlarged,
@@ -70,7 +47,7 @@ def facts(folder: Path, data: DataSet | None = None) -> dict[str, Any]:
         },
         **_not_packed(data),
         "notes": packed.notes,
-        "duplicates": [{"parts": [a, b], **duplicates(marks[a], marks[b], names[a], names[b])} for a, b in COMPARED],
+        "duplicates": duplicates.found(folder),
     }
 
 
@@ -97,50 +74,6 @@ def _sides(sides: Mapping[int, int]) -> dict[str, int] | None:
     return {"least": min(sides), "median": median_low(Counter(sides).elements()), "greatest": max(sides)}
 
 
-def _marks(images: NDArray[np.uint8]) -> Marks:
-    def both(pixels: NDArray[np.uint8]) -> tuple[bytes, int]:
-        return hashlib.sha256(pixels.tobytes()).digest(), difference_hash(pixels)
-
-    with ThreadPoolExecutor(processors()) as pool:
-        exact, near = zip(*pool.map(both, images), strict=True)
-    return Marks(exact, np.array(near, np.uint64))
-
-
-def difference_hash(pixels: NDArray[np.uint8]) -> int:
-    """64 bits of an image (H, W, 3): is a pixel of its 9 x 8 grey thumbnail brighter than its left neighbour?"""
-    grey = Image.fromarray(pixels).convert("L").resize((9, 8), Image.Resampling.BOX)
-    values = np.asarray(grey, np.int16)
-    return int.from_bytes(np.packbits(values[:, 1:] > values[:, :-1]).tobytes(), "big")
-
-
-def duplicates(a: Marks, b: Marks, names_a: Sequence[str], names_b: Sequence[str]) -> dict[str, Any]:
-    """Exact and near duplicates between two parts: the number of pairs, and the names of the first.
-
-    ``images`` in the result is the number of images of ``b`` in such pairs.
-    """
-    pairs, images = Counter[str](), defaultdict[str, set[int]](set)
-    first: dict[str, list[list[str]]] = {"exact": [], "near": []}
-    for start in range(0, len(b.near), CHUNK):
-        apart = distance(b.near[start : start + CHUNK, None], a.near[None])
-        for row, i in np.argwhere(apart <= NEAR).tolist():
-            j = start + row
-            kind = "exact" if a.exact[i] == b.exact[j] else "near"
-            pairs[kind] += 1
-            images[kind].add(j)
-            if len(first[kind]) < PAIRS_SHOWN:
-                first[kind].append([names_a[i], names_b[j]])
-    return {kind: {"pairs": pairs[kind], "images": len(images[kind]), "first": first[kind]} for kind in first}
-
-
-def distance(a: Bits, b: Bits) -> NDArray[np.uint8]:
-    """The number of bits in which numbers differ."""
-    differ = a ^ b
-    if hasattr(np, "bitwise_count"):
-        return np.asarray(np.bitwise_count(differ), np.uint8)
-    bits = np.unpackbits(differ[..., None].view(np.uint8), axis=-1)
-    return np.asarray(bits.sum(-1, dtype=np.uint8))
-
-
 def sheet(folder: Path, file: Path) -> Path:
     """Writes 8 x 8 test images, evenly spread over the part, as a PNG. Returns its path."""
     images = Packed(folder).part("test")
@@ -163,7 +96,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     for row in _rows(found):
         table.add_row(*map(Text, row))
     console.print(table)
-    console.print(Text(MEANING, style="dim"))
+    console.print(Text(duplicates.MEANING, style="dim"))
 
 
 def _rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:

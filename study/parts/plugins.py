@@ -1,19 +1,21 @@
 """Plugins: Python files with parts of your own, which a study names under ``plugins``.
 
 A plugin declares its parts like the project does, in dictionaries from names to parts: ``METHODS``, ``GENERATORS``,
-``CRITICS``, ``LOSSES``, ``FILLERS``, ``MASKS``, ``METRICS``, ``DATASETS``. The digest of its source is the version of
-each, so an edit invalidates every stage that uses them.
+``CRITICS``, ``LOSSES``, ``FILLERS``, ``MASKS``, ``METRICS``, ``DATASETS``, and for the report ``CLAIMS`` and
+``SECTIONS``. The digest of its source is the version of each, so an edit invalidates every stage that uses them.
 
 A plugin is code, and runs with the rights of the user who names it.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,6 +35,34 @@ class Plugin:
     file: Path
     digest: str
     parts: Mapping[tuple[str, str], Any]
+    source: bytes = field(default=b"", repr=False)
+
+    def line(self, registry: str, name: str | None = None, *members: str) -> int | None:
+        """The line of a part: of the first of its ``members`` that its class defines, of its class or function, or of
+        its entry in the dictionary; without ``name``, of the dictionary. None if the source does not show it.
+        """
+        body = ast.parse(self.source).body
+        entries = next((found for node in body if (found := _assigned(node, registry))), None)
+        if entries is None:
+            return None
+        keys = entries.keys if isinstance(entries, ast.Dict) else []
+        place = next((n for n, key in enumerate(keys) if isinstance(key, ast.Constant) and key.value == name), None)
+        if place is None or not isinstance(entries, ast.Dict):
+            return entries.lineno
+        value = entries.values[place]
+        value = value.func if isinstance(value, ast.Call) else value  # a metric is an object: Mine()
+        named = {node.name: node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        if not isinstance(value, ast.Name) or value.id not in named:
+            return entries.keys[place].lineno  # type: ignore[union-attr]
+        defined = {node.name: node.lineno for node in named[value.id].body if isinstance(node, ast.FunctionDef)}
+        return next((defined[member] for member in members if member in defined), named[value.id].lineno)
+
+
+def _assigned(node: ast.stmt, name: str) -> ast.expr | None:
+    """What a statement assigns to a name; None if it does not."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    found = any(isinstance(target, ast.Name) and target.id == name for target in targets)
+    return node.value if found and isinstance(node, ast.Assign | ast.AnnAssign) else None
 
 
 _used: list[Plugin] = []
@@ -58,14 +88,14 @@ def use(files: Sequence[Path]) -> list[Plugin]:
             for (registry, name), part in plugin.parts.items():
                 if name in registries.REGISTRIES[registry]:
                     why = "there is a part of this name already; choose another"
-                    faults.append(f"{plugin.file}: {registry}['{name}']: {why}")
+                    faults.append(f"{_at(plugin, registry, name)}: {registry}['{name}']: {why}")
                 else:
                     registries.REGISTRIES[registry][name] = part
                     registries.SOURCES[registry, name] = plugin.digest
         for plugin in _used:
             for (registry, name), part in plugin.parts.items():
                 if why := _fault(registry, name, part):
-                    faults.append(f"{plugin.file}: {registry}['{name}']{why}")
+                    faults.append(f"{_at(plugin, registry, name)}: {registry}['{name}']{why}")
         if faults:
             raise BadInput(faults)
     except BadInput:
@@ -98,6 +128,12 @@ def place_of(error: BaseException, files: Iterable[Path] | None = None) -> str |
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else None
 
 
+def _at(plugin: Plugin, registry: str, name: str | None = None) -> str:
+    """``file:line`` of a part in its plugin, or the file alone."""
+    line = plugin.line(registry, name)
+    return f"{plugin.file}:{line}" if line else str(plugin.file)
+
+
 def _unregister() -> None:
     for registry, name in registries.SOURCES:
         del registries.REGISTRIES[registry][name]
@@ -126,16 +162,18 @@ def _load(file: Path) -> Plugin:
         how = "a plugin is one file: move the code into it, or install it as a package"
         raise BadInput(f"{file}: it imports {neighbour}, whose edits would not invalidate results; {how}")
     parts: dict[tuple[str, str], Any] = {}
+    plugin = Plugin(file, digest, parts, source)
     for registry, known in registries.REGISTRIES.items():
         own = getattr(module, registry, {})
         if not isinstance(own, dict) or not all(isinstance(name, str) for name in own):
-            name, part = next(iter(known.items()))
+            name, part = next(iter(known.items()), ("NAME", ...))
             example = f"{{'{name}': {getattr(part, '__name__', type(part).__name__)}}}"
-            raise BadInput(f"{file}: {registry} must be a dictionary from names to parts, such as {example}")
+            place = _at(plugin, registry)
+            raise BadInput(f"{place}: {registry} must be a dictionary from names to parts, such as {example}")
         parts |= {(registry, name): part for name, part in own.items()}
     if not parts:
         raise BadInput(f"{file}: it declares no part; write one of {', '.join(registries.REGISTRIES)}, a dictionary")
-    return Plugin(file, digest, parts)
+    return plugin
 
 
 def _imported_neighbour(file: Path, before: set[str]) -> str | None:
@@ -151,6 +189,22 @@ def _subclass(*kinds: type) -> Callable[[Any], bool]:
     return lambda part: isinstance(part, type) and issubclass(part, kinds)
 
 
+def _claim_fault(name: str, entry: Any) -> str:
+    """Why a claim cannot be read; '' if it can."""
+    from reports.analysis import links  # with pandas, which studies without claims of their own need not import
+
+    if not CLAIM_ID.fullmatch(name):
+        return ": name it with capital letters and digits, such as M1; C1, C2, ... are the paper's"
+    used = [metric for key, metric in registries.METRICS.items() if ("METRICS", key) in registries.SOURCES]
+    own = {metric.name: {key: getattr(metric, key) for key in ("title", "unit", "better")} for metric in used}
+    try:
+        links.own_claim(name, entry, links.own_metrics(own))
+    except ValueError as error:
+        return f": {error}"
+    return ""
+
+
+CLAIM_ID = re.compile(r"(?!C\d)[A-Z][A-Z0-9]{0,15}")
 _OPTIONS = "a class of options, a subclass of "
 _EXPECTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "METHODS": (_subclass(Trained, Filler), _OPTIONS + "models.method.Trained, Fitted or Filler"),
@@ -164,6 +218,8 @@ _EXPECTED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         "an object of a subclass of study.metrics.Metric: Mine(), not Mine",
     ),
     "DATASETS": (_subclass(DataSet), _OPTIONS + "study.data.DataSet"),
+    "CLAIMS": (lambda part: isinstance(part, dict), "a dictionary: {'claim': '...', 'links': [...]}"),
+    "SECTIONS": (callable, "a function of the frames that returns a reports.document.Section"),
 }
 
 
@@ -181,6 +237,8 @@ def _fault(registry: str, name: str, part: Any) -> str:
         kind = part.model_fields.get("kind")
         if kind is None or kind.default != name:
             return f" has no 'kind' of its name; add the option  kind: Literal['{name}'] = '{name}'"
+    if registry == "CLAIMS":
+        return _claim_fault(name, part)
     if registry != "METRICS":
         return ""
     attributes = ("name", "title", "unit", "better", "regions")  # what a report needs of a metric

@@ -1,4 +1,4 @@
-"""The registries of parts: methods, networks, losses, fillers, masks, metrics and data sets by name.
+"""The registries of parts by name: methods, networks, losses, fillers, masks, metrics, data sets, and plugins' claims.
 
 A new part is a class and a line in a registry, in ``models``, ``baselines``, ``study.data`` or ``study.metrics``. The
 plugins of a study add to the registries (``study.parts.plugins``).
@@ -6,7 +6,7 @@ plugins of a study add to the registries (``study.parts.plugins``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -25,6 +25,9 @@ CRITICS = {**models.CRITICS, **baselines.CRITICS}
 LOSSES, MASKS = losses.LOSSES, masks.MASKS
 FILLERS = baselines.FILLERS
 METRICS, DATASETS = metrics.METRICS, data.DATASETS
+CLAIMS: dict[str, dict[str, Any]] = {}
+SECTIONS: dict[str, Callable[..., Any]] = {}
+"""Claims, and sections of the report, of plugins alone: the paper's are in ``reports``."""
 
 REGISTRIES: dict[str, dict[str, Any]] = {
     "METHODS": METHODS,
@@ -35,6 +38,8 @@ REGISTRIES: dict[str, dict[str, Any]] = {
     "MASKS": MASKS,
     "METRICS": METRICS,
     "DATASETS": DATASETS,
+    "CLAIMS": CLAIMS,
+    "SECTIONS": SECTIONS,
 }
 """The registries by name. A plugin's dictionaries have the same names."""
 

@@ -20,6 +20,7 @@ from study.store import read_json, write_atomically
 
 KINDS = ("data", "pretrain", "critic", "joint", "fit", "evaluate")
 LAST = ("joint", "fit", "evaluate")
+PLAN = "plan.json"  # in an output folder: the most recent study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,14 +145,14 @@ class Plan:
         text = json.dumps(value, indent=1)  # keys are not sorted: a run's stages are in order
         write_atomically(file, text)
         if self.study.trial is None:
-            write_atomically(out / "plan.json", text)
+            write_atomically(out / PLAN, text)
         return file
 
     @staticmethod
     def of(out: Path) -> Plan:
         """The plan of an output folder. Raises BadInput if there is none, or it is damaged or incomplete."""
-        file = out / "plan.json"
-        again = f"python -m study run runs.yaml --out {out}"
+        file = out / PLAN
+        again = f"python -m study run STUDY --out {out}"
         if not file.is_file():
             raise BadInput(f"{out}: there is no study here; name its folder, or make one with: {again}")
         try:

@@ -154,6 +154,8 @@ class _Planner:
                 if ("METRICS", name) in registries.SOURCES
             },
             methods=[name for registry, name in registries.SOURCES if registry == "METHODS"],
+            claims=dict(registries.CLAIMS),
+            sections=list(registries.SECTIONS),
             profile=study.profile,
             seeds=study.seeds,
             image_size=study.image_size,

@@ -6,6 +6,7 @@ Does not import torch, except to draw the holes of a test whose holes differ, on
 from __future__ import annotations
 
 import json
+import shlex
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ from study.evaluation.evaluation import Evaluation
 from study.external import entries
 from study.external.entries import External
 from study.facts import DataFacts, StudyFacts, TreatmentFacts
-from study.plan.graph import Plan, Run
+from study.plan.graph import PLAN, Plan, Run
 from study.search.trials import states
 from study.store import Damaged, RunState, Store, read_facts
 
@@ -37,7 +38,7 @@ TRAINED = ("pretrain", "critic", "joint", "fit")
 
 STUDY_FACTS = {
     "name", "file", "profile", "image_size", "command", "seeds", "looks", "numerics", "protocol", "networks", "metrics",
-    "methods", "multiverses", "left_out", "left_out_seeds",
+    "methods", "claims", "multiverses", "left_out", "left_out_seeds",
 }  # fmt: skip
 """The facts of a study that a report reads as the plan has them."""
 
@@ -60,10 +61,10 @@ class Results(Frames):
         variants = list(dict.fromkeys(runs["variant"].astype(str)))
         outcomes = self.claims.groupby("outcome")["id"].agg(", ".join)
         return {
-            "study": f"{study['name']}, profile {study['profile'] or 'none'}, scope {study['scope']}",
+            "study": f"{study['name']}, profile {study['profile'] or 'none'}, scope {study['scope'] or 'none'}",
             "data": ", ".join(self.data_sets()) or "none",
-            "variants": f"{len(variants)}: {_some(variants)}",
-            "seeds": ", ".join(map(str, study["seeds"] or [])),
+            "variants": f"{len(variants)}: {_some(variants)}" if variants else "none",
+            "seeds": ", ".join(map(str, study["seeds"] or [])) or "none",
             "runs": ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts().items()) or "none",
             "claims": "; ".join(f"{name}: {outcomes[name]}" for name in OUTCOMES if name in outcomes),
             "frames": ", ".join(name for name in COLUMNS if len(getattr(self, name))),
@@ -115,9 +116,14 @@ class Results(Frames):
 def load(out: str | Path) -> Results:
     """The frames of an output folder, finished or not; ``why`` of a run says what is missing or damaged.
 
-    Raises BadInput if there is no study, or its plan cannot be read.
+    A folder that holds searches and no study has trials, and no runs. Raises BadInput if there is neither, or the plan
+    cannot be read.
     """
     out = Path(out)
+    if not (out / PLAN).is_file() and (searches := _searches(out)):
+        first = next(iter(searches.values()))
+        facts = {"name": f"Search in {out}", "profile": first["profile"], "searches": searches}
+        return Results(study=facts, trials=_trials(out))
     return frames_of(Plan.of(out), out)
 
 
@@ -405,6 +411,14 @@ def _stages(plan: Plan, store: Store) -> Iterator[dict[str, Any]]:
             yield {**_made(store, key), "key": key, "kind": stage.kind, "runs": len(users[key]), "steps": stage.steps}
 
 
+def _searches(out: Path) -> dict[str, dict[str, Any]]:
+    """The searches of an output by variant, without their trials."""
+    return {
+        state["variant"]: {key: value for key, value in state.items() if key not in ("variant", "trials")}
+        for state in states(out)
+    }
+
+
 def _trials(out: Path) -> pd.DataFrame:
     """The trials of all searches of an output, in order, with settings in the order of the search's space."""
     rows = []
@@ -446,6 +460,7 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
     config = proposed.config if proposed else next((run.config for run in plan.runs if run.updates), {})
     return {
         **study.model_dump(include=STUDY_FACTS, exclude={"multiverses": {"__all__": {"universes"}}}),
+        "file": _file(study),
         "scope": _scope(study, config),
         "generator_updates": max((run.updates for run in plan.runs), default=0),
         "batch": config.get("batch"),
@@ -462,16 +477,19 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
         "external": [_external_facts(one) for one in external],
         "configs": {run.variant: {"method": run.method, "options": run.config} for run in plan.runs},
         "plugins": {Path(file).name: digest for file, digest in study.digests.items()},
-        "searches": {
-            state["variant"]: {key: value for key, value in state.items() if key not in ("variant", "trials")}
-            for state in states(store.out)
-        },
+        "searches": _searches(store.out),
     }
 
 
 def _external_facts(one: External) -> dict[str, Any]:
     stored = {name: one.facts.get(name) for name in ("kind", "images", "of", "scored", "digest", "notes")}
     return {**stored, **{name: getattr(one, name) for name in ("name", "data", "seed", "checksum", "why", "joins")}}
+
+
+def _file(study: StudyFacts) -> str | None:
+    """The study file as the command names it; its name alone where no command is recorded."""
+    words = shlex.split(study.command or "")
+    return next((word for word in words if study.file and Path(word).name == study.file), study.file)
 
 
 def _scope(study: StudyFacts, config: Mapping[str, Any]) -> str:
@@ -491,7 +509,8 @@ def _scope(study: StudyFacts, config: Mapping[str, Any]) -> str:
 
 def _data(name: str, entry: DataFacts, store: Store) -> dict[str, Any]:
     """The facts of a data set; without counts and digest until it is packed."""
-    facts: dict[str, Any] = {"name": name, "kind": entry.kind, "like": entry.like}
+    duplicates = store.made(entry.stage).get("duplicates")
+    facts: dict[str, Any] = {"name": name, "kind": entry.kind, "like": entry.like, "duplicates": duplicates}
     if not (packed := _record(store, entry.stage, "data")):
         return facts
     counts = {part: stop - start for part, (start, stop) in packed["parts"].items()}

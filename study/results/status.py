@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from study.external import entries
-from study.plan.graph import Plan
+from study.plan.graph import PLAN, Plan
 from study.running import progress
 from study.running.locks import workers
 from study.search.trials import brief, states
@@ -23,7 +23,7 @@ def status(out: Path) -> tuple[dict[str, Any], list[tuple[str, str, str, str]] |
     """
     searches = {state["variant"]: brief(state) for state in states(out)}
     search_facts = {"searching": len(workers(out)), "searches": searches}
-    if searches and not (out / "plan.json").is_file():
+    if searches and not (out / PLAN).is_file():
         return {"running": False, **search_facts}, None
     plan, store, live = Plan.of(out), Store(out), read_facts(out / progress.FILE)
     running = bool(live) and not live["over"] and _alive(live["pid"])

@@ -11,7 +11,7 @@ import torch
 from filelock import Timeout
 
 from models.masks import Files
-from study.data import DATASETS, holes
+from study.data import DATASETS, duplicates, holes
 from study.errors import Interrupted, StudyError
 from study.evaluation.evaluate import evaluate
 from study.parts import registries
@@ -83,6 +83,7 @@ def _pack(stage: Stage, store: Store, watch: Watch) -> None:
     if found != planned:
         raise StudyError(f"its {what} have changed since the study was planned; run the same command again")
     pack()
+    counts = {"duplicates": duplicates.counts(duplicates.found(folder, report))} if what == "images" else {}
     seconds = round(time.monotonic() - started, 3)
-    made = {"key": stage.key, "seconds": seconds, **machine(torch.device("cpu"))}
+    made = {"key": stage.key, "seconds": seconds, **machine(torch.device("cpu")), **counts}
     store.publish(stage.key, {"status": "finished"}, made)

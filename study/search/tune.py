@@ -50,6 +50,10 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 POLL_S, BEAT_S, LOCKED_S = 1.0, 60.0, 60.0
 STALE_S = 600.0  # a process on another machine that is silent for this long is taken for lost
+BEGIN_S = 10.0  # to begin a search takes less than this
+AT_ONCE = re.compile("already exists|duplicate|unique|locked|no such table", re.IGNORECASE)
+"""What databases say to one of several processes that make the same tables at once."""
+
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 LOST: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
 """Optuna's error for writing to a trial that has ended. Before 4.3 it had no class of its own."""
@@ -103,7 +107,8 @@ class Tuner:
         self.space = space.space_of(self.study, self.variant)
         self.folder = self.store.out / FOLDER
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(self.folder / f"{self.variant.name}.lock", timeout=LOCKED_S)
+        lock_file = _lock_file(self.storage) or self.folder / f"{self.variant.name}.lock"
+        self.lock = FileLock(lock_file, timeout=LOCKED_S)
         self.usual = {key: space.usual(self.variant, key) for key in self.space}  # the study's own setting
         self.active: list[_ActiveTrial] = []
         self.stopped = ""
@@ -143,23 +148,18 @@ class Tuner:
         # held through the operating system, which releases it when its holder is killed
         lock: Any = FileLock(journal.with_suffix(".journal.lock"), timeout=LOCKED_S)
         try:
-            storage = RDBStorage(url) if url else JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
-            opened = optuna.create_study(
-                storage=storage,
-                study_name=name,
-                direction="maximize",
-                load_if_exists=True,
-                pruner=PRUNERS[self.study.search.pruner](),
-            )
+            storage = _database(url) if url else JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+            opened, begun = _created(storage, name, PRUNERS[self.study.search.pruner]())
         except Exception as error:  # database clients raise errors of their own
             why = " ".join(str(error).split())[:300] or type(error).__name__
             raise BadInput(f"{where}: this storage cannot be used: {why}; {remedy}") from error
         identity = self._identity()
-        known = opened.user_attrs.get("identity")
+        known = opened.user_attrs.get("identity") if begun else _awaited_identity(opened)
         if known is None:
-            opened.set_user_attr("identity", identity)
-            if all(within.holds(self.usual[key]) for key, within in self.space.items()):
+            usual = all(within.holds(self.usual[key]) for key, within in self.space.items())
+            if usual and not opened.get_trials(deepcopy=False):
                 opened.enqueue_trial(self.usual, user_attrs={"usual": True})
+            opened.set_user_attr("identity", identity)  # last: others wait for it
         elif known != identity:
             which = next(part for part in identity if known.get(part) != identity[part])
             raise BadInput(
@@ -418,6 +418,45 @@ def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:
         "record": ", ".join(filter(None, known.get("records", []))),
         "why": why,
     }
+
+
+def _lock_file(url: str | None) -> Path | None:
+    """Where the processes of an SQLite file lock it, as SQLite lets two take one waiting trial; None for others."""
+    if url is None or not url.startswith("sqlite:"):
+        return None
+    file = Path(url.partition(":///")[2].partition("?")[0])
+    return file.with_name(f"{file.name}.lock").absolute() if file.name and file.parent.is_dir() else None
+
+
+def _database(url: str) -> RDBStorage:
+    """Opens a database and makes its tables. Tries again while another process makes them, too."""
+    started = time.monotonic()
+    while True:
+        try:
+            return RDBStorage(url)
+        except Exception as error:  # database clients raise errors of their own
+            if not AT_ONCE.search(str(error)) or time.monotonic() - started > BEGIN_S:
+                raise
+            time.sleep(0.1)
+
+
+def _created(
+    storage: RDBStorage | JournalStorage, name: str, pruner: optuna.pruners.BasePruner
+) -> tuple[optuna.Study, bool]:
+    """The search of this name, and True if this process is the one that created it: names are unique in a storage."""
+    try:
+        created = optuna.create_study(storage=storage, study_name=name, direction="maximize", pruner=pruner)
+        return created, True
+    except optuna.exceptions.DuplicatedStudyError:
+        return optuna.load_study(storage=storage, study_name=name, pruner=pruner), False
+
+
+def _awaited_identity(opened: optuna.Study) -> dict[str, Any] | None:
+    """The identity of a search that another process created; None if that process was killed before it wrote it."""
+    started = time.monotonic()
+    while (known := opened.user_attrs.get("identity")) is None and time.monotonic() - started < BEGIN_S:
+        time.sleep(0.1)
+    return known
 
 
 def _steps(plan: Plan) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +53,7 @@ def write_tuned(
             paths.put(own, key, value)
     origin = {"extends": variant.name, "seeds": list(study.search.seeds), **facts}
     file = out / FOLDER / f"{name}.yaml"
-    here = Path(os.path.relpath(file, study.file.parent)).as_posix()  # relative to the study file
+    here = paths.seen_from(study.file, file)
     text = (
         f"# The best of {facts['trials']} trials of '{variant.name}' in {study.file.name}, profile "
         f"{study.profile or 'none'}.\n"

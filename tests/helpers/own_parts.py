@@ -123,4 +123,14 @@ CRITICS = {"judge": Judge}
 FILLERS = {"grey": grey}
 DATASETS = {"noise": Noise}
 """
-GOOD = FIT + LOSS + MASK + METRIC + OTHERS
+REPORT = """
+from reports.document import Note, Section
+
+def words(frames):
+    return Section(id="words", title="Words", blocks=[Note("These are words.")])
+
+SECTIONS = {"words": words}
+LINK = {"name": "over the mean", "a": "mine", "b": "mean", "metric": "own", "of": "whole", "direction": "less"}
+CLAIMS = {"M1": {"claim": "Mine is nearer.", "links": [LINK]}}
+"""
+GOOD = FIT + LOSS + MASK + METRIC + OTHERS + REPORT

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from reports.analysis import protocols, tables
 from reports.analysis.frames import COLUMNS, Frames, NoDataError
 from reports.analysis.naming import label
-from reports.document import Cell, Document, Facts, FigureView, Heading, Note, TableView, duration
+from reports.document import Cell, Document, Facts, FigureView, Heading, Note, Section, TableView, duration
 from reports.sections import SECTIONS, ablations, common, document, repairs, results, summary
 
 UNIVERSES = (("proposed", "glcic"), ("multiscale=0,loss=wgan", "glcic"), ("single", "glcic"))
@@ -273,6 +274,45 @@ def test_what_the_command_left_out_is_said(frames: Frames) -> None:
     said = dict(summary.facts(replace(frames, study=study)))["Left out"]
     assert said == "ce (by --only); absent, proposed on faces (by --claims)"
     assert common.of_what_ran(replace(frames, study=study)) == " of the variants that --only and --claims kept"
+
+
+def test_a_section_of_a_plugin_stands_before_the_provenance_whatever_it_does(frames: Frames) -> None:
+    def lacking(frames: Frames) -> Section:
+        raise NoDataError("There is <nothing>.")
+
+    def broken(frames: Frames) -> Section:
+        return frames.study["no such"]  # type: ignore[no-any-return]
+
+    own = {
+        "Good one": lambda frames: Section(id="provenance", title="Good", blocks=[Note("Well.")]),
+        "lacking": lacking,
+        "broken": broken,
+        "other": lambda frames: 3,
+    }
+    *_, good, none, fault, other, provenance, glossary = document(frames, own).sections
+    assert [provenance.id, glossary.id] == ["provenance", "words"]
+    assert (good.id, good.title, good.blocks) == ("own-good-one", "Good", [Note("Well.")])
+    assert none.blocks == [Note("There is <nothing>.", "nothing")] and none.title == "lacking"
+    assert fault.blocks == [Note("This section of a plugin could not be made: KeyError: 'no such'", "nothing")]
+    assert "it gives a int; expected a reports.document.Section" in other.blocks[0].text  # type: ignore[union-attr]
+
+
+def test_duplicates_of_test_images_are_said_beside_the_data_set(study_of: Callable[..., Frames]) -> None:
+    def entry(name: str, *counts: int) -> dict[str, Any]:
+        exact, near = ({"train": counts[k], "validation": counts[k + 2]} for k in (0, 1)) if counts else ({}, {})
+        return {"name": name, "kind": "folder", "test": 1200, "duplicates": {"exact": exact, "near": near}}
+
+    data = [entry("clean", 0, 0, 0, 0), entry("mixed", 1, 1030, 0, 2), entry("old"), {"name": "older", "kind": "faces"}]
+    told = checked(study_of([0], "mixed", data=data))
+    table = table_of(told, "data")
+    place = table.headings.index("Duplicates")
+    assert [row[place].text for row in table.rows] == [
+        "none", "1 exact in training, 1,030 near in training, 2 near in validation", "–", "–",
+    ]  # fmt: skip
+    (note,) = [text for text in texts(told) if "instead of repairing it" in text]
+    assert note.startswith(
+        "mixed: 1 of 1,200 test images equal a training image, and 1,030 have a near duplicate there."
+    )
 
 
 def test_mixed_devices_are_told(frames: Frames) -> None:

@@ -1,10 +1,15 @@
 """Facts of the study: failures, readings, data, records and external scores."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.naming import group, label, ordered
 from reports.analysis.published import counterpart
+
+DUPLICATES = ("exact_train", "near_train", "exact_validation", "near_validation")
 
 
 def trouble_table(frames: Frames) -> pd.DataFrame:
@@ -114,7 +119,12 @@ def external_table(frames: Frames) -> pd.DataFrame:
 
 
 def data_table(frames: Frames) -> pd.DataFrame:
-    """The data sets. Columns: name, kind, train, validation, test, left_out, digest, counterpart (the paper's)."""
+    """The data sets.
+
+    Columns: name, kind, train, validation, test, left_out, digest, counterpart (the paper's), and how many test images
+    have an exact or near duplicate in another part: exact_train, near_train, exact_validation, near_validation (<NA>
+    where they were not counted). Raises NoDataError if there is none.
+    """
     if not frames.study["data"]:
         raise NoDataError("No data set is recorded.")
     columns = ["name", "kind", "train", "validation", "test", "left_out", "digest"]
@@ -123,7 +133,14 @@ def data_table(frames: Frames) -> pd.DataFrame:
             {
                 **{column: entry.get(column) for column in columns},
                 "counterpart": counterpart(frames, str(entry["name"])),
+                **{name: _duplicates(entry, *name.split("_")) for name in DUPLICATES},
             }
             for entry in frames.study["data"]
         ]
-    )
+    ).astype(dict.fromkeys(DUPLICATES, "Int64"))
+
+
+def _duplicates(entry: Mapping[str, Any], kind: str, part: str) -> int | None:
+    """How many test images of a data set have a duplicate of a kind in a part; None if they were not counted."""
+    counted: Mapping[str, Mapping[str, int]] = entry.get("duplicates") or {}
+    return counted.get(kind, {}).get(part)

@@ -14,9 +14,9 @@ from commands import command
 from scipy.stats import binomtest
 
 from reports.analysis import claims as module
-from reports.analysis.claims import all_of, claims, claims_table, differs, links_table, published_of
+from reports.analysis.claims import all_of, claims_table, differs, links_table, published_of
 from reports.analysis.frames import COLUMNS, Frames
-from reports.analysis.links import read_claims
+from reports.analysis.links import claims, read_claims
 from reports.analysis.naming import METRICS
 from reports.analysis.published import paper
 from reports.analysis.statistics import compare
@@ -596,6 +596,16 @@ def test_a_variant_that_only_left_out_is_to_be_added_to_only(variant: str, claim
     found = made(without=(variant,), left_out={variant: LEFT_OUT[variant]})
     why = " ".join(link["why"] for link in row(found, claim)["links"] if link["outcome"] == "not tested")
     assert f"--only left it out: {words}" in why and "put this under variants" not in why
+
+
+def test_a_variant_that_the_file_lacks_is_to_be_added_there_and_to_only() -> None:
+    lacking = "put this under variants in runs.yaml: glcic: {method: glcic}"
+    why = row(made(without=("glcic",), left_out={"single": LEFT_OUT["single"]}), "C1")["links"][0]["why"]
+    assert f"{lacking}, and add its name to --only" in why
+    by_claims = {"single": {**LEFT_OUT["single"], "by": "--claims", "data": ["faces"]}}
+    for left_out in ({}, by_claims):
+        why = row(made(without=("glcic",), left_out=left_out), "C1")["links"][0]["why"]
+        assert lacking in why and "--only" not in why
 
 
 def test_a_variant_that_claims_left_out_comes_with_another_claim() -> None:

@@ -376,3 +376,72 @@ def test_a_variant_of_an_ablation_cannot_be_expanded_again(tmp_path: Path) -> No
     second = {"reference": "proposed:multiscale=0", "factors": {"loss": ["wgan", "js"]}}
     with pytest.raises(BadInput, match=r"ablations\.two\.reference: 'proposed:multiscale=0' is not a variant; choose"):
         load(tmp_path, ablations={"one": first, "two": second})
+
+
+FACTORS = {"multiscale": [0, 1, 2], "head": ["mean", "linear"]}
+
+
+def cells_of(folder: Path, **more: Any) -> dict[tuple[str, ...], str]:
+    """The cells of an ablation with these sections."""
+    found = load(folder, ablations={"one": {"reference": "proposed", "factors": FACTORS, **more}})
+    return dict(found.ablations["one"].cells)
+
+
+def test_excluded_cells_are_not_made(tmp_path: Path) -> None:
+    exclude = [{"multiscale": 0, "head": "linear"}, {"multiscale": [2, 1], "head": "mean"}]
+    assert list(cells_of(tmp_path, exclude=exclude)) == [("0", "mean"), ("1", "linear"), ("2", "linear")]
+    found = load(tmp_path, ablations={"one": {"reference": "proposed", "factors": FACTORS, "exclude": exclude}})
+    assert "proposed:multiscale=0,head=linear" not in found.variants and len(found.variants) == len(VARIANTS) + 3
+    assert list(cells_of(tmp_path, exclude=[{"head": "linear"}])) == [("0", "mean"), ("1", "mean"), ("2", "mean")]
+
+
+def test_zipped_factors_move_together(tmp_path: Path) -> None:
+    factors = {"head": ["mean", "linear"], "multiscale": [0, 1, 1], "total_weight": [None, None, 0.5]}
+    cells = cells_of(tmp_path, factors=factors, zip=[["multiscale", "total_weight"]])
+    together = [("0", "null"), ("1", "null"), ("1", "0.5")]
+    assert list(cells) == [(head, *row) for head in ("mean", "linear") for row in together]
+    assert cells["mean", "1", "null"] == "proposed"
+    first = {key: factors[key] for key in ("multiscale", "head", "total_weight")}  # the levels are in the file's order
+    cells = cells_of(tmp_path, factors=first, zip=[["total_weight", "multiscale"]], exclude=[{"total_weight": 0.5}])
+    assert list(cells) == [(row[0], head, row[1]) for row in together[:2] for head in ("mean", "linear")]
+
+
+OF_CELLS = {
+    "a factor that is not there": (
+        {"exclude": [{"heads": "mean"}]},
+        r"exclude\.0\.heads: 'heads' is not a factor; choose head",
+    ),
+    "a level that is not there": (
+        {"exclude": [{"head": ["mean", "patch"]}]},
+        r"exclude\.0\.head\.1: 'patch' is not a level; choose linear, mean$",
+    ),
+    "no mapping": (
+        {"exclude": ["mean"]},
+        r"exclude\.0: 'mean' is not a mapping of factors to levels; write exclude: \[",
+    ),
+    "nothing left": (
+        {"exclude": [{"head": ["mean", "linear"]}]},
+        r"one: 'exclude' leaves out every cell; leave out fewer",
+    ),
+    "a list too few": (
+        {"zip": ["head", "multiscale"]},
+        r"zip\.0: 'head' is not a list of factors; write zip: \[\[a, b\]\]",
+    ),
+    "unlike lengths": (
+        {"zip": [["head", "multiscale"]]},
+        r"zip\.0: factors that move together .* got head 2, multiscale 3",
+    ),
+    "an unknown factor": ({"zip": [["head", "fill"]]}, r"zip\.0\.1: 'fill' is not a factor; choose head, multiscale"),
+    "a factor twice": ({"zip": [["head", "head"]]}, r"zip\.0\.\d: 'head' is in 'zip' twice"),
+    "a pair twice": (
+        {"factors": {"head": ["mean", "mean"], "multiscale": [1, 1]}, "zip": [["head", "multiscale"]]},
+        r"zip\.0: head=mean, multiscale=1 appears twice",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_CELLS)
+def test_a_fault_of_an_ablation_says_where_what_and_what_is_allowed(name: str, tmp_path: Path) -> None:
+    more, fault = OF_CELLS[name]
+    with pytest.raises(BadInput, match=fault):
+        cells_of(tmp_path, **more)

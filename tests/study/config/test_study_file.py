@@ -368,7 +368,8 @@ BROKEN = {
     ),
     "test holes of masks that are not there": (
         SMALL + "protocol: {mask: {kind: files, root: no/masks, hole: white}}\n",
-        "runs.yaml: protocol.mask.root: there is no folder no/masks; name one that holds masks",
+        "runs.yaml: protocol.mask.root: there is no folder no/masks; name one that holds images, or a zip or tar "
+        "of them",
     ),
     "masks without their polarity": (
         SMALL + "    mask: {kind: files, root: masks}\n",
@@ -552,6 +553,24 @@ def test_set_lays_over_profile_and_file(tmp_path: Path) -> None:
     assert study.resolved["image_size"] == 128
 
 
+def test_set_finds_names_with_dots(tmp_path: Path) -> None:
+    text = SMALL.replace("  proposed:", "  v1.5: {extends: proposed}\n  proposed:", 1)
+    text += "search: {space: {weights.local: {low: 0.1, high: 1}}}\n"
+    settings = [
+        "variants.v1.5.width=0.25",
+        "search.space.weights.local.low=0.2",
+        'data."a.b"={kind: faces, train: 5}',
+        'data."a.b".train=7',
+        "data.a.b.test=2",
+        'search.space."loss.critic_steps"={low: 1, high: 3}',
+    ]
+    study = load(tmp_path, text, settings=settings)
+    assert study.variants["v1.5"].options.width == 0.25  # type: ignore[union-attr]
+    assert (study.data["a.b"].train, study.data["a.b"].test) == (7, 2)
+    assert study.search.space["weights.local"].low == 0.2 and study.search.space["loss.critic_steps"].high == 3
+    assert "v1.5" not in load(tmp_path, text, settings=["variants.v1.5=null"]).variants
+
+
 def test_set_of_a_mapping_replaces_it(tmp_path: Path) -> None:
     study = load(tmp_path, SMALL, settings=["data={drawn: {kind: faces, train: 5}}"])
     assert {name: options.train for name, options in study.data.items()} == {"drawn": 5}
@@ -577,9 +596,12 @@ def test_only_knows_names_patterns_and_near_names(tmp_path: Path) -> None:
         "proposed:multiscale=0",
         "proposed:multiscale=0,loss=js",
     ]
-    names = "mean, proposed, proposed:loss=js, proposed:multiscale=0, proposed:multiscale=0,loss=js"
+    cells = ["proposed", "proposed:loss=js", "proposed:multiscale=0", "proposed:multiscale=0,loss=js"]
+    assert sorted(load(tmp_path, text, only=["critics"]).variants) == cells  # an ablation by its name
+    assert sorted(load(tmp_path, text, only=["crit*", "mean"]).variants) == ["mean", *cells]
+    names = "critics, mean, proposed, proposed:loss=js, proposed:multiscale=0, proposed:multiscale=0,loss=js"
     assert faults(tmp_path, text, only=["maen"]) == [
-        f"--only maen: 'maen' is not a variant of this study; choose {names} (did you mean 'mean'?)"
+        f"--only maen: 'maen' is not a variant or ablation of this study; choose {names} (did you mean 'mean'?)"
     ]
 
 
@@ -637,7 +659,7 @@ def test_the_command_ends_with_2_and_the_fault_alone(name: str, tmp_path: Path) 
     ("words", "message"),
     [
         (["--set", "image_size=60"], "--set image_size=60: image_size: got 60; write a multiple"),
-        (["--only", "propsed"], "--only propsed: 'propsed' is not a variant of this study; choose"),
+        (["--only", "propsed"], "--only propsed: 'propsed' is not a variant or ablation of this study; choose"),
         (["--seeds", "x"], "--seeds x: write seeds as 0,1,2 or 0-9"),
         (["--device", "gpu"], "--device gpu: choose cpu, cuda, mps, xpu or auto"),
         (["--out", "runs.yaml"], "--out runs.yaml: this is a file; name a folder"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -145,6 +146,8 @@ def test_the_suite_says_what_is_wrong(name: str, tmp_path: Path) -> None:
     for found in chain.from_iterable(zip_longest(*(conformance(*part) for part in broken.parts))):
         if found is not None and found.outcome == "fault":
             faults.append(found.why)
+            line = re.search(r"\(line (\d+) of broken\.py\)", found.why)
+            assert line and 0 < int(line[1]) <= len(file.read_text().splitlines()), found.why
             if sentence in found.why:
                 return
     pytest.fail(str(faults))
@@ -193,7 +196,7 @@ def test_weights_that_are_not_finite_end_a_fit_as_diverged(tmp_path: Path) -> No
     file.write_text(FIT.replace("training.log(loss=loss)", broken))
     plugins.use([file])
     faults = [found.why for found in conformance("METHODS", "mine") if found.outcome == "fault"]
-    assert faults == ["it diverged: generator.weights is not finite at step 4"]
+    assert faults == ["it diverged: generator.weights is not finite at step 4 (line 22 of broken.py)"]
 
 
 def test_a_wait_for_a_card_is_a_note(tmp_path: Path) -> None:
@@ -223,3 +226,23 @@ def test_the_command_tells_programs_and_exits_with_two_where_something_fails(tmp
     assert done.returncode == 2, done.stderr
     faults = [found for found in json.loads(done.stdout) if found["outcome"] == "fault"]
     assert ("METRICS", "own") in {(found["registry"], found["part"]) for found in faults}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "registry", "line"),
+    [
+        ("softplus(-fake).mean()", "softplus(-fake)", "LOSSES", "def generator("),
+        ("return self.deciding()", "return {1, 2}", "DATASETS", "def identity("),
+        ("holes[:, :: self.every] = True", "holes[:] = True", "MASKS", "def draw("),
+        (".abs().mean((1, 2, 3))", ".abs().mean()", "METRICS", "def __call__("),
+        ("    train: int = 6", "    model_config = {'frozen': False}; train: int = 6", "DATASETS", "class "),
+    ],
+)
+def test_a_fault_names_the_line_of_what_is_wrong(old: str, new: str, registry: str, line: str, tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text(GOOD.replace(old, new))
+    (broken,) = plugins.use([file])
+    name = next(name for one, name in broken.parts if one == registry)
+    fault = next(found.why for found in conformance(registry, name) if found.outcome == "fault")
+    number = int(re.search(r"\(line (\d+) of broken\.py\)$", fault)[1])  # type: ignore[index]
+    assert file.read_text().splitlines()[number - 1].strip().startswith(line), fault

@@ -242,7 +242,7 @@ def test_other_files_among_masks_are_counted(tmp_path: Path) -> None:
     found = holes.found(Files(root=str(root), hole="white"), SIDE)
     assert found.notes == [
         "gone.png is left out: it is a link to nothing",
-        "files that are no images by their names: notes.txt",
+        "1 files are no images by their names and not read: notes.txt",
     ]
 
 

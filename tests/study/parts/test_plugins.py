@@ -135,7 +135,7 @@ def test_a_profile_may_not_name_plugins(tmp_path: Path) -> None:
 def test_two_plugins_may_not_bring_the_same_part(tmp_path: Path) -> None:
     for name in ("one.py", "two.py"):
         (tmp_path / name).write_text(MASK)
-    with pytest.raises(BadInput, match=r"two\.py: MASKS\['stripes'\]: there is a part of this name already"):
+    with pytest.raises(BadInput, match=r"two\.py:\d+: MASKS\['stripes'\]: there is a part of this name already"):
         read(tiny.write(tmp_path, plugins=["one.py", "two.py"]))
     assert "stripes" not in registries.MASKS
 
@@ -292,3 +292,60 @@ def test_a_method_of_a_plugin_stands_in_the_open_and_has_no_readings(tmp_path: P
     assert set(readings_table(results)["variants"]) == {"proposed"}
     with pytest.raises(ValueError, match="region: 'boundary' is no region of psnr; choose hole, whole"):
         results.compare("mine", "proposed", region="boundary")
+
+
+LINK = {"name": "over the mean", "a": "mine", "b": "mean", "metric": "own", "of": "whole", "direction": "less"}
+
+
+def claiming(**claims: object) -> str:
+    return f"CLAIMS = {claims!r}\n"
+
+
+def claim(**link: object) -> str:
+    return claiming(M1={"claim": "x", "links": [{**LINK, **link}]})
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        (claim(metric="onw"), r"own\.py:1: CLAIMS\['M1'\]: links\.0\.metric: 'onw' is unknown; choose psnr, .* own"),
+        (claim(direction="no more"), r"CLAIMS\['M1'\]: links\.0: 'margin' is missing"),
+        (claim(own=1), r"links\.0: 'own' is unknown; choose name, a, b, metric"),
+        (claiming(M1={"claim": "x"}), r"CLAIMS\['M1'\]: 'links' is missing"),
+        (claiming(M1="more"), r"CLAIMS\['M1'\] is 'more'; expected a dictionary"),
+        (claiming(C3={"claim": "x", "links": [LINK]}), r"C1, C2, \.\.\. are the paper's"),
+        ("CLAIMS = [1]\n", r"own\.py:1: CLAIMS must be a dictionary from names to parts"),
+        ("\nSECTIONS = {'words': 'words'}\n", r"own\.py:2: SECTIONS\['words'\] is 'words'; expected a function of"),
+    ],
+)
+def test_a_claim_or_section_that_is_wrong_is_told_with_its_place(source: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(source)
+    (tmp_path / "metric.py").write_text(METRIC)
+    with pytest.raises(BadInput, match=fault):
+        plugins.use([tmp_path / "own.py", tmp_path / "metric.py"])
+    assert not registries.CLAIMS and not registries.SECTIONS
+
+
+def test_own_claims_are_decided_beside_the_paper_s_and_by_own_metrics(tmp_path: Path) -> None:
+    m1, m2 = {**LINK, "a": "mine"}, {**LINK, "a": "other", "metric": "psnr", "of": "hole", "direction": "more"}
+    claims = claiming(M1={"claim": "Mine is nearer.", "links": [m1]}, M2={"claim": "Other is.", "links": [m2]})
+    variants = {name: {"method": "mine", "rate": rate} for name, rate in (("first", 0.01), ("other", 0.02))}
+    (tmp_path / "claims.py").write_text(claims)
+    (tmp_path / "own.py").write_text(FIT + METRIC)
+    file = tiny.write(
+        tmp_path, plugins=["own.py", "claims.py"], seeds=[0, 1, 2], variants={**variants, "mean": {"method": "mean"}}
+    )
+    assert inline.run(file, tmp_path / "out").returncode == 0
+    results = load(tmp_path / "out")
+    table = results.claims.set_index("id")
+    assert list(table.index[-2:]) == ["M1", "M2"] and table.index[0] == "C1"
+    assert table.loc["M1", "contrast"] == "first − mean"  # the method's first variant
+    assert table.loc["M2", "contrast"] == "other − mean"  # a variant by its name
+    assert table.loc["M1", "why"].startswith("Own of the whole image on faces, first against mean: ")
+    assert set(table.loc[["M1", "M2"], "outcome"]) <= {"supported", "contradicted", "equivalent", "inconclusive"}
+    done = command("run", str(file), "--until-resolved", "--claims", "m3", cwd=tmp_path)
+    assert (
+        done.returncode == 2
+        and "'M3' is not a claim of the paper; choose C1, " in done.stderr
+        and ", M1, M2" in done.stderr
+    )

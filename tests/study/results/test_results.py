@@ -27,7 +27,7 @@ from study.errors import BadInput
 from study.evaluation.shares import hole_shares
 from study.plan.graph import Plan
 from study.plan.planner import make_plan
-from study.results.frames import Results
+from study.results.frames import Results, frames_of
 from study.store import RunState, Store
 
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "glcic", "reconstruction_only", "mean")}
@@ -305,7 +305,7 @@ DAMAGED = [b"", b"{", b"[]", b"{}", b'{"study": {}}', b'{"study": 1, "runs": [2]
 @pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_plan_says_what_to_do(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "plan.json").write_bytes(content)
-    with pytest.raises(BadInput, match=r"plan\.json: this file is damaged; write it anew.*study run runs\.yaml --out"):
+    with pytest.raises(BadInput, match=r"plan\.json: this file is damaged; write it anew.*study run STUDY --out"):
         study.load(tmp_path)
 
 
@@ -381,6 +381,8 @@ def test_facts(results: Results) -> None:
     assert facts["sharing"]["shared"] < facts["sharing"]["unshared"]
     (faces,) = facts["data"]
     assert (faces["train"], faces["validation"], faces["test"], faces["left_out"]) == (12, 2, 4, 0)
+    none = {"train": 0, "validation": 0}
+    assert faces["duplicates"] == {"exact": none, "near": none}
     assert facts["devices"] and facts["versions"]["torch"]
     assert facts["multiverses"] == {
         "readings": {"base": ["proposed", "mean"], "contrasts": [["proposed", "mean"]], "design": "one_at_a_time"}
@@ -503,3 +505,17 @@ def test_loading_needs_no_torch(made: tuple[Plan, Store]) -> None:
         [sys.executable, "-c", code, str(made[1].out)], cwd=root, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "False"
+
+
+def test_hints_name_the_study_file_as_the_command_does(made: tuple[Plan, Store]) -> None:
+    plan, store = made
+    for command, file in (
+        ("python -m study run 'my studies/tiny.yaml' --out out", "my studies/tiny.yaml"),
+        ("python -m study run elsewhere/other.yaml", "tiny.yaml"),
+        (None, "tiny.yaml"),
+    ):
+        found = frames_of(
+            dataclasses.replace(plan, study=plan.study.model_copy(update={"command": command})), store.out
+        )
+        assert found.study["file"] == file
+        assert f"under variants in {file}" in " ".join(found.links["why"])

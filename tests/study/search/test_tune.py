@@ -75,6 +75,35 @@ def test_a_planted_optimum_is_found_and_written_as_a_variant(tmp_path: Path) -> 
         config.load(tuned, seeds=[0, 1000])
 
 
+def test_an_output_with_a_search_alone_opens_and_has_a_report(tmp_path: Path) -> None:
+    file, out = written(tmp_path / "studies", search={"pruner": "none"}), tmp_path / "out"
+    found = searched(file, out, trials=3)
+    results = load(out)
+    assert len(results.trials) == 3 and results.runs.empty and "toy" in results.study["searches"]
+    assert "scope none" in repr(results) and set(results.claims["outcome"]) == {"not tested"}
+    done = command("report", str(out))
+    assert done.returncode == 0, done.stderr
+    page = (out / "report" / "report.html").read_text()
+    assert "What tuning found" in page
+    assert found.file is not None and "include: [../out/search/toy_tuned.yaml]" in found.file.read_text()
+    other = tiny.write(tmp_path / "studies", TOY, include=[str(found.file)], defaults=STEPS)
+    assert "toy_tuned" in config.load(other).variants
+
+
+def test_a_path_from_another_folder_comes_with_the_right_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "toy_tuned.yaml").write_text("variants: {}\n")
+    for name, hint in (
+        ("out/toy_tuned.yaml", "(paths start at the study file's folder: write [../out/toy_tuned.yaml])"),
+        ("out/none.yaml", "(a finished search writes it: python -m study tune studies/tiny.yaml --variant NAME)"),
+    ):
+        file = tiny.write(Path("studies"), TOY, include=[name], defaults=STEPS)
+        with pytest.raises(BadInput) as caught:
+            config.load(file)
+        assert hint in str(caught.value)
+
+
 def test_each_kind_of_range_is_searched_and_comes_back_from_the_file(tmp_path: Path) -> None:
     ranges = {
         "weights.local": {"low": 0.01, "high": 1, "log": True},
@@ -250,6 +279,53 @@ def test_a_database_holds_a_search_too(tmp_path: Path) -> None:
     searched(file, tmp_path / "a", trials=3, storage=url)
     searched(file, tmp_path / "b", trials=5, storage=url)  # another machine, with an output of its own
     assert len(rows(tmp_path / "a")) == 3 and len(rows(tmp_path / "b")) == 5
+
+
+def opening(file: Path, out: Path, url: str, variant: str, barrier: Any, told: Any) -> None:
+    """Opens a search with others, as on a machine of its own, and tells the first trial that it gets."""
+    study = config.load(file)
+    with locks.searching(out) as worker:
+        barrier.wait()
+        try:
+            tuner = tune.Tuner(
+                study, study.variants[variant], Store(out), worker=worker, device="cpu", trials=9, storage=url
+            )
+            one = tuner._claim()
+            told.send((variant, one.trial.number if one else None, one.trial.user_attrs.get("usual") if one else None))
+        except BaseException as error:
+            told.send(repr(error))
+            raise
+
+
+@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_searches_begin_at_once_on_a_new_database(tmp_path: Path) -> None:
+    """Two of one variant and two of another, each with an output of its own: none fails, none overtakes the first."""
+    variants = {"toy": TOY["toy"], "other": {"method": "proposed", "multiscale": 1, "loss": "wgan"}}
+    file = tiny.write(tmp_path, variants, defaults=STEPS)
+    context = multiprocessing.get_context("fork")
+    url, barrier = f"sqlite:///{tmp_path}/trials.db", context.Barrier(4)
+    pipes = [context.Pipe(duplex=False) for _ in range(4)]
+    processes = [
+        context.Process(target=opening, args=(file, tmp_path / f"{n}", url, name, barrier, pipe))
+        for n, (name, (_, pipe)) in enumerate(zip(("toy", "toy", "other", "other"), pipes, strict=True))
+    ]
+    for process in processes:
+        process.start()
+    assert all(ours.poll(PATIENCE_S) for ours, _ in pipes)
+    found = [ours.recv() for ours, _ in pipes]
+    for process in processes:
+        process.join()
+    expected = [(name, number, usual) for name in ("other", "toy") for number, usual in ((0, True), (1, None))]
+    assert sorted(found, key=str) == sorted(expected, key=str)
+
+
+def test_a_search_whose_creator_was_killed_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tune, "BEGIN_S", 0.2)
+    file, url = written(tmp_path), f"sqlite:///{tmp_path}/trials.db"
+    tune.optuna.create_study(storage=url, study_name="tiny:None:toy", direction="maximize")
+    searched(file, tmp_path / "out", trials=2, storage=url)
+    assert [row["usual"] for row in rows(tmp_path / "out")] == [True, False]
 
 
 def test_a_study_is_not_made_where_a_search_is_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
