@@ -112,12 +112,15 @@ def is_archive(name: str) -> bool:
 
 def is_side_file(name: str) -> bool:
     """True if a system put a file or one of its folders beside the user's own, such as ``._a.jpg`` or ``Thumbs.db``."""
-    parts = name.lower().split("/")
-    return any(part in SIDE_FILES or part.startswith("._") or part.endswith("@synoeastream") for part in parts)
+    small = name.lower()
+    ends = small.startswith("._") or "/._" in small or small.endswith("@synoeastream")
+    return ends or not SIDE_FILES.isdisjoint(small.split("/"))
 
 
 def hidden(name: str) -> str:
     """The first part of a path that begins with a dot, a folder with a '/' behind it; '' if there is none."""
+    if not name.startswith(".") and "/." not in name:
+        return ""
     parts = name.split("/")
     first = next((place for place, part in enumerate(parts, 1) if part.startswith(".")), 0)
     return "/".join(parts[:first]) + "/" * (0 < first < len(parts))

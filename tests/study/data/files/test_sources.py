@@ -264,6 +264,19 @@ def test_side_files_of_other_systems_are_passed_over_and_hidden_ones_told(kind: 
     assert source.at("b").listing == (["02.jpg"], [], [".d/"])  # type: ignore[union-attr]
 
 
+def test_a_folder_that_cannot_be_read_costs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = layouts.as_folder(tmp_path, layouts.images(["a.jpg", "b/c.jpg"]))
+    listed = os.scandir
+
+    def refused(place: Path) -> Any:
+        if str(place).rstrip("/").endswith("b"):
+            raise PermissionError(13, "Permission denied")
+        return listed(place)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert opened(str(root)).listing == (["a.jpg"], [("b/", "the folder cannot be read: Permission denied")], [])
+
+
 def test_a_folder_of_an_archive_without_a_readable_file_is_there(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         archive.addfile(member("a/soft.jpg", tarfile.SYMTYPE, link="/etc/passwd"))
