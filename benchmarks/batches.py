@@ -37,7 +37,7 @@ def rows(side: int = 128, batch: int = 32, images: int = 2048, repeats: int = 4 
             stream="benchmark",
             batch=batch,
             flips=True,
-            holes=lambda rng, number: Center().draw(rng, number, side),
+            holes=lambda rng, indices: Center().draw(rng, len(indices), side),
             fill="zero",
             mean=(0, 0, 0),
             device=torch.device("cpu"),

@@ -112,15 +112,21 @@ class FreeForm(Options):
 
 
 class Files(Options):
-    """Masks from files in ``root``, of the images' size, drawn uniformly at random.
+    """Masks from files below ``root``: a folder, a zip or a tar. ``study.data.holes`` packs and draws them.
 
-    ``hole``: which of a file's two values is the hole. ``study.data.holes`` packs and draws the masks.
+    hole: which of a file's two values is the hole.
+    pairing: which mask an image gets. 'by_name': the one of its name; 'drawn': any, uniformly at random; 'cycled': the
+        masks in the order of their names, again and again. By default by name where all images have a mask of their
+        name, otherwise drawn.
+    resize: 'nearest' takes masks of another size than the images', resized to the nearest neighbour.
     """
 
     version: ClassVar[int] = 1
     kind: Literal["files"] = "files"
     root: str
     hole: Literal["white", "black"]
+    pairing: Literal["by_name", "drawn", "cycled"] | None = None
+    resize: Literal["nearest"] | None = None
 
 
 MASKS: dict[str, type[Options]] = {"center": Center, "random_box": RandomBox, "free_form": FreeForm, "files": Files}

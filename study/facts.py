@@ -134,6 +134,7 @@ class StudyFacts(_Facts):
     treatments: list[TreatmentFacts] = []  # of the methods that the paper compares
     left_out: dict[str, VariantFacts] = {}  # by ``--only`` or ``--claims``
     left_out_seeds: list[int] = []  # by ``--seeds``
+    notes: list[str] = []  # on mask files: how many, their holes, which image gets which
     resolved: dict[str, Any] = {}  # the study file with its profile applied
     command: str | None = None  # makes the study again
     looks: dict[int, float] | None = None  # where seeds were added until decided: seeds -> two-sided error spent there
@@ -147,7 +148,7 @@ class StudyFacts(_Facts):
     def of_trial(self, trial: dict[str, Any]) -> StudyFacts:
         """The facts of a search's trial, without what only reports read: every trial saves a plan."""
         empty: dict[str, Any] = {"networks": None, "readings": [], "resolved": {}, "ablations": {}, "multiverses": {}}
-        empty |= {"treatments": [], "left_out": {}, "left_out_seeds": []}
+        empty |= {"treatments": [], "left_out": {}, "left_out_seeds": [], "notes": []}
         return self.model_copy(update=empty | {"trial": trial})
 
     def plain(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "run", "variant", "data", "seed", "method", "status", "why", "diverged_at", "updates", "parameters",
         "critic_parameters", "seconds", "start", "record", "step_ms", "memory_mib", "spread", "scale",
     ),
-    "scores": ("run", "variant", "data", "seed", "image", "region", "output", "metric", "value"),
+    "scores": ("run", "variant", "data", "seed", "image", "region", "output", "metric", "value", "hole_share"),
     "curves": ("run", "variant", "data", "seed", "stage", "network", "term", "step", "value"),
     "factors": ("ablation", "variant", "factor", "level"),
     "universes": ("multiverse", "universe", "base", "variant", "reading", "level", "usual", "applies"),
@@ -85,7 +85,8 @@ class Frames:
         A run that was scored from files has the method 'external'. Its training is unknown: updates, parameters and
         seconds are 0; start is a unique name, or '' where the method has no seeds.
     ``scores``, a row per value: run, variant, data, seed, image, region ('hole', 'whole', 'boundary'), output
-        ('composite', 'raw', 'blended'), metric (``naming.METRICS`` gives unit and direction), value. An optional
+        ('composite', 'raw', 'blended'), metric (``naming.METRICS`` gives unit and direction), value, hole_share (how
+        much of the image is hole, 0..1; NaN where unknown, as in all rows if the column is left out). An optional
         column ``group`` names images that belong together (tiles of a photograph, pictures of a person).
     ``curves``, a row per value: run, variant, data, seed, stage ('pretrain', 'critic', 'joint'), network ('generator',
         'local', 'global', 'half', ...), term ('reconstruction', 'gap', 'ratio', ...), step (within the stage), value.
@@ -129,6 +130,8 @@ class Frames:
     distances: pd.DataFrame = field(default_factory=partial(_empty, "distances"))
 
     def __post_init__(self) -> None:
+        if "hole_share" not in self.scores:
+            object.__setattr__(self, "scores", self.scores.assign(hole_share=float("nan")))
         for table in fields(self)[1:]:
             missing = sorted(set(COLUMNS[table.name]) - set(getattr(self, table.name).columns))
             if missing:

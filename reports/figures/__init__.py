@@ -4,6 +4,7 @@ from reports.figures.ablation import ablation, forest
 from reports.figures.contrasts import forest_of_contrasts
 from reports.figures.curves import training_curves
 from reports.figures.generator import generator
+from reports.figures.holes import by_hole
 from reports.figures.mechanism import mechanism, sharpness
 from reports.figures.network import network
 from reports.figures.repairs import repairs, worst
@@ -12,6 +13,7 @@ from reports.figures.specification import specification
 
 __all__ = [
     "ablation",
+    "by_hole",
     "forest",
     "forest_of_contrasts",
     "generator",

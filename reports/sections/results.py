@@ -25,6 +25,7 @@ from reports.document import (
     words,
 )
 from reports.sections.common import each_data_set, intervals, protocol, records, slug, table_view, unit
+from reports.sections.holes import by_hole
 from reports.sections.own import own_metrics
 from reports.sections.perceptual import perceptual
 
@@ -53,6 +54,7 @@ def results(frames: Frames) -> Section:
     blocks += [
         Heading("Other data: Table 8"),
         block_or_note(table_8, frames),
+        *by_hole(frames),
         *perceptual(frames),
         *own_metrics(frames),
     ]

@@ -61,8 +61,8 @@ def scope(frames: Frames) -> str:
     """What the study's outcomes apply to, in a sentence."""
     study = frames.study
     if "demo" in (study["profile"], study["scope"]):
-        kinds = {str(entry.get("kind") or entry["name"]) for entry in study["data"] or []}
-        named = sorted("procedural faces" if kind == "faces" else kind for kind in kinds)
+        entries = study["data"] or []
+        named = sorted({"procedural faces" if each.get("kind") == "faces" else str(each["name"]) for each in entries})
         return (
             f"This is a demonstration on {words(named)}: small images and a short schedule in place of the paper's "
             f"photographs and {paper()['cost']}. It shows how the paper is put to the test. It neither confirms nor "

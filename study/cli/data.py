@@ -44,7 +44,7 @@ def show(
     about = {key: getattr(study.data[name], key) for key in ("kind", "like", "licence")}
     sheet = show.sheet(folder, out / "data" / f"{name}.png")
     with Console(stderr=True).status("comparing the parts"):
-        facts = show.facts(folder)
+        facts = show.facts(folder, study.data[name])
     found = {"name": name, **about, "folder": str(folder), **facts, "sheet": str(sheet)}
     if as_json:
         print_json(found)
@@ -65,6 +65,7 @@ def write(
         test = hand_out(out, folder, data, heard=heard)
     what = "truth, mask (the hole is white), masked (the hole is black)"
     say(f"wrote {len(test.places)} test images of {test.data} to {folder}: {what}")
+    say(test.share())
     say(f"repair the images in {folder / 'masked'}, save them under the same names in another folder, then run:")
     score = ["score", "--output", "REPAIRED", "--into", str(out), "--as", "NAME", "--seed", "0", "--data", test.data]
     say(f"  {command(*score)}")

@@ -14,6 +14,9 @@ from study.errors import BadInput
 RunName = Annotated[
     str, typer.Argument(help="A completed run: VARIANT/DATA/SEED, or a unique part of it.", metavar="RUN")
 ]
+Resize = Annotated[
+    str | None, typer.Option("--resize", help="nearest: take masks of another size, resized to the nearest neighbour.")
+]
 
 
 def score(
@@ -35,13 +38,21 @@ def score(
     perceptual: Annotated[
         str | None, typer.Option("--perceptual", help="Perceptual distances for folders, such as \\[lpips, fid, kid].")
     ] = None,
+    resize: Resize = None,
+    match: Annotated[
+        str | None,
+        typer.Option(
+            "--match",
+            help="How files are named, without suffix: '{name}_raw,{name}_mask,{name}_output' for truth, mask, output.",
+        ),
+    ] = None,
     device: options.Device = "auto",
     as_json: options.AsJson = False,
 ) -> None:
     """Score a folder of repaired images from any method, and optionally add the scores to a study."""
     from study.external.score import Request, score
 
-    asked = Request(output, truth, mask, center, hole, partial, perceptual)
+    asked = Request(output, truth, mask, center, hole, partial, perceptual, resize, match)
     if into is None and any(value is not None for value in (named, seed, data)):
         raise BadInput("--as, --seed and --data are for scores that join a study; name its output with --into OUT")
     if into is not None and perceptual is not None:
@@ -77,6 +88,7 @@ def inpaint(
         str | None, typer.Option("--box", help="Rectangular hole: x,y,w,h in pixels from the upper left.")
     ] = None,
     hole: Annotated[str | None, typer.Option("--hole", help="Color of the hole in the mask: white or black.")] = None,
+    resize: Resize = None,
     window: Annotated[
         int | None,
         typer.Option(
@@ -94,7 +106,7 @@ def inpaint(
     kind, say = options.device_of(device), printer()
     finished = Finished(out, named)
     say(f"{finished.run.name}, {finished.image_size} px, on {kind}")
-    source = HoleSource(mask, box, hole)
+    source = HoleSource(mask, box, hole, resize)
     repair_files(finished, images, to, source, device=kind, print_line=say, blended=not no_blend, least=window)
 
 

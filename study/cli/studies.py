@@ -337,7 +337,10 @@ def _planned(
         study = until.with_seeds(study, most)
     kind = options.device_of(device)
     with Console(stderr=True).status("reading the data; the first time this reads every image"):
-        return study, planner.make_plan(study, device=kind, share=not no_share), kind
+        plan = planner.make_plan(study, device=kind, share=not no_share)
+    for note in plan.study.notes:
+        typer.echo(note, err=True)
+    return study, plan, kind
 
 
 def _make(plan: Plan, *, store: Store, executor: Executor, console: Console) -> Summary:
@@ -373,7 +376,10 @@ def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dic
         say(f"failed: {name}: {why} (see {store.out / 'failures'})")
     for name, entry in plan.study.data.items():
         file = store.folder(entry.stage) / "data.json"
-        left_out = (read_json(file) or {}).get("left_out", [])
+        packed = read_json(file) or {}
+        for note in packed.get("notes", []):
+            say(f"note on {name}: {note}")
+        left_out = packed.get("left_out", [])
         for one in left_out[:SKIPPED_SHOWN]:
             say(f"skipped in {name}: {one['name']}: {one['why']}")
         if len(left_out) > SKIPPED_SHOWN:

@@ -18,7 +18,7 @@ from models.masking import Box, center_box, erase, mask_of
 from models.masks import Mask
 from study.conformance.expectation import CLOSE, Fault, NotChecked, Part, expect, finite, images, shape, unchanged
 from study.data import Packed
-from study.data.files.masks import SSIM_EDGE
+from study.data.files.masks import MOST_USUAL, SSIM_EDGE
 
 IMAGES = {"train": 6, "validation": 2, "test": 3}
 DETAIL = {"artefact", "sharpness"}
@@ -121,6 +121,8 @@ def draws_holes(part: Part) -> str | None:
         why = f"a hole is empty, or within {SSIM_EDGE} px of the border, where SSIM has no window"
         expect(inner.any((1, 2)).all(), f"at {side} px {why}")
         expect(not first.all((1, 2)).any(), "a hole covers the whole image; leave some pixels known")
+        got = f"its holes cover {first.mean():.0%} of an image on average"
+        expect(first.mean() <= MOST_USUAL, f"{got}, over half; true is the hole: is it the other way round?")
         if not np.array_equal(mask.draw(np.random.default_rng(7), 1, side), first[:1]):
             note = "an image's hole depends on the number of images drawn together: another batch size changes it."
     return note

@@ -1,7 +1,7 @@
 """``DataSet``: options that identify a set of images, and a method that packs the images into one file."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -41,6 +41,10 @@ class DataSet(BaseModel, ABC):
         Raises:
             ValueError: the options do not fit the images; the sentence says what is wrong and what to do.
         """
+
+    def names(self) -> Mapping[str, Sequence[str]] | None:
+        """The names of each part's images before they are packed. None if only packing tells."""
+        return None
 
     @abstractmethod
     def pack(self, image_size: int, folder: Path, report: Report) -> None:

@@ -55,6 +55,7 @@ class Batches:
     fill: Fill
     mean: Sequence[float]  # the colour of ``fill: mean``, 0..1
     device: torch.device
+    paired: bool = False  # each hole belongs to its image, and is flipped with it
     kept: Tensor | None = None  # the same images on the device, if they fit (``study.data.device.kept_on``)
 
     def __post_init__(self) -> None:
@@ -65,12 +66,16 @@ class Batches:
 
     def at(self, number: int) -> Batch:
         """Batch ``number`` of the stream, from 0. Each epoch has its own random order."""
-        image = self._pixels(self._indices(number))
+        indices = self._indices(number)
+        image = self._pixels(indices)
+        holes = self.holes(self._rng("holes", number), indices)
         if self.flips:
             flip = self._rng("flips", number).random(self.batch) < 0.5
             turned = upload(flip, self.device)[:, None, None, None]
             image = torch.where(turned, image.flip(-1), image)
-        mask, windows = self._masked(self.holes(self._rng("holes", number), self.batch))
+            if self.paired:
+                holes = np.where(flip[:, None, None], holes[..., ::-1], holes)
+        mask, windows = self._masked(holes)
         mix = upload(self._rng("mix", number).random(self.batch, dtype=np.float32), self.device)
         return Batch(image, mask, self._filling(number), windows, self._elsewhere(number), mix)
 

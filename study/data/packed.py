@@ -41,6 +41,11 @@ AHEAD = 4  # tasks that each thread or process may do ahead
 TOGETHER = 8  # images of a process's task
 WORTH_A_PROCESS = 1000  # images: to start a process takes as long as to draw some hundreds of small ones
 CHUNK = 32  # images whose digest and mean are computed at a time
+FAINT = 20  # of 255: a sixteenth of the range, 16, and what resizing overshoots
+DARK = (
+    f"no pixel of any image is above {FAINT} of 255, as with 12 bits in files of 16, or labels in place of images; "
+    f"save them with the full range of their files"
+)
 
 
 class Picture(NamedTuple):
@@ -269,10 +274,12 @@ def _write_facts(
         (folder / f"{part}.txt").write_text(text, encoding="utf-8", newline="\n")
     images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False).reshape(len(names), -1)
     training = bounds["train"][1]
-    digest, sums = hashlib.sha256(), np.zeros(3, np.uint64)
+    digest, sums, greatest = hashlib.sha256(), np.zeros(3, np.uint64), 0
     for start in range(0, len(images), CHUNK):
         report(len(seen), len(seen))  # may stop the packing
         digest.update(images[start : start + CHUNK])
+        if greatest <= FAINT:
+            greatest = int(images[start : start + CHUNK].max())
         # many times faster than over all axes but the last, which is short
         sums += images[start : min(start + CHUNK, training)].sum(axis=0, dtype=np.uint64).reshape(-1, 3).sum(axis=0)
     sides = Counter(each for each in seen if isinstance(each, int))
@@ -286,8 +293,8 @@ def _write_facts(
     if sides:
         data["short_sides"] = dict(sorted(sides.items()))
         data["enlarged"] = sum(count for side, count in sides.items() if side < image_size)
-    if notes:
-        data["notes"] = list(notes)
+    if noted := [*notes, *([DARK] if greatest <= FAINT else [])]:
+        data["notes"] = noted
     data["names"] = names
     if groups:
         data["groups"] = [groups.get(posixpath.normpath(name), name) for name in names]

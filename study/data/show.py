@@ -17,18 +17,20 @@ from rich.table import Table
 from rich.text import Text
 
 from study.data import duplicates
+from study.data.base import DataSet
 from study.data.packed import PARTS, Packed
+from study.data.sets.images import Images, hint
 
 LEFT_OUT_SHOWN = 10
 # The numbers in a reason that belong to one image, as opposed to limits; reasons are counted without them.
-OF_ONE = re.compile(r"(?<!than )(?<!than the )(?<!has )(?<![\w,.-])\d[\d,.]*")
+OF_ONE = re.compile(r"(?<!than )(?<!than the )(?<!has )(?<!have )(?<![\w,.-])\d[\d,.]*")
 SHEET = 8  # images a side
 THUMB = 128  # px at most
 GAP = 2  # px
 
 
-def facts(folder: Path) -> dict[str, Any]:
-    """Everything that ``show`` prints, fit for JSON."""
+def facts(folder: Path, data: DataSet | None = None) -> dict[str, Any]:
+    """Everything that ``show`` prints, fit for JSON. ``data``: the set that was packed, to count what was not."""
     packed = Packed(folder)
     return {
         "image_size": packed.image_size,
@@ -43,9 +45,18 @@ def facts(folder: Path) -> dict[str, Any]:
             "why": dict(Counter(OF_ONE.sub("N", entry.why) for entry in packed.left_out).most_common()),
             "first": [entry._asdict() for entry in packed.left_out[:LEFT_OUT_SHOWN]],
         },
+        **_not_packed(data),
         "notes": packed.notes,
         "duplicates": duplicates.found(folder),
     }
+
+
+def _not_packed(data: DataSet | None) -> dict[str, Any]:
+    """What is below the root of a set of files and was not chosen: images, other files and hidden ones."""
+    if not isinstance(data, Images):
+        return {}
+    found, unchosen = data.census()
+    return {"below_root": {**found.as_json(), "not_chosen": unchosen}, "not_read": [*found.sentences(), *hint(found)]}
 
 
 def _groups(packed: Packed) -> dict[str, Any] | None:
@@ -105,7 +116,10 @@ def _rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows += [("", f"{entry['name']}: {entry['why']}") for entry in left_out["first"]]
     if left_out["count"] > len(left_out["first"]):
         rows.append(("", f"and {left_out['count'] - len(left_out['first']):,} more, which data.json names"))
-    rows += [("note", note) for note in found["notes"]]
+    if unchosen := found.get("below_root", {}).get("not_chosen"):
+        rows.append(("not chosen", f"{unchosen:,} of {found['below_root']['images']:,} images below the root"))
+    rows += [("not read", sentence) for sentence in found.get("not_read", ())]
+    rows += [("note", note) for note in found["notes"] if note not in found.get("not_read", ())]
     for entry in found["duplicates"]:
         a, b = entry["parts"]
         for kind in ("exact", "near"):

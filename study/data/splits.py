@@ -6,15 +6,17 @@ A random draw is a function of the seed, the stream's name and the images' names
 import csv
 import io
 import posixpath
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from study.data.files.source import Source, is_image, printable, some
+from study.data.files.source import Source, composed, is_image, printable, some
 from study.data.packed import PARTS
 from study.seeds import numpy_rng
 
 GROUPS = "groups.csv"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # how a list begins that PowerShell wrote
 HEADER = ["image", "group"]
 
 
@@ -112,32 +114,75 @@ def _alike_but_for_case(names: Iterable[str]) -> list[str]:
 def listed(file: Path, shown: str, source: Source) -> list[str]:
     """The images that a split file names: one relative path per line, '#' begins a comment.
 
+    A name may also be an absolute path below the source, have backslashes, or be followed by a label.
+
     Raises:
         ValueError: the file cannot be read or is empty, or an entry is a duplicate or not an image of the source.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        content = file.read_bytes()
+        lines = content.decode("utf-16" if content[:2] in UTF_16 else "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{shown}: the split file cannot be read ({error})") from error
-    names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    if not names:
+    entries = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    if not entries:
         raise ValueError(f"{shown}: it names no image")
-    for number, name in enumerate(names, 1):
-        if fault := _not_below(source, name):
-            raise ValueError(f"{shown}: entry {number}, '{name}', {fault}")
+    names = []
+    for number, entry in enumerate(entries, 1):
+        name = next((spelling for spelling in _spellings(source, entry) if _is_below(source, spelling)), None)
+        if name is None:
+            raise ValueError(f"{shown}: entry {number}, '{printable(entry)}', {_not_below(source, entry)}")
+        names.append(composed(name))
     if len({posixpath.normpath(name) for name in names}) < len(names):
         raise ValueError(f"{shown}: an image is named twice")
     return names
 
 
-def _not_below(source: Source, name: str) -> str:
-    """What is wrong with a name that should be an image of the source; '' if it is one."""
-    outside = name.startswith("/") or ".." in name.split("/")
-    if not outside and is_image(name) and source.has(name):
+def _spellings(source: Source, entry: str) -> Iterator[str]:
+    """The names that an entry of a split file may mean, the likeliest first."""
+    yield entry
+    root = Path(source.place).expanduser()
+    above = sorted({f"{place.as_posix()}/" for place in (root.absolute(), root.resolve())})
+    for text in (entry, _unlabelled(entry)):
+        for name in (text, text.replace("\\", "/")):
+            yield name
+            yield from (name.removeprefix(start) for start in above if name.startswith(start))
+            yield name.lstrip("/")  # as the lists of Places365 have it
+
+
+def _unlabelled(entry: str) -> str:
+    """An entry of a list without what follows the name of the image: 'a.png 3' or 'a.png,cat'."""
+    parts = re.split(r"(\s+|\s*[,;]\s*)", entry)
+    cuts = ("".join(parts[:end]) for end in range(len(parts) - 2, 0, -2))
+    return next((name for name in cuts if is_image(name)), entry)
+
+
+def _is_below(source: Source, name: str) -> bool:
+    """True if a name is that of an image below the source."""
+    return not (name.startswith("/") or ".." in name.split("/")) and is_image(name) and source.has(name)
+
+
+def _not_below(source: Source, entry: str) -> str:
+    """What is wrong with a name that is not an image of the source, with the name that may be meant."""
+    return f"is not an image below {source.place}{_hint(source, _unlabelled(entry).replace(chr(92), '/'))}"
+
+
+def _hint(source: Source, name: str) -> str:
+    """The image whose name is nearest to a wrong one, in words; '' if none is near."""
+    if ".." in name.split("/"):
         return ""
-    found = None if outside else next((other for other in source.images if other.lower() == name.lower()), None)
-    hint = f"; there is '{printable(found)}', whose case differs" if found else ""
-    return f"is not an image below {source.place}{hint}"
+    folded = composed(name).casefold()
+    by_case = next((other for other in source.images if other.casefold() == folded), None)
+    if by_case:
+        return f"; there is '{printable(by_case)}', whose case differs"
+    if not is_image(name) and (found := next((one for one in source.images if one.startswith(f"{name}.")), None)):
+        return f"; there is '{printable(found)}'; write its suffix too"
+    base = posixpath.basename(folded)
+    near = [other for other in source.images if posixpath.basename(other).casefold() == base]
+    for other in near:
+        if f"/{folded}".endswith(f"/{other.casefold()}"):
+            return f"; there is '{printable(other)}'; write the names relative to the root"
+    return f"; there is '{printable(near[0])}'" if len(near) == 1 else ""
 
 
 def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
@@ -159,11 +204,13 @@ def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
         cells = [cell.strip() for cell in row]
         if len(cells) != len(HEADER) or not all(cells):
             raise ValueError(f"groups: {shown}:{number}: a line is an image and its group, got '{','.join(row)}'")
-        name, group = posixpath.normpath(cells[0]), cells[1]
+        spellings = (posixpath.normpath(composed(spelling)) for spelling in _spellings(source, cells[0]))
+        name = next((each for each in spellings if _is_below(source, each)), posixpath.normpath(cells[0]))
+        group = cells[1]
         if name in groups:
             raise ValueError(f"groups: {shown}:{number}: the image {name} is listed twice")
-        if fault := _not_below(source, name):
-            raise ValueError(f"groups: {shown}:{number}: '{cells[0]}' {fault}")
+        if not _is_below(source, name):
+            raise ValueError(f"groups: {shown}:{number}: '{cells[0]}' {_not_below(source, cells[0])}")
         groups[name] = group
     for group in sorted(set(groups.values())):
         if group not in groups and is_image(group) and source.has(group):

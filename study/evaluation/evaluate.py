@@ -39,7 +39,7 @@ def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device) -> 
     protocol = stage.options["protocol"]
     part = stage.options.get("part", "test")
     images = packed.part(part)
-    draw = drawn_holes(protocol["mask"], stage.needs, store, packed.image_size)
+    draw = drawn_holes(protocol["mask"], stage.needs, store, packed.image_size, part)
     repair = repairer(stage, store, device)
     fill, noise = stage.options.get("fill", "zero"), (protocol["seed"], f"{part} noise")
     place = with_float64(device)

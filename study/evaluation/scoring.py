@@ -117,7 +117,9 @@ def scores_of(outputs: Mapping[str, Tensor], image: Tensor, mask: Tensor) -> dic
 
 def holes_of(draw: Draw, seed: int, indices: NDArray[np.int64], part: str = "test") -> Holes:
     """The holes of a part's images with these indices. Each depends on the protocol and the image only."""
-    return np.concatenate([draw(numpy_rng(seed, f"{part} holes", index), 1) for index in indices.tolist()])
+    return np.concatenate(
+        [draw(numpy_rng(seed, f"{part} holes", index), np.array([index])) for index in indices.tolist()]
+    )
 
 
 def _pixels(image: Tensor) -> NDArray[np.uint8]:

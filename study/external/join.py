@@ -31,8 +31,9 @@ from study.evaluation.evaluation import Evaluation
 from study.evaluation.scoring import Scoring, holes_of
 from study.external import entries
 from study.external.entries import External
+from study.external.names import hint, patterns
 from study.external.pairs import Findings, Listed, Listener, Pairs, check, silent, stems, together
-from study.external.score import COMPOSITES, Request, Scored, stacked
+from study.external.score import Request, Scored, own, stacked
 from study.parts import plugins, registries
 from study.plan.graph import Plan
 from study.store import Store, publish
@@ -71,12 +72,19 @@ class Test:
         self.stage, self.protocol = stage, stage.options["protocol"]
         self.packed = Packed(store.verified(stage.needs["data"]))
         self.places = {name: place for place, name in enumerate(stems(self.packed.names("test")))}
-        self._draw = drawn_holes(self.protocol["mask"], stage.needs, store, self.packed.image_size)
+        self._draw = drawn_holes(self.protocol["mask"], stage.needs, store, self.packed.image_size, "test")
 
     def hole(self, name: str) -> Hole:
         """The hole of one test image, (side, side)."""
         hole: Hole = holes_of(self._draw, self.protocol["seed"], np.array([self.places[name]]))[0]
         return hole
+
+    def share(self) -> str:
+        """How much of an image is hole, and which mask it gets if the masks are files, in words."""
+        shares = [float(self.hole(name).mean()) for name in self.places]
+        how = self.protocol["mask"].get("pairing", "drawn") if self.protocol["mask"]["kind"] == "files" else ""
+        paired = f"; masks are paired with images: {how}" if how else ""
+        return f"{np.mean(shares):.0%} of an image is hole on average ({min(shares):.0%} to {max(shares):.0%}){paired}"
 
     def image(self, name: str) -> Raster:
         """One test image."""
@@ -117,15 +125,18 @@ def score_into(
 
     Earlier scores of this name and seed are replaced. Raises BadInput with all faults; then nothing is written.
     """
-    if asked.mask or asked.center or asked.hole:
-        raise BadInput("--into: the holes are the study's own; leave out --mask, --center and --hole")
+    if asked.mask or asked.center or asked.hole or asked.resize:
+        raise BadInput("--into: the holes are the study's own; leave out --mask, --center, --hole and --resize")
     test = Test(out, data)
     one = _named(test, out, name, seed)
-    output = Listed("--output", asked.output)
+    named = patterns(asked.match, *(("truth", "output") if asked.truth else ("output",)))
+    output = Listed("--output", asked.output, named["output"])
     found = Findings(notes=[*output.notes])
-    names = together(test.places, output, found, whole=not asked.partial, theirs=f"the test part of {test.data}")
+    hinted = "" if asked.match or asked.truth else hint({"output": output.paths}, test.places)
+    theirs = f"the test part of {test.data}"
+    names = together(test.places, output, found, whole=not asked.partial, theirs=theirs, other=hinted)
     if asked.truth:
-        _same_truth(Listed("--truth", asked.truth), test, names)
+        _same_truth(Listed("--truth", asked.truth, named["truth"]), test, names)
     turned = "the masks that data write hands out are white in the hole"
     pairs = Pairs(names, test.image, output.content, lambda name, _: (test.hole(name), ""))
     check(pairs, found, turned=turned, heard=heard)
@@ -136,7 +147,6 @@ def score_into(
                 "a seed is a training of its own, with files of its own"
             )
     found.notes += [SEEDLESS] if seed is None else []
-    found.notes += [COMPOSITES] if found.pasted else []
     facts = {
         **{key: getattr(one, key) for key in ("name", "data", "seed")},
         **{key: getattr(found, key) for key in ("notes", "warnings", "digest", "images")},
@@ -156,8 +166,9 @@ def score_into(
         shutil.rmtree(making, ignore_errors=True)
     about = {"into": str(out), "run": one.run, "as": one.name, "data": one.data, "seed": one.seed}
     about |= {"folder": str(one.folder), "replaced": replaced}
-    evaluation = Evaluation.read(one.folder, without="raw" if found.pasted else "")
-    return Scored(names, evaluation.columns, evaluation.scores, found, about)
+    evaluation = Evaluation.read(one.folder)
+    columns = own({column: place for place, column in enumerate(evaluation.columns)}, found)
+    return Scored(names, list(columns), evaluation.scores[:, list(columns.values())], found, about)
 
 
 def _named(test: Test, out: Path, name: str, seed: int | None) -> External:

@@ -7,20 +7,22 @@ masks whose polarity is not the one that the outputs were made with.
 from __future__ import annotations
 
 import hashlib
-import posixpath
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from study.data.files import tree
+from study.data.files.census import census, why_none
 from study.data.files.image import OPAQUE, Raster, exact
 from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim
-from study.data.files.source import is_image, printable, some
+from study.data.files.source import printable, some, stem
 from study.errors import BadInput, prefixed
+from study.external.names import NAME, match
 from study.metrics.structure import WINDOW
 
 SHOWN = 5  # faults in one message, at most
@@ -38,8 +40,8 @@ APART = 3.0  # a region that changed differs this many times as much as one that
 Listener = Callable[[str, int, int], None]
 """Called as ``listener(what, done, total)`` with 'checked', 'scored' or 'written', in images."""
 
-HoleReader = Callable[[str, tuple[int, int]], tuple[Hole, str]]
-"""Reads the hole, (H, W), of an image by its name and (width, height), with a note on what had to be decided. Raises
+HoleReader = Callable[[str, Raster], tuple[Hole, str]]
+"""Reads the hole, (H, W), of an image by its name and the image itself, with a note on what had to be decided. Raises
 ValueError."""
 
 
@@ -64,16 +66,25 @@ class Pairs:
 class Findings:
     """The result of pairing and checking.
 
-    unpaired: names without a partner, by the side that has them. notes, warnings: sentences for the user.
+    unpaired: names without a partner, by the side that has them. faults: of the names; ``check`` raises them with its
+        own. notes, warnings: sentences for the user.
     images: number of pairs. counts: of outputs, by what ``_seen`` says of them. digest: of all output files.
+    shares: how much of each image is hole, by name; empty without holes.
     """
 
     unpaired: dict[str, list[str]] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     images: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     digest: str = ""
+    shares: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        """How much of an image is hole, on average; NaN without holes."""
+        return float(np.mean(list(self.shares.values()))) if self.shares else float("nan")
 
     @property
     def pasted(self) -> bool:
@@ -82,32 +93,43 @@ class Findings:
 
 
 class Listed:
-    """The images below a folder, or in a zip or tar. ``files``: their names by their relative paths without suffix.
+    """The images below a folder, or in a zip or tar. ``files``: their files by their names.
+
+    A name is a relative path without its suffix, or the part of it that stands for ``{name}`` in ``pattern``.
 
     Raises BadInput if there are none, or two with one name.
     """
 
-    def __init__(self, option: str, folder: Path) -> None:
+    def __init__(self, option: str, folder: Path, pattern: str = NAME) -> None:
         self.title = f"{option} {folder}"
         try:
             self.source = tree.opened(str(folder))
         except ValueError as fault:
             raise BadInput(f"{self.title}: {str(fault).removeprefix('root: ')}") from fault
         self.files: dict[str, str] = {}
-        faults, names = [], self.source.names
-        for name in self.source.images:
-            twin = self.files.setdefault(stem(name), name)
+        faults = []
+        named = {name: short for name in self.source.images if (short := match(pattern, stem(name))) is not None}
+        for name, short in named.items():
+            twin = self.files.setdefault(short, name)
             if twin != name:
                 faults.append(f"{self.title}: {twin} and {name} have one name but for the suffix; leave one of them")
         if faults:
             raise BadInput(_first(faults))
         if not self.files:
-            there = f"; it has {some(names)}" if names else ""
-            raise BadInput(f"{self.title}: there is no image in it{there}")
-        self.notes = [f"{folder}/{entry.name}: {entry.why}" for entry in self.source.left_out]
-        if others := [name for name in names if not is_image(name)]:
-            text = f"{len(others)} files are no images by their names and not read: {some(others)}"
-            self.notes.insert(0, f"{folder}: {text}")
+            if pattern != NAME and self.source.images:
+                like = f"no image in it has a name like {pattern}"
+                raise BadInput(f"{self.title}: {like}; it has {some(self.source.images)}")
+            why = why_none(self.source)
+            raise BadInput(f"{self.title}: there is no image in it{f'; {why}' if why else ''}")
+        self.notes = [f"{folder}: {sentence}" for sentence in census(self.source).sentences()]
+        self.notes += [f"{folder}/{printable(entry.name)}: {entry.why}" for entry in self.source.left_out]
+        if spare := [name for name in self.source.images if name not in named]:
+            self.notes.append(f"{folder}: {len(spare)} images have no name like {pattern}: {some(spare)}")
+
+    @property
+    def paths(self) -> tuple[str, list[str]]:
+        """The folder, and the relative paths of its images without suffix."""
+        return self.source.place, list(map(stem, self.source.images))
 
     def content(self, name: str) -> bytes:
         """A file's bytes. Raises ValueError."""
@@ -127,11 +149,6 @@ class Listed:
         return f"{self.source.place}/{self.files[name]}"
 
 
-def stem(name: str) -> str:
-    """A file name without an image's suffix; any other suffix stays."""
-    return posixpath.splitext(name)[0] if is_image(name) else name
-
-
 def stems(names: Sequence[str]) -> list[str]:
     """Names without suffix for a study's images; where two would clash, both keep their suffix."""
     found = [stem(name) for name in names]
@@ -139,14 +156,17 @@ def stems(names: Sequence[str]) -> list[str]:
     return [name if counts[short.lower()] > 1 else short for name, short in zip(names, found, strict=True)]
 
 
-def together(truth: Collection[str], output: Listed, found: Findings, *, whole: bool, theirs: str) -> list[str]:
+def together(
+    truth: Collection[str], output: Listed, found: Findings, *, whole: bool, theirs: str, other: str = ""
+) -> list[str]:
     """The names in both folders, in the order of ``truth``. Records the others in ``found``.
 
     Args:
-        whole: every image must have a partner.
+        whole: every image must have a partner; it is a fault of ``found`` if one has none.
         theirs: how messages call the truth.
+        other: a hint at other names that pair more, if there is one.
 
-    Raises BadInput if no name has a partner, or if ``whole`` and one has none.
+    Raises BadInput if no name has a partner.
     """
     names = [name for name in truth if name in output.files]
     lacking = [name for name in truth if name not in output.files]
@@ -160,12 +180,13 @@ def together(truth: Collection[str], output: Listed, found: Findings, *, whole: 
     lower = {name.lower(): name for name in spare}
     if alike := [(name, lower[name.lower()]) for name in lacking if name.lower() in lower]:
         gaps.append(f"{len(alike)} of these differ in case alone: {printable(alike[0][0])}, {printable(alike[0][1])}")
-    text = f"{output.title}: {'; '.join(gaps)}"
+    text = "; ".join([f"{output.title}: {'; '.join(gaps)}", *([other] if gaps and other else [])])
     if not names:
         raise BadInput(f"{text}; a pair has the same path below both folders, except for the suffix")
     if gaps and whole:
-        raise BadInput(f"{text}; --partial scores the {len(names)} that are there and says how many are not")
-    found.notes += [text] if gaps else []
+        found.faults.append(f"{text}; --partial scores the {len(names)} that are there and says how many are not")
+    elif gaps:
+        found.notes.append(text)
     return names
 
 
@@ -175,53 +196,96 @@ def check(pairs: Pairs, found: Findings, *, turned: str, heard: Listener) -> Non
     Args:
         turned: advice for masks with the opposite polarity.
 
-    Raises BadInput if a pair cannot be scored, or the outputs were made with the opposite polarity.
+    Raises BadInput with all faults if a pair cannot be scored, or the outputs were made with the opposite polarity.
     """
-    faults, reversed_, digest, decided = [], [], hashlib.sha256(), []
+    faults: list[str] = []
+    reversed_, digest, decided = [], hashlib.sha256(), []
     of = len(pairs.names)
     for done, name in enumerate(pairs.names):
         heard("checked", done, of)
-        try:
-            content = pairs.output(name)
-            digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
-            truth = pairs.truth(name)
-            with prefixed(f"{name}, the output"):
-                output = exact(content)
-            if fault := _unlike(truth, output):
-                raise ValueError(f"{name}: {fault}")
-            hole, note = pairs.hole(name, truth.size) if pairs.hole else (None, "")
-            if hole is not None and not fits_ssim(hole):
-                raise ValueError(
-                    f"{name}: its hole lies within {SSIM_EDGE} px of the border, where no window of SSIM fits"
-                )
-        except ValueError as fault:
-            faults.append(str(fault))
+        masked = name not in found.unpaired.get("mask", ())
+        if (pair := _read(replace(pairs, hole=pairs.hole if masked else None), name, digest, faults)) is None:
             continue
+        truth, output, hole, note = pair
         decided += [note] if note else []
         found.images += 1
+        found.shares |= {name: float(hole.mean())} if hole is not None else {}
         seen, means = _seen(truth, output, hole)
         found.counts.update(seen)
         reversed_ += [(name, *means)] if "reversed" in seen else []
-    if faults:
-        heading = [f"{len(faults)} of {of} images cannot be scored:"] if len(faults) > 1 else []
-        raise BadInput(heading + _first(faults))
+    if faults or found.faults:
+        bad = of - found.images
+        heading = [f"{bad} of {of} images cannot be scored:"] if bad > 1 else []
+        raise BadInput([*found.faults, *heading, *_by_kind(faults)])
     if len(reversed_) > of / 2:
         name, inside, outside = reversed_[0]
         raise BadInput(
             f"the masks are the other way round: {len(reversed_)} of {of} outputs are the truth inside the "
             f"hole and not outside ({printable(name)} differs by {inside:.1f} of 255 in the hole and by {outside:.1f} "
-            f"in what should be known); {turned}"
+            f"in what should be known); on average {found.share:.0%} of an image is hole; {turned}"
         )
     found.digest = digest.hexdigest()
-    if pairs.hole and not found.pasted:
-        found.notes.append(
+    if pairs.hole:
+        found.notes.append(_known(found))
+    if decided:
+        found.notes.append(f"{len(decided)} of {of} masks had to be interpreted, the first: {decided[0]}")
+    found.warnings += _warnings(found, reversed_, holes=pairs.hole is not None)
+
+
+def _read(
+    pairs: Pairs, name: str, digest: hashlib._Hash, faults: list[str]
+) -> tuple[Raster, Raster, Hole | None, str] | None:
+    """Truth, output, hole and a note on the mask of one image; None if there are faults, which go into ``faults``.
+
+    digest: gets the output's bytes.
+    """
+    before = len(faults)
+    truth = output = hole = None
+    note = ""
+    try:
+        truth = pairs.truth(name)
+    except ValueError as fault:
+        faults.append(str(fault))
+    try:
+        with prefixed(f"{name}, the output"):
+            content = pairs.output(name)
+            digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+            output = exact(content)
+    except ValueError as fault:
+        faults.append(str(fault))
+    if truth is not None and output is not None and (unlike := _unlike(truth, output)):
+        faults.append(f"{name}: {unlike}")
+    if truth is not None and pairs.hole is not None:
+        try:
+            hole, note = pairs.hole(name, truth)
+            if not fits_ssim(hole):
+                why = f"its hole lies within {SSIM_EDGE} px of the border, where no window of SSIM fits"
+                raise ValueError(f"{name}: {why}")
+        except ValueError as fault:
+            faults.append(str(fault))
+    return None if truth is None or output is None or len(faults) > before else (truth, output, hole, note)
+
+
+def _known(found: Findings) -> str:
+    """How the outputs' known pixels are like the truth's, and so what is scored."""
+    if not found.pasted:
+        return (
             f"{found.images - found.counts['pasted']} of {found.images} outputs change the known pixels, as raw "
             "predictions do: they are scored as they are ('raw'), and with the known pixels of the truth "
             "('composite'), as in the protocol"
         )
-    if decided:
-        found.notes.append(f"{len(decided)} masks are not of two values; {decided[0]}")
-    found.warnings += _warnings(found, reversed_, holes=pairs.hole is not None)
+    same, rounded, lossy = (found.counts[word] for word in ("same", "rounded", "lossy"))
+    rest = found.images - same - rounded - lossy
+    how = [
+        f"{same} to the bit" if same else "",
+        f"{rounded} within {STEP} of 255" if rounded else "",
+        f"{lossy} but for JPEG" if lossy else "",
+        f"{rest} within {STEP} of 255 but for {1 - PASTED:.0%} of them at most" if rest else "",
+    ]
+    what = "of the whole image there is also 'raw', the files as they are"
+    return (
+        f"the outputs hold the known pixels of the truth ({', '.join(filter(None, how))}): they are composites; {what}"
+    )
 
 
 def _unlike(truth: Raster, output: Raster) -> str:
@@ -244,13 +308,14 @@ def _unlike(truth: Raster, output: Raster) -> str:
 def _seen(truth: Raster, output: Raster, hole: Hole | None) -> tuple[set[str], tuple[float, float]]:
     """What an output is, and its mean difference from the truth in the hole and in the known region, of 255.
 
-    equal: the whole output equals the truth. lossy: it is a JPEG. pasted: nearly all known pixels equal the truth, but
-    for JPEG artefacts. idle: most of the hole equals the truth. reversed: the hole equals the truth and the known
-    region does not. doubtful: the output changes both regions, the hole less than the rest.
+    equal: the whole output equals the truth. faint: both may have 12 bits in files of 16. lossy: it is a JPEG.
+    pasted: nearly all known pixels equal the truth, but for rounding or JPEG artefacts. same: all of them do, to the
+    bit. rounded: all of them do within ``STEP``. idle: most of the hole equals the truth. reversed: the hole equals the
+    truth and the known region does not. doubtful: the output changes both regions, the hole less than the rest.
     """
     a, b = (each.pixels if each.pixels.ndim == 3 else each.pixels[..., None] for each in (truth, output))
     apart = np.abs(a.astype(np.int32) - b.astype(np.int32)).mean(axis=2) * (255 / OPAQUE[truth.depth])
-    seen = {"equal": not apart.any(), "lossy": output.lossy}
+    seen = {"equal": not apart.any(), "lossy": output.lossy, "faint": truth.faint and output.faint}
     means = float("nan"), float(apart.mean())
     if hole is not None:
         inside, outside = apart[hole], apart[np.logical_not(hole)]
@@ -258,6 +323,8 @@ def _seen(truth: Raster, output: Raster, hole: Hole | None) -> tuple[set[str], t
         kept = _kept(outside, output.lossy)
         turned = _kept(inside, output.lossy) and not kept and means[1] > APART * means[0]
         seen["pasted"] = kept if output.lossy else bool((outside <= STEP).mean() >= PASTED)
+        seen["same"] = not output.lossy and not outside.any()
+        seen["rounded"] = not output.lossy and not seen["same"] and bool(outside.max() <= STEP)
         seen["reversed"] = turned
         seen["idle"] = not output.lossy and bool((inside == 0).mean() > KEPT)
         seen["doubtful"] = not kept and not turned and means[0] < means[1]
@@ -274,6 +341,11 @@ def _warnings(found: Findings, turned: Sequence[tuple[str, float, float]], *, ho
     of, counts = f"of {found.images} outputs", found.counts
     if counts["equal"]:
         yield f"{counts['equal']} {of} are the truth itself, to the last bit; are these the files?"
+    if counts["faint"] == found.images:
+        yield (
+            "all images have 16 bits a channel and use less than a sixteenth of the range, as 12 bits do: PSNR and "
+            "SSIM are too high; save them with the full range"
+        )
     if counts["lossy"]:
         pasted = "; the composite has the truth's own there" if holes else ""
         yield f"{counts['lossy']} {of} are JPEG, which changes what the method left alone, and its repairs{pasted}"
@@ -300,6 +372,14 @@ def _hint(truth: tuple[int, int], output: tuple[int, int]) -> str:
         factor = f"{ratios[0]:g} times" if ratios[0] > 1 else f"1/{1 / ratios[0]:g} of"
         return f", which is {factor} the size; score outputs at the size of the truth, or the truth resized likewise"
     return ""
+
+
+def _by_kind(faults: Sequence[str]) -> list[str]:
+    """The first faults of each kind: those whose sentences differ in their file's name and in numbers alone."""
+    kinds: dict[str, list[str]] = {}
+    for fault in faults:
+        kinds.setdefault(re.sub(r"\d+", "", fault.partition(": ")[2]), []).append(fault)
+    return [line for kind in kinds.values() for line in _first(kind)]
 
 
 def _first(faults: Sequence[str]) -> list[str]:

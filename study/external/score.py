@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import posixpath
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -26,13 +27,14 @@ from study.config.messages import explain
 from study.config.nodes import parse
 from study.config.schema import Protocol
 from study.data.files.image import Raster, exact
-from study.data.files.masks import Hole, read_hole
+from study.data.files.masks import Hole, doubt, read_hole
 from study.data.files.source import is_archive
 from study.data.holes import as_mask
 from study.errors import BadInput, prefixed
 from study.evaluation.evaluate import BATCH
 from study.evaluation.evaluation import Column
 from study.evaluation.scoring import scores_of
+from study.external.names import hint, patterns
 from study.external.pairs import Findings, HoleReader, Listed, Listener, Pairs, check, silent, together
 from study.metrics.perceptual import Gathering, Perceptual, find
 from study.training.machine import prepare
@@ -42,7 +44,7 @@ BATCH_PIXELS = 2**18
 
 QUANTILES = (0.05, 0.5, 0.95)
 
-COMPOSITES = "the outputs hold the known pixels of the truth: they are composites, so there is no separate 'raw'"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ class Request:
     """The options of the command.
 
     hole: which colour of the masks is the hole. center: the hole is the paper's. partial: score even if images have no
-    partner. perceptual: perceptual distances to compute as well, in the notation of a study file.
+    partner. perceptual: perceptual distances to compute as well, in the notation of a study file. resize: 'nearest'
+    takes masks of another size. match: the patterns of the names of truth, mask and output, of those that are folders
+    (``study.external.names``).
     """
 
     output: Path
@@ -60,6 +64,8 @@ class Request:
     hole: str | None = None
     partial: bool = False
     perceptual: str | None = None
+    resize: str | None = None
+    match: str | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ class Scored:
             "unpaired": self.found.unpaired,
             "notes": self.found.notes,
             "warnings": self.found.warnings,
+            "hole_share": {"mean": self.found.share, "images": self.found.shares} if self.found.shares else None,
             "summary": list(self.summary()),
             "columns": [list(column) for column in self.columns],
             "values": {
@@ -123,6 +130,11 @@ class Scored:
             numbers = ["-" if value is None else f"{value:.{digits}f}" for value in values]
             count = f"{row['images']}" + (f" + {row['infinite']} infinite" if row["infinite"] else "")
             table.add_row(title, row["region"], row["output"], *numbers, count)
+        if shares := list(self.found.shares.values()):
+            spread = f"{np.std(shares, ddof=1):.1%}" if len(shares) > 1 else "-"
+            quantiles = [f"{share:.1%}" for share in np.quantile(shares, QUANTILES)]
+            mean = f"{self.found.share:.1%}"
+            table.add_row("hole, share of the image", "", "", mean, spread, *quantiles, str(len(shares)))
         console.print(table)
         for row in self.about.get("distances") or []:
             what = f"{row['metric'].upper()} (↓), {row['output']}, n = {row['images']}"
@@ -142,15 +154,29 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
         raise BadInput("--hole: it says which colour of a --mask is the hole; there is no --mask")
     if request.hole not in (None, "white", "black"):
         raise BadInput(f"--hole {request.hole}: choose white or black")
-    truth, output = Listed("--truth", request.truth), Listed("--output", request.output)
+    if request.resize not in (None, "nearest"):
+        raise BadInput(f"--resize {request.resize}: choose nearest, or leave it out")
+    several = request.mask is not None and (request.mask.is_dir() or is_archive(request.mask.name))
+    roles = ("truth", "mask", "output") if several else ("truth", "output")
+    named = patterns(request.match, *roles)
+    truth = Listed("--truth", request.truth, named["truth"])
+    output = Listed("--output", request.output, named["output"])
+    masks = Listed("--mask", request.mask, named["mask"]) if request.mask is not None and several else None
     white = request.hole or "white"
-    found = Findings(notes=[*truth.notes, *output.notes])
-    names = together(truth.files, output, found, whole=not request.partial, theirs=str(request.truth))
-    pairs = Pairs(names, truth.picture, output.content, _holes(request, white, names, found))
-    other = "black" if white == "white" else "white"
-    turned = f"if the hole is {other} in the masks, say --hole {other}; otherwise the method got reversed masks"
+    found = Findings(notes=[*truth.notes, *output.notes, *(masks.notes if masks else [])])
+    listed = {"truth": truth, **({"mask": masks} if masks else {}), "output": output}
+    other = "" if request.match else hint({role: one.paths for role, one in listed.items()})
+    if other and request.truth.resolve() == request.output.resolve():
+        raise BadInput(f"--truth and --output: both are {request.output}; {other}")
+    names = together(truth.files, output, found, whole=not request.partial, theirs=str(request.truth), other=other)
+    pairs = Pairs(names, truth.picture, output.content, _holes(request, white, masks, names, found))
+    turned = "black" if white == "white" else "white"
+    turned = f"if the hole is {turned} in the masks, say --hole {turned}; otherwise the method got reversed masks"
     check(pairs, found, turned=turned, heard=heard)
-    if apart := [name for name in names if truth.files[name] != output.files[name]]:
+    if request.mask and (why := doubt(found.share, white, "say --hole")):
+        found.warnings.append(why)
+    ends = {name: [posixpath.splitext(each.files[name])[1] for each in (truth, output)] for name in names}
+    if apart := [name for name, (one, other) in ends.items() if one != other]:
         first = f"{truth.files[apart[0]]} with {output.files[apart[0]]}"
         found.notes.append(
             f"{len(apart)} of {len(names)} pairs have names that differ in the suffix, the first {first}"
@@ -169,35 +195,36 @@ def score(request: Request, *, device: str = "cpu", heard: Listener = silent) ->
     return Scored(names, columns, values, found, about)
 
 
-def _holes(request: Request, white: str, names: Sequence[str], found: Findings) -> HoleReader | None:
-    """The reader of the holes. None without holes. Raises BadInput if an image has no mask."""
+def _holes(
+    request: Request, white: str, masks: Listed | None, names: Sequence[str], found: Findings
+) -> HoleReader | None:
+    """The reader of the holes. None without holes. An image without a mask is a fault of ``found``."""
     mask = request.mask
     if mask is None:
         return _central if request.center else None
-    if mask.is_file() and not is_archive(mask.name):
-        return lambda _, size: _mask_file(str(mask), mask.read_bytes, white, size)
-    masks = Listed("--mask", mask)
+
+    def read(place: str, content: Callable[[], bytes], image: Raster) -> tuple[Hole, str]:
+        with prefixed(place):
+            hole, note = read_hole(content(), white, image.size, resize=request.resize, orientation=image.orientation)
+        return hole, f"{place}: {note}" if note else ""
+
+    if masks is None:
+        return lambda _, image: read(str(mask), mask.read_bytes, image)
     if lacking := [name for name in names if name not in masks.files]:
         count = f"{len(lacking)} of {len(names)} images have no mask of their name"
-        raise BadInput(f"--mask {mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")
-    found.notes += masks.notes
-    return lambda name, size: _mask_file(masks.place(name), partial(masks.content, name), white, size)
+        found.faults.append(f"--mask {mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")
+        found.unpaired["mask"] = lacking
+    return lambda name, image: read(masks.place(name), partial(masks.content, name), image)
 
 
-def _mask_file(place: str, content: Callable[[], bytes], hole: str, size: tuple[int, int]) -> tuple[Hole, str]:
-    """The hole of a mask file for an image of (width, height). Raises ValueError that names the file as ``place``."""
-    with prefixed(place):
-        found, note = read_hole(content(), hole, size)
-    return found, f"{place}: {note}" if note else ""
-
-
-def _central(name: str, size: tuple[int, int]) -> tuple[Hole, str]:
+def _central(name: str, image: Raster) -> tuple[Hole, str]:
     """The paper's hole, the central square of half the side. Raises ValueError if the image is not square."""
-    if size[0] != size[1]:
+    width, height = image.size
+    if width != height:
         what = f"{name}: --center is the central square of square images"
-        raise ValueError(f"{what}, and it is {size[0]} x {size[1]} px; give a --mask")
-    hole = np.zeros(size[::-1], bool)
-    hole[center_box(size[0]).slices] = True
+        raise ValueError(f"{what}, and it is {width} x {height} px; give a --mask")
+    hole = np.zeros((height, width), bool)
+    hole[center_box(width).slices] = True
     return hole, ""
 
 
@@ -230,8 +257,9 @@ def _scores(
         outputs = {"raw": raw}
         if holes[0] is not None:
             mask = as_mask(np.stack(holes), device)
-            outputs = {"composite": composite(raw, image, mask), **({} if found.pasted else outputs)}
-            scored = scores_of(outputs, image, mask)
+            outputs = {"composite": composite(raw, image, mask), "raw": raw}
+            scored = own(scores_of(outputs, image, mask), found)
+            outputs = {"composite": outputs["composite"]} if found.pasted else outputs
         else:  # only the whole image can be scored
             every = metrics.score(raw, image, torch.ones_like(image[:, :1]))
             scored = {("raw", region, name): each for (region, name), each in every.items() if region == "whole"}
@@ -240,21 +268,24 @@ def _scores(
         columns, done = list(scored), done + len(image)
         rows.append(np.stack([on_host(values.double()).numpy() for values in scored.values()], axis=1))
         heard("scored", done, len(pairs.names))
-    if pairs.hole and found.pasted:
-        found.notes.append(COMPOSITES)
     return columns, np.concatenate(rows)
 
 
 def _batches(pairs: Pairs) -> Iterator[list[tuple[Raster, Raster, Hole | None]]]:
     """Batches of consecutive images of one size: the truth, the output and the hole of each."""
     read = (
-        (truth := pairs.truth(name), exact(pairs.output(name)), pairs.hole(name, truth.size)[0] if pairs.hole else None)
+        (truth := pairs.truth(name), exact(pairs.output(name)), pairs.hole(name, truth)[0] if pairs.hole else None)
         for name in pairs.names
     )
     for (width, height), alike in groupby(read, key=lambda each: each[0].size):
         most = max(1, min(BATCH, BATCH_PIXELS // (width * height)))
         while batch := list(islice(alike, most)):
             yield batch
+
+
+def own(scored: Mapping[Column, T], found: Findings) -> dict[Column, T]:
+    """The columns of the method's own pixels: where its files hold the known pixels, 'raw' is of the whole image."""
+    return {one: value for one, value in scored.items() if not found.pasted or one[0] != "raw" or one[1] == "whole"}
 
 
 def stacked(pictures: Sequence[Raster], device: torch.device) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from models.masks import Files, Mask
 from models.method import Critic, Filler, Fitted, Method, Rate, Trained
 from study.config.schema import Study, Variant
 from study.data import holes
+from study.data.files.masks import doubt
 from study.errors import BadInput
 from study.facts import DataFacts, MetricFacts, PluginFacts, StudyFacts, VariantFacts
 from study.inspection import anatomy
@@ -86,26 +87,25 @@ def _packed(study: Study) -> dict[str, Stage]:
     return stages
 
 
-def _masks(study: Study) -> dict[str, Stage]:
-    """The stage that packs each set of mask files, by the JSON of the mask's options. Raises BadInput."""
+def _masks(study: Study) -> dict[str, holes.Found]:
+    """What is in each set of mask files, by the JSON of the mask's options. Raises BadInput."""
     named = {"protocol": study.protocol.mask} | {
         f"variants.{variant.name}": variant.options.mask
         for variant in study.variants.values()
         if isinstance(variant.options, Trained)
     }
-    stages: dict[str, Stage] = {}
+    sets: dict[str, holes.Found] = {}
     faults: dict[str, str] = {}
     for place, mask in named.items():
         name = mask.model_dump_json()
-        if isinstance(mask, Files) and name not in {**stages, **faults}:
+        if isinstance(mask, Files) and name not in {**sets, **faults}:
             try:
-                options = {"masks": holes.identity(mask, study.image_size), "image_size": study.image_size}
-                stages[name] = _stage("data", options, {}, hints={"options": mask.model_dump()})
+                sets[name] = holes.found(mask, study.image_size)
             except ValueError as error:
                 faults[name] = f"{study.file}: {place}.mask.{error}"
     if faults:
         raise BadInput(list(faults.values()))
-    return stages
+    return sets
 
 
 def _perceptual(study: Study) -> perceptual.Distances:
@@ -131,6 +131,9 @@ class _Planner:
         self.distances = _perceptual(study) if part == "test" else perceptual.Distances()
         self.networks = {name: describe(one.options, study.image_size) for name, one in study.variants.items()}
         self.stages = {stage.key: stage for stage in self.packed.values()}
+        self.notes: dict[str, None] = {}  # sentences on mask files, in order
+        self._names: dict[str, Mapping[str, Sequence[str]]] = {}
+        self._pairings: dict[tuple[str, str, str], tuple[str, str]] = {}
 
     def facts(self, share: bool) -> StudyFacts:
         """The facts of the study."""
@@ -172,16 +175,45 @@ class _Planner:
                 for name, one in study.left_out.items()
             },
             left_out_seeds=study.left_out_seeds,
+            notes=list(self.notes),
             resolved=dict(study.resolved),
         )
 
-    def holes(self, mask: Mask) -> tuple[dict[str, Any], dict[str, str]]:
-        """A mask in a stage's options, and in its needs if the masks are packed from files."""
+    def holes(self, mask: Mask, data: Stage, part: str, place: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """A mask in a stage's options, and in its needs if the masks are packed from files.
+
+        Args:
+            part: the images of a data set that get the holes.
+            place: where the study file names the mask. Raises BadInput if it cannot be paired as it says.
+        """
         if not isinstance(mask, Files):
             return {**mask.model_dump(mode="json"), "version": registries.version("MASKS", mask.kind)}, {}
-        stage = self.masks[mask.model_dump_json()]
+        found, asked = self.masks[mask.model_dump_json()], (mask.model_dump_json(), data.key, part)
+        if asked not in self._pairings:
+            try:
+                self._pairings[asked] = found.paired(mask, self.names(data).get(part))
+            except ValueError as error:
+                raise BadInput(f"{self.study.file}: {place}.mask.{error}") from error
+        pairing, how = self._pairings[asked]
+        named = {"pairing": pairing} if pairing == "by_name" else {}  # packed with the names of the masks
+        options = {"masks": found.identity | named, "image_size": self.study.image_size}
+        stage = _stage("data", options, {}, hints={"options": {**mask.model_dump(), "pairing": pairing}})
         self.stages[stage.key] = stage
-        return {"kind": mask.kind}, {"masks": stage.key}
+        name = next(name for name, one in self.packed.items() if one.key == data.key)
+        said = [f"{place}.mask: {len(found.names)} masks; on average {found.share:.0%} of an image is hole"]
+        said += [f"{place}.mask: {note}" for note in found.notes]
+        said += [f"{place}.mask: {part} images of {name}: {how}"]
+        if why := doubt(found.share, mask.hole, f"set {place}.mask.hole to"):
+            said.append(f"warning: {place}.mask: {why}")
+        self.notes |= dict.fromkeys(said)
+        return {"kind": mask.kind} | ({"pairing": pairing} if pairing != "drawn" else {}), {"masks": stage.key}
+
+    def names(self, data: Stage) -> Mapping[str, Sequence[str]]:
+        """The names of a data set's images by part; empty where only packing tells."""
+        if data.key not in self._names:
+            name = next(name for name, one in self.packed.items() if one.key == data.key)
+            self._names[data.key] = self.study.data[name].names() or {}
+        return self._names[data.key]
 
     def add(self, kind: str, options: dict[str, Any], needs: dict[str, str], *, data: Stage, **more: Any) -> str:
         """Adds a stage that trains or evaluates, and returns its key."""
@@ -197,20 +229,22 @@ class _Planner:
         if isinstance(options, Filler):
             versions = {options.filler: registries.version("FILLERS", options.filler)}
             filler = {"filler": options.filler, "images": options.images, "versions": versions}
-            return self.evaluated(add, filler, {}, seed=None)
+            return self.evaluated(add, filler, {}, data, seed=None)
         method = options.method(self.study.image_size)
-        roles = self.trained(add, variant.method, options, method)
+        roles = self.trained(add, variant, method, data)
         *_, last = roles.values()
         versions = _versions(method.generator, {})
         model = {"generator": method.generator, "fill": method.fill, "versions": versions}
         images = data.options["dataset"].get(self.part, 0)
         forward = anatomy.of_generator(method.generator, self.study.image_size).macs
         work = images * forward if isinstance(images, int) else 0
-        return roles | self.evaluated(add, model, {"model": last}, work=work)
+        return roles | self.evaluated(add, model, {"model": last}, data, work=work)
 
-    def evaluated(self, add: Add, model: dict[str, Any], needs: dict[str, str], **more: Any) -> dict[str, str]:
+    def evaluated(
+        self, add: Add, model: dict[str, Any], needs: dict[str, str], data: Stage, **more: Any
+    ) -> dict[str, str]:
         """The stage that evaluates a model under the protocol, after the one that packs the protocol's mask files."""
-        mask, masks = self.holes(self.study.protocol.mask)
+        mask, masks = self.holes(self.study.protocol.mask, data, self.part, "protocol")
         protocol = {**self.study.protocol.plain(), "mask": mask}
         metrics = {name: registries.version("METRICS", name) for name in registries.METRICS}
         metrics["blended"] = blending.version(mask["kind"])
@@ -224,10 +258,12 @@ class _Planner:
         packed = {f"data.test_{name}": key for name, key in masks.items()}
         return packed | {"evaluate": add("evaluate", options, {**needs, **masks}, **more)}
 
-    def trained(self, add: Add, name: str, options: Trained, method: Method) -> dict[str, str]:
+    def trained(self, add: Add, variant: Variant, method: Method, data: Stage) -> dict[str, str]:
         """The training stages: pretrain, one per critic and joint (section 4), or some of them, or fit."""
+        name, options = variant.method, variant.options
+        assert isinstance(options, Trained)
         size, batch, steps = self.study.image_size, options.batch, options.steps
-        mask, masks = self.holes(options.mask)
+        mask, masks = self.holes(options.mask, data, "train", f"variants.{variant.name}")
         roles = {f"data.{role}": key for role, key in masks.items()}
         common = {"fill": method.fill, "generator": method.generator, "mask": mask}
         common |= {name: getattr(options, name) for name in ("batch", "flips", "log_every")}

@@ -1,4 +1,7 @@
-"""A study's output as tidy frames: ``study.load("out")``. Reads stored files only; does not import torch."""
+"""A study's output as tidy frames: ``study.load("out")``. Reads stored files only.
+
+Does not import torch, except to draw the holes of a test whose holes differ, once (``study.evaluation.shares``).
+"""
 
 from __future__ import annotations
 
@@ -144,7 +147,7 @@ def frames_of(plan: Plan, out: Path) -> Results:
         factors=_frame("factors", _factors(plan)),
         universes=_frame("universes", _universes(plan)),
         readings=_frame("readings", _readings(plan)),
-        scores=_long("scores", _scores(evaluated, _groups(plan, records))),
+        scores=_long("scores", _scores(evaluated, _groups(plan, records), _shares(plan, store, records))),
         curves=_long("curves", _curves(plan.runs, records)).dropna(subset="value", ignore_index=True),
         stages=_frame("stages", _stages(plan, store)),
         trials=_trials(out),
@@ -275,7 +278,7 @@ def _long(name: str, parts: Iterable[Part]) -> pd.DataFrame:
     known: dict[str, dict[str, int]] = defaultdict(dict)
     for rows, part in parts:
         for column, value in part.items():
-            if column not in ("value", "step", "seed"):
+            if column not in ("value", "step", "seed", "hole_share"):
                 texts, places = ([value], 0) if isinstance(value, str) else value
                 codes = [known[column].setdefault(text, len(known[column])) for text in texts]
                 value = np.array(codes, np.int32)[places]
@@ -288,14 +291,21 @@ def _long(name: str, parts: Iterable[Part]) -> pd.DataFrame:
     return pd.DataFrame(whole, copy=False)
 
 
-def _scores(evaluated: list[_Evaluated], groups: Mapping[str, Mapping[str, str]]) -> Iterator[Part]:
-    """All scores; where it is known of any data set what its images belong to, with that as ``group``."""
+def _scores(
+    evaluated: list[_Evaluated], groups: Mapping[str, Mapping[str, str]], shares: Mapping[str, Mapping[str, float]]
+) -> Iterator[Part]:
+    """All scores, with the share of the image that is hole.
+
+    Where it is known of any data set what its images belong to, with that as ``group``.
+    """
     for one in evaluated:
         images, wide = one.evaluation.images, one.evaluation.scores
         image, column = (places.ravel() for places in np.indices(wide.shape))
         outputs, regions, metrics = zip(*one.evaluation.columns, strict=True)
         part = {**one.whose, "image": (images, image), "region": (regions, column), "output": (outputs, column)}
         part |= {"metric": (metrics, column), "value": wide.ravel()}
+        of_image = shares.get(one.whose["data"], {})
+        part["hole_share"] = np.array([of_image.get(name, np.nan) for name in images])[image]
         if groups:
             known = groups.get(one.whose["data"], {})
             part["group"] = ([known.get(name, name) for name in images], image)
@@ -310,6 +320,24 @@ def _groups(plan: Plan, records: Mapping[str, Any]) -> dict[str, dict[str, str]]
         if groups := packed.get("groups"):
             test = slice(*packed["parts"]["test"])
             found[data] = dict(zip(packed["names"][test], groups[test], strict=True))
+    return found
+
+
+def _shares(plan: Plan, store: Store, records: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """How much of each test image is hole, by data set and name. To draw holes that differ needs torch."""
+    found: dict[str, dict[str, float]] = {}
+    for data, entry in plan.study.data.items():
+        stage, packed = entries.evaluation(plan, data), records.get(entry.stage, {})
+        if stage is None or not packed:
+            continue
+        names = packed["names"][slice(*packed["parts"]["test"])]
+        if stage.options["protocol"]["mask"]["kind"] == "center":
+            found[data] = dict.fromkeys(names, (plan.study.image_size // 2) ** 2 / plan.study.image_size**2)
+            continue
+        from study.evaluation.shares import hole_shares
+
+        shares = hole_shares(stage, store, len(names))
+        found[data] = {} if shares is None else dict(zip(names, shares.tolist(), strict=True))
     return found
 
 

@@ -129,6 +129,7 @@ def batches_of(stage: Stage, store: Store, device: torch.device) -> Callable[[in
         seed=stage.seed,
         **{name: options[name] for name in ("batch", "flips", "fill")},
         holes=drawn_holes(options["mask"], stage.needs, store, packed.image_size),
+        paired=options["mask"].get("pairing") == "by_name",
         mean=packed.mean,
         device=device,
         kept=kept_on(device, images, str(store.folder(stage.needs["data"]))),

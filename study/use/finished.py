@@ -16,7 +16,7 @@ from study.errors import BadInput, near
 from study.evaluation.evaluate import filling, repairer
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Run
-from study.store import RunState, Store
+from study.store import Damaged, RunState, Store
 from study.training.checkpoint import read_learner
 
 NAMED = 12
@@ -37,7 +37,8 @@ class Finished:
         central_only: True if the method can repair only the central square.
         fill: the content of the holes in the generator's input.
 
-    Raises BadInput if there is no study, no such run, or no completed one.
+    Raises BadInput if there is no study, no such run, or no completed one; Damaged if a stage that it needs is missing
+    or damaged.
     """
 
     def __init__(self, out: Path, named: str) -> None:
@@ -58,6 +59,14 @@ class Finished:
         self.filler: str | None = self.evaluation.options.get("filler")
         self.central_only = bool(getattr(registries.METHODS[self.run.method], "central_only", False))
         self.fill: Fill = self.evaluation.options.get("fill", "zero")
+        needed = [self.evaluation.needs.get("model"), self.run.stages["data"] if self.fill == "mean" else None]
+        for key in filter(None, needed):
+            try:
+                store.verified(key)
+            except Damaged as damage:
+                what = f"damaged ({damage})" if store.has(key) else "missing"
+                again = f"run the study again to remake it: {plan.study.command or 'study run'}"
+                raise Damaged(f"{self.run.name}: its stage {key} is {what}; {again}") from damage
 
     @property
     def colour(self) -> list[float] | None:

@@ -9,10 +9,10 @@ import io
 import os
 import re
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,10 @@ import torch
 from PIL import Image
 
 from models.host import with_float64
-from study.data.files.image import SUFFIXES, Raster, read
-from study.data.files.masks import Hole, read_hole
+from study.data.files.image import Raster, read
+from study.data.files.masks import Hole, doubt, read_hole
+from study.data.files.source import Source, is_archive, is_image, stem
+from study.data.files.tree import opened
 from study.errors import BadInput, prefixed
 from study.store import write_atomically
 from study.training.machine import prepare
@@ -48,21 +50,54 @@ MOST_HOLE = 0.9
 class HoleSource:
     """Where the holes are, from the command's options. Raises BadInput.
 
-    mask: a file, or a folder with a file for each image's name; ``hole``: which of its two colours is the hole.
-    box: 'x,y,w,h', px. With neither, the hole is the part of the image that is not opaque.
+    mask: a file; or a folder, a zip or a tar with a file for each image's name. hole: which of its two colours is the
+    hole. resize: 'nearest' takes masks of another size. box: 'x,y,w,h', px. With neither, the hole is the part of the
+    image that is not opaque.
     """
 
-    def __init__(self, mask: Path | None, box: str | None, hole: str | None) -> None:
+    def __init__(self, mask: Path | None, box: str | None, hole: str | None, resize: str | None = None) -> None:
         if mask is not None and box is not None:
             raise BadInput("--mask and --box: both say where the hole is; choose one")
         if hole is not None and hole not in ("white", "black"):
             raise BadInput(f"--hole {hole}: choose white or black")
         if hole is not None and mask is None:
             raise BadInput("--hole: it says which colour of a --mask is the hole; there is no --mask")
+        if resize not in (None, "nearest"):
+            raise BadInput(f"--resize {resize}: choose nearest, or leave it out")
         numbers = re.findall(r"-?\d{1,9}", box or "")
         if box is not None and (len(numbers) != 4 or ",".join(numbers) != box.replace(" ", "")):
             raise BadInput(f"--box {box}: write x,y,w,h in pixels from the upper left corner, such as 40,60,128,128")
-        self.mask, self.box, self.hole = mask, [int(number) for number in numbers], hole or "white"
+        self.mask, self.box, self.hole, self.resize = mask, [int(number) for number in numbers], hole or "white", resize
+        self._masks: Source | None = None
+        if mask is not None and (mask.is_dir() or is_archive(mask.name)):
+            try:
+                self._masks = opened(str(mask))
+            except ValueError as fault:
+                raise BadInput(f"--mask {mask}: {str(fault).removeprefix('root: ')}") from fault
+
+    def mask_of(self, image: Path) -> Path | None:
+        """The mask of an image: ``mask`` itself, or the file of the image's name below it. Raises ValueError."""
+        if self.mask is None or self._masks is None:
+            return self.mask
+        found = [name for name in self._masks.images if PurePosixPath(stem(name)).name == image.stem]
+        whole = f"/{image.with_suffix('').as_posix()}"
+        if len(found) > 1:  # below folders, as their images are
+            found = [name for name in found if whole.endswith(f"/{stem(name)}")] or found
+        if len(found) == 1:
+            return self.mask / found[0]
+        if not found:
+            raise ValueError(f"{image}: {self.mask} holds no mask of its name, such as {image.stem}.png")
+        names = " and ".join(found)
+        raise ValueError(f"{image}: {self.mask} holds {len(found)} masks of its name, {names}; leave one")
+
+    def read(self, mask: Path, image: Raster) -> tuple[Hole, str]:
+        """The hole of a mask for an image, and a note. Raises ValueError."""
+        if self.mask is None or self._masks is None:
+            content = _content(mask)
+        else:
+            with self._masks.open(mask.relative_to(self.mask).as_posix()) as file:
+                content = file.read()
+        return read_hole(content, self.hole, image.size, resize=self.resize, orientation=image.orientation)
 
 
 @dataclass(frozen=True)
@@ -117,7 +152,8 @@ def repair_files(
         sides = [window.box.height for window in used]
         least_side = f"{min(sides)} to " if min(sides) < max(sides) else ""
         count = f"{len(used)} window{'s' * (len(used) > 1)} of {least_side}{max(sides)} px"
-        print_line(f"{job.image}: {count}; {job.to}, in {time.monotonic() - started:.1f} s")
+        took = f"in {time.monotonic() - started:.1f} s"
+        print_line(f"{job.image}: {count}; {job.to}, {took}; {hole.mean():.1%} of the image was hole")
 
 
 def _repaired(
@@ -142,7 +178,9 @@ def _repaired(
 
 
 def _jobs(images: Sequence[Path], to: Path, source: HoleSource) -> tuple[list[Job], list[str]]:
-    """The jobs, and the faults of single jobs. Raises BadInput if ``to`` does not fit the number of images."""
+    """The jobs, and the faults of single jobs. Raises BadInput if ``to`` does not fit, or all images are folders."""
+    if all(image.is_dir() for image in images):
+        raise BadInput([f"{image}: {_folder(image)}" for image in images])
     folder = to.is_dir() or len(images) > 1
     if folder and to.exists() and not to.is_dir():
         raise BadInput(f"-o {to}: this is a file, and there are {len(images)} images; name a folder")
@@ -154,23 +192,10 @@ def _jobs(images: Sequence[Path], to: Path, source: HoleSource) -> tuple[list[Jo
     jobs, faults = [], []
     for image in images:
         try:
-            jobs.append(Job(image, _mask_of(image, source.mask), to / f"{image.stem}.png" if folder else to))
+            jobs.append(Job(image, source.mask_of(image), to / f"{image.stem}.png" if folder else to))
         except ValueError as fault:
             faults.append(str(fault))
     return jobs, [*faults, *_output_faults(jobs)]
-
-
-def _mask_of(image: Path, mask: Path | None) -> Path | None:
-    """The mask file of an image: ``mask`` itself, or the file of the image's name in that folder."""
-    if mask is None or not mask.is_dir():
-        return mask
-    found = sorted(file for file in mask.glob("*") if file.stem == image.stem and file.suffix.lower() in SUFFIXES)
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise ValueError(f"{image}: {mask} holds no mask of its name, such as {image.stem}.png")
-    names = " and ".join(file.name for file in found)
-    raise ValueError(f"{image}: {mask} holds {len(found)} masks of its name, {names}; leave one")
 
 
 def _output_faults(jobs: Sequence[Job]) -> Iterator[str]:
@@ -199,13 +224,16 @@ def _read(job: Job, source: HoleSource) -> tuple[Raster, Hole, list[str]]:
         "16 bits a channel are reduced to 8": picture.reduced,
         f"the first of its {picture.frames} pictures is read": picture.frames > 1,
         f"it is converted from {picture.converted} to RGB": picture.converted,
+        "it uses less than a sixteenth of its 16 bits, as 12 bits do, and is nearly black": picture.faint,
     }
     notes = [f"{job.image}: {note}" for note, happened in changes.items() if happened]
     jpeg = WRITTEN[job.to.suffix.lower()]["format"] == "JPEG"
     if job.mask is not None:
         with prefixed(job.mask):
-            hole, note = read_hole(_content(job.mask), source.hole, picture.size)
-        notes += [f"{job.mask}: {note}"] if note else []
+            hole, note = source.read(job.mask, picture)
+        notes += [
+            f"{job.mask}: {each}" for each in (note, doubt(float(hole.mean()), source.hole, "say --hole")) if each
+        ]
     elif source.box:
         hole = _boxed(job.image, source.box, picture.size)
     elif picture.alpha is not None and (picture.alpha < 255).any():
@@ -228,13 +256,22 @@ def _read(job: Job, source: HoleSource) -> tuple[Raster, Hole, list[str]]:
 
 def _content(file: Path) -> bytes:
     if file.is_dir():
-        raise ValueError(f"this is a folder; name images, such as {file}/*.png")
+        raise ValueError(_folder(file))
+    if file.exists() and not file.is_file():
+        raise ValueError("it is no regular file")
     try:
         return file.read_bytes()
     except FileNotFoundError:
         raise ValueError("there is no such file") from None
     except OSError as error:
         raise ValueError(f"it cannot be read ({error.strerror})") from error
+
+
+def _folder(folder: Path) -> str:
+    """What to do with a folder that is given as an image: its images by their most common suffix."""
+    suffixes = Counter(file.suffix for file in folder.iterdir() if is_image(file.name))
+    (suffix, _), *_ = suffixes.most_common(1) or [(".png", 0)]
+    return f"this is a folder; name images, such as {folder}/*{suffix}"
 
 
 def _boxed(image: Path, box: Sequence[int], size: tuple[int, int]) -> Hole:

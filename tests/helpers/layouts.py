@@ -33,10 +33,22 @@ def image(shade: int, size: tuple[int, int] = (12, 14), kind: str = "JPEG") -> b
 def png(size: tuple[int, int], depth: int, colour: int, lines: bytes) -> bytes:
     """A PNG by its specification, for what Pillow does not write. Each of ``lines`` begins with its filter."""
     header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0)
-    content = b"\x89PNG\r\n\x1a\n"
-    for name, body in ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b"")):
-        content += struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-    return content
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(name, body) for name, body in parts)
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def signed_tiff(pixels: NDArray[np.int16]) -> io.BytesIO:
+    """A grey TIFF of signed numbers of 16 bits, which Pillow does not write."""
+    entries = [(256, 3, pixels.shape[1]), (257, 3, pixels.shape[0]), (258, 3, 16), (259, 3, 1), (262, 3, 1)]
+    entries += [(273, 4, 8 + 2 + 12 * 9 + 4), (277, 3, 1), (279, 4, pixels.nbytes), (339, 3, 2)]
+    made = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    header = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    return io.BytesIO(header + made + struct.pack("<I", 0) + pixels.astype("<i2").tobytes())
 
 
 def deep_png(pixels: NDArray[np.uint16]) -> bytes:

@@ -248,6 +248,17 @@ def test_a_folder_that_stands_beside_nothing_has_no_published_numbers(study_of: 
         protocols.protocol_table(frames)
 
 
+def test_a_folder_is_called_by_its_name_and_no_verdict_is_of_the_papers_data(study_of: Callable[..., Frames]) -> None:
+    frames = study_of([0, 1, 2], "holidays", data=[{"name": "holidays", "kind": "folder"}], profile="demo")
+    told = checked(frames)
+    assert [table.name for table in told.tables() if "Published" in table.headings] == [
+        "table-8"
+    ]  # the paper's other sets
+    (protocol,) = (section for section in told.sections if section.title == "Which protocol did the paper use?")
+    assert all(isinstance(block, Note) for block in protocol.blocks)
+    assert summary.scope(frames).startswith("This is a demonstration on holidays: small images")
+
+
 def test_what_the_command_left_out_is_said(frames: Frames) -> None:
     assert "Left out" not in dict(summary.facts(frames))
     left_out = {"ce": {}, "proposed:head=linear": {}, "proposed:fill=mean": {}}

@@ -1,6 +1,7 @@
 """Tables computed from frames: pure functions with full precision. The report's sections round."""
 
 from reports.analysis.tables.ablations import ablation_table, levels
+from reports.analysis.tables.holes import by_hole_table, hole_sizes, holes_differ
 from reports.analysis.tables.networks import GEOMETRY, architecture_table
 from reports.analysis.tables.own import own_metrics, own_metrics_table
 from reports.analysis.tables.perceptual import distances_asked, distances_lacking, perceptual_table
@@ -66,6 +67,7 @@ __all__ = [
     "awake_table",
     "blending_table",
     "bought_table",
+    "by_hole_table",
     "contrast_table",
     "contrasts",
     "cost_table",
@@ -75,6 +77,8 @@ __all__ = [
     "distances_asked",
     "distances_lacking",
     "external_table",
+    "hole_sizes",
+    "holes_differ",
     "levels",
     "mechanism_table",
     "option_table",

@@ -20,12 +20,13 @@ from typing import IO, Any, BinaryIO, NamedTuple
 
 from study.data.files import cache
 from study.data.files.image import Unfit
-from study.data.files.source import Facts, LeftOut, Source, is_hidden
+from study.data.files.source import Facts, LeftOut, Listing, Source, composed, hidden, is_side_file
 
 MOST_BYTES = 256 * 2**20  # members that declare more are left out, and no more is ever unpacked of one
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tar.lzma")
 FOREIGN = (".7z", ".rar")
 TWICE = "the archive holds several files of this name; the last of them is read, as unpacking would leave it"
+INDEX = 2  # the version of a cached index
 LEAST = 10_000  # members of a tar whose index is cached; smaller tars are indexed fast enough
 
 
@@ -80,39 +81,51 @@ class _Archive(Source):
     changed: int
     members: dict[str, _Member]
     unusable: list[LeftOut]
+    hidden: list[str]
     content: Callable[[_Member], bytes]
 
     @cached_property
-    def listing(self) -> tuple[list[str], list[LeftOut]]:
-        return sorted(self.members), sorted(self.unusable)
+    def listing(self) -> Listing:
+        return Listing(sorted(self.members), sorted(self.unusable), sorted(self.hidden))
 
     def has(self, name: str) -> bool:
-        return posixpath.normpath(name) in self.members
+        return _key(name) in self.members
 
     def facts(self, name: str) -> Facts:
-        member = self.members[posixpath.normpath(name)]
+        member = self.members[_key(name)]
         return Facts(member.size, member.crc, self.changed)
 
     def open(self, name: str) -> BinaryIO:
-        return io.BytesIO(self.content(self.members[posixpath.normpath(name)]))
+        return io.BytesIO(self.content(self.members[_key(name)]))
 
     def at(self, path: str) -> Source | None:
-        below = posixpath.normpath(path) + "/"
+        below = _key(path) + "/"
         members = {name.removeprefix(below): each for name, each in self.members.items() if name.startswith(below)}
         left_out = [LeftOut(name.removeprefix(below), why) for name, why in self.unusable if name.startswith(below)]
+        concealed = [name.removeprefix(below) for name in self.hidden if name.startswith(below) and name != below]
         place = f"{self.place}/{below[:-1]}"
-        return _Archive(place, self.changed, members, left_out, self.content) if members else None
+        there = members or left_out or concealed
+        return _Archive(place, self.changed, members, left_out, concealed, self.content) if there else None
 
 
-def _usable(entries: Iterable[_Entry]) -> tuple[dict[str, _Member], list[LeftOut]]:
-    """The members that can be read, by normalized name, and those that are left out."""
+def _key(name: str) -> str:
+    """The name under which a member is listed."""
+    return posixpath.normpath(composed(name))
+
+
+def _usable(entries: Iterable[_Entry]) -> tuple[dict[str, _Member], list[LeftOut], list[str]]:
+    """The members that can be read, by normalized name, those that are left out, and what is hidden."""
     members: dict[str, _Member] = {}
     left_out: list[LeftOut] = []
+    concealed: set[str] = set()
     for given, member, fault in entries:
-        why, name = fault, posixpath.normpath(given)
+        why, name = fault, _key(given)
+        if is_side_file(name):
+            continue
         if not _is_safe(given):
             why, name = "its name leads out of the archive", given
-        elif is_hidden(name):
+        elif within := hidden(name):
+            concealed.add(within)
             continue
         elif not why and name.lower().endswith((".tar", ".zip", *COMPRESSED, *FOREIGN)):
             why = "it is an archive within an archive, of a kind or a depth that is not read"
@@ -124,7 +137,7 @@ def _usable(entries: Iterable[_Entry]) -> tuple[dict[str, _Member], list[LeftOut
             left_out.append(LeftOut(name, why))
         else:
             members[name] = member
-    return members, left_out
+    return members, left_out, sorted(concealed)
 
 
 def _is_safe(name: str) -> bool:
@@ -157,21 +170,21 @@ def _zip(path: Path, place: str, changed: int) -> Source:
 
 
 def _tar(path: Path, place: str, size: int, changed: int) -> Source:
-    about = "tar", str(path), size, changed
+    about = "tar", str(path), size, changed, INDEX
     if cached := cache.read(*about):
         members = {name: _Member(*each) for name, each in cached[0].items()}
-        left_out = [LeftOut(*each) for each in cached[1]]
+        left_out, concealed = [LeftOut(*each) for each in cached[1]], cached[2]
     else:
-        members, left_out = _usable(_scanned(path, place))
+        members, left_out, concealed = _usable(_scanned(path, place))
         if len(members) >= LEAST:
-            cache.write([members, left_out], *about)
+            cache.write([members, left_out, concealed], *about)
 
     def content(member: _Member) -> bytes:
         with path.open("rb") as file:
             file.seek(member.at)
             return file.read(member.size)
 
-    return _Archive(place, changed, members, left_out, content)
+    return _Archive(place, changed, members, left_out, concealed, content)
 
 
 def _scanned(path: Path, place: str) -> Iterator[_Entry]:

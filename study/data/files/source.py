@@ -1,9 +1,11 @@
 """``Source``, a tree of named files: what folders and archives have in common.
 
-Names are relative paths with '/'. Several threads may read at once.
+Names are relative paths with '/', in Unicode's composed form (NFC): macOS writes the decomposed one (NFD), and both are
+one name. Several threads may read at once.
 """
 
 import posixpath
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -12,6 +14,11 @@ from typing import BinaryIO, NamedTuple
 from study.data.files.image import SUFFIXES
 
 SHOWN = 3  # names in one sentence, at most
+SIDE_FILES = {
+    *("__macosx", ".ds_store", "icon\r", ".localized", "@eadir", "#recycle", "thumbs.db", "ehthumbs.db", "desktop.ini"),
+    *("$recycle.bin", "system volume information", "lost+found", ".directory"),
+}
+"""Files and folders that systems put beside the user's own, in small letters: macOS, Synology, Windows, Linux."""
 
 
 class LeftOut(NamedTuple):
@@ -19,6 +26,18 @@ class LeftOut(NamedTuple):
 
     name: str
     why: str
+
+
+class Listing(NamedTuple):
+    """What a source holds: the regular files; what cannot be read as a file, and why; hidden files and folders.
+
+    All are sorted. A hidden folder stands for all that is in it, with a '/' behind its name. Side files of other
+    systems are in none of the three.
+    """
+
+    names: list[str]
+    left_out: list[LeftOut]
+    hidden: list[str]
 
 
 class Facts(NamedTuple):
@@ -36,18 +55,18 @@ class Source(ABC):
 
     @cached_property
     @abstractmethod
-    def listing(self) -> tuple[list[str], list[LeftOut]]:
-        """``names`` and ``left_out``."""
+    def listing(self) -> Listing:
+        """Everything that the source holds."""
 
     @property
     def names(self) -> list[str]:
         """Every regular file, sorted, without hidden files and folders."""
-        return self.listing[0]
+        return self.listing.names
 
     @property
     def left_out(self) -> list[LeftOut]:
         """What cannot be read as a file, and why, sorted."""
-        return self.listing[1]
+        return self.listing.left_out
 
     @abstractmethod
     def has(self, name: str) -> bool:
@@ -76,6 +95,11 @@ def is_image(name: str) -> bool:
     return posixpath.splitext(name)[1].lower() in SUFFIXES
 
 
+def stem(name: str) -> str:
+    """A file name without an image's suffix, in NFC; any other suffix stays."""
+    return composed(posixpath.splitext(name)[0] if is_image(name) else name)
+
+
 def first_of(source: Source, *paths: str) -> Source | None:
     """The first of several paths that holds images; None if none does."""
     return next((found for path in paths if (found := source.at(path)) is not None and found.images), None)
@@ -86,9 +110,25 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith((".zip", ".tar"))
 
 
-def is_hidden(name: str) -> bool:
-    """True if a file or one of its folders begins with a dot, or macOS added it to a zip."""
-    return name.startswith((".", "__MACOSX/")) or "/." in name
+def is_side_file(name: str) -> bool:
+    """True if a system put a file or one of its folders beside the user's own, such as ``._a.jpg`` or ``Thumbs.db``."""
+    small = name.lower()
+    ends = small.startswith("._") or "/._" in small or small.endswith("@synoeastream")
+    return ends or not SIDE_FILES.isdisjoint(small.split("/"))
+
+
+def hidden(name: str) -> str:
+    """The first part of a path that begins with a dot, a folder with a '/' behind it; '' if there is none."""
+    if not name.startswith(".") and "/." not in name:
+        return ""
+    parts = name.split("/")
+    first = next((place for place, part in enumerate(parts, 1) if part.startswith(".")), 0)
+    return "/".join(parts[:first]) + "/" * (0 < first < len(parts))
+
+
+def composed(name: str) -> str:
+    """A name in NFC. A normalized path stays one."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def some(names: Sequence[str]) -> str:
@@ -110,10 +150,13 @@ class Together(Source):
         self._sources = sources
 
     @cached_property
-    def listing(self) -> tuple[list[str], list[LeftOut]]:
+    def listing(self) -> Listing:
         sources = self._sources.items()
         left_out = [LeftOut(f"{folder}/{name}", why) for folder, source in sources for name, why in source.left_out]
-        return sorted(f"{folder}/{name}" for folder, source in sources for name in source.names), left_out
+        concealed = [f"{folder}/{name}" for folder, source in sources for name in source.listing.hidden]
+        return Listing(
+            sorted(f"{folder}/{name}" for folder, source in sources for name in source.names), left_out, concealed
+        )
 
     def has(self, name: str) -> bool:
         folder, _, rest = name.partition("/")

@@ -34,10 +34,12 @@ class Faces(DataSet):
     def identity(self) -> dict[str, Any]:
         return self.deciding() | {"version": self.version}
 
+    def names(self) -> dict[str, list[str]]:
+        return {part: [f"{part}-{i:06d}" for i in range(getattr(self, part))] for part in packed.PARTS}
+
     def pack(self, image_size: int, folder: Path, report: Report) -> None:
-        parts = {part: [f"{part}-{i:06d}" for i in range(getattr(self, part))] for part in packed.PARTS}
         read = partial(drawn, self.seed, image_size)
-        packed.write(folder, image_size, parts, read, report, processes=processors())
+        packed.write(folder, image_size, self.names(), read, report, processes=processors())
 
 
 def drawn(seed: int, size: int, name: str) -> packed.Picture:

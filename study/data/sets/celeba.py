@@ -47,7 +47,7 @@ class CelebA(Images):
     licence: str | None = "CelebA: non-commercial research only, by the agreement on its page; not to be passed on"
 
     def chosen(self) -> splits.Split:
-        files = _Files(self.root)
+        files = _Files(self)
         names = files.images.images
         people = files.labels("identity_CelebA", "the number of a person", r"\d+")
         if self.split == "identity" and people is None:
@@ -107,9 +107,9 @@ class _Table(NamedTuple):
 class _Files:
     """The images, and the folders and archives that may hold the label files."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, data: CelebA) -> None:
         """Looks for the images in the known layouts. Raises ValueError if they are in none."""
-        whole, path = opened(root), Path(root).expanduser()
+        whole, root, path = data.opened(), data.root, Path(data.root).expanduser()
         for below in SETS if path.is_dir() else ("",):
             images = first_of(whole, *(f"{below}{place}" for place in IMAGES))
             if images is not None:
@@ -119,7 +119,8 @@ class _Files:
         while (inner := images.at(ALIGNED)) is not None:  # img_align_celeba.zip holds a folder; some copies nest two
             images = inner
         if not images.images:
-            raise ValueError(f"root: there are no images of CelebA at {root}; looked for {', '.join(IMAGES)}")
+            why = data.why_none(images) or "it is empty"
+            raise ValueError(f"root: there are no images of CelebA at {root}; looked for {', '.join(IMAGES)}; {why}")
         if strange := [name for name in images.images if not re.fullmatch(r"\d{6}\.(jpg|png)", name)]:
             raise ValueError(
                 f"root: {images.place} holds images that are not CelebA's, whose names are 000001.jpg and so on: "

@@ -2,13 +2,12 @@
 
 import posixpath
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from study.data import splits
 from study.data.base import Count
-from study.data.files.source import Source, Together
-from study.data.files.tree import opened
+from study.data.files.source import Source, Together, some
 from study.data.sets.images import Grouped
 
 
@@ -32,8 +31,17 @@ class Distributed(Grouped):
             ValueError: there is no such set, or its own list of files does not match the images.
         """
 
+    def none(self, root: Source, which: str, name: str, places: Sequence[str]) -> ValueError:
+        """The error that none of these places below ``root`` is the set ``which``, with what is there instead."""
+        there = next((found for place in places if (found := root.at(place)) is not None), None)
+        looked = f"there is no set '{which}' of {name} at {self.root}; looked for {', '.join(places)}"
+        if there is not None:
+            return ValueError(f"root: {looked}; {there.place} has no images: {self.why_none(there) or 'it is empty'}")
+        has = some(tops(root)) or self.why_none(root)
+        return ValueError(f"root: {looked}; {f'it has {has}' if has else 'it is empty'}")
+
     def chosen(self) -> splits.Split:
-        root = opened(self.root)
+        root = self.opened()
         sets: dict[str, Source] = {}
         names: dict[str, list[str]] = {}
         notes: list[str] = []
@@ -56,3 +64,16 @@ class Distributed(Grouped):
         are = "are of the training and the validation set; set test_from: train"
         splits.check_groups(parts, groups, f"{are}, or leave them out of the file of groups")
         return splits.Split(parts, source, groups, notes)
+
+
+def tops(root: Source) -> list[str]:
+    """The files and folders at the top of a source, these with a '/'."""
+    return sorted({f"{top}{slash}" for top, slash, _ in (name.partition("/") for name in root.names)})
+
+
+def bases(root: Source) -> Iterator[Source]:
+    """Where a layout may begin: at the root, or in the only folder that it holds."""
+    yield root
+    folders = [name for name in tops(root) if name.endswith("/")]
+    if len(folders) == 1 and (only := root.at(folders[0][:-1])) is not None:
+        yield only

@@ -10,8 +10,7 @@ from pydantic import Field, model_validator
 from study.data import splits
 from study.data.base import Count
 from study.data.files.image import SUFFIXES, square
-from study.data.files.source import Source, is_archive, some
-from study.data.files.tree import opened
+from study.data.files.source import Source
 from study.data.sets.images import Grouped
 
 __all__ = ["SUFFIXES", "Folder", "square"]
@@ -63,7 +62,7 @@ class Folder(Grouped):
         return self.identified(options, chosen, files)
 
     def chosen(self) -> splits.Split:
-        source = opened(self.root)
+        source = self.opened()
         groups = self.grouped(source)
         parts = self._named(source) if self.train else self._drawn(source, groups)
         parts["test"] = self._shuffled(parts["test"], "test")
@@ -96,10 +95,8 @@ class Folder(Grouped):
     def _drawn(self, source: Source, groups: Mapping[str, str]) -> dict[str, list[str]]:
         names = source.images
         if not names:
-            archives = [name for name in source.names if is_archive(name)]
-            hint = f"; archives are not looked into unless one is named as root (there: {some(archives)})"
-            kinds = ", ".join(sorted(SUFFIXES))
-            raise ValueError(f"root: no images below {self.root}; looked for {kinds}{hint if archives else ''}")
+            why = self.why_none(source) or f"it is empty; looked for {', '.join(sorted(SUFFIXES))}"
+            raise ValueError(f"root: no images below {self.root}; {why}")
         count = max(1, round(self.test_share * len(names)))
         test, train = splits.cut(self._shuffled(names, "split"), count, groups)
         return {"train": train, "test": test}

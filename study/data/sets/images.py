@@ -13,22 +13,28 @@ from pydantic import Field
 from study import processes
 from study.data import packed, splits
 from study.data.base import DataSet, Report
+from study.data.files.census import Census, census, why_none
 from study.data.files.checksums import checksums
 from study.data.files.image import Unfit, decoded
 from study.data.files.source import LeftOut, Source, printable
-from study.data.files.tree import opened
+from study.data.files.tree import OUTSIDE, opened
 from study.errors import StudyError
 
 MOST_THREADS = 16
+TIFF = 2  # the version of how TIFFs are read; the first guessed the range of integers of 32 bits
+PLACES = {"root", "groups", "follow_links"}  # options that say where the files are; names and bytes identify a set
 
 
 class Images(DataSet):
     """Image files below ``root``: a folder, a zip or a tar. Each is cut to its central square and resized.
 
+    follow_links: follow links to folders wherever they lead, and not only those to folders below ``root``.
+
     A kind implements ``chosen``, which splits the images.
     """
 
     root: str
+    follow_links: bool = False
     split_seed: Annotated[int, Field(ge=0)] = 0
 
     @abstractmethod
@@ -45,6 +51,9 @@ class Images(DataSet):
         options = self.deciding() | {part: len(names) for part, names in chosen.parts.items()}
         return self.identified(options, chosen, [json.dumps(chosen.parts, sort_keys=True).encode()])
 
+    def names(self) -> Mapping[str, Sequence[str]]:
+        return self.chosen().parts
+
     def identified(self, options: Mapping[str, Any], chosen: splits.Split, files: Sequence[bytes]) -> dict[str, Any]:
         """The identity of options but the root, of the names and bytes of the images, the groups, and other files."""
         names = sorted({name for part in chosen.parts.values() for name in part})
@@ -53,13 +62,30 @@ class Images(DataSet):
             digest.update(json.dumps([name, *facts]).encode())
         for content in files:
             digest.update(content)
-        identity = {name: value for name, value in options.items() if name not in {"root", "groups"}}
+        identity = {name: value for name, value in options.items() if name not in PLACES}
         if chosen.groups:
             identity["groups"] = hashlib.sha256(json.dumps(chosen.groups, sort_keys=True).encode()).hexdigest()
+        if any(name.lower().endswith((".tif", ".tiff")) for name in names):
+            identity["tiff"] = TIFF
         return identity | {"version": self.version, "content": digest.hexdigest()}
+
+    def opened(self) -> Source:
+        """The files below ``root``. Raises ValueError if there is nothing."""
+        return opened(self.root, follow=self.follow_links)
+
+    def census(self) -> tuple[Census, int]:
+        """The files below ``root``, and how many of its images are in no part."""
+        chosen = self.chosen()
+        found = census(chosen.source)
+        return found, found.images - sum(map(len, chosen.parts.values()))
+
+    def why_none(self, source: Source) -> str:
+        """``files.census.why_none``, with the option that follows links."""
+        return "; ".join(part for part in (why_none(source), *hint(source)) if part)
 
     def pack(self, image_size: int, folder: Path, report: Report) -> None:
         chosen = self.chosen()
+        found = census(chosen.source)
         read = partial(picture, chosen.source, side=image_size)
         packed.write(
             folder,
@@ -70,7 +96,7 @@ class Images(DataSet):
             threads=processors(),
             groups=chosen.groups,
             left_out=chosen.source.left_out,
-            notes=chosen.notes,
+            notes=[*chosen.notes, *(found.sentences() if found.would_decode else ())],
         )
 
 
@@ -81,7 +107,7 @@ class Grouped(Images):
 
     def grouped(self, source: Source) -> dict[str, str]:
         """The group of each image; empty without a file. Raises ValueError as ``splits.grouped`` does."""
-        root = opened(self.root)
+        root = self.opened()
         if self.groups is None and root.has(splits.GROUPS):
             with root.open(splits.GROUPS) as stream:
                 return splits.grouped(stream.read(), f"{self.root}/{splits.GROUPS}", source)
@@ -106,6 +132,12 @@ class Grouped(Images):
         """The root, or the folder of its archive."""
         root = Path(self.root).expanduser()
         return next((place for place in (root, *root.parents) if place.is_dir()), root)
+
+
+def hint(found: Source | Census) -> list[str]:
+    """The option that reads what links outside the root hold, where there are any."""
+    outside = any(why == OUTSIDE for _, why in found.left_out)
+    return ["follow_links: true follows links to folders outside the root"] if outside else []
 
 
 def picture(source: Source, name: str, side: int) -> packed.Picture | LeftOut:

@@ -1,4 +1,4 @@
-"""Places2 as Places365 distributes it: the images of 256 x 256 px, in folders or tars, and the lists of files.
+"""Places2 as Places365 distributes it: small or large images, in folders or tars, and the lists of files.
 
 Zhou et al. 2018, "Places: A 10 Million Image Database for Scene Recognition".
 """
@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from study.data.base import Like
 from study.data.files.source import Source, first_of, some
-from study.data.sets.distributed import Distributed
+from study.data.sets.distributed import Distributed, bases
 
 IMAGES = {
     "train": (
@@ -18,11 +18,29 @@ IMAGES = {
         "data_256_challenge",
         "train_256_places365standard.tar",
         "train_256_places365challenge.tar",
+        "data_large",
+        "data_large_standard",
+        "data_large_challenge",
+        "train_large_places365standard.tar",
+        "train_large_places365challenge.tar",
+        "places365_standard/train",
+        "places365standard_easyformat.tar",
+        "train",
     ),
-    "val": ("val_256", "val_256.tar"),
+    "val": (
+        "val_256",
+        "val_256.tar",
+        "val_large",
+        "val_large.tar",
+        "places365_standard/val",
+        "places365standard_easyformat.tar",
+        "val",
+    ),
 }
+"""Where the sets are: the small images before the large ones, and the easy format, a folder for each class, last."""
+EASY = ("places365_standard/train", "places365_standard/val", "places365standard_easyformat.tar", "train", "val")
 LISTS = {"train": ("places365_train_standard.txt", "places365_train_challenge.txt"), "val": ("places365_val.txt",)}
-LISTS_AT = ("", "filelist_places365-standard/", "filelist_places365-challenge/")
+LISTS_AT = ("", "meta/", "filelist_places365-standard/", "filelist_places365-challenge/")
 
 
 class Places2(Distributed):
@@ -37,12 +55,13 @@ class Places2(Distributed):
     )
 
     def distributed(self, root: Source, which: str) -> tuple[Source, Sequence[str], list[str]]:
-        sources = ((place, first_of(root, place)) for place in IMAGES[which])
+        sources = ((place, first_of(base, place)) for base in bases(root) for place in IMAGES[which])
         place, found = next((pair for pair in sources if pair[1] is not None), ("", None))
         if found is None:
-            looked = ", ".join(IMAGES[which])
-            raise ValueError(f"root: there is no set '{which}' of Places365 at {self.root}; looked for {looked}")
+            raise self.none(root, which, "Places365", IMAGES[which])
         found = first_of(found, *IMAGES[which]) or found  # the folder that a tar holds
+        if place in EASY:  # its names have other folders than those in the lists
+            return found, found.images, []
         # A list of the standard set does not fit images of the challenge set, nor the other way round.
         other = "challenge" if "standard" in place else "standard" if "challenge" in place else None
         lists = [f"{at}{name}" for name in LISTS[which] if not other or other not in name for at in LISTS_AT]

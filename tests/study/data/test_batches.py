@@ -25,7 +25,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, size=(COUNT, SIDE, SIDE, 3), 
 
 
 def holes(mask: Center | RandomBox | FreeForm) -> Draw:
-    return lambda rng, count: mask.draw(rng, count, SIDE)
+    return lambda rng, indices: mask.draw(rng, len(indices), SIDE)
 
 
 def batches(**changes: Any) -> Batches:

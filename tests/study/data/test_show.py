@@ -134,6 +134,38 @@ def test_show_tells_it_all(study: Path, tmp_path: Path) -> None:
     assert "32 x 32" not in json.dumps(found) and found["image_size"] == 32
 
 
+def test_five_kinds_of_strange_files_beside_six_images_are_all_counted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    root = layouts.as_folder(tmp_path / "photos", layouts.images([f"{i}.jpg" for i in range(6)]))
+    layouts.as_folder(
+        root, {"a.jpg_large": layouts.image(7), "notes.txt": b"x", ".hidden.jpg": b"x", "Thumbs.db": b"x"}
+    )
+    Image.fromarray(rng.integers(0, 256, (32, 32)).astype(np.int32)).save(root / "deep.tif")
+    (root / "cats").symlink_to("/etc")
+    tiny.write(tmp_path, data={"photos": {"kind": "folder", "root": str(root), "train_limit": 4, "split_seed": 1}})
+    done = command("data", "show", "tiny.yaml", "photos", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for part in (
+        "left out          2 ",
+        "cats: it is a link to a folder outside the root, which is not followed",
+        "deep.tif: its pixels have 32 bits, whose range is not known",
+        "not chosen        2 of 7 images below the root",
+        "not read          2 files are no images by their names and not read: a.jpg_large, notes.txt; 1 of them would",
+        "not read          1 hidden files or folders are not read: .hidden.jpg",
+        "not read          follow_links: true follows links to folders outside the root",
+    ):
+        assert part in done.stdout, done.stdout
+    assert "note " not in done.stdout and "Thumbs.db" not in done.stdout
+    found = json.loads(command("data", "show", "tiny.yaml", "photos", "--json", cwd=tmp_path).stdout)
+    assert found["below_root"] == {
+        "images": 7,
+        "others": {".jpg_large": 1, ".txt": 1},
+        "would_decode": ["a.jpg_large"],
+        "hidden": [".hidden.jpg"],
+        "not_chosen": 2,
+    }
+
+
 def test_faults_are_sentences(study: Path, tmp_path: Path) -> None:
     done = command("data", "show", study.name, "photo", cwd=tmp_path)
     assert done.returncode == 2

@@ -34,7 +34,7 @@ KINDS = {"center": Center(), "random_box": RandomBox(), "free_form": FreeForm()}
 
 def holes_of(kind: str, seed: int, count: int) -> np.ndarray:
     """The protocol's holes of the first images."""
-    return scoring.holes_of(lambda rng, n: KINDS[kind].draw(rng, n, 32), seed, np.arange(count))
+    return scoring.holes_of(lambda rng, indices: KINDS[kind].draw(rng, len(indices), 32), seed, np.arange(count))
 
 
 @pytest.fixture(scope="module", params=["center", "random_box"])

@@ -118,7 +118,9 @@ def test_rows_join_as_the_study_s_own(out: Path) -> None:
     assert (run["variant"], run["method"], run["status"], run["why"]) == ("theirs", "external", "completed", "")
     assert run["updates"] == 0 and run["record"] == "" and run["start"].startswith("external-")
     own = results.scores[results.scores["variant"] == "theirs"]
-    assert len(own) == found.values.size - 0 and set(own["image"]) == set(before.scores["image"])
+    stored = [column for column in found.columns if column[0] != "raw"]  # the files hold the known pixels
+    assert {region for output, region, _ in found.columns if output == "raw"} == {"whole"}
+    assert len(own) == len(stored) * len(found.names) and set(own["image"]) == set(before.scores["image"])
     assert set(own["output"]) == {"composite", "blended"}  # the files hold the known pixels
     psnr = own.query("output == 'composite' and region == 'hole' and metric == 'psnr'").set_index("image")["value"]
     column = list(found.columns).index(("composite", "hole", "psnr"))
@@ -219,7 +221,7 @@ def test_what_cannot_be_scored_leaves_nothing(out: Path) -> None:
     assert "1 of 6 images of the test part of faces have no output: test-000003; --partial scores the 5" in told
     Image.new("RGB", (64, 64)).save(folder / "test-000003.png")
     assert "the truth is 32 x 32 px, the output 64 x 64 px, which is 2 times the size" in refused(out, folder)
-    assert "leave out --mask, --center and --hole" in refused(out, folder, center=True)
+    assert "leave out --mask, --center, --hole and --resize" in refused(out, folder, center=True)
     assert not (out / "external").exists()
 
 

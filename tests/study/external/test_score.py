@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -196,7 +197,9 @@ def test_folders_that_are_not_there_or_hold_no_image(write: Write, tmp_path: Pat
     empty.mkdir()
     assert refused(Request(empty, truth)) == f"--output {empty}: there is no image in it"
     (empty / "notes.txt").write_text("hello")
-    assert refused(Request(empty, truth)).endswith("there is no image in it; it has notes.txt")
+    assert refused(Request(empty, truth)).endswith(
+        "there is no image in it; 1 files are no images by their names and not read: notes.txt"
+    )
 
 
 def test_other_files_are_told(write: Write) -> None:
@@ -273,7 +276,10 @@ def test_jpeg_is_told(write: Write) -> None:
     jpeg = write("jpeg", images, quality=95, subsampling=0)
     found = score(Request(jpeg, truth, masks))
     assert "3 of 3 outputs are JPEG, which changes what the method left alone" in found.found.warnings[0]
-    assert found.found.pasted and {output for output, *_ in found.columns} == {"composite"}
+    assert found.found.pasted and {one[:2] for one in found.columns if one[0] == "raw"} == {("raw", "whole")}
+    assert (
+        "the outputs hold the known pixels of the truth (3 but for JPEG): they are composites" in found.found.notes[0]
+    )
 
 
 def test_what_is_no_image(write: Write, tmp_path: Path) -> None:
@@ -352,7 +358,7 @@ def test_masks_that_are_nearly_black_and_white_are_read_and_told(write: Write) -
     masks = [write(suffix, {f"a.{suffix}": hole}, quality=90) / f"a.{suffix}" for suffix in ("jpg", "png")]
     jpeg, plain = (score(Request(output, truth, each)) for each in masks)
     assert np.array_equal(jpeg.values, plain.values)
-    assert "3 masks are not of two values; " in " ".join(jpeg.found.notes)
+    assert "3 of 3 masks had to be interpreted, the first: " in " ".join(jpeg.found.notes)
 
 
 def test_an_image_without_a_mask(write: Write) -> None:
@@ -429,10 +435,10 @@ def test_a_side_with_a_16_in_it_is_no_depth_of_16_bits(side: int, write: Write) 
 def test_outputs_that_change_many_known_pixels_are_no_composites(write: Write) -> None:
     image, mask = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8), square(64)
     truth, masks = write("truth", {"a.png": image}), write("mask", {"a.png": mask})
-    for changed, kinds in ((np.arange(64) < 20, {"composite", "raw"}), (np.arange(64) < 1, {"composite"})):
+    for changed, regions in ((np.arange(64) < 20, {"hole", "boundary", "whole"}), (np.arange(64) < 1, {"whole"})):
         output = write("output", {"a.png": noisy(image, 60, mask | changed[:, None])})
         found = score(Request(output, truth, masks))
-        assert {kind for kind, *_ in found.columns} == kinds
+        assert {region for output, region, _ in found.columns if output == "raw"} == regions
 
 
 def test_a_hole_that_is_mostly_the_truth_is_asked_about(write: Write) -> None:
@@ -446,3 +452,120 @@ def test_a_hole_that_is_mostly_the_truth_is_asked_about(write: Write) -> None:
             "in 1 of 1 outputs most of the hole is the truth to the last bit; are these the holes that were repaired?"
         )
         assert (sentence in found.warnings) is told
+
+
+def test_known_pixels_that_differ_by_rounding_are_said_to_be_within_one(write: Write) -> None:
+    image, hole = photographs()[0], square(64)
+    repaired = noisy(image, where=hole)
+    rounded = np.where(hole[..., None], repaired, np.where(image < 255, image + 1, image)).astype(np.uint8)
+    truth, masks = (
+        write("truth", {"a.png": image, "b.png": image}),
+        write("mask", dict.fromkeys(("a.png", "b.png"), hole)),
+    )
+    found = score(Request(write("output", {"a.png": repaired, "b.png": rounded}), truth, masks))
+    assert (
+        "the known pixels of the truth (1 to the bit, 1 within 1 of 255): they are composites" in found.found.notes[0]
+    )
+    assert found.found.counts["same"] == found.found.counts["rounded"] == 1
+    whole = {output: mean(found, "psnr", "whole", output) for output in ("raw", "composite")}
+    assert whole["composite"] > whole["raw"] > 20  # as the files are, and with the truth's known pixels
+
+
+def test_all_kinds_of_faults_are_told_in_one_run(write: Write) -> None:
+    names = [f"{place}.png" for place in range(9)]
+    truth = write("truth", dict.fromkeys(names, grey(1)))
+    clear = np.dstack([grey(2), np.full((SIDE, SIDE), 9, np.uint8)])
+    output = write("output", dict.fromkeys(names[:7], grey(1, side=16)) | {"7.png": clear, "spare.png": grey(1)})
+    masks = write("mask", dict.fromkeys(names[1:], square(SIDE)))
+    told = refused(Request(output, truth, masks))
+    for part in (
+        "1 of 9 images of",
+        "have no output: 8; 1 outputs have no image in",
+        "1 of 8 images have no mask of their name, the first 0",
+        "8 of 8 images cannot be scored:",
+        "0: the truth is 32 x 32 px, the output 16 x 16 px",
+        "and 2 more",
+        "7, the output: it is transparent in part; save it without an alpha channel",
+    ):
+        assert part in told, part
+
+
+def named(write: Write, *patterns: str) -> list[Path]:
+    """The three photographs, their masks and repairs by other people's names; in one folder if these differ."""
+    made = []
+    for kind, pattern in zip(("truth", "mask", "output"), patterns, strict=True):
+        files = {}
+        for place, image in enumerate(photographs()):
+            shown = {"truth": image, "mask": square(64), "output": noisy(image, where=square(64))}[kind]
+            files[pattern.replace("{name}", f"case{place}") + ".png"] = shown
+        made.append(write("all" if len(set(patterns)) == 3 else f"their {kind}", files))
+    return made
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        ("{name}_raw", "{name}_mask", "{name}_output"),
+        ("{name}_gt", "{name}_mask", "{name}_fake"),
+        ("{name}-real", "mask-{name}", "out-{name}"),
+        ("{name}", "{name}", "{name}_inpainted"),
+        ("{name}_x", "{name}_x", "{name}_y"),
+    ],
+)
+def test_other_peoples_names(write: Write, patterns: tuple[str, str, str]) -> None:
+    truth, masks, output = named(write, *patterns)
+    told = refused(Request(output, truth, masks))
+    asked = "--match '" + ",".join(patterns) + "'"
+    assert f"; {asked} pairs 3 of them" in told, told
+    found = score(Request(output, truth, masks, match=",".join(patterns)))
+    assert found.names == ["case0", "case1", "case2"]
+    plain = three(write)
+    assert np.array_equal(found.values, score(Request(plain[1], plain[0], plain[2])).values)
+
+
+def test_a_pattern_names_the_image_once(write: Write) -> None:
+    truth, output, masks = three(write)
+    for wrong in (
+        "{name}",
+        "{name}_raw,{name}_output",
+        "a,b,c",
+        "{name}{name},{name},{name}",
+        "x/{name},{name},{name}",
+    ):
+        assert "write a pattern for truth, mask, output, each with one {name}" in refused(
+            Request(output, truth, masks, match=wrong)
+        )
+    told = refused(Request(output, truth, masks, match="{name}_raw,{name},{name}"))
+    assert told.endswith("no image in it has a name like {name}_raw; it has 0.png, 1.png, 2.png")
+
+
+def test_the_share_of_the_hole_is_told(write: Write) -> None:
+    truth, output, masks = three(write)
+    found = score(Request(output, truth, masks))
+    assert found.as_json()["hole_share"] == {"mean": 0.25, "images": {"0": 0.25, "1": 0.25, "2": 0.25}}
+    shown = command("score", "--truth", truth, "--output", output, "--mask", masks).stdout
+    assert "hole, share of the image" in shown and "25.0%" in shown
+    assert score(Request(output, truth)).as_json()["hole_share"] is None
+
+
+def test_inverted_masks_are_told_with_the_share_and_the_key(write: Write) -> None:
+    truth = write("truth", {"a.png": photographs()[0]})
+    output = write("output", {"a.png": noisy(photographs()[0])})  # a raw prediction, from which nothing can be told
+    masks = write("mask", {"a.png": ~square(64)})
+    warned = score(Request(output, truth, masks)).found.warnings
+    assert warned[-1] == (
+        "75% of the image is hole, which is over half; if the masks are the other way round, say --hole black"
+    )
+    assert not score(Request(output, truth, masks, hole="black")).found.warnings
+    pasted = write("pasted", {"a.png": noisy(photographs()[0], where=square(64))})
+    assert "on average 75% of an image is hole; if the hole is black" in refused(Request(pasted, truth, masks))
+
+
+def test_masks_of_another_size_and_in_archives(write: Write) -> None:
+    truth, output, masks = three(write)
+    large = {file.name: Image.open(file).resize((256, 256), Image.Resampling.NEAREST) for file in masks.iterdir()}
+    archive = shutil.make_archive(str(write("large", large)), "zip", truth.parent / "large")
+    assert "a mask has its image's size; to resize masks" in refused(Request(output, truth, Path(archive)))
+    found = score(Request(output, truth, Path(archive), resize="nearest"))
+    assert np.array_equal(found.values, score(Request(output, truth, masks)).values)
+    assert "it is resized from 256 x 256 px to the nearest neighbour" in " ".join(found.found.notes)

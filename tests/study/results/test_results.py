@@ -17,12 +17,14 @@ import pandas as pd
 import pytest
 import rule
 import tiny
+from PIL import Image
 
 import study
 from reports.analysis.frames import COLUMNS
 from reports.sections import document
 from study import config
 from study.errors import BadInput
+from study.evaluation.shares import hole_shares
 from study.plan.graph import Plan
 from study.plan.planner import make_plan
 from study.results.frames import Results, frames_of
@@ -92,6 +94,52 @@ def test_scores_are_what_was_stored(results: Results, made: tuple[Plan, Store]) 
     wide = load_file(store.folder(key) / "scores.safetensors")["scores"]
     column = facts["columns"].index(["raw", "hole", "psnr"])
     assert one.set_index("image")["value"].to_dict() == dict(zip(facts["images"], wide[:, column], strict=True))
+
+
+MASKS: dict[str, dict[str, object]] = {
+    "center": {"kind": "center"},
+    "random_box": {"kind": "random_box", "smallest": 0.2, "largest": 0.7},
+    "free_form": {"kind": "free_form"},
+    "by_name": {"kind": "files", "hole": "white"},
+    "drawn": {"kind": "files", "hole": "white", "pairing": "drawn"},
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_each_image_s_share_of_hole_is_that_of_the_hole_it_was_scored_with(kind: str, tmp_path: Path) -> None:
+    mask = MASKS[kind] | ({"root": str(tmp_path / "masks")} if MASKS[kind]["kind"] == "files" else {})
+    (tmp_path / "masks").mkdir()
+    for number in range(4):
+        drawn = np.zeros((32, 32), np.uint8)
+        drawn[4 : 10 + 5 * number, 4:28] = 255
+        Image.fromarray(drawn).save(tmp_path / "masks" / f"test-{number:06d}.png")
+    plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]}, protocol={"mask": mask, "pictures": 4})
+    tiny.recorded(plan, store)
+    before = {file: file.read_bytes() for file in (store.out / "stages").rglob("*.*")}
+    for _ in range(2):  # drawn, then read
+        results = study.load(store.out)
+        shares = results.scores.astype({"image": str}).groupby("image")["hole_share"].unique()
+        assert set(map(len, shares)) == {1} and len(shares) == 4
+        shown = results.pictures[results.pictures["output"] == "masked"]
+        for image, pixels in zip(shown["image"], shown["pixels"], strict=True):
+            holes = (np.asarray(pixels) == 0).all(2)
+            assert shares[image][0] == pytest.approx(holes.mean(), abs=0.01)
+    assert before == {file: file.read_bytes() for file in (store.out / "stages").rglob("*.*")}
+    assert (store.out / "holes").exists() is (kind != "center")
+    if kind != "center":
+        (file,) = (store.out / "holes").iterdir()
+        file.write_bytes(b"damaged")
+        assert study.load(store.out).scores["hole_share"].equals(results.scores["hole_share"])
+
+
+def test_holes_of_a_plugin_that_is_not_loaded_have_no_known_share(tmp_path: Path) -> None:
+    """No stranger's code runs because an output is read."""
+    plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]}, protocol={"mask": {"kind": "random_box"}})
+    tiny.recorded(plan, store)
+    for key, stage in plan.stages.items():
+        if stage.kind == "evaluate":
+            stage.options["protocol"]["mask"] = {"kind": "theirs", "version": 1}
+            assert hole_shares(stage, store, 4) is None, key
 
 
 def test_curves(results: Results) -> None:
@@ -309,7 +357,7 @@ def test_an_output_without_worst_pictures_is_read(made: tuple[Plan, Store], tmp_
 
 
 def test_long_text_is_categories_and_values_are_whole(results: Results) -> None:
-    text = [column for column in COLUMNS["scores"] if column not in ("seed", "value")]
+    text = [column for column in COLUMNS["scores"] if column not in ("seed", "value", "hole_share")]
     assert all(isinstance(results.scores[column].dtype, pd.CategoricalDtype) for column in text)
     assert (results.scores["seed"].dtype, results.scores["value"].dtype) == (np.int64, np.float64)
     assert isinstance(results.curves["term"].dtype, pd.CategoricalDtype)

@@ -83,6 +83,15 @@ def test_the_examples_run_with_the_networks_alone(out: Path, tmp_path: Path, var
         lines += ["ce/example.py i.png refused.png m.png"]
         refusal = "python example.py image.png repaired.png. "
     else:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        wide = np.random.default_rng(1).integers(0, 255, (70, 100, 3), np.uint8)
+        Image.fromarray(wide).save(tmp_path / "wide.png", exif=exif)
+        turned = np.rot90(wide, -1)
+        painted = np.zeros((100, 70), np.uint8)
+        painted[60:95, 10:40] = 255
+        Image.fromarray(painted).save(tmp_path / "painted.png")
+        lines += [f"proposed/example.py wide.png {to}.png {mask}" for to, mask in (("w1", "painted.png"), ("w2", ""))]
         lines += ["proposed/example.py i.png again.png ones.png", "proposed/example.py i.png refused.png none.png"]
         refusal = "none.png: it has no hole; draw the hole white"
     line = [sys.executable, "-c", code, *lines]
@@ -91,6 +100,12 @@ def test_the_examples_run_with_the_networks_alone(out: Path, tmp_path: Path, var
     assert done.stdout.count("refused:") == 1 and refusal in done.stdout, done.stdout
     assert not (tmp_path / "refused.png").exists()
     if "proposed" in variants:
+        square = np.zeros((100, 70), np.uint8)
+        square[32:67, 17:52] = 255
+        for name, hole in (("w1", painted), ("w2", square)):  # upright, and of the picture's own size
+            found = np.array(Image.open(tmp_path / f"{name}.png"))
+            assert found.shape == turned.shape and (found[hole == 0] == turned[hole == 0]).all()
+            assert (found[hole > 0] != turned[hole > 0]).any(1).mean() > 0.9
         assert (tmp_path / "again.png").read_bytes() == (tmp_path / "proposed.png").read_bytes()
     for variant in variants:
         found = np.array(Image.open(tmp_path / f"{variant}.png"))

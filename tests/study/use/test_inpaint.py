@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import tiny
 from commands import command
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 from safetensors.torch import load_file, save_file
 
 from study.errors import BadInput
@@ -51,7 +52,7 @@ def repair(
 ) -> list[str]:
     """Does it as the command does; what it said."""
     said: list[str] = []
-    where = inpaint.HoleSource(mask, more.pop("box", None), more.pop("hole", None))
+    where = inpaint.HoleSource(mask, *(more.pop(name, None) for name in ("box", "hole", "resize")))
     files = [images] if isinstance(images, Path) else images
     inpaint.repair_files(Finished(out, named), files, to, where, device="cpu", print_line=said.append, **more)
     return said
@@ -125,6 +126,23 @@ def test_damaged_weights_are_not_used(tmp_path: Path) -> None:
     save_file({name: value + 1 for name, value in load_file(file).items()}, file)
     with pytest.raises(Damaged, match=r"generator\.safetensors"):
         Repairer(Finished(store.out, "proposed"), tiny.CPU)
+
+
+@pytest.mark.parametrize(("variant", "role"), [("proposed", "joint"), ("mean_fill", "joint"), ("mean_fill", "data")])
+def test_a_missing_stage_is_told_with_the_command_that_makes_it_again(
+    out: Path, tmp_path: Path, variant: str, role: str
+) -> None:
+    shutil.copytree(out, tmp_path / "out")
+    found = Finished(tmp_path / "out", variant)
+    key = found.run.stages[role]
+    shutil.rmtree(found.store.folder(key))
+    for words in (
+        ("inpaint", variant, tmp_path / "i.png", "-o", tmp_path / "o.png"),
+        ("export", variant, tmp_path / "e"),
+    ):
+        done = command(*words, "--out", tmp_path / "out")
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert f"{found.run.name}: its stage {key} is missing; run the study again to remake it: " in done.stderr
 
 
 @pytest.mark.parametrize("variant", ["proposed", "ce", "mean_fill", "noise_fill", "giica", "mean", "biharmonic"])
@@ -331,11 +349,83 @@ def test_every_fault_of_every_input_is_told_and_nothing_written(out: Path, tmp_p
 def test_a_mask_that_cannot_be_meant_is_refused(out: Path, tmp_path: Path) -> None:
     image, to, mask = saved(tmp_path / "i.png", pixels(40, 50)), tmp_path / "o.png", tmp_path / "m.png"
     masked(mask, 50, 40, (1, 1, 2, 2))
-    wanted = f"{mask}: it is 40 x 50 px, its image 50 x 40 px; a mask has its image's size"
-    assert refusal(out, "proposed", image, to, mask) == wanted
+    wanted = f"{mask}: it is 40 x 50 px, its image 50 x 40 px; a mask has its image's size; to resize masks, "
+    assert refusal(out, "proposed", image, to, mask) == f"{wanted}set the option 'resize' to nearest"
     masked(mask, 40, 50, (0, 0, 50, 38))
     text = refusal(out, "proposed", image, to, mask)
     assert text.startswith(f"{image}: 95% of it is hole") and text.endswith("say so with --hole")
+
+
+def test_a_mask_of_another_size_is_resized_if_that_is_asked_for(out: Path, tmp_path: Path) -> None:
+    image, mask = saved(tmp_path / "i.png", pixels(40, 50)), masked(tmp_path / "m.png", 80, 100, (20, 20, 30, 20))
+    said = repair(out, "mean", image, tmp_path / "o.png", mask, resize="nearest")
+    assert said[0] == f"{mask}: it is resized from 100 x 80 px to the nearest neighbour"
+    changed = (read(tmp_path / "o.png") != read(image)).any(2)
+    assert changed[10:20, 10:25].any() and not changed[:10].any() and not changed[:, 25:].any()
+    with pytest.raises(BadInput, match="--resize bilinear: choose nearest, or leave it out"):
+        inpaint.HoleSource(mask, None, None, "bilinear")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "below folders"])
+def test_masks_are_where_images_may_be(out: Path, tmp_path: Path, kind: str) -> None:
+    image, masks = saved(tmp_path / "a.jfif.png", pixels(40, 50)), tmp_path / "masks"
+    below = masks / "x" / "y" if kind == "below folders" else masks
+    below.mkdir(parents=True)
+    masked(below / "a.jfif.bmp", 40, 50, (4, 4, 10, 10))
+    (below / "._a.jfif.png").write_bytes(b"of another system")
+    place = Path(shutil.make_archive(str(masks), "zip", masks)) if kind == "zip" else masks
+    said = repair(out, "mean", image, tmp_path / "o.png", place)
+    assert len(said) == 1 and said[0].endswith("; 5.0% of the image was hole")
+
+
+def test_masks_of_one_name_are_told_apart_by_their_folders(out: Path, tmp_path: Path) -> None:
+    for folder, box in (("x", (4, 4, 10, 10)), ("y", (20, 20, 10, 10))):
+        (tmp_path / "images" / folder).mkdir(parents=True)
+        (tmp_path / "masks" / folder).mkdir(parents=True)
+        saved(tmp_path / "images" / folder / "1.png", pixels(40, 50))
+        masked(tmp_path / "masks" / folder / "1.png", 40, 50, box)
+    for folder, corner in (("x", 4), ("y", 20)):
+        repair(out, "mean", tmp_path / "images" / folder / "1.png", tmp_path / "o.png", tmp_path / "masks")
+        changed = (read(tmp_path / "o.png") != pixels(40, 50)).any(2)
+        assert changed.any() and np.argwhere(changed).min() >= corner and np.argwhere(changed).max() < corner + 10
+    text = refusal(out, "mean", saved(tmp_path / "1.png", pixels(40, 50)), tmp_path / "o.png", tmp_path / "masks")
+    assert text.endswith("holds 2 masks of its name, x/1.png and y/1.png; leave one")
+
+
+def test_an_inverted_mask_is_doubted_with_its_share_and_the_key(out: Path, tmp_path: Path) -> None:
+    image, mask = saved(tmp_path / "i.png", pixels(40, 50)), masked(tmp_path / "m.png", 40, 50, (0, 0, 50, 30))
+    said = repair(out, "mean", image, tmp_path / "o.png", mask)
+    assert said[0] == (
+        f"{mask}: 75% of the image is hole, which is over half; if the masks are the other way round, say --hole black"
+    )
+    assert said[1].endswith("; 75.0% of the image was hole")
+    said = repair(out, "mean", image, tmp_path / "o.png", mask, hole="black")
+    assert len(said) == 1 and said[0].endswith("; 25.0% of the image was hole")
+
+
+def test_a_mask_drawn_on_the_stored_pixels_is_turned_with_its_photograph(out: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = saved(tmp_path / "i.jpg", pixels(40, 60), exif=exif)
+    mask = masked(tmp_path / "m.png", 40, 60, (5, 5, 20, 10))
+    said = repair(out, "mean", image, tmp_path / "o.png", mask)
+    assert said[0] == f"{mask}: it is turned as its image is by EXIF"
+    with Image.open(image) as opened:
+        upright = np.asarray(ImageOps.exif_transpose(opened))
+    hole = np.rot90(read(mask) > 0, -1)
+    assert (read(tmp_path / "o.png")[~hole] == upright[~hole]).all()
+    square = saved(tmp_path / "square.jpg", pixels(40, 40), exif=exif)
+    said = repair(out, "mean", square, tmp_path / "o.png", masked(tmp_path / "s.png", 40, 40, (5, 5, 20, 10)))
+    assert said[0].endswith("s.png: its image is turned by EXIF and it is not: it is taken as upright")
+
+
+@pytest.mark.parametrize("to", ["o.png", "new", "there"])
+def test_a_folder_as_image_is_told_before_anything_else(out: Path, tmp_path: Path, to: str) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "photos").mkdir()
+    saved(tmp_path / "photos" / "a.jpg", pixels(40, 50))
+    told = refusal(out, "proposed", tmp_path / "photos", tmp_path / to, box="1,2,3,4")
+    assert told == f"{tmp_path / 'photos'}: this is a folder; name images, such as {tmp_path / 'photos'}/*.jpg"
 
 
 def test_where_the_hole_is_has_to_be_said(out: Path, tmp_path: Path) -> None:

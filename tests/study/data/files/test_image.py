@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
+from typing import Any
 
 import layouts
 import numpy as np
 import pytest
+from image_files import LEFT, ODD_CHUNKS, RIGHT, halves, odd_png, saved
 from PIL import Image
 
 from study.data.files import image as images
-from study.data.files.image import MOST_PIXELS, Unfit, decoded, square
+from study.data.files.image import FORMATS, MOST_PIXELS, SUFFIXES, Unfit, decoded, exact, read, square
 from study.data.files.source import LeftOut
 from study.data.files.tree import opened
 from study.data.packed import Picture
@@ -19,21 +22,6 @@ from study.data.sets import folder as folder_kind
 from study.data.sets.folder import Folder
 from study.data.sets.images import picture
 from study.errors import StudyError
-
-LEFT, RIGHT = (200, 100, 50), (40, 160, 220)
-
-
-def halves(size: tuple[int, int] = (32, 32)) -> Image.Image:
-    pixels = np.zeros((size[1], size[0], 3), np.uint8)
-    pixels[:, : size[0] // 2], pixels[:, size[0] // 2 :] = LEFT, RIGHT
-    return Image.fromarray(pixels)
-
-
-def saved(picture: Image.Image, kind: str, **options: object) -> io.BytesIO:
-    stream = io.BytesIO()
-    picture.save(stream, kind, **options)
-    stream.seek(0)
-    return stream
 
 
 def sides(pixels: images.Pixels) -> tuple[list[float], list[float]]:
@@ -125,6 +113,98 @@ def test_thirty_two_bits_are_refused_and_not_taken_for_sixteen() -> None:
             square(saved(Image.fromarray(np.full((16, 16), value, np.int32)), "TIFF"), 16)
 
 
+def rgb_float(values: np.ndarray[Any, Any]) -> io.BytesIO:
+    return saved(Image.fromarray(values.astype(np.float32)), "TIFF")
+
+
+@pytest.mark.parametrize(
+    "kind", ["int32, as 8 bits", "int32, as 16 bits", "int16", "float, 0..1", "float, 0..255", "pfm"]
+)
+def test_numbers_without_a_range_are_refused_wherever_pictures_are_read(kind: str) -> None:
+    values = np.random.default_rng(0).random((16, 16))
+    grey = Image.fromarray((values * 30_000).astype(np.int32))
+    made = {
+        "int32, as 8 bits": lambda: saved(Image.fromarray((values * 255).astype(np.int32)), "TIFF"),
+        "int32, as 16 bits": lambda: saved(grey, "TIFF"),
+        "int16": lambda: layouts.signed_tiff((values * 30_000).astype(np.int16)),
+        "float, 0..1": lambda: rgb_float(values),
+        "float, 0..255": lambda: rgb_float(255 * values),
+        "pfm": lambda: saved(Image.fromarray(values.astype(np.float32)), "PPM"),
+    }
+    content = made[kind]().getvalue()
+    why = r"its pixels (have 32 bits|are signed numbers|are floating-point numbers), whose range is not known"
+    with pytest.raises(Unfit, match=why):
+        square(io.BytesIO(content), 16)
+    for reader in (read, exact):
+        with pytest.raises(Unfit, match=f"{why}; save it with 8 or 16 bits a channel"):
+            reader(content)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "PPM", "TIFF"])
+def test_numbers_with_a_range_are_read_in_full(kind: str) -> None:
+    values = np.random.default_rng(0).integers(0, 2**16, (16, 16), np.uint16)
+    content = saved(Image.fromarray(values), kind).getvalue()
+    assert np.array_equal(exact(content).pixels, values)
+    assert np.array_equal(read(content).pixels, (values / 257).round())
+
+
+def test_a_ppm_states_the_range_and_more_than_8_bits_of_colour_are_not_reduced_in_silence() -> None:
+    grey = b"P5 16 16 1023\n" + np.full((16, 16), 1023, ">u2").tobytes()
+    assert (square(io.BytesIO(grey), 16) == 255).all()
+    colour = b"P6 16 16 65535\n" + np.full((16, 16, 3), 65535, ">u2").tobytes()
+    assert (square(io.BytesIO(colour), 16) == 255).all() and read(colour).reduced
+    with pytest.raises(Unfit, match="it has 16 bits a channel, which are read only from PNG in grey or RGB"):
+        exact(colour)
+
+
+@pytest.mark.parametrize(("bits", "faint"), [(8, False), (12, True), (13, False), (16, False)])
+def test_twelve_bits_in_sixteen_are_seen(bits: int, faint: bool) -> None:
+    values = np.random.default_rng(0).integers(0, 2**bits, (64, 64), np.uint16 if bits > 8 else np.uint8)
+    values[0, 0] = 2**bits - 1
+    for content in (
+        saved(Image.fromarray(values), "PNG").getvalue(),
+        saved(Image.fromarray(values), "TIFF").getvalue(),
+    ):
+        assert read(content).faint == exact(content).faint == faint
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("kind", ODD_CHUNKS)
+def test_a_png_keeps_its_pixels_whatever_is_beside_them(kind: str) -> None:
+    for content in odd_png(kind):  # before the pixels, and behind them
+        assert np.array_equal(square(io.BytesIO(content), 32), np.asarray(halves()))
+        assert np.array_equal(exact(content).pixels, np.asarray(halves()))
+
+
+def test_a_turned_png_with_a_large_profile_is_turned() -> None:
+    entries = Image.Exif()
+    entries[0x0112] = 6
+    content = saved(halves().rotate(90, expand=True), "PNG", exif=entries).getvalue()
+    profile = layouts.chunk(b"iCCP", b"icc\0\0" + zlib.compress(b"a" * 2_000_000))
+    assert np.array_equal(exact(content[:33] + profile + content[33:]).pixels, np.asarray(halves()))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("exif", [b"no exif at all", b"MM\0*\0\0\0\x08\xff\xff\1\x12", b"MM\0*\xff\xff\xff\xff", b"II"])
+def test_bad_exif_costs_no_pixels(kind: str, exif: bytes) -> None:
+    content = saved(halves(), kind, quality=95, exif=b"Exif\0\0" + exif).getvalue()
+    assert sides(square(io.BytesIO(content), 16))[0] == pytest.approx(LEFT, abs=10)
+    assert read(content).size == (32, 32)
+
+
+def test_a_damaged_png_is_no_less_damaged_for_its_text() -> None:
+    content = odd_png("long text")[0]
+    with pytest.raises((OSError, SyntaxError, ValueError)):
+        square(io.BytesIO(content[: len(content) // 2]), 16)
+
+
+def test_every_usual_suffix_of_a_format_that_is_read_counts_as_an_image() -> None:
+    usual = {suffix for suffix, kind in Image.registered_extensions().items() if kind in (*FORMATS, "MPO")}
+    assert usual - SUFFIXES == {".ico"}
+    assert {".jfif", ".jif", ".pjpeg", ".pgm", ".dib", ".j2k", ".heic"} <= SUFFIXES
+
+
 def test_a_transparent_shade_of_sixteen_bits_is_laid_over_black() -> None:
     values = np.full((16, 16), 100 * 257, np.uint16)
     values[:8] = 1000
@@ -139,6 +219,12 @@ def test_floating_point_and_foreign_formats_are_refused() -> None:
     for stream in (eps, io.BytesIO(b"no image"), io.BytesIO()):
         with pytest.raises(Unfit, match="it is no image, or of a format that is not read"):
             square(stream, 16)
+
+
+def test_a_phones_heic_is_told_apart_from_what_is_no_image() -> None:
+    for brand in (b"heic", b"mif1"):
+        with pytest.raises(Unfit, match="it is a HEIC of a phone, which is not read; save it as JPEG or PNG"):
+            square(io.BytesIO(b"\0\0\0\x18ftyp" + brand + b"\0" * 40), 16)
 
 
 def test_a_file_is_read_by_its_content_not_its_name(tmp_path: Path) -> None:

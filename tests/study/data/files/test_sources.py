@@ -9,6 +9,7 @@ import random
 import stat
 import tarfile
 import threading
+import unicodedata
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -243,10 +244,112 @@ def test_what_a_folder_holds_beside_files_is_told(tmp_path: Path) -> None:
     source = opened(str(root))
     assert list(source.images) == ["a.jpg", "b.jpg"]  # a link to a file is that file
     assert {entry.name: entry.why for entry in source.left_out} == {
-        "linked": "it is a link to a folder, which is not followed",
+        "linked": "it is a link to a folder outside the root, which is not followed",
         "gone.jpg": "it is a link to nothing",
         "pipe.jpg": "it is no regular file",
     }
+
+
+SIDE_FILES = ("._a.jpg", ".DS_Store", "Thumbs.db", "b/thumbs.db", "b/@eaDir/02.jpg/SYNO_THUMB.jpg", "__MACOSX/b/02.jpg")
+SIDE_FILES += ("b/__MACOSX/03.jpg", "desktop.ini", "b/._02.jpg", "$RECYCLE.BIN/04.jpg", "#recycle/05.jpg")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_side_files_of_other_systems_are_passed_over_and_hidden_ones_told(kind: str, tmp_path: Path) -> None:
+    hidden = (".c.jpg", "b/.d/05.jpg", "b/.d/06.jpg", ".e/f/g.txt")
+    tree = layouts.images(["a.jpg", "b/02.jpg"]) | dict.fromkeys((*SIDE_FILES, *hidden), b"x")
+    made = {"folder": layouts.as_folder, "zip": layouts.as_zip, "tar": layouts.as_tar}[kind]
+    source = opened(str(made(tmp_path / f"set.{kind}", tree)))
+    assert source.listing == (["a.jpg", "b/02.jpg"], [], [".c.jpg", ".e/", "b/.d/"])
+    assert source.at("b").listing == (["02.jpg"], [], [".d/"])  # type: ignore[union-attr]
+
+
+def test_a_folder_that_cannot_be_read_costs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = layouts.as_folder(tmp_path, layouts.images(["a.jpg", "b/c.jpg"]))
+    listed = os.scandir
+
+    def refused(place: Path) -> Any:
+        if str(place).rstrip("/").endswith("b"):
+            raise PermissionError(13, "Permission denied")
+        return listed(place)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert opened(str(root)).listing == (["a.jpg"], [("b/", "the folder cannot be read: Permission denied")], [])
+
+
+def test_a_folder_of_an_archive_without_a_readable_file_is_there(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(member("a/soft.jpg", tarfile.SYMTYPE, link="/etc/passwd"))
+    assert opened(f"{tmp_path}/a.tar/a").left_out == [("soft.jpg", "it is a link or a device")]
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Path:
+    """Class folders in every place, and links to them."""
+    tree = layouts.images(["set/plain/0.jpg", "set/.store/cats/1.jpg", "other/dogs/2.jpg", "other/dogs/deep/3.jpg"])
+    root = layouts.as_folder(tmp_path, tree) / "set"
+    for name, to in {
+        "again": "plain",
+        "cats": ".store/cats",
+        "dogs": "../other/dogs",
+        "dogs_too": "../other/dogs/deep",
+        "itself": "itself",
+        "loop": ".",
+        "plain/up": "..",
+        "gone": "nowhere",
+    }.items():
+        (root / name).symlink_to(to)
+    return root
+
+
+LINKS = {
+    "again": "it is a link to a folder whose files are read anyway",
+    "itself": "it is a link to itself",
+    "loop": "it is a link to a folder that holds it; following it would never end",
+    "plain/up": "it is a link to a folder that holds it; following it would never end",
+    "gone": "it is a link to nothing",
+}
+
+
+def test_links_to_folders_are_followed_below_the_root(linked: Path) -> None:
+    source = opened(str(linked))
+    assert source.names == ["cats/1.jpg", "plain/0.jpg"]
+    outside = "it is a link to a folder outside the root, which is not followed"
+    assert dict(source.left_out) == LINKS | {"dogs": outside, "dogs_too": outside}
+    inner = opened(str(linked.parent)).at("set")
+    assert inner is not None and inner.names[-2:] == ["dogs/deep/3.jpg", "plain/0.jpg"]  # below the root that is named
+
+
+def test_links_that_lead_out_are_followed_where_that_is_said_and_no_image_is_read_twice(linked: Path) -> None:
+    source = opened(str(linked), follow=True)
+    assert source.names == ["cats/1.jpg", "dogs/2.jpg", "dogs/deep/3.jpg", "plain/0.jpg"]
+    assert dict(source.left_out) == LINKS | {"dogs_too": "it is a link to a folder whose files are read anyway"}
+    with source.open("dogs/deep/3.jpg") as file:
+        assert file.read() == layouts.image(3)
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_composed_and_decomposed_names_are_one(kind: str, tmp_path: Path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "Zo\u00eb/caf\u00e9.jpg") for form in ("NFC", "NFD"))
+    made = {"folder": layouts.as_folder, "zip": layouts.as_zip, "tar": layouts.as_tar}[kind]
+    tree = {"a.jpg": layouts.image(0), nfd: layouts.image(1)}
+    source = opened(str(made(tmp_path / f"set.{kind}", tree)))
+    assert source.names == ["Zo\u00eb/caf\u00e9.jpg", "a.jpg"] or source.names == ["a.jpg", nfc]
+    for name in (nfc, nfd):
+        assert source.has(name) and source.facts(name).size == len(tree[nfd])
+        with source.open(name) as file:
+            assert file.read() == tree[nfd]
+    both = opened(str(made(tmp_path / f"both.{kind}", tree | {nfc: layouts.image(2)})))
+    assert both.names == source.names and len(both.left_out) == 1
+    with both.open(nfc) as file:
+        assert file.read() == layouts.image(2)
+
+
+def test_a_root_is_found_under_either_form_and_its_case_is_hinted_at(tmp_path: Path) -> None:
+    layouts.as_folder(tmp_path / unicodedata.normalize("NFD", "Caf\u00e9"), layouts.images(["a.jpg"]))
+    assert opened(str(tmp_path / "Caf\u00e9")).names == ["a.jpg"]
+    with pytest.raises(ValueError, match=r"there is no folder .*caf\u00e9; there is .*, whose case differs; name one"):
+        opened(str(tmp_path / "caf\u00e9"))
 
 
 def test_the_index_of_a_large_tar_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

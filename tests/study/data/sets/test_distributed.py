@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,74 @@ def test_places2_is_the_same_in_every_layout(lists: bool, test_from: Any, tmp_pa
     assert found["folder"] == found["tar"]
     names = found["tar"]["test.txt"].decode().split()
     assert names[0].startswith("val/Places365_val_" if test_from == "val" else "train/a/") and len(names) == 6
+
+
+@pytest.mark.parametrize("form", ["data_large", "data_large_standard", "large tars"])
+def test_places365s_large_images_are_chosen_like_the_small_ones(form: str, tmp_path: Path) -> None:
+    small = layouts.places2(tmp_path / "small", "tar" if form == "large tars" else "folder")
+    large = shutil.copytree(small, tmp_path / "large")
+    if form == "large tars":
+        (large / "train_256_places365standard.tar").rename(large / "train_large_places365standard.tar")
+        (large / "val_256.tar").rename(large / "val_large.tar")
+    else:
+        (large / "data_256").rename(large / form)
+        (large / "val_256").rename(large / "val_large")
+    split = [Places2(root=str(root), test_from="val", **FEW).chosen() for root in (small, large)]
+    assert split[0].parts == split[1].parts and split[1].notes == []
+
+
+@pytest.mark.parametrize("form", ["inside", "beside", "tar", "tar beside"])
+def test_places365s_easy_format(form: str, tmp_path: Path) -> None:
+    names = [f"places365_standard/train/{name}/{i:08d}.jpg" for name in ("airfield", "field-wild") for i in range(12)]
+    names += [f"places365_standard/val/airfield/Places365_val_{i:08d}.jpg" for i in range(8)]
+    tree = {**layouts.images(names), "places365_standard/train.txt": b"train/airfield/00000001.jpg\n"}
+    file = "places365standard_easyformat.tar"
+    if form.startswith("tar"):
+        layouts.as_tar(tmp_path / file, tree)
+    else:
+        layouts.as_folder(tmp_path, tree)
+        (tmp_path / "places365_train_standard.txt").write_text("/a/airfield/00000001.jpg 0\n")
+    below = {"inside": "places365_standard", "tar": file}.get(form, "")
+    split = Places2(root=str(tmp_path / below), test_from="val", **FEW).chosen()
+    assert {part: len(own) for part, own in split.parts.items()} == FEW and split.notes == []
+    assert split.parts["train"][0].startswith("train/airfield/") and split.parts["test"][0].startswith(
+        "val/airfield/Pl"
+    )
+
+
+@pytest.mark.parametrize("form", ["imagenette", "its folder", "tiny", "pieces"])
+def test_subsets_of_imagenet(form: str, tmp_path: Path) -> None:
+    classes = ("n01440764", "n02102040")
+    places = {
+        "imagenette": ("{which}/{name}", ""),
+        "its folder": ("imagenette2-160/{which}/{name}", "imagenette2-160/noisy_imagenette.csv"),
+        "tiny": ("{which}/{name}/images", "wnids.txt"),
+        "pieces": ("{which}.X{piece}/{name}", "Labels.json"),
+    }
+    place, beside = places[form]
+    tree = {beside: b"x"} if beside else {}
+    for number, (which, name) in enumerate(product(("train", "val"), classes)):
+        piece = 1 + classes.index(name) if which == "train" else ""
+        folder = place.format(which=which, name=name, piece=piece)
+        tree |= layouts.images([f"{folder}/{name}_{which}{i}.JPEG" for i in range(12)], 100 * number)
+    split = ImageNet(root=str(layouts.as_folder(tmp_path, tree)), test_from="val", **FEW).chosen()
+    assert {part: len(own) for part, own in split.parts.items()} == FEW
+    assert all(name.startswith("val/") for name in split.parts["test"])
+    start = "train/train.X1/n01440764/" if form == "pieces" else "train/n01440764/"
+    assert split.parts["train"][0].startswith(start)
+
+
+def test_a_set_that_is_not_there_says_what_is(tmp_path: Path) -> None:
+    layouts.as_folder(tmp_path, {**layouts.images(["a/0.jpg", "b/1.jpg"]), "readme.txt": b"x"})
+    with pytest.raises(
+        ValueError, match=r"root: there is no set 'train' of Places365 at .*; it has a/, b/, readme\.txt"
+    ):
+        Places2(root=str(tmp_path), **FEW).identity()
+    layouts.as_folder(tmp_path / "train", {"list.csv": b"x"})
+    with pytest.raises(
+        ValueError, match=r"/train has no images: 1 files are no images by their names and not read: list"
+    ):
+        ImageNet(root=str(tmp_path), **FEW).identity()
 
 
 def test_the_challenge_set_has_a_list_of_its_own(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import unicodedata
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,129 @@ def test_split_files_that_cannot_be_meant(root: Path, train: list[str], test: li
     with pytest.raises(ValueError) as error:
         data.identity()
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        *(
+            "{name} 3",
+            "{name}\t3",
+            "{name},cat",
+            "{name}, 3, 1",
+            "./{name}",
+            "/{name} 7",
+            "{root}/{name}",
+            "{link}/{name} 1",
+        ),
+    ],
+)
+@pytest.mark.parametrize("backslashes", [False, True])
+def test_other_spellings_of_split_files_are_read(spelling: str, backslashes: bool, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(root)
+    names = {"train.txt": ["a/00.png", "b/01.png", "a/02.png"], "test.txt": ["b/03.png"]}
+    entries = {
+        file: [spelling.format(name=name, root=root, link=tmp_path / "link") for name in own]
+        for file, own in names.items()
+    }
+    for file, own in entries.items():
+        listed(root, file, [entry.replace("/", "\\") for entry in own] if backslashes else own)
+    found = Folder(root=str(tmp_path / "link"), train="train.txt", test="test.txt").chosen()
+    assert {name.removeprefix("./") for part in found.parts.values() for name in part} == {
+        *names["train.txt"],
+        "b/03.png",
+    }
+
+
+def test_a_split_file_may_be_of_powershell_and_name_decomposed_names(root: Path) -> None:
+    picture(root / unicodedata.normalize("NFD", "é.png"))
+    (root / "train.txt").write_text("a\\00.png\r\na\\02.png\r\n", encoding="utf-16")
+    (root / "test.txt").write_text("é.png\n", encoding="utf-8")
+    split = Folder(root=str(root), train="train.txt", test="test.txt").chosen()
+    assert (
+        split.parts["test"] == ["é.png"] and sorted(split.parts["train"] + split.parts["validation"])[0] == "a/00.png"
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [
+        ("A/00.PNG", "; there is 'a/00.png', whose case differs"),
+        ("A/00.PNG 5", "; there is 'a/00.png', whose case differs"),
+        ("a/00", "; there is 'a/00.png'; write its suffix too"),
+        ("photos/a/00.png", "; there is 'a/00.png'; write the names relative to the root"),
+        ("D:\\sets\\photos\\a\\00.png", "; there is 'a/00.png'; write the names relative to the root"),
+        ("/somewhere/else/a/00.png 3", "; there is 'a/00.png'; write the names relative to the root"),
+        ("c/00.png", "; there is 'a/00.png'"),
+        ("gone.png", ""),
+    ],
+)
+def test_an_entry_that_is_no_image_says_what_is_near(entry: str, hint: str, root: Path) -> None:
+    data = Folder(root=str(root), train=listed(root, "train.txt", [entry]), test=listed(root, "test.txt", ["b/01.png"]))
+    with pytest.raises(ValueError) as error:
+        data.identity()
+    assert str(error.value).endswith(f"train.txt: entry 1, '{entry}', is not an image below {root}{hint}")
+
+
+def test_no_images_says_why(root: Path) -> None:
+    for file in root.rglob("*.png"):
+        file.rename(file.with_suffix(".dat"))
+    (root / "cats").symlink_to(root.parent)
+    with pytest.raises(
+        ValueError, match=r"root: no images below .*; 20 files are no images by their names and not rea"
+    ):
+        Folder(root=str(root)).identity()
+    for file in root.rglob("*.dat"):
+        file.unlink()
+    (root / "dogs").symlink_to("/etc")
+    with pytest.raises(ValueError) as error:
+        Folder(root=str(root)).identity()
+    assert str(error.value).endswith(
+        "which is not followed); follow_links: true follows links to folders outside the root"
+    )
+
+
+def test_a_class_folder_of_links_is_the_same_set(root: Path, tmp_path: Path) -> None:
+    before = Folder(root=str(root)).identity()
+    farm = tmp_path / "farm"
+    farm.mkdir()
+    for place in ("a", "b"):
+        (farm / place).symlink_to(root / place)
+    assert Folder(root=str(farm), follow_links=True).identity() == before
+    with pytest.raises(ValueError, match="it is a link to a folder outside the root, which is not followed, as 1 more"):
+        Folder(root=str(farm)).identity()
+
+
+def test_composed_and_decomposed_names_are_one_set(root: Path, tmp_path: Path) -> None:
+    found = []
+    for form in ("NFC", "NFD"):
+        shutil.copytree(root, tmp_path / form)
+        (tmp_path / form / "a").rename(tmp_path / form / unicodedata.normalize(form, "é"))
+        found.append(packed(tmp_path / form, tmp_path / f"packed-{form}").names("test"))
+    assert (
+        found[0] == found[1]
+        and len({str(Folder(root=str(tmp_path / form)).identity()) for form in ("NFC", "NFD")}) == 1
+    )
+
+
+def test_twelve_bits_in_sixteen_are_noted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(6):
+        (tmp_path / "set").mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 2**12, (32, 32), np.uint16)).save(tmp_path / "set" / f"{i}.png")
+    (note,) = packed(tmp_path / "set", tmp_path / "packed").notes
+    assert note.startswith("no pixel of any image is above 20 of 255, as with 12 bits in files of 16, or labels")
+    picture(tmp_path / "set" / "bright.png")
+    assert packed(tmp_path / "set", tmp_path / "packed-2").notes == []
+
+
+def test_files_that_would_decode_are_noted_for_every_run(root: Path, tmp_path: Path) -> None:
+    assert packed(root, tmp_path / "packed").notes == []
+    (root / "notes.txt").write_text("x")
+    assert packed(root, tmp_path / "packed-2").notes == []
+    (root / "a" / "00.png").rename(root / "a" / "00.png_large")
+    (note,) = packed(root, tmp_path / "packed-3").notes
+    assert "1 of them would decode: a/00.png_large" in note
 
 
 def test_folders_that_are_not_there_or_empty(tmp_path: Path, root: Path) -> None:
