@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,6 +14,21 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["Results", "load"]
+
+OURS = ("models", "baselines", "reports")
+"""The packages that belong to this one."""
+PLACE = str(Path(__file__).resolve().parents[1])
+
+
+class _Ours:
+    """Finds our packages where ``study`` lies, also in a folder with modules of the same names."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        return PathFinder.find_spec(name, [PLACE]) if name in OURS else None
+
+
+sys.meta_path.insert(0, _Ours)
 
 
 def __dir__() -> list[str]:
@@ -19,6 +39,11 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     """Imports ``study.results`` on first use, because it imports pandas."""
     if name in __all__:
+        other = getattr(sys.modules.get("reports"), "__file__", None)
+        if other is not None and not other.startswith(PLACE):
+            raise ImportError(
+                f"{other} was imported before and hides the package 'reports' of study; import study first"
+            )
         from study import results
 
         return getattr(results, name)

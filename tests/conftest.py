@@ -1,5 +1,7 @@
 """What all tests share: one thread a process, as in a worker, and studies that only one process of the suite makes."""
 
+from __future__ import annotations
+
 import gc
 import os
 import shutil

@@ -1,6 +1,6 @@
 """Paths and links in the documentation exist."""
 
-import importlib
+import importlib.util
 import re
 from pathlib import Path
 
@@ -36,3 +36,15 @@ def exists(name: str) -> bool:
             found = getattr(found, part)
         return True
     return False
+
+
+def test_the_readme_has_the_answers_of_the_results_page() -> None:
+    """``python docs/readme.py`` copies them."""
+    specification = importlib.util.spec_from_file_location("readme", ROOT / "docs" / "readme.py")
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    answers = module.answers((ROOT / "docs" / "results.md").read_text(encoding="utf-8"))
+    assert answers.count("| C") > 10 and answers in (ROOT / "README.md").read_text(encoding="utf-8"), (
+        "run: python docs/readme.py"
+    )

@@ -55,26 +55,26 @@ class Frames:
         name, file, profile ('demo', 'paper', ...), scope ('paper', 'reduced', 'other'), command, made (ISO date): text;
         image_size (px), generator_updates, batch: int; seconds: the sum over stages;
         data: a list of {name, kind, train, validation, test, digest, left_out}, with counts of images, and optionally
-            ``like``: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it corresponds to, and ``duplicates``:
-            how many test images have an exact or near duplicate in each other part, {exact, near: {train, validation}};
+        ``like``: the paper's data set ('CelebA', 'ImageNet', 'Places2') that it corresponds to, and ``duplicates``:
+        how many test images have an exact or near duplicate in each other part, {exact, near: {train, validation}};
         versions {package: version}; devices: a list; seeds: a list; numerics, steps: a mapping or text;
         reference: the proposed model's variant, which the command may have left out, or None; control: the variant
-            trained with the reconstruction loss alone, or None;
+        trained with the reconstruction loss alone, or None;
         sharing {shared, unshared}: multiply-accumulates with and without shared stages;
         multiverses {name: {base: [variant], contrasts: [[a, b]] of bases, design: 'one_at_a_time' or 'product'}};
         configs {variant: {method, options}}; networks {variant: facts of its networks}; protocol: a mapping of how all
-            are evaluated, with its seed and mask; aliases {name: the variant that was run for it};
+        are evaluated, with its seed and mask; aliases {name: the variant that was run for it};
         searches {variant: {data, seeds, of (trials wanted), sampler, pruner, profile, space: [{key, low, high, log or
-            choices}], importance {key: share, 0..1}}}, of what was tuned;
+        choices}], importance {key: share, 0..1}}}, of what was tuned;
         external: a list of {name, data, seed (None: it has none), kind ('raw', or 'composite': the files hold the known
-            pixels), images (scored), of (test images), scored (ISO time), digest (of the files), checksum (of the
-            scores), notes, why (text: the reason why it is not shown), joins (bool: it is among the runs)};
+        pixels), images (scored), of (test images), scored (ISO time), digest (of the files), checksum (of the
+        scores), notes, why (text: the reason why it is not shown), joins (bool: it is among the runs)};
         left_out {variant: {method, options, by ('--only' or '--claims'), data: [set], of --claims}}, of the file's
-            variants that the command left out; left_out_seeds: a list;
+        variants that the command left out; left_out_seeds: a list;
         plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}
-            and methods, their names, of plugins; claims {id: a claim as in paper.yaml}, of plugins;
+        and methods, their names, of plugins; claims {id: a claim as in paper.yaml}, of plugins;
         looks {number of seeds (int, or text as in JSON): the two-sided error spent there}, where seeds were added until
-            there was an answer.
+        there was an answer.
 
     ``runs``, a row per run: run ('proposed/faces/0'), variant, data, seed, method ('proposed', 'ce', 'glcic', ...),
         status ('completed', 'diverged', 'failed', 'interrupted', 'missing'), why (text), diverged_at (step or NA),
@@ -90,14 +90,18 @@ class Frames:
         column ``group`` names images that belong together (tiles of a photograph, pictures of a person).
     ``curves``, a row per value: run, variant, data, seed, stage ('pretrain', 'critic', 'joint'), network ('generator',
         'local', 'global', 'half', ...), term ('reconstruction', 'gap', 'ratio', ...), step (within the stage), value.
+
     ``factors``, a row per level: ablation, variant, factor, level (text).
+
     ``universes``, a row per multiverse, universe (int; 0: the study's own settings), base (the variant that the
         study names) and reading (an option's key: 'head', 'critic_input'): variant (the one that was run for the base
         in this universe, possibly the base), level (text), usual (bool: the base's own level), applies (bool: the
         base's method has this option).
     ``readings``, a row per setting: variant, key, value, reading ('R7'), meaning, departs (bool: from the text), unlike
         (a sentence where the text is silent and the compared methods were treated unlike; otherwise empty).
+
     ``stages``, a row per stage: key, kind, runs (how many use it), steps, seconds, device, torch (version).
+
     ``trials``, a row per trial of a search: variant (that was searched), number (Optuna's), state ('completed',
         'pruned', 'diverged', 'failed', 'running'), value (mean PSNR of the hole over validation images and the search's
         seeds, dB; of a pruned trial at pruning; NaN where there is none), seeds (how many), seconds (wall time),
@@ -105,7 +109,9 @@ class Frames:
         last evaluation), record (Sacred ids), why (of a failure).
     ``pictures``, a row per image: run, variant, data, seed, image, output ('truth', 'masked', 'composite', 'raw',
         'blended'), pixels ((H, W, 3) uint8), of the test images that the protocol's seed drew.
+
     ``worst``, the same for the test images with the lowest PSNR of the hole in a run's composite, the lowest first.
+
     ``distances``, a row per run, output and perceptual distance between whole sets of images, if the study asks for
         any: run, variant, data, seed, output, metric ('fid', 'kid'), value (NaN where there is none), spread (KID only:
         standard deviation over its subsets), images (number of outputs, and of truths), why (text: the reason for a

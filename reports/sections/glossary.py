@@ -50,6 +50,7 @@ WORDS = {
     "scope": "Of what the outcomes speak: the paper's own data and schedule (paper), its kind of data on a smaller "
     "budget (reduced), or other data.",
     "MMAC": "A million multiply-accumulates, the work of a network on one image.",
+    "docs/NAME.md": "A page of the documentation. It comes with the program: 'study docs NAME' shows it.",
 }
 
 

@@ -11,15 +11,18 @@ from typing import Annotated
 
 import typer
 
-from study.cli import data, images, outcomes, studies
+from study.cli import data, images, outcomes, starting, studies
+from study.cli.terminal import program
 from study.errors import StudyError
 
 EXAMPLES = """
 Examples:
 
-  study run runs.yaml              run the demo and write its report
+  study init                       write a study file, runs.yaml
 
   study plan runs.yaml             show what would be trained, and its cost
+
+  study run runs.yaml              run the demo and write its report
 
   study claims out                 the outcome of each claim of the paper
 
@@ -57,6 +60,8 @@ app.add_typer(data_app, name="data")
 command: Callable[..., None]
 for command in (data.pack, data.show, data.write):
     data_app.command()(command)
+for command in (starting.init, starting.docs):
+    app.command()(command)
 for command in (studies.run, studies.plan, studies.report, studies.describe, studies.check, studies.tune):
     app.command()(command)
 for command in (outcomes.status, outcomes.claims, outcomes.diff, images.score, images.inpaint, images.export):
@@ -84,7 +89,7 @@ def main() -> None:
 def _explained(error: Exception) -> int:
     """Prints an error. Returns the exit code. Names the line of a plugin that raised it."""
     if isinstance(error, StudyError):
-        print(error, file=sys.stderr)
+        print(str(error).replace("python -m study ", f"{program()} "), file=sys.stderr)
         return error.exit_code
     if isinstance(error, OSError):
         print(f"{error.filename}: {error.strerror}; check the path", file=sys.stderr)
@@ -98,5 +103,5 @@ def _explained(error: Exception) -> int:
     text = f"{place or 'error'}: {type(error).__name__}: {error}"
     print(f"{text}\n(set STUDY_TRACEBACK=1 for the traceback)", file=sys.stderr)
     for plugin in () if place else plugins.used():
-        print(f"to check the plugin {plugin.file}: python -m study check {plugin.file}", file=sys.stderr)
+        print(f"to check the plugin {plugin.file}: {program()} check {plugin.file}", file=sys.stderr)
     return 2 if place else 1

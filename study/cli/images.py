@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -79,8 +80,12 @@ def score(
 
 def inpaint(
     named: RunName,
-    images: Annotated[list[Path], typer.Argument(help="Images of any size.", metavar="IMAGE...")],
+    images: Annotated[list[Path] | None, typer.Argument(help="Images of any size.", metavar="IMAGE...")] = None,
+    *,
     to: Annotated[Path, typer.Option("-o", "--to", help="Image to write, or a folder for several.")],
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Without RUN: use the demo's model. It is trained once, in a minute or two.")
+    ] = False,
     mask: Annotated[
         Path | None, typer.Option("--mask", help="Black and white image of the same size, or a folder of them.")
     ] = None,
@@ -103,7 +108,19 @@ def inpaint(
     from study.use.finished import Finished
     from study.use.inpaint import HoleSource, repair_files
 
-    kind, say = options.device_of(device), printer()
+    kind, say, images = options.device_of(device), printer(), images or []
+    if demo:
+        from study.cli.demo import model
+
+        images = [Path(named), *images]
+        out, named = model(out, device, say)
+    elif not images:
+        raise BadInput(f"name the images to repair, as in: {command('inpaint', named, 'photo.png', '-o', str(to))}")
+    elif not (out / "plan.json").is_file():
+        words = sys.argv[2:]
+        words[words.index(named)] = "--demo"
+        trial = command("inpaint", *words)
+        raise BadInput(f"{out}: there is no study here; name its folder with --out, or try the demo's model: {trial}")
     finished = Finished(out, named)
     say(f"{finished.run.name}, {finished.image_size} px, on {kind}")
     source = HoleSource(mask, box, hole, resize)

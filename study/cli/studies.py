@@ -62,7 +62,7 @@ def run(
     started = time.monotonic()
     asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
     most = asked.most if asked else None
-    study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share, most)
+    study, plan, kind = planned(file, profile, only, seeds, settings, device, no_share, most)
     until.check_claims(claims, asked, plan.study)
     options.check_precision(study.numerics.precision, kind)
     console, store = Console(), options.store_of(out)
@@ -78,17 +78,17 @@ def run(
             rehearsal.before_run(study, plan, store, kind, jobs, console)
         own = {"command": command(), **({"looks": looks} if looks else {})}
         plan = replace(plan, study=plan.study.model_copy(update=own))
-        make = partial(_make, store=store, executor=executor, console=console)
+        make_it = partial(make, store=store, executor=executor, console=console)
         with executor:
             if asked is None:
                 known = len(plan.stages) - len({key for task in driver.tasks(plan, store) for key in task.keys})
                 say(f"{head}: {len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done")
                 if looks:
                     say(f"{out} has looks from --until-resolved: they are kept, and outcomes have their levels")
-                summary = make(plan)
+                summary = make_it(plan)
             else:
                 say(f"{head}: up to {len(study.seeds)} seeds each, in this order: {', '.join(map(str, study.seeds))}")
-                plan, summary = until.until_resolved(plan, store, asked, make=make, say=say, workers=jobs)
+                plan, summary = until.until_resolved(plan, store, asked, make=make_it, say=say, workers=jobs)
         if summary.interrupted:
             say(f"interrupted; nothing is lost. Go on with:  {plan.study.command}")
             raise typer.Exit(130)
@@ -129,7 +129,7 @@ def plan(
     modes = [name for name, on in (("--measure", measure), ("--power", power), ("--rehearse", rehearse)) if on]
     if len(modes) > 1:
         raise BadInput(f"{' and '.join(modes)}: each prints a table of its own; give one of them")
-    study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share)
+    study, plan, kind = planned(file, profile, only, seeds, settings, device, no_share)
     store = options.store_of(out)
     if power:
         from study.cli import power as seeds_for
@@ -311,7 +311,7 @@ def _show_trial(bar: Progress, row: TaskID, trial: Mapping[str, Any], state: Map
     bar.update(row, completed=done, best=text)
 
 
-def _planned(
+def planned(
     file: Path,
     profile: str | None,
     only: list[str] | None,
@@ -343,7 +343,7 @@ def _planned(
     return study, plan, kind
 
 
-def _make(plan: Plan, *, store: Store, executor: Executor, console: Console) -> Summary:
+def make(plan: Plan, *, store: Store, executor: Executor, console: Console) -> Summary:
     """Makes what a plan lacks, and shows the progress. Saves the plan as the most recent study."""
     from study.running import driver
     from study.running.progress import Display

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -46,11 +47,22 @@ def image_progress() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
+def program() -> str:
+    """How this program was started, to type again: ``study``, its path, or ``python -m study``."""
+    script = Path(sys.argv[0])
+    if script.name != "study":
+        return f"{_near(Path(sys.executable)) or 'python'} -m study"
+    return "study" if str(script) == shutil.which("study") else shlex.quote(_near(script) or str(script))
+
+
+def _near(file: Path) -> str | None:
+    """The path of a file below the working directory, from there; None if it is elsewhere."""
+    return str(file.relative_to(Path.cwd())) if file.is_relative_to(Path.cwd()) else None
+
+
 def command(*arguments: str) -> str:
     """A ``study`` command to paste into this shell; without arguments, the one that is running."""
-    here = Path(sys.executable)
-    python = str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else "python"
-    return f"{python} -m study {shlex.join(arguments or sys.argv[1:])}"
+    return f"{program()} {shlex.join(arguments or sys.argv[1:])}"
 
 
 def heed_sigterm() -> None:

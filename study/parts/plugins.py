@@ -27,6 +27,9 @@ from study.errors import BadInput, StudyError, shown, unknown
 from study.metrics import REGIONS, Metric
 from study.parts import registries
 
+OURS = ("models", "baselines", "reports", "study")
+"""The names of this program's packages, which come before a module of the same name elsewhere."""
+
 
 @dataclass(frozen=True)
 class Plugin:
@@ -157,7 +160,7 @@ def _load(file: Path) -> Plugin:
     except (Exception, SystemExit) as error:  # SystemExit would end the command without a message
         syntax = f"{file}:{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else None
         place = syntax or place_of(error, [file]) or file
-        raise BadInput(f"{place}: {type(error).__name__}: {error}") from error
+        raise BadInput(f"{place}: {type(error).__name__}: {error}{_hidden(error, file)}") from error
     if neighbour := _imported_neighbour(file, before):
         how = "a plugin is one file: move the code into it, or install it as a package"
         raise BadInput(f"{file}: it imports {neighbour}, whose edits would not invalidate results; {how}")
@@ -174,6 +177,18 @@ def _load(file: Path) -> Plugin:
     if not parts:
         raise BadInput(f"{file}: it declares no part; write one of {', '.join(registries.REGISTRIES)}, a dictionary")
     return plugin
+
+
+def _hidden(error: BaseException, file: Path) -> str:
+    """What to do if a plugin meant a module of its own, and got this program's package of the same name."""
+    module = getattr(error, "obj", None)  # of an AttributeError
+    name = module.__name__ if isinstance(module, ModuleType) else str(getattr(error, "name", None))
+    top = name.partition(".")[0]
+    places = [folder / one for folder in (file.parent, Path.cwd()) for one in (f"{top}.py", top)]
+    theirs = next((place for place in places if place.exists()), None)
+    if top not in OURS or theirs is None:
+        return ""
+    return f"; here '{top}' is this program's package, and not {theirs}: rename yours, or move its code into the plugin"
 
 
 def _imported_neighbour(file: Path, before: set[str]) -> str | None:

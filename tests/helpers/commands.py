@@ -27,7 +27,7 @@ def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         mock.patch.dict(os.environ, {"COLUMNS": "200", "NO_COLOR": "1"}),
-        mock.patch.object(sys, "argv", ["study", *arguments]),
+        mock.patch.object(sys, "argv", [str(ROOT / "study" / "__main__.py"), *arguments]),
     ):
         try:
             cli.main()

@@ -38,7 +38,7 @@ def _written(folder: Path, document: Document) -> dict[str, bytes]:
 
 
 def _read(frame: pd.DataFrame) -> pd.DataFrame:
-    return pd.read_csv(io.StringIO(plain(frame).to_csv(index=False)), engine="python")
+    return pd.read_csv(io.StringIO(plain(frame).to_csv(index=False)), float_precision="round_trip")
 
 
 def test_each_table_and_figure_has_its_files(tmp_path: Path) -> None:

@@ -160,6 +160,6 @@ def bought_table(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFr
             )
         raise NoDataError(
             f"No tuned method ran on {data} beside the untuned one, so what tuning bought is not known: a search's own "
-            "score is no result. docs/search.md says how to run what it found."
+            "score is no result. docs/tuning.md says how to run what it found."
         )
     return pd.DataFrame(rows)
