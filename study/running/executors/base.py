@@ -17,7 +17,7 @@ class Task:
     run: str | None = None  # the run whose own stages these are
     why: str = ""  # the reason, if the run is only recorded as failed
     work: int = 0  # multiply-accumulates
-    rank: int = 0  # tasks of a lower rank start first
+    rank: tuple[int, int] = (0, 0)  # tasks of a lower rank start first
     plan: str = ""  # the file of the saved plan that the names belong to
 
     @property
