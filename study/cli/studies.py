@@ -251,7 +251,7 @@ def tune(
     chosen = [f"search.{key}={value}" for key, value in (("sampler", sampler), ("pruner", pruner)) if value]
     study = config.load(file, profile=profile, settings=[*(settings or ()), *chosen])
     console = Console()
-    say = partial(console.print, highlight=False, soft_wrap=True)
+    say = printer(console)
     variants, left_out = space.candidates(study) if every else ([], [])
     for name in variant or ():
         if name not in study.variants:
@@ -280,7 +280,7 @@ def tune(
                 tuner.on_trial = partial(_show_trial, bar, row)
                 result = tuner.run(executor)
             if result.interrupted or result.failed:
-                why = "interrupted" if result.interrupted else f"[red]failed[/]: {result.failed}"
+                why = "interrupted" if result.interrupted else f"failed: {result.failed}"
                 say(f"{why}; nothing is lost. Go on with:  {command()}")
                 raise typer.Exit(130 if result.interrupted else 3)
             if result.best is None:

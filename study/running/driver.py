@@ -9,6 +9,7 @@ from pathlib import Path
 from study.plan.graph import Plan, Run
 from study.running.executors import Event, Executor, Task
 from study.running.runs import complete, settle
+from study.running.titles import Titles
 from study.store import Damaged, Store, write_atomically
 
 TRIES = 2  # how often a task is started whose process dies
@@ -46,7 +47,7 @@ def tasks(plan: Plan, store: Store, file: Path | str = "") -> list[Task]:
 
     ``file``: the saved plan.
     """
-    turns = _turns(plan)
+    turns, titles = _turns(plan), Titles(plan)
     own = {key for run in plan.runs for key in plan.own(run)}
     shared = [[key] for key, stage in plan.stages.items() if stage.kind != "critic" and key not in own]
     missing: list[Task] = []
@@ -56,14 +57,15 @@ def tasks(plan: Plan, store: Store, file: Path | str = "") -> list[Task]:
             needs = tuple(sorted({need for stage in stages for need in stage.needs.values()}))
             work = sum(stage.work for stage in stages) + stages[0].forward
             rank = min(turns[key] for key in keys), RANKS[stages[0].kind]
-            missing.append(Task(keys, needs, work=work, rank=rank, plan=str(file)))
+            missing.append(Task(keys, needs, work=work, rank=rank, plan=str(file), title=titles.stages(keys)))
     for run in plan.runs:
         if not complete(run, plan, store):
             keys = tuple(plan.own(run))
             needs = tuple(sorted(set(run.stages.values()).difference(keys)))
             work = sum(plan.stages[key].work for key in keys if not store.has(key))
             rank = turns[run.stages["evaluate"]], RANKS["joint" if work else "evaluate"]
-            missing.append(Task(keys, needs, run.name, work=work, rank=rank, plan=str(file)))
+            title = titles.run(run)
+            missing.append(Task(keys, needs, run.name, work=work, rank=rank, plan=str(file), title=title))
     return sorted(missing, key=lambda task: (task.rank, -task.work))
 
 
@@ -117,7 +119,7 @@ def drive(
                     running.append(task)
                     tries[task] = tries.get(task, 0) + 1
                     executor.submit(task)
-            assert running, f"no task is ready, yet these wait: {', '.join(task.name for task in queue)}"
+            assert running, f"no task is ready, yet these wait: {', '.join(task.title for task in queue)}"
             for event in executor.poll(POLL_S):
                 task = event.task
                 if event.kind != "progress":
@@ -152,7 +154,7 @@ def _after_failure(out: Path, failure: Event, queue: list[Task], summary: Summar
     if task.run:
         summary.failed[task.run] = failure.text
         return queue
-    reason = f"{name.partition('-')[0]} {name} failed: {failure.text}"
+    reason = f"{task.title or name} failed: {failure.text}"
     lost = set(task.keys)
     remaining: list[Task] = []
     for other in sorted(queue, key=lambda other: other.rank):

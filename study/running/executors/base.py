@@ -19,6 +19,7 @@ class Task:
     work: int = 0  # multiply-accumulates
     rank: tuple[int, int] = (0, 0)  # tasks of a lower rank start first
     plan: str = ""  # the file of the saved plan that the names belong to
+    title: str = ""  # what a person calls it, such as "23 critics, seed 0"
 
     @property
     def name(self) -> str:

@@ -80,7 +80,7 @@ def test_a_failure_takes_what_stands_on_it_alone(tmp_path: Path) -> None:
 
     summary, _ = drive(plan, store, AtOnce(store, fate=fate))
     assert set(summary.failed) == {"proposed/faces/0", "single/faces/0"}
-    assert all(why == f"pretrain {bad} failed: no memory" for why in summary.failed.values())
+    assert all(why == "pretrain, seed 0 failed: no memory" for why in summary.failed.values())
     for variant in ("ce", "mean"):
         assert all(store.has(key) for key in tiny.run_of(plan, variant).stages.values())
     (note,) = (store.out / "failures").iterdir()
