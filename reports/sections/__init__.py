@@ -9,6 +9,7 @@ from reports.sections import (
     ablations,
     architecture,
     glossary,
+    progress,
     provenance,
     readings,
     repairs,
@@ -56,4 +57,5 @@ def document(frames: Frames) -> Document:
         doi=paper()["doi"],
         made=str(study["made"] or ""),
         sections=[section(frames) for section in SECTIONS],
+        progress=progress.sentence(frames),
     ).numbered()

@@ -61,6 +61,9 @@ MaxSeeds = Annotated[
 Budget = Annotated[
     str | None, typer.Option("--budget", help="With --until-resolved: the time to spend: 90s, 45m, 6h or 2d.")
 ]
+ReportEvery = Annotated[
+    str, typer.Option("--report-every", help="Renew the report this often while runs go on: 90s, 5m, 2h, or never.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -94,11 +97,12 @@ def seeds_of(text: str | None) -> list[int] | None:
     return list(dict.fromkeys(seeds))
 
 
-def seconds_of(text: str) -> float:
-    """The seconds in ``--budget 90s``, ``45m``, ``6h`` or ``2d``."""
+def seconds_of(text: str, option: str = "--budget", also: str = "") -> float:
+    """The seconds in ``--budget 90s``, ``45m``, ``6h`` or ``2d``. ``also``: what else the option takes, in words."""
     written = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd])", text.strip())
     if written is None or (seconds := float(written[1]) * UNITS_S[written[2]]) <= 0:
-        raise BadInput(f"--budget {text}: write a time above zero, such as 90s, 45m, 6h or 2d")
+        more = f", {also}" if also else ""
+        raise BadInput(f"{option} {text}: write a time above zero, such as 90s, 45m, 6h or 2d{more}")
     return seconds
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from study.cli import options
+from study.cli import live, options
 from study.cli.terminal import command, heed_sigterm, print_json, printer, wide
 from study.errors import BadInput, unknown
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from study.config import Study
     from study.plan.graph import Plan
     from study.running.driver import Summary
-    from study.running.executors import Executor
+    from study.running.executors import Event, Executor, Task
     from study.store import Store
 
 SKIPPED_SHOWN = 10
@@ -47,6 +48,7 @@ def run(
     claims: options.Claims = None,
     max_seeds: options.MaxSeeds = None,
     budget: options.Budget = None,
+    report_every: options.ReportEvery = live.EVERY,
     rehearse: Annotated[
         bool,
         typer.Option("--rehearsal/--no-rehearsal", help="Rehearse a study of hours first: do its critics explode?"),
@@ -54,14 +56,14 @@ def run(
 ) -> None:
     """Run a study: train what is missing, evaluate, and write the report."""
     from study.cli import cards, rehearsal, until
-    from study.running import driver
+    from study.running import driver, progress
     from study.running.locks import output_lock
     from study.running.runs import settle_all
 
     heed_sigterm()
     started = time.monotonic()
     asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
-    most = asked.most if asked else None
+    most, every_s = asked.most if asked else None, live.every_s_of(report_every)
     study, plan, kind = _planned(file, profile, only, seeds, settings, device, no_share, most)
     options.check_precision(study.numerics.precision, kind)
     console, store = Console(), options.store_of(out)
@@ -77,8 +79,9 @@ def run(
             rehearsal.before_run(study, plan, store, kind, jobs, console)
         own = {"command": command(), **({"looks": looks} if looks else {})}
         plan = replace(plan, study=plan.study.model_copy(update=own))
-        make = partial(_make, store=store, executor=executor, console=console)
-        with executor:
+        renewal = live.Renewal(out, every_s, say)
+        make = partial(_make, store=store, executor=executor, console=console, renewal=renewal)
+        with executor, progress.told(out), closing(renewal):
             if asked is None:
                 known = len(plan.stages) - len({key for task in driver.tasks(plan, store) for key in task.keys})
                 say(f"{head}: {len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done")
@@ -90,6 +93,8 @@ def run(
                 plan, summary = until.until_resolved(plan, store, asked, make=make, say=say, workers=jobs)
         if summary.interrupted:
             say(f"interrupted; nothing is lost. Go on with:  {plan.study.command}")
+            if renewal.made:
+                say(f"to bring the report up to date:  {command('report', str(out))}")
             raise typer.Exit(130)
         page = _report(out)
     _summarise(say, plan, store, summary.failed, time.monotonic() - started)
@@ -166,9 +171,16 @@ def plan(
         overview.print_plan(plan, store, here, measured, wide(100), stages=stages)
 
 
-def report(out: Annotated[Path, typer.Argument(help="Output folder.")] = Path("out")) -> None:
+def report(
+    out: Annotated[Path, typer.Argument(help="Output folder.")] = Path("out"),
+    watch: Annotated[bool, typer.Option("--watch", help="Renew it each minute until the running study ends.")] = False,
+) -> None:
     """Rebuild the report from the stored results."""
-    printer()(f"report: {_report(out)}")
+    heed_sigterm()
+    if watch:
+        live.watch(out, _report, printer())
+    else:
+        printer()(f"report: {_report(out)}")
 
 
 def describe(
@@ -337,7 +349,7 @@ def _planned(
         return study, planner.make_plan(study, device=kind, share=not no_share), kind
 
 
-def _make(plan: Plan, *, store: Store, executor: Executor, console: Console) -> Summary:
+def _make(plan: Plan, *, store: Store, executor: Executor, console: Console, renewal: live.Renewal) -> Summary:
     """Makes what a plan lacks, and shows the progress. Saves the plan as the most recent study."""
     from study.running import driver
     from study.running.progress import Display
@@ -345,16 +357,32 @@ def _make(plan: Plan, *, store: Store, executor: Executor, console: Console) -> 
     waiting = driver.tasks(plan, store, plan.save(store.out))
     if not waiting:
         return driver.Summary()
+    names = {task.run for task in waiting}
+    renewal.wait_for([run.name for run in driver.first_runs(plan) if run.name in names])
     with Display(plan, store, waiting, console) as display:
-        return driver.drive(store, executor, waiting, on_event=display.on_event, on_tick=display.on_tick)
+
+        def on_event(event: Event) -> None:
+            display.on_event(event)
+            renewal.on_event(event)
+
+        def on_tick(running: list[Task]) -> None:
+            display.on_tick(running)
+            renewal.on_tick()
+
+        return driver.drive(store, executor, waiting, on_event=on_event, on_tick=on_tick)
 
 
 def _report(out: Path) -> Path:
-    """Renders the report of an output folder. Returns the file of its page."""
+    """Renders the report of an output folder. Returns the file of its page. Waits if another process renders it."""
+    from filelock import FileLock
+
     from reports.render import render
+    from study.plan.graph import Plan
     from study.results.frames import load
 
-    return render(load(out), out / "report")
+    Plan.of(out)  # says what is wrong with the folder before a file is written there
+    with FileLock(out / "locks" / "report.lock"):
+        return render(load(out), out / "report")
 
 
 def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:

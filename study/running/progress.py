@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,7 +18,7 @@ from rich.text import Text
 
 from study.plan.graph import KINDS, Plan
 from study.running.executors import Event, Task
-from study.store import Store, write_json
+from study.store import Store, read_facts, write_json
 
 LINE_EVERY_S = 30.0
 BAR = 16  # columns
@@ -30,6 +32,34 @@ def bars(console: Console, *columns: ProgressColumn) -> Progress:
     """Progress bars with further columns, shown on a terminal only."""
     first = (TextColumn("{task.description:<9}"), BarColumn(bar_width=BAR), MofNCompleteColumn())
     return Progress(*first, *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
+
+
+@contextmanager
+def told(out: Path) -> Iterator[None]:
+    """While it is entered, an output's study is running for readers, also between the plans that it makes."""
+    try:
+        yield
+    finally:
+        if facts := read_facts(out / FILE):
+            write_json(out / FILE, {**facts, "over": True, "running": []})
+
+
+def live(out: Path) -> dict[str, Any]:
+    """How far a running study is; empty if none is running.
+
+    ``done``: the share of this start's work, 0 to 1. ``left_s``: seconds, or None. ``running``: the titles of what is
+    being made. ``at``: when this was written, in seconds since 1970.
+    """
+    facts = read_facts(out / FILE)
+    return facts if facts and not facts["over"] and _alive(facts["pid"]) else {}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
 
 
 class Display:
@@ -58,7 +88,7 @@ class Display:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._write([], over=True)
+        self._write([])
         self._bars.stop()
 
     def on_event(self, event: Event) -> None:
@@ -110,9 +140,9 @@ class Display:
         """The kind of stage that a task is making: the first of its stages that is not done."""
         return next((self._plan.stages[key].kind for key in task.keys if self._share.get(key, 0) < 1), None)
 
-    def _write(self, running: list[Task], over: bool = False) -> None:
+    def _write(self, running: list[Task]) -> None:
         """Updates the bars and the file."""
-        done, seconds = self.done(), None if over else self.left_s()
+        done, seconds = self.done(), self.left_s()
         counts = Counter(self._plan.stages[key].kind for key, share in self._share.items() if share >= 1)
         for kind, row in self._rows.items():
             text = _fitting([task.title for task in running if self._kind(task) == kind])
@@ -120,7 +150,8 @@ class Display:
         self._bars.update(self._all, completed=round(100 * done), text=self._summary())
         state = {
             "pid": os.getpid(),
-            "over": over,
+            "over": False,
+            "at": round(time.time()),
             "done": round(done, 4),
             "left_s": None if seconds is None else round(seconds),
             "running": [task.title for task in running],
