@@ -107,17 +107,19 @@ class Renewal:
         self._process = None
 
 
-def watch(out: Path, report: Callable[[Path], Path], say: Callable[[str], None]) -> None:
+def watch(out: Path, report: Callable[[Path], tuple[Path, list[str]]], say: Callable[[str], None]) -> None:
     """Renews the report of a study that another process runs, until that has ended.
 
     Args:
-        report: makes the report of an output, and returns its page.
+        report: makes the report of an output. Returns its page, and the answer in a few lines.
         say: prints a line.
     """
     while facts := progress.live(out):
         begun = time.monotonic()
-        page = report(out)
+        page, _ = report(out)
         say(f"report: {page}; {facts['done']:.0%} of the work is done, {progress.left(facts['left_s'])}")
         while progress.live(out) and time.monotonic() - begun < WATCH_S:
             time.sleep(POLL_S)
-    say(f"report: {report(out)}; no run is going on in {out}")
+    page, answer = report(out)
+    for line in [*answer, f"report: {page}; no run is going on in {out}"]:
+        say(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,11 @@ from rich.text import Text
 from study.cli import options
 from study.cli.terminal import print_json, wide
 
+if TYPE_CHECKING:
+    from study.results.frames import Results
+
+IMPORTANT = 3
+"""Claims that are named at the end of a run."""
 Folder = Annotated[Path, typer.Argument(help="the output folder")]
 CLAIMS_LEGEND = (
     "A claim needs all of its links. An effect is the first minus the second. Minimum detectable effect: the true "
@@ -67,6 +72,51 @@ def claims(out: Folder = Path("out"), as_json: options.AsJson = False) -> None:
     meanings = (f"{outcome}: {meaning}" for outcome, meaning in OUTCOMES.items())
     legend = [*meanings, CLAIMS_LEGEND, looks_in_words(results)]
     console.print(Text("\n".join(filter(None, legend)), style="dim"))
+
+
+def in_short(results: Results) -> list[str]:
+    """The tally of the outcomes, and the three claims that matter most, a line each.
+
+    These are the paper's first claim, which is its main one, the first that is contradicted, and the first that is
+    supported. What stands after adjustment goes first, and what was measured before what the networks alone decide.
+    """
+    from reports.analysis.claims import claims_table
+    from reports.analysis.statistics import OUTCOMES
+
+    table = claims_table(results)
+    table = table[table["adversarial_share"].isna()]  # the others ask the same again, with scaled weights
+    counts = table["outcome"].value_counts()
+    tally = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if outcome in counts)
+    tested = table[table["outcome"] != "not tested"].to_dict("records")
+    rows = [{str(name): value for name, value in row.items()} for row in tested]
+    named, others = rows[:1], rows[1:]
+    others.sort(key=lambda row: (row["p"] != row["p"], row["holds_adjusted"] is False))
+    for outcomes in (("contradicted", "equivalent"), ("supported", "partly tested")):
+        named += [row for row in others if row["outcome"] in outcomes][:1]
+    named += [row for row in others if row not in named]
+    return [f"claims of the paper: {tally}{_speaks_of(results)}", *map(_claim_line, named[:IMPORTANT])]
+
+
+def _claim_line(row: Mapping[str, Any]) -> str:
+    """A claim with its outcome, and the effect that decides it."""
+    effect = f" ({row['link']}: {_effect(row)})" if row["effect"] == row["effect"] else ""
+    falls = "; not after adjustment for all claims" if row["holds_adjusted"] is False else ""
+    return f"  {row['id']} {row['outcome']}: {row['claim'].rstrip('.')}{effect}{falls}"
+
+
+def _speaks_of(results: Results) -> str:
+    """What the outcomes cannot say."""
+    if "demo" in (results.study["profile"], results.study["scope"]):
+        return "; a demonstration, which cannot confirm or refute the paper"
+    return "" if results.study["scope"] == "paper" else "; of this study alone: its data, size or schedule differ"
+
+
+def _effect(row: Mapping[str, Any]) -> str:
+    """A claim's effect with its unit and interval."""
+    digits = 0 if row["effect"] == round(row["effect"]) else 2 if row["unit"] else 3
+    bounds = "" if row["low"] != row["low"] else f" [{row['low']:+.{digits}f}, {row['high']:+.{digits}f}]"
+    unit = f" {row['unit']}" if row["unit"] else ""
+    return f"{row['effect']:+,.{digits}f}{unit}{bounds}"
 
 
 def diff(

@@ -96,9 +96,10 @@ def run(
             if renewal.made:
                 say(f"to bring the report up to date:  {command('report', str(out))}")
             raise typer.Exit(130)
-        page = _report(out)
+        page, answer = _report(out)
     _summarise(say, plan, store, summary.failed, time.monotonic() - started)
-    say(f"report: {page}")
+    for line in [*answer, f"report: {page}"]:
+        say(line)
     if summary.failed:
         raise typer.Exit(3)
 
@@ -180,7 +181,9 @@ def report(
     if watch:
         live.watch(out, _report, printer())
     else:
-        printer()(f"report: {_report(out)}")
+        page, answer = _report(out)
+        for line in [*answer, f"report: {page}"]:
+            printer()(line)
 
 
 def describe(
@@ -372,17 +375,22 @@ def _make(plan: Plan, *, store: Store, executor: Executor, console: Console, ren
         return driver.drive(store, executor, waiting, on_event=on_event, on_tick=on_tick)
 
 
-def _report(out: Path) -> Path:
-    """Renders the report of an output folder. Returns the file of its page. Waits if another process renders it."""
+def _report(out: Path) -> tuple[Path, list[str]]:
+    """Renders the report of an output folder. Returns the file of its page, and the answer in a few lines.
+
+    Waits if another process renders it.
+    """
     from filelock import FileLock
 
     from reports.render import render
+    from study.cli.outcomes import in_short
     from study.plan.graph import Plan
     from study.results.frames import load
 
     Plan.of(out)  # says what is wrong with the folder before a file is written there
     with FileLock(out / "locks" / "report.lock"):
-        return render(load(out), out / "report")
+        results = load(out)
+        return render(results, out / "report"), in_short(results)
 
 
 def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:

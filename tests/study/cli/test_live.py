@@ -107,15 +107,16 @@ def test_a_watch_ends_with_the_study(out: Path) -> None:
     write_json(out / progress.FILE, STATE)
     lines, made = list[str](), list[bool]()
 
-    def report(out: Path) -> Path:
+    def report(out: Path) -> tuple[Path, list[str]]:
         made.append(bool(progress.live(out)))
         with progress.told(out):
             pass
-        return out / "page"
+        return out / "page", ["the answer"]
 
     live.watch(out, report, lines.append)
     assert made == [True, False], "the last one is of the study that has ended"
-    assert "34% of the work is done, 0:05:00 left" in lines[0] and "no run is going on" in lines[1]
+    assert "34% of the work is done, 0:05:00 left" in lines[0] and lines[1] == "the answer"
+    assert "no run is going on" in lines[2]
     live.watch(out, report, lines.append)
     assert len(made) == 3
 
@@ -149,6 +150,6 @@ def test_run_and_report_take_the_options(tmp_path: Path) -> None:
     done = inline.run(file, tmp_path / "out", inline.Inline, "--report-every", "2h")
     assert done.returncode == 0 and not progress.live(tmp_path / "out"), done.stderr
     assert inline.run(file, tmp_path / "out", inline.Inline, "--report-every", "0m").returncode == 2
-    with mock.patch("study.cli.studies._report", lambda out: out / "page"):
+    with mock.patch("study.cli.studies._report", lambda out: (out / "page", ["the answer"])):
         watched = command("report", tmp_path / "out", "--watch")
-    assert watched.returncode == 0 and "no run is going on" in watched.stdout
+    assert watched.returncode == 0 and "the answer\nreport: " in watched.stdout
