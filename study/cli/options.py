@@ -27,10 +27,15 @@ UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 File = Annotated[Path, typer.Argument(help="Study file, such as runs.yaml.", metavar="STUDY")]
 Out = Annotated[Path, typer.Option("--out", help="Output folder.")]
 Profile = Annotated[str | None, typer.Option("--profile", help="Profile of the study file, such as paper.")]
-Only = Annotated[list[str] | None, typer.Option("--only", help="Variants to run: names or patterns. Repeatable.")]
-Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, instead of the study file's: 0,1,2 or 0-9.")]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="NAMES", help="Variants to run: names or patterns. Repeatable.")
+]
+Seeds = Annotated[
+    str | None, typer.Option("--seeds", metavar="SEEDS", help="Seeds, instead of the study file's: 0,1,2 or 0-9.")
+]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a key of the study file: path.to.key=value. Repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file: path.to.key=value. Repeatable."),
 ]
 Device = Annotated[
     str, typer.Option("--device", help="cpu, cuda, mps, xpu, or auto: cuda if available, otherwise cpu.")
@@ -53,16 +58,23 @@ UntilResolved = Annotated[
 ]
 Claims = Annotated[
     str | None,
-    typer.Option("--claims", help="With --until-resolved: decide these claims, such as C1,C3. Default: all."),
+    typer.Option(
+        "--claims", metavar="IDS", help="With --until-resolved: decide these claims, such as C1,C3. Default: all."
+    ),
 ]
 MaxSeeds = Annotated[
-    int | None, typer.Option("--max-seeds", help="With --until-resolved: at most this many seeds. Default: 12.")
+    int | None,
+    typer.Option("--max-seeds", metavar="N", help="With --until-resolved: at most this many seeds. Default: 12."),
 ]
 Budget = Annotated[
-    str | None, typer.Option("--budget", help="With --until-resolved: the time to spend: 90s, 45m, 6h or 2d.")
+    str | None,
+    typer.Option("--budget", metavar="TIME", help="With --until-resolved: the time to spend: 90s, 45m, 6h or 2d."),
 ]
 ReportEvery = Annotated[
-    str, typer.Option("--report-every", help="Renew the report this often while runs go on: 90s, 5m, 2h, or never.")
+    str,
+    typer.Option(
+        "--report-every", metavar="TIME", help="Renew the report this often while runs go on: 90s, 5m, 2h, or never."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -54,7 +54,7 @@ def run(
         typer.Option("--rehearsal/--no-rehearsal", help="Rehearse a study of hours first: do its critics explode?"),
     ] = True,
 ) -> None:
-    """Run a study: train what is missing, evaluate, and write the report."""
+    """Run a study: train what is missing, evaluate, write the report."""
     from study.cli import cards, rehearsal, until
     from study.running import driver, progress
     from study.running.locks import output_lock
@@ -127,7 +127,7 @@ def plan(
     stages: Annotated[bool, typer.Option("--stages", help="List every stage with its key, too.")] = False,
     jobs: options.Jobs = None,
 ) -> None:
-    """Show what a study would train: EFLOP, hours by variant, what is shared or done. Trains nothing."""
+    """Show what a study would train, and its cost. EFLOP, hours by variant, what is shared or done; trains nothing."""
     from study.cli import cards
     from study.plan import overview
 
@@ -193,7 +193,7 @@ def describe(
     settings: options.Settings = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show a method's networks: layers, receptive fields and cost, next to the paper's tables."""
+    """Show a method's networks next to the paper's tables. Layers, receptive fields and cost."""
     from study import config
     from study.inspection import describe
 
@@ -253,7 +253,7 @@ def tune(
     jobs: options.Jobs = None,
     executor_name: options.ExecutorName = "local",
 ) -> None:
-    """Search the settings that the paper set by hand, on the validation images. Several processes share a search."""
+    """Search the settings that the paper set by hand. It scores validation images. Several processes share a search."""
     from rich.progress import TextColumn
 
     from study import config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import sys
@@ -27,7 +28,7 @@ def print_json(value: Any) -> None:
 
 def wide(width: int = 120) -> Console:
     """A console as wide as the terminal, or ``width`` where the output goes elsewhere."""
-    return Console(width=None if sys.stdout.isatty() else width)
+    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else width)
 
 
 @contextmanager

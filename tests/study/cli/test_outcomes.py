@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import pandas as pd
+import pytest
+import tiny
+from commands import command
 
 from reports.analysis import claims
 from study.cli.outcomes import in_short
+from study.store import RunState
 
 
 def row(id: str, outcome: str, **more: Any) -> dict[str, Any]:
@@ -52,3 +58,47 @@ def test_the_answer_of_little_is_little() -> None:
     assert said(row("C1", "not tested")) == [
         "claims of the paper: 1 not tested; of this study alone: its data, size or schedule differ"
     ]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of several states."""
+    variants = {name: tiny.EVERY[name] for name in ("mean", "biharmonic")}
+    plan, store = tiny.planned(tmp_path_factory.mktemp("outcomes"), variants, seeds=[0, 1])
+    tiny.recorded(plan.only(lambda run: run.variant == "mean"), store)
+    failed = tiny.run_of(plan, "biharmonic").name
+    RunState.of(store.out, failed).write(run=failed, status="failed", why="[bold]no memory", record="3")
+    return store.out
+
+
+def lines_of(*words: object) -> list[str]:
+    done = command(*words, columns=80)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout and "…" not in done.stdout
+    return [line.rstrip() for line in done.stdout.splitlines()]
+
+
+def test_status_is_a_line_per_variant_or_per_run(out: Path) -> None:
+    assert lines_of("status", out) == [
+        "variant     runs",
+        "mean        2 completed",
+        "biharmonic  1 failed, 1 missing",
+        "failed: biharmonic/faces/0: [bold]no memory",
+        "2/3 stages; runs: 2 completed, 1 failed, 1 missing",
+        "nothing is running here",
+    ]
+    each = lines_of("status", out, "--runs")
+    assert each[0].split() == ["run", "status", "record", "why"] and each[3].endswith("[bold]no memory")
+    assert sum(line.startswith(("mean/faces/", "biharmonic/faces/")) for line in each) == 4
+
+
+def test_claims_are_short_and_the_evidence_is_of_those_that_are_named(out: Path) -> None:
+    short, long = lines_of("claims", out), lines_of("claims", out, "c12")
+    ids = [line.split()[0] for line in short if line.startswith("C") and line.split()[0][1:].isdigit()]
+    assert ids == [f"C{number}" for number in range(1, 16)]
+    assert max(map(len, short)) <= 80 and not any("to have one" in line for line in short)
+    assert sum(line.startswith("C12 ") for line in long) == 1 and not any(line.startswith("C1 ") for line in long)
+    assert "over a trivial filler: not tested: " in " ".join(" ".join(long).split())
+    done = command("claims", out, "C12", "C99")
+    assert done.returncode == 2 and "C99: not a claim here; choose C1, C2," in done.stderr
+    assert [row["id"] for row in json.loads(command("claims", out, "C12", "--json").stdout)] == ["C12"]
