@@ -102,3 +102,25 @@ def test_claims_are_short_and_the_evidence_is_of_those_that_are_named(out: Path)
     done = command("claims", out, "C12", "C99")
     assert done.returncode == 2 and "C99: not a claim here; choose C1, C2," in done.stderr
     assert [row["id"] for row in json.loads(command("claims", out, "C12", "--json").stdout)] == ["C12"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "runs.yaml"),
+        ("plan", "runs.yaml", "--profile", "paper"),
+        ("describe", "proposed"),
+        ("describe", "giica", "--profile", "paper"),
+        ("diff", "OUT", "OUT"),
+    ],
+)
+def test_tables_fit_80_columns_and_no_cell_is_cut(words: tuple[str, ...], out: Path, tmp_path: Path) -> None:
+    given = [out if word == "OUT" else word for word in words]
+    lines = lines_of(*given, *(("--out", tmp_path) if words[0] == "plan" else ()))
+    assert max(map(len, lines)) <= 80 or words[0] == "diff"  # which names folders
+    if words[0] == "plan":
+        assert lines[2].split()[-4:] == ["Ti", "A100", "H100", "H200"]
+        assert any(line.startswith("all ") and len(line.split()) >= 7 for line in lines)
+    if words[0] == "describe":
+        heads = [line.split() for line in lines if line.startswith("layer ")]
+        assert heads and all(head[:3] == ["layer", "kind", "kernel"] for head in heads)
