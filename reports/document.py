@@ -138,7 +138,10 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """A whole report. ``citation`` and ``doi`` are the paper's; ``made`` is when the results were produced."""
+    """A whole report. ``citation`` and ``doi`` are the paper's; ``made`` is when the results were produced.
+
+    ``progress`` is a sentence on how far a running study is; empty once it has ended.
+    """
 
     title: str
     question: str
@@ -146,6 +149,7 @@ class Document:
     doi: str
     made: str
     sections: list[Section]
+    progress: str = ""
 
     def tables(self) -> Iterator[TableView]:
         """All tables, including collapsed ones."""

@@ -10,7 +10,7 @@ import pandas as pd
 STUDY = (
     "name", "profile", "image_size", "command", "scope", "generator_updates", "batch", "data", "versions",
     "devices", "seeds", "reference", "control", "sharing", "seconds", "made", "numerics", "steps", "multiverses",
-    "configs", "networks", "protocol", "file", "aliases", "searches", "external", "looks",
+    "configs", "networks", "protocol", "file", "aliases", "searches", "external", "looks", "progress",
     "metrics", "methods", "claims", "plugins", "left_out", "left_out_seeds",
 )  # fmt: skip
 
@@ -73,6 +73,8 @@ class Frames:
         variants that the command left out; left_out_seeds: a list;
         plugins {file: digest of its source}; metrics {name: {title, unit, better ('higher', 'lower')}}
         and methods, their names, of plugins; claims {id: a claim as in paper.yaml}, of plugins;
+        progress {done: the share of the work, 0 to 1; left_s: seconds or None; running: titles of what is being made;
+        at: seconds since 1970}, while the study runs;
         looks {number of seeds (int, or text as in JSON): the two-sided error spent there}, where seeds were added until
         there was an answer.
 

@@ -11,6 +11,7 @@ from reports.sections import (
     ablations,
     architecture,
     glossary,
+    progress,
     provenance,
     readings,
     repairs,
@@ -66,6 +67,7 @@ def document(frames: Frames, own: Mapping[str, Callable[[Frames], Section]] = Ma
             *(_own(name, section, frames) for name, section in own.items()),
             *(section(frames) for section in SECTIONS[-2:]),
         ],
+        progress=progress.sentence(frames),
     ).numbered()
 
 

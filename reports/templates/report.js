@@ -234,3 +234,10 @@ function unfold() { // a link to a table that is folded away opens it
   target?.closest("details")?.setAttribute("open", "");
 }
 unfold();
+if (document.getElementById("progress")) { // the study is running: load the page anew, but never under a reader's hands
+  let touched = 0;
+  const touch = () => { touched = Date.now(); };
+  for (const kind of ["pointerdown", "keydown", "scroll"]) addEventListener(kind, touch, { capture: true, passive: true });
+  const idle = () => Date.now() - touched > 60_000 && !document.querySelector("dialog[open]");
+  setInterval(() => { if (idle()) location.reload(); }, 60_000);
+}

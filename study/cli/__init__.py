@@ -15,19 +15,49 @@ from study.cli import data, images, outcomes, starting, studies
 from study.cli.terminal import program
 from study.errors import StudyError
 
-EXAMPLES = """
-Examples:
+EXAMPLES = {
+    "": [
+        "study init                       write a study file, runs.yaml",
+        "study run runs.yaml              run the demo and write its report",
+        "study plan runs.yaml             show what would be trained, and its cost",
+        "study claims out                 the outcome of each claim of the paper",
+        "study inpaint proposed/faces/0 photo.png --mask mask.png -o repaired.png",
+    ],
+    "init": ["study init", "study init photographs-study --kind photographs"],
+    "docs": ["study docs", "study docs plugins"],
+    "run": [
+        "study run runs.yaml",
+        "study run runs.yaml --only proposed,glcic --seeds 0-4 --out few",
+        "study run runs.yaml --profile paper --device cuda --report-every 1h",
+    ],
+    "plan": ["study plan runs.yaml --profile paper", "study plan runs.yaml --measure"],
+    "report": ["study report out", "study report out --watch     while another terminal runs it"],
+    "describe": ["study describe proposed --profile paper"],
+    "check": ["study check my_method.py"],
+    "tune": ["study tune runs.yaml --variant proposed --trials 50", "study tune runs.yaml --all"],
+    "status": ["study status out", "study status out --runs"],
+    "claims": ["study claims out", "study claims out C1 C3     with all of their evidence"],
+    "diff": ["study diff out out-changed"],
+    "score": [
+        "study score --output repaired --truth photos --center",
+        "study score --output repaired --into out --as mine --seed 0",
+    ],
+    "inpaint": [
+        "study inpaint proposed/faces/0 photo.png --mask mask.png -o repaired.png",
+        "study inpaint proposed/faces/0 photo.png --box 40,30,64,64 -o repaired.png",
+    ],
+    "export": ["study export proposed/faces/0 model"],
+    "data pack": ["study data pack runs.yaml faces"],
+    "data show": ["study data show runs.yaml faces"],
+    "data write": ["study data write out test-images --data faces"],
+}
+"""Examples for the help of each command, by its name; of the whole under the empty name."""
 
-  study init                       write a study file, runs.yaml
 
-  study plan runs.yaml             show what would be trained, and its cost
-
-  study run runs.yaml              run the demo and write its report
-
-  study claims out                 the outcome of each claim of the paper
-
-  study inpaint proposed/0 photo.png --mask mask.png -o repaired.png
-"""
+def _examples(name: str) -> str:
+    return "\n".join(
+        ["\b", "Example:" if len(EXAMPLES[name]) == 1 else "Examples:", *map("  ".__add__, EXAMPLES[name])]
+    )
 
 
 def _show_version(wanted: bool) -> None:
@@ -39,7 +69,8 @@ def _show_version(wanted: bool) -> None:
 
 
 app = typer.Typer(
-    epilog=EXAMPLES,
+    epilog=_examples(""),
+    rich_markup_mode=None,  # plain text: it is as good in a pipe, and as wide as the terminal
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -55,17 +86,17 @@ def study(
     """Reproduce a paper: train its model, baselines and ablations, and report the results."""
 
 
-data_app = typer.Typer(help="Pack, inspect and export data sets.", no_args_is_help=True)
+data_app = typer.Typer(help="Pack, inspect and export data sets.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(data_app, name="data")
 command: Callable[..., None]
 for command in (data.pack, data.show, data.write):
-    data_app.command()(command)
-for command in (starting.init, starting.docs):
-    app.command()(command)
-for command in (studies.run, studies.plan, studies.report, studies.describe, studies.check, studies.tune):
-    app.command()(command)
-for command in (outcomes.status, outcomes.claims, outcomes.diff, images.score, images.inpaint, images.export):
-    app.command()(command)
+    data_app.command(epilog=_examples(f"data {command.__name__}"))(command)
+for command in (
+    *(starting.init, starting.docs),
+    *(studies.run, studies.plan, studies.report, studies.describe, studies.check, studies.tune),
+    *(outcomes.status, outcomes.claims, outcomes.diff, images.score, images.inpaint, images.export),
+):
+    app.command(epilog=_examples(command.__name__))(command)
 
 PATH_ERRORS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 """Errors of the operating system that a wrong path causes."""

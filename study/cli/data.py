@@ -24,7 +24,7 @@ def pack(
     profile: options.Profile = None,
     settings: options.Settings = None,
 ) -> None:
-    """Pack a data set's images into the format that training reads. `run` does this when needed."""
+    """Pack a data set as training reads it. `run` does this when needed."""
     folder = _prepared(file, name, out, profile, settings, Console())[1]
     printer()(f"packed: {folder}")
 
@@ -37,7 +37,7 @@ def show(
     settings: options.Settings = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show a data set: counts, sizes, skipped images, duplicates between its parts, and a contact sheet."""
+    """Show a data set. Counts, sizes, skipped images, duplicates between its parts, and a contact sheet."""
     from study.data import show
 
     study, folder = _prepared(file, name, out, profile, settings, Console(stderr=as_json))
@@ -57,7 +57,7 @@ def write(
     folder: Annotated[Path, typer.Argument(help="Folder to write. It must not exist yet.", metavar="DIR")],
     data: Annotated[str | None, typer.Option("--data", help="Data set, if the study has several.")] = None,
 ) -> None:
-    """Export a study's test images and masks as PNG, for a method that runs elsewhere."""
+    """Export a study's test images and masks as PNG. For a method that runs elsewhere."""
     from study.external.join import hand_out
 
     say = printer()

@@ -37,7 +37,7 @@ def score(
     ] = None,
     data: Annotated[str | None, typer.Option("--data", help="Data set of that study, if it has several.")] = None,
     perceptual: Annotated[
-        str | None, typer.Option("--perceptual", help="Perceptual distances for folders, such as \\[lpips, fid, kid].")
+        str | None, typer.Option("--perceptual", help="Perceptual distances for folders, such as [lpips, fid, kid].")
     ] = None,
     resize: Resize = None,
     match: Annotated[
@@ -50,7 +50,7 @@ def score(
     device: options.Device = "auto",
     as_json: options.AsJson = False,
 ) -> None:
-    """Score a folder of repaired images from any method, and optionally add the scores to a study."""
+    """Score a folder of repaired images from any method. With --into the scores join a study."""
     from study.external.score import Request, score
 
     asked = Request(output, truth, mask, center, hole, partial, perceptual, resize, match)
@@ -132,7 +132,7 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Folder to write.", metavar="DIR")],
     out: options.Out = Path("out"),
 ) -> None:
-    """Export a run's generator as safetensors, with a model card and an example that loads it."""
+    """Export a run's generator as safetensors. With a model card, and an example that loads it."""
     from study.use.export import export
     from study.use.finished import Finished
 

@@ -28,11 +28,15 @@ File = Annotated[Path, typer.Argument(help="Study file, such as runs.yaml.", met
 Out = Annotated[Path, typer.Option("--out", help="Output folder.")]
 Profile = Annotated[str | None, typer.Option("--profile", help="Profile of the study file, such as paper.")]
 Only = Annotated[
-    list[str] | None, typer.Option("--only", help="Variants to run: names or patterns, also of ablations. Repeatable.")
+    list[str] | None,
+    typer.Option("--only", metavar="NAMES", help="Variants to run: names or patterns, also of ablations. Repeatable."),
 ]
-Seeds = Annotated[str | None, typer.Option("--seeds", help="Seeds, instead of the study file's: 0,1,2 or 0-9.")]
+Seeds = Annotated[
+    str | None, typer.Option("--seeds", metavar="SEEDS", help="Seeds, instead of the study file's: 0,1,2 or 0-9.")
+]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a key of the study file: path.to.key=value. Repeatable.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study file: path.to.key=value. Repeatable."),
 ]
 Device = Annotated[
     str, typer.Option("--device", help="cpu, cuda, mps, xpu, or auto: cuda if available, otherwise cpu.")
@@ -55,13 +59,23 @@ UntilResolved = Annotated[
 ]
 Claims = Annotated[
     str | None,
-    typer.Option("--claims", help="With --until-resolved: decide these claims, such as C1,C3. Default: all."),
+    typer.Option(
+        "--claims", metavar="IDS", help="With --until-resolved: decide these claims, such as C1,C3. Default: all."
+    ),
 ]
 MaxSeeds = Annotated[
-    int | None, typer.Option("--max-seeds", help="With --until-resolved: at most this many seeds. Default: 12.")
+    int | None,
+    typer.Option("--max-seeds", metavar="N", help="With --until-resolved: at most this many seeds. Default: 12."),
 ]
 Budget = Annotated[
-    str | None, typer.Option("--budget", help="With --until-resolved: the time to spend: 90s, 45m, 6h or 2d.")
+    str | None,
+    typer.Option("--budget", metavar="TIME", help="With --until-resolved: the time to spend: 90s, 45m, 6h or 2d."),
+]
+ReportEvery = Annotated[
+    str,
+    typer.Option(
+        "--report-every", metavar="TIME", help="Renew the report this often while runs go on: 90s, 5m, 2h, or never."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -96,11 +110,12 @@ def seeds_of(text: str | None) -> list[int] | None:
     return list(dict.fromkeys(seeds))
 
 
-def seconds_of(text: str) -> float:
-    """The seconds in ``--budget 90s``, ``45m``, ``6h`` or ``2d``."""
+def seconds_of(text: str, option: str = "--budget", also: str = "") -> float:
+    """The seconds in ``--budget 90s``, ``45m``, ``6h`` or ``2d``. ``also``: what else the option takes, in words."""
     written = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)([smhd])", text.strip())
     if written is None or (seconds := float(written[1]) * UNITS_S[written[2]]) <= 0:
-        raise BadInput(f"--budget {text}: write a time above zero, such as 90s, 45m, 6h or 2d")
+        more = f", {also}" if also else ""
+        raise BadInput(f"{option} {text}: write a time above zero, such as 90s, 45m, 6h or 2d{more}")
     return seconds
 
 

@@ -83,13 +83,14 @@ def as_json(table: pd.DataFrame) -> list[dict[str, Any]]:
 def show(table: pd.DataFrame, console: Console) -> None:
     """Prints a row per link."""
     shown = Table(box=None, title="Seeds for an answer (95% level, 80% power)", title_justify="left", pad_edge=False)
-    for name in ("", "link", "contrast"):
-        shown.add_column(name, overflow="fold")
+    shown.add_column("", no_wrap=True)
+    shown.add_column("link, and its contrast", overflow="fold")
     for name in ("n", "effect", *(f"for {question}" for question in QUESTIONS)):
         shown.add_column(name, justify="right", no_wrap=True)
     for row in table.to_dict("records"):
         seeds = [_cell(row[f"seeds_for_{question}"], row[f"hours_for_{question}"]) for question in QUESTIONS]
-        shown.add_row(row["id"], row["link"], row["contrast"], str(row["n"]), f"{row['effect']:+.2g}", *seeds)
+        link = Text.assemble(row["link"], (f"\n{row['contrast']}", "dim"))
+        shown.add_row(row["id"], link, str(row["n"]), f"{row['effect']:+.2g}", *seeds)
     console.print(shown)
     console.print(Text(LEGEND, style="dim"))
 

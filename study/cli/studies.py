@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from study.cli import options
+from study.cli import live, options
 from study.cli.terminal import command, heed_sigterm, print_json, printer, wide
 from study.errors import BadInput, unknown
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from study.config import Study
     from study.plan.graph import Plan
     from study.running.driver import Summary
-    from study.running.executors import Executor
+    from study.running.executors import Event, Executor, Task
     from study.store import Store
 
 SKIPPED_SHOWN = 10
@@ -47,21 +48,22 @@ def run(
     claims: options.Claims = None,
     max_seeds: options.MaxSeeds = None,
     budget: options.Budget = None,
+    report_every: options.ReportEvery = live.EVERY,
     rehearse: Annotated[
         bool,
         typer.Option("--rehearsal/--no-rehearsal", help="Rehearse a study of hours first: do its critics explode?"),
     ] = True,
 ) -> None:
-    """Run a study: train what is missing, evaluate, and write the report."""
+    """Run a study: train what is missing, evaluate, write the report."""
     from study.cli import cards, rehearsal, until
-    from study.running import driver
+    from study.running import driver, progress
     from study.running.locks import output_lock
     from study.running.runs import settle_all
 
     heed_sigterm()
     started = time.monotonic()
     asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
-    most = asked.most if asked else None
+    most, every_s = asked.most if asked else None, live.every_s_of(report_every)
     study, plan, kind = planned(file, profile, only, seeds, settings, device, no_share, most)
     until.check_claims(claims, asked, plan.study)
     options.check_precision(study.numerics.precision, kind)
@@ -78,8 +80,9 @@ def run(
             rehearsal.before_run(study, plan, store, kind, jobs, console)
         own = {"command": command(), **({"looks": looks} if looks else {})}
         plan = replace(plan, study=plan.study.model_copy(update=own))
-        make_it = partial(make, store=store, executor=executor, console=console)
-        with executor:
+        renewal = live.Renewal(out, every_s, say)
+        make_it = partial(make, store=store, executor=executor, console=console, renewal=renewal)
+        with executor, progress.told(out), closing(renewal):
             if asked is None:
                 known = len(plan.stages) - len({key for task in driver.tasks(plan, store) for key in task.keys})
                 say(f"{head}: {len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done")
@@ -91,10 +94,13 @@ def run(
                 plan, summary = until.until_resolved(plan, store, asked, make=make_it, say=say, workers=jobs)
         if summary.interrupted:
             say(f"interrupted; nothing is lost. Go on with:  {plan.study.command}")
+            if renewal.made:
+                say(f"to bring the report up to date:  {command('report', str(out))}")
             raise typer.Exit(130)
-        page = _report(out)
+        page, answer = _report(out)
     _summarise(say, plan, store, summary.failed, time.monotonic() - started)
-    say(f"report: {page}")
+    for line in [*answer, f"report: {page}"]:
+        say(line)
     if summary.failed:
         raise typer.Exit(3)
 
@@ -122,7 +128,7 @@ def plan(
     stages: Annotated[bool, typer.Option("--stages", help="List every stage with its key, too.")] = False,
     jobs: options.Jobs = None,
 ) -> None:
-    """Show what a study would train: EFLOP, hours by variant, what is shared or done. Trains nothing."""
+    """Show what a study would train, and its cost. EFLOP, hours by variant, what is shared or done; trains nothing."""
     from study.cli import cards
     from study.plan import overview
 
@@ -167,9 +173,18 @@ def plan(
         overview.print_plan(plan, store, here, measured, wide(100), stages=stages)
 
 
-def report(out: Annotated[Path, typer.Argument(help="Output folder.")] = Path("out")) -> None:
+def report(
+    out: Annotated[Path, typer.Argument(help="Output folder.")] = Path("out"),
+    watch: Annotated[bool, typer.Option("--watch", help="Renew it each minute until the running study ends.")] = False,
+) -> None:
     """Rebuild the report from the stored results."""
-    printer()(f"report: {_report(out)}")
+    heed_sigterm()
+    if watch:
+        live.watch(out, _report, printer())
+    else:
+        page, answer = _report(out)
+        for line in [*answer, f"report: {page}"]:
+            printer()(line)
 
 
 def describe(
@@ -179,7 +194,7 @@ def describe(
     settings: options.Settings = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Show a method's networks: layers, receptive fields and cost, next to the paper's tables."""
+    """Show a method's networks next to the paper's tables. Layers, receptive fields and cost."""
     from study import config
     from study.inspection import describe
 
@@ -239,7 +254,7 @@ def tune(
     jobs: options.Jobs = None,
     executor_name: options.ExecutorName = "local",
 ) -> None:
-    """Search the settings that the paper set by hand, on the validation images. Several processes share a search."""
+    """Search the settings that the paper set by hand. It scores validation images. Several processes share a search."""
     from rich.progress import TextColumn
 
     from study import config
@@ -252,7 +267,7 @@ def tune(
     chosen = [f"search.{key}={value}" for key, value in (("sampler", sampler), ("pruner", pruner)) if value]
     study = config.load(file, profile=profile, settings=[*(settings or ()), *chosen])
     console = Console()
-    say = partial(console.print, highlight=False, soft_wrap=True)
+    say = printer(console)
     variants, left_out = space.candidates(study) if every else ([], [])
     for name in variant or ():
         if name not in study.variants:
@@ -281,7 +296,7 @@ def tune(
                 tuner.on_trial = partial(_show_trial, bar, row)
                 result = tuner.run(executor)
             if result.interrupted or result.failed:
-                why = "interrupted" if result.interrupted else f"[red]failed[/]: {result.failed}"
+                why = "interrupted" if result.interrupted else f"failed: {result.failed}"
                 say(f"{why}; nothing is lost. Go on with:  {command()}")
                 raise typer.Exit(130 if result.interrupted else 3)
             if result.best is None:
@@ -343,7 +358,9 @@ def planned(
     return study, plan, kind
 
 
-def make(plan: Plan, *, store: Store, executor: Executor, console: Console) -> Summary:
+def make(
+    plan: Plan, *, store: Store, executor: Executor, console: Console, renewal: live.Renewal | None = None
+) -> Summary:
     """Makes what a plan lacks, and shows the progress. Saves the plan as the most recent study."""
     from study.running import driver
     from study.running.progress import Display
@@ -351,17 +368,41 @@ def make(plan: Plan, *, store: Store, executor: Executor, console: Console) -> S
     waiting = driver.tasks(plan, store, plan.save(store.out))
     if not waiting:
         return driver.Summary()
+    names = {task.run for task in waiting}
+    if renewal:
+        renewal.wait_for([run.name for run in driver.first_runs(plan) if run.name in names])
     with Display(plan, store, waiting, console) as display:
-        return driver.drive(store, executor, waiting, on_event=display.on_event, on_tick=display.on_tick)
+
+        def on_event(event: Event) -> None:
+            display.on_event(event)
+            if renewal:
+                renewal.on_event(event)
+
+        def on_tick(running: list[Task]) -> None:
+            display.on_tick(running)
+            if renewal:
+                renewal.on_tick()
+
+        return driver.drive(store, executor, waiting, on_event=on_event, on_tick=on_tick)
 
 
-def _report(out: Path) -> Path:
-    """Renders the report of an output folder. Returns the file of its page."""
+def _report(out: Path) -> tuple[Path, list[str]]:
+    """Renders the report of an output folder. Returns the file of its page, and the answer in a few lines.
+
+    Waits if another process renders it.
+    """
+    from filelock import FileLock
+
     from reports.render import render
+    from study.cli.outcomes import in_short
+    from study.plan.graph import Plan
     from study.results.frames import load
     from study.results.own import own_sections
 
-    return render(load(out), out / "report", own_sections(out))
+    Plan.of(out)  # says what is wrong with the folder before a file is written there
+    with FileLock(out / "locks" / "report.lock"):
+        results = load(out)
+        return render(results, out / "report", own_sections(out)), in_short(results)
 
 
 def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import signal
@@ -27,8 +28,9 @@ def print_json(value: Any) -> None:
 
 
 def wide(width: int = 120) -> Console:
-    """A console as wide as the terminal, or ``width`` where the output goes elsewhere."""
-    return Console(width=None if sys.stdout.isatty() else width)
+    """A console as wide as the terminal; elsewhere of ``width`` columns, or of ``COLUMNS`` if that is less."""
+    columns = os.environ.get("COLUMNS", "")
+    return Console(width=None if sys.stdout.isatty() else min(width, int(columns) if columns.isdigit() else width))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from study.parts import registries
 
 PRINTED_KINDS = ("conv", "d-conv", "deconv")  # those of the paper's tables
 HEAD = "head"  # the module that turns a critic's last maps into scores; no table has it
+LAYER = 9  # columns that the name of a layer takes at least
 LEGEND = (
     "sees: receptive field, in pixels of the image along a side, of the position that sees most; what the statistics "
     "of norms read is not in it. MMAC: million multiply-accumulates an image."
@@ -167,16 +168,16 @@ def print_networks(name: str, described: Mapping[str, Any], console: Console) ->
 def _layers(network: Mapping[str, Any]) -> Table:
     title = f"{network['name']} ({network['kind']})"
     table = Table(title=title, box=None, title_justify="left", padding=(0, 1, 0, 0))
-    table.add_column("layer", overflow="fold")
+    table.add_column("layer", overflow="fold", min_width=LAYER)
     table.add_column("kind", no_wrap=True)
-    for column in ("kernel", "dil.", "stride", "out", "size", "parameters", "MMAC", "sees"):
+    for column in ("kernel", "dil.", "str.", "out", "size", "weights", "MMAC", "sees"):
         table.add_column(column, justify="right", no_wrap=True)
     if network["paper"]:
-        table.add_column(network["paper"], no_wrap=True)
+        table.add_column(network["paper"], overflow="fold")
     for layer in network["layers"]:
         field = layer["receptive_field"]
         table.add_row(
-            layer["name"],
+            layer["name"].removesuffix(".0"),  # the only module of a block
             layer["kind"],
             *_geometry(layer),
             f"{layer['size'] or ''}",

@@ -68,6 +68,11 @@ class Run:
         return [self.variant, *self.aliases]
 
     @property
+    def cell(self) -> bool:
+        """True for a variant that an ablation or a multiverse adds, such as ``proposed:multiscale=0``."""
+        return ":" in self.variant
+
+    @property
     def start(self) -> str:
         """The key of the first trained stage; empty for a filler. Runs with the same start are paired in statistics."""
         return next((key for key in self.stages.values() if not key.startswith(("data-", "evaluate-"))), "")

@@ -18,6 +18,7 @@ from study.plan.graph import KINDS, Plan
 from study.store import Store
 
 HOUR_S = 3600
+NAMED = 4  # columns that a number takes at most
 SHOWN = 24  # variants: the most expensive ones
 
 
@@ -175,9 +176,9 @@ def _hours_table(
     unit, scale = ("EFLOP", 1e18) if sum(flops.values()) > 1e16 else ("TFLOP", 1e12)
     table = Table(box=None, pad_edge=False, header_style="")
     time, time_s = ("hours", HOUR_S) if max(one.total_s for one in found) > 10 * HOUR_S else ("minutes", 60)
-    table.add_column(time, no_wrap=True, max_width=44)
-    for name in ("to make", unit, *(one.name for one in found)):
-        table.add_column(name, justify="right", no_wrap=name != found[0].name)
+    table.add_column(time, overflow="fold")  # the one that is narrow on a narrow terminal
+    for name in (unit, *(one.name for one in found)):
+        table.add_column(name, justify="right", no_wrap=name != found[0].name, min_width=NAMED)
     every = Counter(stage.kind for stage in plan.stages.values())
     there = Counter(stage.kind for key, stage in plan.stages.items() if store.has(key))
     kinds, variants = hours.by_kind(plan, flops), hours.by_variant(plan, flops)
@@ -185,25 +186,25 @@ def _hours_table(
         [function(plan, one.stages or {}) for one in found] for function in (hours.by_kind, hours.by_variant)
     )
 
-    def row(name: str, count: str, work: float, seconds: Sequence[float], unknown: bool = False) -> None:
+    def row(name: str, work: float, seconds: Sequence[float], unknown: bool = False) -> None:
         shown = [
             (one.why if unknown else "") if one.stages is None else _brief(value / time_s / one.workers)
             for one, value in zip(found, seconds, strict=True)
         ]
-        table.add_row(name, count, _brief(work / scale), *shown)
+        table.add_row(name, _brief(work / scale), *shown)
 
     for kind, work in kinds.items():
-        row(kind, f"{every[kind] - there[kind]} of {every[kind]}", work, [sums[kind] for sums in by_kind])
-    row("all", "", sum(flops.values()), [sum(sums.values()) for sums in by_kind], unknown=True)
+        row(f"{kind}, {every[kind] - there[kind]} of {every[kind]}", work, [sums[kind] for sums in by_kind])
+    row("all", sum(flops.values()), [sum(sums.values()) for sums in by_kind], unknown=True)
     table.add_section()
-    table.add_row("by variant; what is shared is split")
+    table.add_row("by variant (shared work is split)")
     order = sorted(variants, key=lambda name: variants[name], reverse=True)
     shown, rest = (order, []) if every_variant or len(order) <= SHOWN + 1 else (order[:SHOWN], order[SHOWN:])
     for name in shown:
-        row(name, "", variants[name], [sums[name] for sums in by_variant])
+        row(name, variants[name], [sums[name] for sums in by_variant])
     if rest:
         sums = [sum(one[name] for name in rest) for one in by_variant]
-        row(f"{len(rest)} more (--stages lists all)", "", sum(variants[name] for name in rest), sums)
+        row(f"{len(rest)} more (--stages lists all)", sum(variants[name] for name in rest), sums)
     return table
 
 

@@ -30,6 +30,7 @@ from study.external import entries
 from study.external.entries import External
 from study.facts import DataFacts, StudyFacts, TreatmentFacts
 from study.plan.graph import PLAN, Plan, Run
+from study.running import progress
 from study.search.trials import states
 from study.store import Damaged, RunState, Store, read_facts
 
@@ -451,7 +452,7 @@ def _mapped(file: Path) -> dict[str, NDArray[np.uint8]]:
 
 def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, Any]:
     """The facts of the study as a whole (``reports.analysis.frames.Frames.study``)."""
-    study = plan.study
+    study, live = plan.study, progress.live(store.out)
     made = [facts for key in plan.stages if store.has(key) and (facts := _made(store, key))]
     proposed = next((run for run in plan.runs if run.variant == "proposed"), None)
     if proposed is None and "proposed" not in study.left_out:
@@ -472,6 +473,7 @@ def _facts(plan: Plan, store: Store, external: Sequence[External]) -> dict[str, 
         "control": next((run.variant for run in plan.runs if run.method == "reconstruction_only"), None),
         "sharing": plan.work(),
         "seconds": sum(facts["seconds"] for facts in made),
+        "progress": {name: live.get(name) for name in ("done", "left_s", "running", "at")} if live else None,
         "made": max((facts["made"] for facts in made), default=""),
         "aliases": {name: variant for name, variant in plan.names().items() if name != variant},
         "external": [_external_facts(one) for one in external],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from study.plan.graph import PLAN, Plan
 from study.running import progress
 from study.running.locks import workers
 from study.search.trials import brief, states
-from study.store import RunState, Store, read_facts
+from study.store import RunState, Store
 
 
 def status(out: Path) -> tuple[dict[str, Any], list[tuple[str, str, str, str]] | None]:
@@ -25,8 +24,8 @@ def status(out: Path) -> tuple[dict[str, Any], list[tuple[str, str, str, str]] |
     search_facts = {"searching": len(workers(out)), "searches": searches}
     if searches and not (out / PLAN).is_file():
         return {"running": False, **search_facts}, None
-    plan, store, live = Plan.of(out), Store(out), read_facts(out / progress.FILE)
-    running = bool(live) and not live["over"] and _alive(live["pid"])
+    plan, store, live = Plan.of(out), Store(out), progress.live(out)
+    running = bool(live)
     records = {run.name: RunState.of(out, run.name).read() for run in plan.runs}
     words = {
         run.name: RunState.word(records[run.name], store.has(run.stages["evaluate"]), running) for run in plan.runs
@@ -39,9 +38,9 @@ def status(out: Path) -> tuple[dict[str, Any], list[tuple[str, str, str, str]] |
         "running": running,
         "stages": [sum(store.has(key) for key in plan.stages), len(plan.stages)],
         "runs": Counter(words.values()),
-        "done": live.get("done") if running else None,
-        "left_s": live.get("left_s") if running else None,
-        "now": live.get("running", []) if running else [],
+        "done": live.get("done"),
+        "left_s": live.get("left_s"),
+        "now": live.get("running", []),
         **{
             word: {name: record.get("why", "") for name, record in records.items() if record.get("status") == word}
             for word in ("failed", "diverged")
@@ -50,11 +49,3 @@ def status(out: Path) -> tuple[dict[str, Any], list[tuple[str, str, str, str]] |
         **search_facts,
     }
     return facts, rows
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True

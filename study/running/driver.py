@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from study.plan.graph import Plan
+from study.plan.graph import Plan, Run
 from study.running.executors import Event, Executor, Task
 from study.running.runs import complete, settle
+from study.running.titles import Titles
 from study.store import Damaged, Store, write_atomically
 
 TRIES = 2  # how often a task is started whose process dies
@@ -39,10 +40,14 @@ def check(plan: Plan, store: Store) -> list[str]:
 
 
 def tasks(plan: Plan, store: Store, file: Path | str = "") -> list[Task]:
-    """The tasks that make what is missing, in the order to start them: by kind of stage, then the longest first.
+    """The tasks that make what is missing, in the order to start them.
+
+    The first seed of the study's own variants comes first, so that there is something to report soon; then their other
+    seeds, then the cells of ablations and multiverses. Within these: by kind of stage, then the longest first.
 
     ``file``: the saved plan.
     """
+    turns, titles = _turns(plan), Titles(plan)
     own = {key for run in plan.runs for key in plan.own(run)}
     shared = [[key] for key, stage in plan.stages.items() if stage.kind != "critic" and key not in own]
     missing: list[Task] = []
@@ -50,16 +55,32 @@ def tasks(plan: Plan, store: Store, file: Path | str = "") -> list[Task]:
         if stages := [plan.stages[key] for key in group if not store.has(key)]:
             keys = tuple(stage.key for stage in stages)
             needs = tuple(sorted({need for stage in stages for need in stage.needs.values()}))
-            work, rank = sum(stage.work for stage in stages) + stages[0].forward, RANKS[stages[0].kind]
-            missing.append(Task(keys, needs, work=work, rank=rank, plan=str(file)))
+            work = sum(stage.work for stage in stages) + stages[0].forward
+            rank = min(turns[key] for key in keys), RANKS[stages[0].kind]
+            missing.append(Task(keys, needs, work=work, rank=rank, plan=str(file), title=titles.stages(keys)))
     for run in plan.runs:
         if not complete(run, plan, store):
             keys = tuple(plan.own(run))
             needs = tuple(sorted(set(run.stages.values()).difference(keys)))
             work = sum(plan.stages[key].work for key in keys if not store.has(key))
-            rank = RANKS["joint" if work else "evaluate"]
-            missing.append(Task(keys, needs, run.name, work=work, rank=rank, plan=str(file)))
+            rank = turns[run.stages["evaluate"]], RANKS["joint" if work else "evaluate"]
+            title = titles.run(run)
+            missing.append(Task(keys, needs, run.name, work=work, rank=rank, plan=str(file), title=title))
     return sorted(missing, key=lambda task: (task.rank, -task.work))
+
+
+def first_runs(plan: Plan) -> list[Run]:
+    """The runs that are made first: the first seed of the study's own variants, without the cells of ablations."""
+    return [run for run in plan.runs if run.seed == plan.runs[0].seed and not run.cell]
+
+
+def _turns(plan: Plan) -> dict[str, int]:
+    """When each stage is made: 0 for what the first runs need, 1 for other runs of their variants, 2 for the rest."""
+    first, turns = {run.name for run in first_runs(plan)}, dict.fromkeys(plan.stages, 2)
+    for run in plan.runs:
+        turn = 0 if run.name in first else 2 if run.cell else 1
+        turns |= {key: min(turn, turns[key]) for key in run.stages.values()}
+    return turns
 
 
 def drive(
@@ -98,7 +119,7 @@ def drive(
                     running.append(task)
                     tries[task] = tries.get(task, 0) + 1
                     executor.submit(task)
-            assert running, f"no task is ready, yet these wait: {', '.join(task.name for task in queue)}"
+            assert running, f"no task is ready, yet these wait: {', '.join(task.title for task in queue)}"
             for event in executor.poll(POLL_S):
                 task = event.task
                 if event.kind != "progress":
@@ -133,7 +154,7 @@ def _after_failure(out: Path, failure: Event, queue: list[Task], summary: Summar
     if task.run:
         summary.failed[task.run] = failure.text
         return queue
-    reason = f"{name.partition('-')[0]} {name} failed: {failure.text}"
+    reason = f"{task.title or name} failed: {failure.text}"
     lost = set(task.keys)
     remaining: list[Task] = []
     for other in sorted(queue, key=lambda other: other.rank):

@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from study.plan.graph import KINDS, Plan
 from study.running.executors import Event, Task
-from study.store import Store, write_json
+from study.store import Store, read_facts, write_json
 
 LINE_EVERY_S = 30.0
+BAR = 16  # columns
+TEXT = 38  # columns that are left for text on a terminal of 80
 FILE = "progress.json"
 SMALL = 0.002  # the weight of a stage without counted work (packing, evaluation), as a share of all work
 CHECKPOINTED = 0.02  # a stage that first reports a larger share than this continues from a checkpoint
@@ -24,8 +30,36 @@ CHECKPOINTED = 0.02  # a stage that first reports a larger share than this conti
 
 def bars(console: Console, *columns: ProgressColumn) -> Progress:
     """Progress bars with further columns, shown on a terminal only."""
-    first = (TextColumn("{task.description:<9}"), BarColumn(bar_width=32), MofNCompleteColumn())
+    first = (TextColumn("{task.description:<9}"), BarColumn(bar_width=BAR), MofNCompleteColumn())
     return Progress(*first, *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
+
+
+@contextmanager
+def told(out: Path) -> Iterator[None]:
+    """While it is entered, an output's study is running for readers, also between the plans that it makes."""
+    try:
+        yield
+    finally:
+        if facts := read_facts(out / FILE):
+            write_json(out / FILE, {**facts, "over": True, "running": []})
+
+
+def live(out: Path) -> dict[str, Any]:
+    """How far a running study is; empty if none is running.
+
+    ``done``: the share of this start's work, 0 to 1. ``left_s``: seconds, or None. ``running``: the titles of what is
+    being made. ``at``: when this was written, in seconds since 1970.
+    """
+    facts = read_facts(out / FILE)
+    return facts if facts and not facts["over"] and _alive(facts["pid"]) else {}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
 
 
 class Display:
@@ -54,21 +88,21 @@ class Display:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._write([], over=True)
+        self._write([])
         self._bars.stop()
 
     def on_event(self, event: Event) -> None:
         """Counts an event of the driver's, and prints failures and divergences."""
-        task, name = event.task, event.task.name
+        task, name = event.task, event.task.title
         if event.kind == "progress":
             share = event.done / max(event.total, 1)
             if event.key not in self._share and share > CHECKPOINTED:
                 self._before += self._weight[event.key] * share
             self._share[event.key] = share
         elif event.kind == "died":
-            self._print(f"[yellow]died[/] {name}: {event.text}; it starts again")
+            self._print(Text.assemble(("died", "yellow"), f" {name}: {event.text}; it starts again"))
         elif event.kind == "failed":
-            self._print(f"[red]failed[/] {name}: {event.text}")
+            self._print(Text.assemble(("failed", "red"), f" {name}: {event.text}"))
         elif not task.why:
             self._share |= dict.fromkeys(task.keys, 1.0)
             outcome: dict[str, Any] = {}
@@ -77,7 +111,8 @@ class Display:
                 run = next(run for run in self._plan.runs if run.name == task.run)
                 outcome = self._store.outcome(run.stages["evaluate"])
             if outcome.get("status") == "diverged":
-                self._print(f"[yellow]diverged[/] {name}: {outcome['term']} at step {outcome['step']}")
+                why = f" {name}: {outcome['term']} at step {outcome['step']}"
+                self._print(Text.assemble(("diverged", "yellow"), why))
             elif self._bars.disable:
                 self._print(f"made {name}")
 
@@ -86,7 +121,7 @@ class Display:
         self._write(running)
         if self._bars.disable and time.monotonic() - self._printed > LINE_EVERY_S:
             self._printed = time.monotonic()
-            self._print(f"{self.done():4.0%}  {self._summary()}  {', '.join(_short(task) for task in running)}")
+            self._print(f"{self.done():4.0%}  {self._summary()}  now: {'; '.join(task.title for task in running)}")
 
     def done(self) -> float:
         """The share of the work that is done, 0 to 1."""
@@ -105,26 +140,32 @@ class Display:
         """The kind of stage that a task is making: the first of its stages that is not done."""
         return next((self._plan.stages[key].kind for key in task.keys if self._share.get(key, 0) < 1), None)
 
-    def _write(self, running: list[Task], over: bool = False) -> None:
+    def _write(self, running: list[Task]) -> None:
         """Updates the bars and the file."""
-        done, seconds = self.done(), None if over else self.left_s()
+        done, seconds = self.done(), self.left_s()
         counts = Counter(self._plan.stages[key].kind for key, share in self._share.items() if share >= 1)
         for kind, row in self._rows.items():
-            names = ", ".join(_short(task) for task in running if self._kind(task) == kind)
-            self._bars.update(row, completed=counts[kind], text=names[:48])
+            text = _fitting([task.title for task in running if self._kind(task) == kind])
+            self._bars.update(row, completed=counts[kind], text=text)
         self._bars.update(self._all, completed=round(100 * done), text=self._summary())
         state = {
             "pid": os.getpid(),
-            "over": over,
+            "over": False,
+            "at": round(time.time()),
             "done": round(done, 4),
             "left_s": None if seconds is None else round(seconds),
-            "running": [_short(task) for task in running],
+            "running": [task.title for task in running],
         }
         write_json(self._store.out / FILE, state)
 
 
-def _short(task: Task) -> str:
-    return f"{len(task.keys)} critics of one pass" if task.run is None and len(task.keys) > 1 else task.name
+def _fitting(titles: Sequence[str]) -> str:
+    """As many of the titles as fit beside a bar, and how many more there are."""
+    for shown in range(len(titles), 0, -1):
+        text = "; ".join([*titles[:shown], *([f"{len(titles) - shown} more"] if shown < len(titles) else [])])
+        if len(text) <= TEXT:
+            return text
+    return f"{len(titles)} at once" if len(titles) > 1 else "".join(titles)
 
 
 def left(seconds: float | None) -> str:

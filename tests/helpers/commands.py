@@ -16,8 +16,8 @@ from study import cli
 ROOT = Path(__file__).parents[2]
 
 
-def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Runs ``python -m study`` with these words: its exit code and what it prints, on a terminal of 200 columns."""
+def command(*words: object, cwd: Path = ROOT, columns: int = 200) -> subprocess.CompletedProcess[str]:
+    """Runs ``python -m study`` with these words: its exit code and what it prints, in a pipe, at this width."""
     arguments = [str(word) for word in words]
     out, err = io.StringIO(), io.StringIO()
     sigterm = signal.getsignal(signal.SIGTERM)
@@ -26,7 +26,7 @@ def command(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str
         contextlib.chdir(cwd),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
-        mock.patch.dict(os.environ, {"COLUMNS": "200", "NO_COLOR": "1"}),
+        mock.patch.dict(os.environ, {"COLUMNS": str(columns), "NO_COLOR": "1"}),
         mock.patch.object(sys, "argv", [str(ROOT / "study" / "__main__.py"), *arguments]),
     ):
         try:

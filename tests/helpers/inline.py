@@ -45,10 +45,10 @@ class Inline(Executor):
 def run(file: Path, out: Path, executor: type[Executor] = Inline, *more: str) -> subprocess.CompletedProcess[str]:
     """``run``, with more options, and a report that is an empty page."""
 
-    def page(out: Path) -> Path:
+    def page(out: Path) -> tuple[Path, list[str]]:
         (out / "report").mkdir(exist_ok=True)
         (out / "report" / "report.html").touch()
-        return out / "report" / "report.html"
+        return out / "report" / "report.html", []
 
     with mock.patch.dict(EXECUTORS, local=executor), mock.patch("study.cli.studies._report", page):
         return command("run", file, "--out", out, *more)

@@ -17,8 +17,9 @@ class Task:
     run: str | None = None  # the run whose own stages these are
     why: str = ""  # the reason, if the run is only recorded as failed
     work: int = 0  # multiply-accumulates
-    rank: int = 0  # tasks of a lower rank start first
+    rank: tuple[int, int] = (0, 0)  # tasks of a lower rank start first
     plan: str = ""  # the file of the saved plan that the names belong to
+    title: str = ""  # what a person calls it, such as "23 critics, seed 0"
 
     @property
     def name(self) -> str:

@@ -810,7 +810,7 @@ def test_the_command_prints_sentences_and_for_programs_json(agreeing: Frames, mo
     }
     frames = replace(agreeing, **named)
     monkeypatch.setattr("study.results.frames.load", lambda out: frames)
-    shown = command("claims", "somewhere")
+    shown = command("claims", "somewhere", "--evidence")
     assert shown.returncode == 0, shown.stderr
     text = " ".join(shown.stdout.split())
     assert f"proposed against {bad}: +" in text and "holds for this study only" in text

@@ -265,7 +265,7 @@ def test_the_command_and_the_report_say_what_stands_and_how_it_was_looked_at(mon
     frames = made(noise=8, looks=LOOKS)
     table = claims_table(frames).set_index("id")
     monkeypatch.setattr("study.results.frames.load", lambda out: frames)
-    text = " ".join(command("claims", "somewhere").stdout.split())
+    text = " ".join(command("claims", "somewhere", "--evidence").stdout.split())
     assert looks_in_words(frames) in text
     stands, falls = (int((table["holds_adjusted"] == value).sum()) for value in (True, False))
     assert text.count(f"adjusted for {table['p'].count()} claims: p ") == stands + falls > 0

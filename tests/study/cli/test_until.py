@@ -423,7 +423,7 @@ def test_it_makes_the_bytes_of_a_plain_run_and_goes_on_where_it_was(tmp_path: Pa
 
     shutil.rmtree(out / "stages" / lost)
     text = trained(file, out, script=script)  # it makes this one only
-    assert text.count("made ") == 1 and "made proposed/faces/4" in text and "look at 3 seeds" not in text
+    assert text.count("made ") == 1 and "made proposed, seed 4" in text and "look at 3 seeds" not in text
     assert (out / "plan.json").read_bytes() == saved
     assert before == {file: file.read_bytes() for file in (out / "stages").rglob("*") if file.is_file()}
 

@@ -262,7 +262,7 @@ def test_what_is_handed_out_can_be_changed(study_of: Callable[..., Study]) -> No
         (
             "proposed",
             [
-                "encoder.8.0 d-conv    3x3   16      1 256   64    590,080 2,415.9  263 == d-conv 3x3 16 1 256",
+                "encoder.8 d-conv    3x3   16    1 256   64 590,080 2,415.9  263 == d-conv 3x3 16 1 256",
                 "4,890,947 parameters (4,928 of them of norms), 27.72 GMAC; sees 287 px",
                 "As Table 1 prints it.",
                 "17,419,265 parameters (3,968 of them of norms), 779.9 MMAC; sees 253 px at its last maps, its score",

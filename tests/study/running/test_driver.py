@@ -38,6 +38,31 @@ def test_everything_is_made_once_and_its_inputs_first(tmp_path: Path) -> None:
     assert tasks(plan, store) == []
 
 
+def test_the_first_seed_of_the_variants_comes_first_and_cells_of_ablations_last(tmp_path: Path) -> None:
+    factors = {"multiscale": [0, 1], "loss": ["wgan", "js"]}
+    ablations = {"critics": {"reference": "proposed", "factors": factors}}
+    plan, store = tiny.planned(tmp_path, VARIANTS, seeds=[5, 3], ablations=ablations)
+    executor = AtOnce(store)
+    drive(plan, store, executor)
+    made = [task.run for task in executor.tasks if task.run]
+    assert {run.name for run in driver.first_runs(plan)} == set(made[:4]) == {f"{name}/faces/5" for name in VARIANTS}
+    assert set(made[4:8]) == {f"{name}/faces/3" for name in VARIANTS}
+    assert len(made) > 8 and all(":" in name for name in made[8:])
+    passes = [task.keys for task in executor.tasks if task.keys[:1] and task.keys[0].startswith("critic-")]
+    assert sorted(map(sorted, passes)) == sorted(map(sorted, plan.passes())), (
+        "a pass is not split: it shares its forward"
+    )
+
+
+def test_a_failure_does_not_change_the_order(tmp_path: Path) -> None:
+    plan, store = tiny.planned(tmp_path, VARIANTS, seeds=[0, 1])
+    bad = tiny.run_of(plan, "ce").stages["joint"]
+    executor = AtOnce(store, fate=lambda task: Event("failed", task, text="no") if bad in task.keys else None)
+    drive(plan, store, executor)
+    made = [task.run for task in executor.tasks if task.run]
+    assert all(name.endswith("/0") for name in made[:4]) and all(name.endswith("/1") for name in made[4:])
+
+
 def test_only_what_is_missing_is_asked_for(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS)
     drive(plan, store, AtOnce(store))
@@ -55,7 +80,7 @@ def test_a_failure_takes_what_stands_on_it_alone(tmp_path: Path) -> None:
 
     summary, _ = drive(plan, store, AtOnce(store, fate=fate))
     assert set(summary.failed) == {"proposed/faces/0", "single/faces/0"}
-    assert all(why == f"pretrain {bad} failed: no memory" for why in summary.failed.values())
+    assert all(why == "pretrain, seed 0 failed: no memory" for why in summary.failed.values())
     for variant in ("ce", "mean"):
         assert all(store.has(key) for key in tiny.run_of(plan, variant).stages.values())
     (note,) = (store.out / "failures").iterdir()
