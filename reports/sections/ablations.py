@@ -33,13 +33,11 @@ def ablations(frames: Frames) -> Section:
     blocks: list[Block] = [Note(WHY)]
     data_sets = frames.data_sets()
     names = [str(name) for name in frames.factors["ablation"].unique()]
+    blocks += [forest(frames, data, part) for data in data_sets for part in range(figures.ablation_parts(frames, data))]
     for name in names:
         for data in _run_on(frames, name):
             blocks.append(Heading(f"{name}, {data}" if len(data_sets) > 1 else name))
-            shown = block_or_note(dots, frames, name, data)
-            blocks.append(shown)
-            if not isinstance(shown, Note):
-                blocks += [block_or_note(forest, frames, name, data), block_or_note(values, frames, name, data)]
+            blocks.append(block_or_note(values, frames, name, data))
     if not data_sets:
         blocks.append(NO_DATA_SET)
     elif not names:
@@ -54,27 +52,15 @@ def _run_on(frames: Frames, name: str) -> list[str]:
     return [data for data in frames.data_sets() if ran.get(data, 0) > 1] or frames.data_sets()
 
 
-def dots(frames: Frames, ablation: str, data: str) -> FigureView:
-    """The figure of an ablation's seeds and means."""
+def forest(frames: Frames, data: str, part: int = 0) -> FigureView:
+    """The figure of all ablations' differences from the reference, or a part of it."""
     return FigureView(
-        name=slug("ablation", ablation, data),
-        drawn=figures.ablation(frames, ablation, data=data),
-        alt=f"PSNR of the hole for each variant of the ablation {ablation}, by its factors; the next table holds the "
-        "values.",
-        caption=f"Ablation {ablation} on {data}: PSNR of the hole. Left, every seed is a dot, and bars are intervals "
-        "of the mean that hold together at 95%; right, the same means joined, with a thin line for each seed.",
-    )
-
-
-def forest(frames: Frames, ablation: str, data: str) -> FigureView:
-    """The figure of an ablation's differences from the reference."""
-    return FigureView(
-        name=slug("forest", ablation, data),
-        drawn=figures.forest(frames, ablation, data=data),
-        alt=f"A row a variant of the ablation {ablation}: its difference from the reference with its interval, beside "
-        "zero; the next table holds the values.",
-        caption=f"Ablation {ablation} on {data}: differences from the reference in PSNR of the hole, with intervals "
-        "that hold together at 95%. Differences are of paired images, and of paired seeds where the start is shared.",
+        name=slug("ablations", data, *([part + 1] if part else [])),
+        drawn=figures.ablations(frames, data, part),
+        alt="A row a variant: its difference from the reference with its interval and its seeds, beside zero; the "
+        "tables hold the values.",
+        caption=f"The ablations on {data}{', continued' if part else ''}: differences from the reference in PSNR of "
+        "the hole, with intervals that hold together at 95% in each ablation. Strokes are single seeds.",
     )
 
 
