@@ -21,8 +21,8 @@ IN_FULL = 300
 """The appendix prints the collapsed tables only if they have at most this many rows in total."""
 WHOLE = 12
 """A table of the supplement with at most this many lines is kept on one page."""
-FLOATS = 56
-"""A table of the paper with at most this many lines moves to the top or the foot of a page, as figures do."""
+FLOATS = 26
+"""A table of the paper with at most this many lines, but more than ``WHOLE``, moves to the top or the foot of a page."""
 LONG = 1200
 """A row with a cell of more characters than this may break across pages."""
 
@@ -144,7 +144,7 @@ def table(view: TableView, *, paper: bool = False) -> dict[str, Any]:
         "number": str(view.number),
         "caption": view.caption,
         "whole": sum(lines_of) <= (FLOATS if paper else WHOLE) and not any(long),
-        "floats": paper and sum(lines_of) <= FLOATS and not any(long),
+        "floats": paper and WHOLE < sum(lines_of) <= FLOATS and not any(long),
         "columns": measured,
         "headings": view.headings,
         "rows": [

@@ -18,6 +18,7 @@ from reports.document import (
     Block,
     Cell,
     Document,
+    Heading,
     Note,
     Section,
     TableView,
@@ -120,6 +121,7 @@ class _Parts:
                 "PSNR and SSIM than CE (Pathak et al. 2016) and GLCIC (Iizuka et al. 2017), of one run each, without "
                 "intervals and without an ablation of the critics."
             ),
+            block_or_note(architecture.network, self.frames),
             Note(
                 "We ask of each claim whether it holds when all methods have the same budget, several seeds and a "
                 "control, and of each part that the paper credits what it contributes. Every number here is computed "
@@ -140,9 +142,9 @@ class _Parts:
         departs = self.frames.readings.loc[self.frames.readings["departs"].astype(bool), "reading"].nunique()
         steps = self.study["steps"]
         return [
-            block_or_note(architecture.network, self.frames),
+            Heading("Data and budget"),
             Note(
-                f"Data and budget. The data are {_and(data) or 'not recorded'}, at {words(self.study['image_size'])} px "
+                f"The data are {_and(data) or 'not recorded'}, at {words(self.study['image_size'])} px "
                 f"(the paper: {given['image_size']} px). Each trained method gets "
                 f"{words(self.study['generator_updates'])} updates of its generator in batches of "
                 f"{words(self.study['batch'])} (the paper: {given['steps']['pretrain'] + given['steps']['joint']:,}, "
@@ -150,20 +152,21 @@ class _Parts:
                 f"{words(self.study['seeds'])}. Runs of one seed meet the same images, holes and flips in the same order, "
                 "and variants that share a generator start from the same pretrained weights."
             ),
+            Heading("Methods and controls"),
             Note(
-                "Methods and controls. Beside CE, GLCIC and GIICA (Yu et al. 2018) stand what must be beaten for the "
+                "Beside CE, GLCIC and GIICA (Yu et al. 2018) stand what must be beaten for the "
                 "critics to be the reason: the same generator with the reconstruction loss alone, the same with a single "
                 "critic, the baselines with the proposed model's optimizer, and two fillers that are not trained. Their "
                 "numbers are of the methods as trained here."
             ),
+            Heading("Protocol"),
             Note(
-                "Protocol. "
-                + (f"{protocol(self.frames, self.data)} " if self.data else "")
-                + "Scores are of the composite, the repair in the hole and the original around it; the paper does not "
+                (f"{protocol(self.frames, self.data)} " if self.data else "") + "Scores are of the composite, the repair in the hole and the original around it; the paper does not "
                 "say of which region its numbers are, so both are given."
             ),
+            Heading("Statistics"),
             Note(
-                "Statistics. Seeds and test images are both random samples. Each interval adds the variance from seeds "
+                "Seeds and test images are both random samples. Each interval adds the variance from seeds "
                 "(paired where two variants share their start, otherwise Welch's) and from images (always paired), with "
                 f"t quantiles for each; outcomes rest on {intervals(self.frames)}. Supported: the interval lies on the "
                 "claimed side of zero. Contradicted: on the other. Equivalent: the 90% interval lies within the margin, "
@@ -171,8 +174,9 @@ class _Parts:
                 "always with fewer than 3 seeds. A claim needs all of its links, and where the critics were inert no "
                 "difference counts as a result. Holm's method (1979) adjusts for the number of claims."
             ),
+            Heading("What the paper leaves open"),
             Note(
-                f"Readings. The paper leaves {_count(open_readings, 'choice')} open or contradicts itself there; what "
+                f"The paper leaves {_count(open_readings, 'choice')} open or contradicts itself there; what "
                 f"was chosen departs from its literal text in {departs}. The supplement lists them all."
             ),
         ]
