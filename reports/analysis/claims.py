@@ -766,7 +766,7 @@ def _against_rate(found: Share, rate: float, sharpness: float) -> tuple[Outcome,
     if found.high < rate:
         return "contradicted", "the interval lies below this rate"
     if found.low <= rate:
-        return "inconclusive", "the interval holds this rate"
+        return "inconclusive", "the interval includes this rate"
     if sharpness >= SHARP:
         sharp = f"the repairs are as sharp as the truth (median sharpness {sharpness:.2f})"
         return "inconclusive", f"the interval lies above this rate, but {sharp}, so their detail may be invented"

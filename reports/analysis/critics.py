@@ -89,8 +89,8 @@ def _reasons(frames: Frames, variant: str, data: str) -> Iterator[str]:
     elif own.min() < LEAST_RATIO:
         count = int((own < LEAST_RATIO).sum())
         yield (
-            f"at {count} of {len(own)} seeds of {label(variant)} the adversarial gradient was less than {LEAST_RATIO:.0%} "
-            f"of the reconstruction loss's (lowest {own.min():.2g})"
+            f"at {count} of {len(own)} seeds of {label(variant)} the adversarial gradient was less than "
+            f"{LEAST_RATIO:.0%} of the reconstruction loss's (lowest {own.min():.2g})"
         )
     critics = critics_table(frames)
     critics = critics[(critics["variant"] == variant) & (critics["data"] == data)]

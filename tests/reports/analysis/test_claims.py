@@ -348,7 +348,7 @@ def test_gradients_and_costs(agreeing: Frames) -> None:
     four = row(agreeing, "C4")
     cost = {link["metric"]: link for link in four["links"] + four["controls"]}
     assert cost["parameters"]["why"] == (
-        "Parameters of all critics, three scales against proposed: 2,500 against 2,400 (exact, n = 9 networks); "
+        "Parameters of all critics, three scales against Proposed: 2,500 against 2,400 (exact, n = 9 networks); "
         "as claimed."
     )
     assert cost["macs"]["effect"] == 1000 and cost["macs"]["low"] is None
@@ -417,7 +417,7 @@ def test_the_share_of_images_with_an_artefact_is_of_images_and_exact() -> None:
     assert found["outcome"] == "supported" and found["contrast"] == "Proposed"
     assert (found["effect"], found["low"], found["high"]) == pytest.approx((0.25, low, high))
     assert found["why"] == (
-        "Share of images with an artefact on faces, proposed: 25.0% have one at more than half of the seeds (exact 95% "
+        "Share of images with an artefact on faces, Proposed: 25.0% have one at more than half of the seeds (exact 95% "
         f"interval over images, for these seeds, {low:.1%} to {high:.1%}, n = 3 seeds, 20 images; by seed 25.0%, "
         "25.0%, 35.0%); the definition finds "
         "one in at most 1% of clean repairs; the interval lies above this rate; the highest values, averaged over "
