@@ -1,7 +1,7 @@
 """The paper and its supplement as PDFs, typeset by Typst; the same document gives the same bytes."""
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -22,7 +22,7 @@ IN_FULL = 300
 WHOLE = 12
 """A table of the supplement with at most this many lines is kept on one page."""
 FLOATS = 26
-"""A table of the paper with at most this many lines, but more than ``WHOLE``, moves to the top or the foot of a page."""
+"""A table of the paper with more lines than ``WHOLE`` and at most this many moves to the top or foot of a page."""
 LONG = 1200
 """A row with a cell of more characters than this may break across pages."""
 
@@ -58,7 +58,7 @@ def pdf(document: Document, drawings: Mapping[str, str], *, paper: bool = False)
         document=document,
         made=moment and {"year": moment.year, "month": moment.month, "day": moment.day},
         files=files,
-        table=partial(table, paper=paper),
+        table=partial(table, floating=_floating(document) if paper else ()),
         paper=paper,
         appendix=appendix,
         in_full=sum(len(view.rows) for view in appendix) <= IN_FULL,
@@ -84,9 +84,8 @@ def fonts_for(text: str) -> tuple[list[Path], set[str]]:
     lacking = {character for character in text if ord(character) not in _characters(FONTS / "DejaVuSans.ttf")}
     lacking -= set(map(chr, range(32))) | {"\u200b"}
     fonts = []
-    for path in (
-        sorted(map(Path, findSystemFonts()), key=lambda path: ("Noto" not in path.name, path)) if lacking else ()
-    ):
+    installed = sorted(map(Path, findSystemFonts() if lacking else []))
+    for path in sorted(installed, key=lambda path: "Noto" not in path.name):
         if found := {character for character in lacking if ord(character) in _characters(path)}:
             fonts.append(path)
             lacking -= found
@@ -106,8 +105,8 @@ def _characters(font: Path) -> frozenset[int]:
 
 def _missing(codes: Iterable[str]) -> str:
     return (
-        f"No installed font has the characters {', '.join(sorted(codes))}, which stand above as these code points. A font "
-        "package for their script, such as fonts-noto-cjk, adds them."
+        f"No installed font has the characters {', '.join(sorted(codes))}, which stand above as these code points. A "
+        "font package for their script, such as fonts-noto-cjk, adds them."
     )
 
 
@@ -127,8 +126,11 @@ def literal(value: Any) -> str:
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def table(view: TableView, *, paper: bool = False) -> dict[str, Any]:
-    """A table for the template: its text, and for each column its alignment and its longest texts, to be measured."""
+def table(view: TableView, floating: Collection[str] = ()) -> dict[str, Any]:
+    """A table for the template: its text, and for each column its alignment and its longest texts, to be measured.
+
+    ``floating``: names of tables that move to the top or the foot of a page.
+    """
     columns = list(zip(*view.rows, strict=True)) if view.rows else [() for _ in view.headings]
     measured = []
     for heading, cells in zip(view.headings, columns, strict=True):
@@ -137,14 +139,13 @@ def table(view: TableView, *, paper: bool = False) -> dict[str, Any]:
         whole = [cell.text for cell in cells if cell.kind == "number"]
         words = [*heading.split(), *(word for line in lines for word in line.split())]
         measured.append({"right": right, "lines": _longest([heading, *lines]), "words": _longest([*whole, *words])})
-    lines_of = [max(1 + len(cell.below.splitlines()) for cell in row) for row in view.rows]
     long = [any(len(cell.text) + len(cell.below) > LONG for cell in row) for row in view.rows]
     apart = [place for place, group in enumerate(view.groups) if place and group != view.groups[place - 1]]
     return {
         "number": str(view.number),
         "caption": view.caption,
-        "whole": sum(lines_of) <= (FLOATS if paper else WHOLE) and not any(long),
-        "floats": paper and WHOLE < sum(lines_of) <= FLOATS and not any(long),
+        "whole": (_lines(view) <= WHOLE or view.name in floating) and not any(long),
+        "floats": view.name in floating,
         "columns": measured,
         "headings": view.headings,
         "rows": [
@@ -154,6 +155,16 @@ def table(view: TableView, *, paper: bool = False) -> dict[str, Any]:
         "long": long,
         "apart": apart,
     }
+
+
+def _lines(view: TableView) -> int:
+    return sum(max(1 + len(cell.below.splitlines()) for cell in row) for row in view.rows)
+
+
+def _floating(document: Document) -> list[str]:
+    """The tables of a paper that float: of middle length, and not in the last sections, whose text ends the paper."""
+    views = [block for section in document.sections[:-4] for block in section.blocks if isinstance(block, TableView)]
+    return [view.name for view in views if WHOLE < _lines(view) <= FLOATS]
 
 
 def _longest(texts: list[str], count: int = 4) -> list[str]:

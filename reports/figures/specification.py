@@ -130,7 +130,7 @@ def _keys(table: pd.DataFrame, rows: pd.DataFrame, published: float) -> list[Lin
     own = {"marker": "D", "ms": 5, "mfc": "none", "mec": style.INK, "mew": 0.9, "ls": "none"}
     keys = [
         (bounded & table["beyond_zero"], "the interval excludes zero", {"color": APART, **effect}),
-        (bounded & ~table["beyond_zero"], "the interval holds zero", {"color": HOLDS, **effect}),
+        (bounded & ~table["beyond_zero"], "the interval includes zero", {"color": HOLDS, **effect}),
         (known & ~bounded, "no interval", {"color": HOLDS, "marker": "o", "ms": 5, "mfc": "none", "ls": "none"}),
         (known & table["usual"], "the study's own settings", own),
         (pd.Series(np.isfinite(published)), "published", {"color": style.LEVELS[2], "lw": 0.9, "ls": "--"}),

@@ -1,12 +1,17 @@
 """The ablations: all seeds, the interaction of the factors, and the differences from the reference."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+import pandas as pd
 
 from reports import figures
 from reports.analysis import tables
-from reports.analysis.frames import Frames
-from reports.analysis.naming import label, level_label, metric_of
+from reports.analysis.frames import Frames, NoDataError
+from reports.analysis.naming import label, level_label, metric_of, option_label
 from reports.document import (
+    NONE,
     Block,
     Cell,
     FigureView,
@@ -20,29 +25,46 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import NO_DATA_SET, of_what_ran, slug, table_view
+from reports.sections.common import each_data_set, of_what_ran, slug, table_view
 
 WHY = (
-    "Each ablation changes stated factors of the proposed model and nothing else. Its intervals hold together at 95% "
-    "(Bonferroni), so they are wider than those of the tables above; a grid gets no verdicts."
+    "Each ablation changes stated options of the proposed model and nothing else. The intervals of one ablation hold "
+    "together at 95% (Bonferroni)."
 )
 
 
 def ablations(frames: Frames) -> Section:
-    """Each ablation on each data set."""
-    blocks: list[Block] = [Note(WHY)]
-    data_sets = frames.data_sets()
+    """All ablations of each data set in one figure and one table."""
     names = [str(name) for name in frames.factors["ablation"].unique()]
-    blocks += [forest(frames, data, part) for data in data_sets for part in range(figures.ablation_parts(frames, data))]
-    for name in names:
-        for data in _run_on(frames, name):
-            blocks.append(Heading(f"{name}, {data}" if len(data_sets) > 1 else name))
-            blocks.append(block_or_note(values, frames, name, data))
-    if not data_sets:
-        blocks.append(NO_DATA_SET)
-    elif not names:
+    blocks: list[Block] = [Note(WHY)]
+    if frames.data_sets() and not names:
         blocks.append(Note(f"The study has no ablation{of_what_ran(frames)}.", "nothing"))
+    else:
+        blocks += each_data_set(frames, *parts_of(frames), all_values)
     return Section(id="ablations", title="Ablations", blocks=blocks)
+
+
+def one_by_one(frames: Frames) -> Section:
+    """Each ablation on each data set, seed by seed."""
+    blocks: list[Block] = []
+    several = len(frames.data_sets()) > 1
+    for name in dict.fromkeys(str(name) for name in frames.factors["ablation"]):
+        for data in _run_on(frames, name):
+            blocks.append(Heading(f"{ablation_label(name)}, {data}" if several else ablation_label(name)))
+            blocks.append(block_or_note(values, frames, name, data))
+    blocks = blocks or [Note(f"The study has no ablation{of_what_ran(frames)}.", "nothing")]
+    return Section(id="ablations-each", title="Ablations, seed by seed", blocks=blocks, folded=True)
+
+
+def parts_of(frames: Frames) -> list[Callable[[Frames, str], FigureView]]:
+    """The makers of the figure's parts: one, or several where the study has more variants than fit a page."""
+    most = max((figures.ablation_parts(frames, data) for data in frames.data_sets()), default=1)
+    return [partial(all_differences, part=part) for part in range(max(most, 1))]
+
+
+def ablation_label(name: str) -> str:
+    """The name of an ablation as a heading."""
+    return name[:1].upper() + name[1:].replace("_", " ")
 
 
 def _run_on(frames: Frames, name: str) -> list[str]:
@@ -52,15 +74,53 @@ def _run_on(frames: Frames, name: str) -> list[str]:
     return [data for data in frames.data_sets() if ran.get(data, 0) > 1] or frames.data_sets()
 
 
-def forest(frames: Frames, data: str, part: int = 0) -> FigureView:
-    """The figure of all ablations' differences from the reference, or a part of it."""
+def all_differences(frames: Frames, data: str, part: int = 0) -> FigureView:
+    """The figure of all differences from the reference, or a part of it."""
     return FigureView(
         name=slug("ablations", data, *([part + 1] if part else [])),
         drawn=figures.ablations(frames, data, part),
-        alt="A row a variant: its difference from the reference with its interval and its seeds, beside zero; the "
-        "tables hold the values.",
-        caption=f"The ablations on {data}{', continued' if part else ''}: differences from the reference in PSNR of "
-        "the hole, with intervals that hold together at 95% in each ablation. Strokes are single seeds.",
+        alt="A row for each variant of each ablation: its difference from the proposed model with its interval and "
+        "seeds, and zero. The next table lists the values.",
+        caption=f"Differences from the proposed model in PSNR of the hole on {data}{', continued' if part else ''}. "
+        "Strokes are single seeds.",
+    )
+
+
+def all_values(frames: Frames, data: str) -> TableView:
+    """The table of all ablations' values."""
+    parts = []
+    for name in dict.fromkeys(str(name) for name in frames.factors["ablation"]):
+        try:
+            parts.append(tables.ablation_table(frames, name, data).assign(ablation=name))
+        except NoDataError:
+            continue
+    if not parts:
+        raise NoDataError(f"No ablation ran on {data}.")
+    kept = ["ablation", "variant", "mean", "low", "high", "difference", "difference_low", "difference_high"]
+    table = pd.concat(parts, ignore_index=True)[[*kept, "paired", "seeds", "diverged"]]
+    digits = metric_of("psnr").digits
+    return table_view(
+        table,
+        lambda row: [
+            Cell(label(row["variant"]), below=ablation_label(row["ablation"])),
+            number(row["mean"], digits, interval(row["low"], row["high"], digits)),
+            number(
+                row["difference"],
+                digits + 1,
+                interval(row["difference_low"], row["difference_high"], digits + 1, "+")
+                if pd.notna(row["difference"])
+                else "",
+                "+",
+            ),
+            Cell("paired" if row["paired"] else NONE),
+            number(row["seeds"]),
+            number(row["diverged"]),
+        ],
+        name=slug("ablations", data),
+        caption=f"All ablations on {data}: PSNR of the hole (dB, ↑), and the difference from the proposed model.",
+        headings=["Variant", "Mean", "Difference", "Seeds are", "Seeds", "Diverged"],
+        groups=table["ablation"].tolist(),
+        folded=True,
     )
 
 
@@ -86,6 +146,14 @@ def values(frames: Frames, ablation: str, data: str) -> TableView:
         table,
         cells,
         name=slug("ablation", ablation, data),
-        caption=f"Ablation {ablation} on {data}: PSNR of the hole (dB, ↑). The intervals hold together at 95%.",
-        headings=["Variant", *factors, "Mean", "each seed", "Difference from the reference", "Seeds", "Diverged"],
+        caption=f"{ablation_label(ablation)} on {data}: PSNR of the hole (dB, ↑).",
+        headings=[
+            "Variant",
+            *map(option_label, factors),
+            "Mean",
+            "each seed",
+            "Difference from the reference",
+            "Seeds",
+            "Diverged",
+        ],
     )

@@ -103,7 +103,7 @@ def test_an_inert_critic_is_the_only_reason_given(results: ModuleType) -> None:
     assert results.reason("the interval lies within 0.16, but the critics were inert: asleep") == (
         "the critics were inert: asleep"
     )
-    assert results.reason("the interval holds zero") == "the interval holds zero"
+    assert results.reason("the interval includes zero") == "the interval includes zero"
 
 
 @pytest.mark.parametrize(

@@ -313,7 +313,7 @@ def test_what_was_not_tested_is_not_open() -> None:
 
 def test_more_seeds_are_worth_it_only_where_they_could_decide() -> None:
     few = open_links(made({"ce": {"psnr": 19.94}}, noise=3, looks=LOOKS))["C1", "over CE"]
-    assert few.possible and few.n == 3 and few.why == "the interval holds zero"
+    assert few.possible and few.n == 3 and few.why == "the interval includes zero"
     at_last = open_links(made({"ce": {"psnr": 20.0}}, noise=40, looks=looks_until(3)), most=3)["C1", "over CE"]
     assert not at_last.possible and at_last.why == "likely to need more than 3 seeds"
 
