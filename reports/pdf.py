@@ -17,7 +17,7 @@ from reports.document import Document, TableView
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 """The fonts of matplotlib; Typst's own are built into its package."""
-IN_FULL = 300
+IN_FULL = 1000
 """The appendix prints the collapsed tables only if they have at most this many rows in total."""
 WHOLE = 12
 """A table of the supplement with at most this many lines is kept on one page."""
