@@ -64,7 +64,7 @@ def ablation(
             axes.set_title("The same means joined; thin: one seed")
         dots.set_title(f"Every seed; means, whose {level:.0%} intervals hold together")
         for axes in (dots, *lines):
-            axes.set_ylabel(style.wrapped(style.axis_label(metric, region), 40))
+            axes.set_ylabel(style.wrapped(style.axis_label(metric, region), 38))
             axes.set_xlabel(style.wrapped(along, 40, 1))
             signs = 34 if upright else max(8, 48 // len(places))
             names = [style.wrapped(place, signs, 2 if upright else 3) for place in places]

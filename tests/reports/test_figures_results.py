@@ -56,7 +56,10 @@ def with_mechanism(frames: Frames) -> Frames:
     pictures = [frames.pictures, frames.pictures[frames.pictures["output"] == "composite"].assign(output="blended")]
     return replace(
         frames,
-        study={**frames.study, "configs": {v: {"options": {"loss": {"kind": kind}}} for v, kind in LOSS.items()}},
+        study={
+            **frames.study,
+            "configs": {v: {"method": v, "options": {"loss": {"kind": kind}}} for v, kind in LOSS.items()},
+        },
         scores=pd.concat([frames.scores, sharp, blended]),
         curves=pd.concat([frames.curves[frames.curves["network"] != "local"], pd.DataFrame(rows), _locals(frames)]),
         pictures=pd.concat(pictures),
