@@ -83,15 +83,15 @@ def _outside(made: bytes) -> list[tuple[int, str, float, float]]:
 def _smallest(made: bytes) -> float:
     """The smallest type on any page, in points, also in drawings."""
     found = []
+    turned = pypdfium2.raw.FS_MATRIX()
     for page in pypdfium2.PdfDocument(made):
         words = page.get_textpage()
         for index in range(words.count_chars()):
-            if words.get_text_range(index, 1).strip():
-                turned = pypdfium2.raw.FS_MATRIX()
+            if pypdfium2.raw.FPDFText_GetUnicode(words, index) > 32:
                 pypdfium2.raw.FPDFText_GetMatrix(words, index, turned)
                 size = pypdfium2.raw.FPDFText_GetFontSize(words, index)
                 found.append(size * np.hypot(turned.c, turned.d))
-    return min(found)
+    return float(min(found))
 
 
 def _emptiest(made: bytes) -> float:
