@@ -142,8 +142,7 @@ def training_curves(frames: Frames, data: str) -> FigureView:
     return FigureView(
         name=slug("curves", data),
         drawn=figures.training_curves(frames, data=data),
-        alt="Line plots over training steps: reconstruction loss, the critics' gap, and the adversarial gradient's "
-        "norm over that of the reconstruction loss.",
+        alt="Line plots over training steps: the reconstruction loss and the critics' gap.",
         caption=f"Training on {data}. Lines are means over seeds and critics, bands are the range over seeds.",
     )
 
