@@ -80,7 +80,7 @@ def ablation_table(
 
 
 def all_ablations(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
-    """The rows of all ablations in PSNR of the hole. Columns: ablation, and those of ``ablation_table`` but the factors.
+    """The rows of all ablations in PSNR of the hole. Columns: ablation, those of ``ablation_table`` but no factors.
 
     Raises NoDataError if no ablation ran on ``data``.
     """
