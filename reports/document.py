@@ -82,6 +82,10 @@ class Grid:
     outputs: list[str]
     seed: int | None = None
 
+    def shown(self) -> Iterator[Pixels]:
+        """All pictures, in the order of the page."""
+        return (pixels for _, cells in self.rows for cell in cells for pixels in cell.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class FigureView:
@@ -129,11 +133,12 @@ Block = TableView | FigureView | Heading | Facts | Note
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A section of the report. ``id`` is its anchor on the page."""
+    """A section of the report. ``id`` is its anchor on the page, where a ``folded`` section is closed until asked for."""
 
     id: str
     title: str
     blocks: list[Block]
+    folded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
