@@ -143,6 +143,10 @@ class Grid:
     outputs: list[str]
     seed: int | None = None
 
+    def shown(self) -> Iterator[Pixels]:
+        """All pictures, in the order of the page."""
+        return (pixels for _, cells in self.rows for cell in cells for pixels in cell.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class FigureView:
@@ -200,7 +204,7 @@ Block = TableView | FigureView | Heading | Facts | Note | Tally
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A section of the report. ``id`` is its anchor on the page. ``folded``: closed until the reader opens it."""
+    """A section of the report. ``id`` is its anchor on the page, where a ``folded`` section is closed at first."""
 
     id: str
     title: str

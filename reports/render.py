@@ -5,7 +5,7 @@ from pathlib import Path
 from reports.analysis.frames import Frames
 from reports.document import Document
 from reports.figures import style
-from reports.files import write, write_files
+from reports.files import exports, write, write_files
 from reports.page import page
 from reports.pdf import pdf
 from reports.sections import document
@@ -20,10 +20,11 @@ def render(frames: Frames, folder: Path) -> Path:
     content = document(frames)
     short = article(frames)
     images = {**drawings(short), **drawings(content)}
-    write_files(content, images, folder)
+    files = exports(content, images)
+    write_files(files, folder)
     write(folder / "report.pdf", pdf(short, images, paper=True))
     write(folder / "supplement.pdf", pdf(content, images))
-    return write(folder / "report.html", page(content, images))
+    return write(folder / "report.html", page(content, images, files))
 
 
 def drawings(document: Document) -> dict[str, str]:

@@ -300,7 +300,9 @@ class _Study:
             return self.counted(link, ours[0]) if link.metric == "diverged" else self.measured(link, ours)
         except _Lacking as lacking:
             why = "; ".join([f"{link.subject}: {lacking}", *_published_words(link)])
-            return self.build(link, self.words(link.a), self.words(link.b), data or "", why=f"{why}.")
+            return self.build(
+                link, self.words(link.a), self.words(link.b), data or "", why=f"{why}.", reason=str(lacking)
+            )
 
     def build(
         self,
@@ -462,7 +464,7 @@ class _Study:
             f"{link.subject} on {data}, {label(a)}: {found.share:.1%} have one at more than half of the seeds (exact "
             f"{percent(level)} interval over images, for these seeds, {found.low:.1%} to {found.high:.1%}, n = "
             f"{counts}; by seed {by_seed})",
-            f"the definition finds one in at most {link.margin:.0%} of clean repairs",
+            f"the rate of false alarms is at most {link.margin:.0%} of clean repairs",
             rests,
             f"the highest values, averaged over seeds, have {', '.join(found.highest[:WORST_SHOWN])}",
         ]
@@ -764,13 +766,16 @@ def _against_rate(found: Share, rate: float, sharpness: float) -> tuple[Outcome,
     if found.n_groups < ENOUGH_GROUPS:
         return "inconclusive", f"fewer than {ENOUGH_GROUPS} independent groups of images"
     if found.high < rate:
-        return "contradicted", "the interval lies below this rate"
+        return "contradicted", "the interval lies below the rate of false alarms"
     if found.low <= rate:
-        return "inconclusive", "the interval includes this rate"
+        return "inconclusive", "the interval includes the rate of false alarms"
     if sharpness >= SHARP:
         sharp = f"the repairs are as sharp as the truth (median sharpness {sharpness:.2f})"
-        return "inconclusive", f"the interval lies above this rate, but {sharp}, so their detail may be invented"
-    return "supported", "the interval lies above this rate"
+        return (
+            "inconclusive",
+            f"the interval lies above the rate of false alarms, but {sharp}, so their detail may be invented",
+        )
+    return "supported", "the interval lies above the rate of false alarms"
 
 
 def published_of(link: Link) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.analysis.frames import Frames, NoDataError
-from reports.analysis.naming import label, level_label, metric_of
+from reports.analysis.naming import label, level_label, metric_of, option_label
 from reports.analysis.tables import ablation_table, levels
 from reports.figures import style
 from reports.figures.contrasts import NAMES, Row, draw_forest
@@ -170,7 +170,7 @@ def _factors(frames: Frames, ablation: str, table: pd.DataFrame) -> tuple[str, s
 
 
 def _cell(row: Mapping[Any, Any], factors: list[str]) -> str:
-    return ", ".join(f"{factor} {row[factor]}" for factor in factors)
+    return ", ".join(f"{option_label(factor)} {row[factor]}" for factor in factors)
 
 
 def _bar(axes: Axes, x: float, middle: float, low: float, high: float, shade: str) -> None:

@@ -58,7 +58,7 @@ def document(frames: Frames) -> Document:
     """The whole report of a study, with numbered tables and figures. A part without data says why."""
     study = frames.study
     return Document(
-        title=f"Mo & Zhou 2020, tested: {study['name'] or 'a study'}",
+        title=f"Does Mo & Zhou 2020 hold up? ({study['name'] or 'a study'})",
         question=QUESTION,
         citation=paper()["citation"],
         doi=paper()["doi"],

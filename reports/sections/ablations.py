@@ -1,14 +1,12 @@
 """The ablations: all seeds, the interaction of the factors, and the differences from the reference."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from reports import figures
 from reports.analysis import tables
-from reports.analysis.frames import Frames, NoDataError
+from reports.analysis.frames import Frames
 from reports.analysis.naming import label, level_label, metric_of, option_label
 from reports.document import (
     NONE,
@@ -25,7 +23,7 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import each_data_set, of_what_ran, slug, table_view
+from reports.sections.common import NO_DATA_SET, of_what_ran, slug, table_view
 
 WHY = (
     "Each ablation changes stated options of the proposed model and nothing else. The intervals of one ablation hold "
@@ -35,31 +33,28 @@ WHY = (
 
 def ablations(frames: Frames) -> Section:
     """All ablations of each data set in one figure and one table."""
-    names = [str(name) for name in frames.factors["ablation"].unique()]
+    data_sets = frames.data_sets()
     blocks: list[Block] = [Note(WHY)]
-    if frames.data_sets() and not names:
-        blocks.append(Note(f"The study has no ablation{of_what_ran(frames)}.", "nothing"))
-    else:
-        blocks += each_data_set(frames, *parts_of(frames), all_values)
+    if frames.factors.empty or not data_sets:
+        lacking = Note(f"The study has no ablation{of_what_ran(frames)}.", "nothing")
+        blocks.append(lacking if data_sets else NO_DATA_SET)
+    for data in data_sets if not frames.factors.empty else ():
+        blocks += [Heading(data)] if len(data_sets) > 1 else []
+        blocks += [forest(frames, data, part) for part in range(figures.ablation_parts(frames, data))]
+        blocks.append(block_or_note(all_values, frames, data))
     return Section(id="ablations", title="Ablations", blocks=blocks)
 
 
 def one_by_one(frames: Frames) -> Section:
-    """Each ablation on each data set, seed by seed."""
+    """The table of each ablation on each data set, with every seed."""
     blocks: list[Block] = []
     several = len(frames.data_sets()) > 1
-    for name in dict.fromkeys(str(name) for name in frames.factors["ablation"]):
+    for name in dict.fromkeys(frames.factors["ablation"].astype(str)):
         for data in _run_on(frames, name):
             blocks.append(Heading(f"{ablation_label(name)}, {data}" if several else ablation_label(name)))
             blocks.append(block_or_note(values, frames, name, data))
     blocks = blocks or [Note(f"The study has no ablation{of_what_ran(frames)}.", "nothing")]
     return Section(id="ablations-each", title="Ablations, seed by seed", blocks=blocks, folded=True)
-
-
-def parts_of(frames: Frames) -> list[Callable[[Frames, str], FigureView]]:
-    """The makers of the figure's parts: one, or several where the study has more variants than fit a page."""
-    most = max((figures.ablation_parts(frames, data) for data in frames.data_sets()), default=1)
-    return [partial(all_differences, part=part) for part in range(max(most, 1))]
 
 
 def ablation_label(name: str) -> str:
@@ -74,13 +69,13 @@ def _run_on(frames: Frames, name: str) -> list[str]:
     return [data for data in frames.data_sets() if ran.get(data, 0) > 1] or frames.data_sets()
 
 
-def all_differences(frames: Frames, data: str, part: int = 0) -> FigureView:
-    """The figure of all differences from the reference, or a part of it."""
+def forest(frames: Frames, data: str, part: int = 0) -> FigureView:
+    """The figure of all ablations' differences from the reference, or a part of it."""
     return FigureView(
         name=slug("ablations", data, *([part + 1] if part else [])),
         drawn=figures.ablations(frames, data, part),
-        alt="A row for each variant of each ablation: its difference from the proposed model with its interval and "
-        "seeds, and zero. The next table lists the values.",
+        alt="A row for each variant of each ablation: its difference from the proposed model with its interval and its "
+        "seeds, and zero. The tables list the values.",
         caption=f"Differences from the proposed model in PSNR of the hole on {data}{', continued' if part else ''}. "
         "Strokes are single seeds.",
     )
@@ -88,16 +83,7 @@ def all_differences(frames: Frames, data: str, part: int = 0) -> FigureView:
 
 def all_values(frames: Frames, data: str) -> TableView:
     """The table of all ablations' values."""
-    parts = []
-    for name in dict.fromkeys(str(name) for name in frames.factors["ablation"]):
-        try:
-            parts.append(tables.ablation_table(frames, name, data).assign(ablation=name))
-        except NoDataError:
-            continue
-    if not parts:
-        raise NoDataError(f"No ablation ran on {data}.")
-    kept = ["ablation", "variant", "mean", "low", "high", "difference", "difference_low", "difference_high"]
-    table = pd.concat(parts, ignore_index=True)[[*kept, "paired", "seeds", "diverged"]]
+    table = tables.all_ablations(frames, data)
     digits = metric_of("psnr").digits
     return table_view(
         table,

@@ -239,7 +239,7 @@ def contributions(frames: Frames) -> list[Block]:
         f"{within.sum()} lie with it within ±{margin:g} dB, the paper's own gain over GLCIC."
     )
     rest = " The supplement has the rest of the figure and of the table." if more else ""
-    return [Note(text + rest), ablations.all_differences(frames, data), narrow(lambda: table)]
+    return [Note(text + rest), ablations.forest(frames, data), narrow(lambda: table)]
 
 
 def mechanism(frames: Frames) -> list[Block]:

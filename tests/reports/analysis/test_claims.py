@@ -317,7 +317,7 @@ def test_the_numbers_are_the_deciding_link_s_by_hand() -> None:
     assert (found["unit"], found["n"], found["counts"]) == ("dB", 3, "3 seeds each, 12 images")
     detectable = compare(frames.runs, frames.select("psnr", "hole", "composite", "faces"), "proposed", "ce").detectable
     assert found["why"] == (
-        f"PSNR of the hole on faces, proposed against ce: {found['effect']:+.2f} dB (95% interval {found['low']:+.2f} "
+        f"PSNR of the hole on faces, Proposed against CE: {found['effect']:+.2f} dB (95% interval {found['low']:+.2f} "
         f"to {found['high']:+.2f}, n = 3 seeds each, 12 images, minimum detectable effect {detectable:.2f}); the "
         "interval lies beyond zero against the claim; 3 seeds cannot exclude a collapse in up to 63% of seeds; "
         "published +1.00 dB."
@@ -419,9 +419,8 @@ def test_the_share_of_images_with_an_artefact_is_of_images_and_exact() -> None:
     assert found["why"] == (
         "Share of images with an artefact on faces, Proposed: 25.0% have one at more than half of the seeds (exact 95% "
         f"interval over images, for these seeds, {low:.1%} to {high:.1%}, n = 3 seeds, 20 images; by seed 25.0%, "
-        "25.0%, 35.0%); the definition finds "
-        "one in at most 1% of clean repairs; the interval lies above this rate; the highest values, averaged over "
-        "seeds, have i19, i0, i1."
+        "25.0%, 35.0%); the rate of false alarms is at most 1% of clean repairs; the interval lies above the rate of "
+        "false alarms; the highest values, averaged over seeds, have i19, i0, i1."
     )
     values[0, 0] = np.nan
     left_out = row(with_artefacts(frames, values), "C15")

@@ -25,7 +25,7 @@ from reports.analysis.looks import (
 )
 from reports.analysis.statistics import OF_RUN, Comparison, compare, estimate, holm, level_at, percent, verdict
 from reports.document import Note
-from reports.sections import summary
+from reports.sections import claims as claims_section
 
 Values = dict[str, list[float]]
 
@@ -272,12 +272,12 @@ def test_the_command_and_the_report_say_what_stands_and_how_it_was_looked_at(mon
     rows = json.loads(command("claims", "somewhere", "--json").stdout)
     assert [row["holds_adjusted"] for row in rows] == table["holds_adjusted"].tolist()
     assert rows[7]["p"] is rows[7]["p_holm"] is rows[7]["level"] is None and rows[0]["level"] == 0.998
-    view = summary.claims(frames)
+    view = claims_section.claims_view(frames)
     assert view.headings[-1] == "Adjusted p" and "intervals at the level of each look" in view.caption
     assert [row[-1].below for row in view.rows].count("stands") == stands
-    notes = [block.text for block in summary.summary(frames).blocks if isinstance(block, Note)]
+    notes = [block.text for block in claims_section.claims(frames).blocks if isinstance(block, Note)]
     assert any(looks_in_words(frames) in note for note in notes)
-    assert "95% intervals" in summary.claims(made()).caption
+    assert "95% intervals" in claims_section.claims_view(made()).caption
 
 
 # Links without an answer
