@@ -19,7 +19,8 @@ def render(frames: Frames, folder: Path) -> Path:
     """
     content = document(frames)
     short = article(frames)
-    images = {**drawings(short), **drawings(content)}
+    images = drawings(content)
+    images |= {figure.name: style.svg(figure.drawn) for figure in short.figures() if figure.name not in images}
     files = exports(content, images)
     write_files(files, folder)
     write(folder / "report.pdf", pdf(short, images, paper=True))
