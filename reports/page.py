@@ -15,7 +15,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from reports.document import Document, FigureView, Pixels
+from reports.document import Card, Document, FigureView, Pixels
 from reports.figures import style
 from reports.files import file_name
 
@@ -55,9 +55,17 @@ def page(document: Document, drawings: Mapping[str, str], files: Mapping[str, by
         packed=packed(document, files),
         svg=lambda figure: Markup(style.inline(drawings[figure.name], f"f{figure.number}")),
         pictures=Pictures(document),
+        evidence=lambda card: evidence(document, card),
         script=Markup(script),
         policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
     )
+
+
+def evidence(document: Document, card: Card) -> list[tuple[str, str]]:
+    """The links from a claim to the tables and figures that show its numbers: address and text."""
+    views = [("Table", view) for view in document.tables()] + [("Figure", view) for view in document.figures()]
+    chosen = [(kind, view) for name in [*card.evidence, "links"] for kind, view in views if view.name == name]
+    return [(f"#{kind.lower()}-{file_name(view.name)}", f"{kind} {view.number}") for kind, view in chosen]
 
 
 class HeadingIds:

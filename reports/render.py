@@ -1,4 +1,4 @@
-"""Renders a study's frames as a report: an HTML page, a PDF, and tables and figures as single files."""
+"""Renders a study's frames as a report: a page, a paper with its supplement, and tables and figures as single files."""
 
 from pathlib import Path
 
@@ -9,18 +9,21 @@ from reports.files import exports, write, write_files
 from reports.page import page
 from reports.pdf import pdf
 from reports.sections import document
+from reports.sections.article import article
 
 
 def render(frames: Frames, folder: Path) -> Path:
-    """Writes report.html, report.pdf, tables/ and figures/ into ``folder``; returns the page's path.
+    """Writes report.html, report.pdf (the paper), supplement.pdf, tables/ and figures/; returns the page's path.
 
     The files are self-contained. A part without data says why. Files are replaced atomically.
     """
     content = document(frames)
-    images = drawings(content)
+    short = article(frames)
+    images = {**drawings(short), **drawings(content)}
     files = exports(content, images)
     write_files(files, folder)
-    write(folder / "report.pdf", pdf(content, images))
+    write(folder / "report.pdf", pdf(short, images, paper=True))
+    write(folder / "supplement.pdf", pdf(content, images))
     return write(folder / "report.html", page(content, images, files))
 
 

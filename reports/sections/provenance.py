@@ -25,6 +25,7 @@ def provenance(frames: Frames) -> Section:
         id="provenance",
         title="Provenance",
         blocks=[Facts(facts), block_or_note(data, frames), block_or_note(runs, frames), *files(frames)],
+        folded=True,
     )
 
 
@@ -42,8 +43,8 @@ def data(frames: Frames) -> TableView:
             Cell(str(row["digest"] or NONE)[:12]),
         ],
         name="data",
-        caption="The data sets: their images, the paper's set that they stand beside, and a digest of the pixels.",
-        headings=["Data", "Kind", "Train", "Validation", "Test", "Left out", "Stands beside", "Digest"],
+        caption="The data sets, the paper's set that each is compared with, and a digest of the pixels.",
+        headings=["Data", "Kind", "Train", "Validation", "Test", "Left out", "Compared with", "Digest"],
     )
 
 
@@ -69,9 +70,9 @@ def files(frames: Frames) -> list[Block]:
                 Cell(row["why"] or "; ".join(row["notes"].splitlines()) or NONE, kind="said"),
             ],
             name="external",
-            caption="What was scored from files. How these methods were trained is not known here. Kind: composite, "
-            "where the files hold the known pixels; raw, where they are as the method put them out.",
-            headings=["Method", "Data", "Seed", "Images", "of", "Kind", "Scored", "What there is to know"],
+            caption="Methods scored from files; their training is not known here. Kind: composite if the files keep "
+            "the known pixels, raw if they are the method's own output.",
+            headings=["Method", "Data", "Seed", "Images", "of", "Kind", "Scored", "Notes"],
         )
     ]
 
@@ -82,7 +83,7 @@ def runs(frames: Frames) -> TableView:
         tables.provenance_table(frames),
         lambda row: [text(row["run"]), text(row["status"]), text(row["record"]), text(_start(row))],
         name="runs",
-        caption="Each run, its record in Sacred, and the key of the stage that it starts from.",
+        caption="Each run, its Sacred record, and the stage that it starts from.",
         headings=["Run", "Status", "Sacred id", "Start"],
         folded=True,
     )

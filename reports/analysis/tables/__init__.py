@@ -1,6 +1,6 @@
 """Tables computed from frames: pure functions with full precision. The report's sections round."""
 
-from reports.analysis.tables.ablations import ablation_table, levels
+from reports.analysis.tables.ablations import ablation_table, all_ablations, levels
 from reports.analysis.tables.networks import GEOMETRY, architecture_table
 from reports.analysis.tables.own import own_metrics, own_metrics_table
 from reports.analysis.tables.perceptual import distances_asked, distances_lacking, perceptual_table
@@ -62,6 +62,7 @@ __all__ = [
     "STATUSES",
     "WORST_SHOWN",
     "ablation_table",
+    "all_ablations",
     "architecture_table",
     "awake_table",
     "blending_table",
