@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import io
+import itertools
 import re
 import zlib
 from collections import Counter
@@ -84,30 +85,27 @@ class HeadingIds:
 def packed(document: Document, files: Mapping[str, bytes]) -> dict[str, str]:
     """The files that the page holds, by path: deflated, as base64.
 
-    All but PNG, which the page's script draws from the SVG, and PDF of pictures. In the SVG of pictures, one that the
-    page shows is named by its place (``#picture-3``) and not repeated.
+    All but PNG, which the page's script draws from the SVG, and PDF of pictures. A picture in an SVG that the page
+    shows is named by its place in the figure (``#picture-3``) and not repeated.
     """
-    pictures = {f"figures/{file_name(f.name)}": f for f in document.figures() if f.pictures is not None}
-
-    def held(path: str, content: bytes) -> bytes | None:
-        place, suffix = path.rsplit(".", 1)
-        if suffix == "png" or (suffix == "pdf" and place in pictures):
-            return None
-        return _named(pictures[place], content) if suffix == "svg" and place in pictures else content
-
-    kept = {path: held(path, content) for path, content in files.items()}
-    return {
-        path: base64.b64encode(zlib.compress(content, 9)).decode()
-        for path, content in kept.items()
-        if content is not None
-    }
+    held = {path: content for path, content in files.items() if not path.endswith(".png")}
+    for figure in document.figures():
+        place = f"figures/{file_name(figure.name)}"
+        if f"{place}.svg" in held:
+            held[f"{place}.svg"] = _named(figure, held[f"{place}.svg"])
+        if figure.pictures is not None:
+            held.pop(f"{place}.pdf", None)
+    return {path: base64.b64encode(zlib.compress(content, 9)).decode() for path, content in held.items()}
 
 
 def _named(figure: FigureView, drawing: bytes) -> bytes:
-    assert figure.pictures is not None
-    places = {_key(pixels): place for place, pixels in reversed(list(enumerate(figure.pictures.shown())))}
+    order = itertools.count()  # the page shows a drawing with its pictures in their order, and a grid in its own
+    shown = figure.pictures.shown() if figure.pictures is not None else ()
+    places = {_key(pixels): place for place, pixels in reversed(list(enumerate(shown)))}
 
     def name(found: re.Match[bytes]) -> bytes:
+        if figure.pictures is None:
+            return b"#picture-%d" % next(order)
         with Image.open(io.BytesIO(base64.b64decode(found[1]))) as image:
             place = places.get(_key(np.asarray(image.convert("RGB"))))
         return found[0] if place is None else b"#picture-%d" % place

@@ -154,8 +154,8 @@ def svg(fig: Figure) -> str:
 def inline(drawing: str, name: str) -> str:
     """An SVG from ``svg`` as an element of a page: ids are prefixed with ``name``; colours follow the page's theme.
 
-    What the page does not need is left out, which saves a third: ids that nothing names, comments, fonts, spaces
-    between elements, and digits below a hundredth of a point.
+    What the page does not need is left out, which saves half: ids that nothing names, comments, fonts, spaces between
+    elements, and digits below a hundredth of a point. A style is stated once, as a class.
     """
     element = re.sub(r"<!--.*?-->", "", drawing[drawing.index("<svg") :], flags=re.DOTALL)
     named = set(re.findall(r'(?:href="#|url\(#)([^")]+)', element))
@@ -172,7 +172,13 @@ def inline(drawing: str, name: str) -> str:
     element = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", element)
     for light, dark in DARK.items():
         element = element.replace(light, f"light-dark({light}, {dark})")
-    return element.replace(INK, "currentColor")
+    element = element.replace(INK, "currentColor")
+    styles: dict[str, str] = {}
+    element = re.sub(
+        r' style="([^"]*)"', lambda s: f' class="{styles.setdefault(s[1], f"{name}-{len(styles)}")}"', element
+    )
+    rules = "".join(f".{label}{{{look}}}" for look, label in styles.items())
+    return element.replace(">", f"><style>{rules}</style>", 1)
 
 
 def png(fig: Figure, dots: int = 160) -> bytes:

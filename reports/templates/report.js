@@ -201,7 +201,7 @@ function choice(grid, outputs, name) {
         images.forEach((image) => { image.hidden = image !== wanted; });
       });
     });
-    set.append(make("label", {}, radio, ` ${output}`));
+    set.append(make("label", {}, radio, output));
   });
   return set;
 }
@@ -302,11 +302,11 @@ function unpacked(link) {
 }
 
 async function filled(svg, figure) { // with the pictures that the page shows
-  const images = [...figure.querySelectorAll(".grid img")];
-  await Promise.all(images.map((image) => (image.hasAttribute("data-over") ? whole(image) : image.decode())));
+  const images = [...figure.querySelectorAll(".grid img, svg image")];
+  await Promise.all(images.map((image) => (image.hasAttribute("data-over") ? whole(image) : image.decode?.())));
   return svg.replace(/#picture-(\d+)/g, (_, place) => {
     const image = images[place];
-    return drawn(image.naturalWidth, image.naturalHeight, image).toDataURL();
+    return image.getAttribute("xlink:href") ?? drawn(image.naturalWidth, image.naturalHeight, image).toDataURL();
   });
 }
 
@@ -368,7 +368,7 @@ function search() {
     }
     if (!now) return;
     reveal(now.startContainer.parentElement);
-    now.startContainer.parentElement.scrollIntoView({ block: "center", inline: "nearest" });
+    now.startContainer.parentElement.scrollIntoView({ block: "center", inline: "nearest", behavior: "instant" });
   }
 
   input.addEventListener("input", () => show(0));
