@@ -25,7 +25,7 @@ The report of the demo study, which needs no data. `python docs/gallery.py` wrot
 - [report.html](report.html): the HTML page. Save it and open it from disk; it is self-contained.
 - [report.pdf](report.pdf): the same report as a PDF.
 - [tables](tables): the tables as CSV and LaTeX.
-- [figures](figures): the figures as SVG and PNG.
+- [figures](figures): the figures as SVG, PNG and PDF.
 
 ![The first page of the PDF](first-page.png)
 """

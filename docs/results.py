@@ -42,7 +42,10 @@ from reports.document import (
     words,
 )
 from reports.figures import style
-from reports.sections import ablations, provenance, results, summary, training
+from reports.sections import ablations, provenance, results, training
+from reports.sections import answer as first
+from reports.sections import claims as by_claim
+from reports.sections import runs as ran
 from reports.sections.common import records, table_view
 from study.errors import BadInput
 
@@ -133,7 +136,7 @@ def page(frames: Frames) -> str:
         name=frames.study["name"],
         file=file,
         link=file.removeprefix("docs/") if file.startswith("docs/") else f"../{file}",
-        warning=wrapped(f"**{summary.scope(frames)}**"),
+        warning=wrapped(f"**{first.scope(frames)}**"),
         scope=bullets(scope(frames)),
         answers=answers(frames),
         table=table(claims(frames)),
@@ -432,7 +435,8 @@ def reason(why: str) -> str:
 # The tables behind the page
 
 SECTIONS: Sequence[Callable[[Frames], Section]] = (
-    summary.summary,
+    by_claim.claims,
+    ran.runs,
     results.results,
     results.contrasts,
     ablations.ablations,

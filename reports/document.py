@@ -51,6 +51,7 @@ class TableView:
         groups: One group per row; a rule separates groups.
         more: A table that is collapsed below this one.
         folded: The table is itself collapsed under its caption.
+        cards: Shown on the page instead of the rows.
         number: Set by ``Document.numbered``.
     """
 
@@ -62,7 +63,67 @@ class TableView:
     groups: list[str] = field(default_factory=list)
     more: "TableView | None" = None
     folded: bool = False
+    cards: "list[Card]" = field(default_factory=list)
     number: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """One contrast on a card.
+
+    Args:
+        name: What it is about, such as "over GLCIC".
+        contrast: Both sides, and ``quantity`` with its unit.
+        text, bounds: The difference and its interval as text.
+        numbers: Difference, low, high, published; each may be NaN. Drawn beside zero and ``margin``.
+        outcome: Empty for a control, which decides nothing.
+    """
+
+    name: str
+    contrast: str
+    quantity: str
+    text: str
+    bounds: str
+    numbers: tuple[float, float, float, float]
+    margin: float
+    outcome: str
+    reason: str
+    n: str
+
+    def scaled(self) -> dict[str, float]:
+        """The positions of ``low``, ``high``, ``value``, ``published`` and ``margin`` from -1 to 1; 0 is no difference.
+
+        Empty where there is no interval to draw.
+        """
+        value, low, high, published = self.numbers
+        if not np.isfinite([value, low, high]).all():
+            return {}
+        found = {"low": low, "high": high, "value": value, "published": published, "margin": self.margin}
+        most = max(abs(each) for each in found.values() if np.isfinite(each)) or 1.0
+        return {name: each / most for name, each in found.items() if np.isfinite(each)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a study says of one claim. ``id`` is its anchor.
+
+    Args:
+        claim, where: The paper's sentence, and the place in the paper.
+        outcome, why: In a word, and in a sentence.
+        links, controls: What decides it, and what is shown beside.
+        evidence: Names of tables and figures that show the numbers. Those that the report lacks are left out.
+        query: How to get the numbers in pandas.
+    """
+
+    id: str
+    claim: str
+    where: str
+    outcome: str
+    why: str
+    links: list[Effect]
+    controls: list[Effect]
+    evidence: list[str]
+    query: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +142,10 @@ class Grid:
     rows: list[tuple[str, list[Mapping[str, Pixels]]]]
     outputs: list[str]
     seed: int | None = None
+
+    def shown(self) -> Iterator[Pixels]:
+        """All pictures, in the order of the page."""
+        return (pixels for _, cells in self.rows for cell in cells for pixels in cell.values())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,22 +183,33 @@ class Facts:
 
 @dataclass(frozen=True)
 class Note:
-    """A paragraph. ``kind``: "nothing" (why something is missing), "scope" (to be read first), or "" (plain)."""
+    """A paragraph.
+
+    ``kind``: "headline" (the answer), "scope" (to be read first), "nothing" (why something is missing), or "" (plain).
+    """
 
     text: str
-    kind: Literal["", "nothing", "scope"] = ""
+    kind: Literal["", "headline", "nothing", "scope"] = ""
 
 
-Block = TableView | FigureView | Heading | Facts | Note
+@dataclass(frozen=True)
+class Tally:
+    """How many of the paper's claims have each outcome."""
+
+    counts: list[tuple[str, int]]
+
+
+Block = TableView | FigureView | Heading | Facts | Note | Tally
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A section of the report. ``id`` is its anchor on the page."""
+    """A section of the report. ``id`` is its anchor on the page, where a ``folded`` section is closed at first."""
 
     id: str
     title: str
     blocks: list[Block]
+    folded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,14 +294,14 @@ def number(value: Any, digits: int = 0, below: str = "", sign: str = "", *, stro
     """A number rounded to ``digits``, with its exact value; a dash if it is missing. ``sign`` "+" shows a plus sign."""
     if value is None or pd.isna(value):
         return Cell(NONE, kind="number")
-    return Cell(f"{value:{sign},.{digits}f}".replace("-", "−"), float(value), below, "number", strong)
+    return Cell(f"{value:{sign}z,.{digits}f}".replace("-", "−"), float(value), below, "number", strong)
 
 
 def interval(low: float, high: float, digits: int, sign: str = "") -> str:
     """An interval as text, such as "[0.12, 0.34]"."""
     if pd.isna(low) or pd.isna(high):
         return "no interval"
-    return f"[{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]".replace("-", "−")
+    return f"[{low:{sign}z.{digits}f}, {high:{sign}z.{digits}f}]".replace("-", "−")
 
 
 def each(values: Iterable[float], digits: int) -> Cell:

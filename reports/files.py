@@ -13,7 +13,7 @@ from reports.document import Document
 from reports.figures import style
 from reports.latex import latex
 
-OURS = {"tables": (".csv", ".tex"), "figures": (".svg", ".png")}
+OURS = {"tables": (".csv", ".tex"), "figures": (".svg", ".png", ".pdf")}
 """The folders, and the suffixes of the files that a report owns (writes and deletes) in them."""
 
 _FORMULA = re.compile(r"\s*[=+\-@]|[\t\r\n]")
@@ -21,29 +21,37 @@ _NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
 _NUMBERS = re.compile(rf"{_NUMBER}(\s{_NUMBER})*", re.IGNORECASE)
 
 
-def write_files(document: Document, drawings: Mapping[str, str], folder: Path) -> None:
-    """Writes tables/NAME.csv and .tex, figures/NAME.svg and .png into ``folder``; deletes those of an earlier report.
+def exports(document: Document, drawings: Mapping[str, str]) -> dict[str, bytes]:
+    """The content of every file by its path: tables/NAME.csv and .tex, figures/NAME.svg, .png and .pdf.
 
-    A table has a CSV only if its frame has rows. ``drawings`` maps each figure's name to its SVG. Files are replaced
-    atomically. Files with other suffixes are not touched.
+    A table has a CSV only if its frame has rows. ``drawings`` maps each figure's name to its SVG.
     """
-    contents: dict[Path, str | bytes] = {}
+    contents: dict[str, bytes] = {}
     for view in document.tables():
-        place = folder / "tables" / file_name(view.name)
-        contents[place.with_suffix(".tex")] = latex(view)
+        place = f"tables/{file_name(view.name)}"
+        contents[f"{place}.tex"] = latex(view).encode()
         if view.frame is not None and len(view.frame):
-            contents[place.with_suffix(".csv")] = plain(view.frame).to_csv(index=False, lineterminator="\n")
+            contents[f"{place}.csv"] = plain(view.frame).to_csv(index=False, lineterminator="\n").encode()
     for figure in document.figures():
-        place = folder / "figures" / file_name(figure.name)
-        contents[place.with_suffix(".svg")] = drawings[figure.name]
-        contents[place.with_suffix(".png")] = style.png(figure.drawn)
+        place = f"figures/{file_name(figure.name)}"
+        contents[f"{place}.svg"] = drawings[figure.name].encode()
+        contents[f"{place}.png"] = style.png(figure.drawn)
+        contents[f"{place}.pdf"] = style.pdf(figure.drawn)
+    return contents
+
+
+def write_files(contents: Mapping[str, bytes], folder: Path) -> None:
+    """Writes ``exports`` into ``folder``, and deletes those of an earlier report.
+
+    Files are replaced atomically. Files with other suffixes are not touched.
+    """
     for kind, suffixes in OURS.items():
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for old in (folder / kind).iterdir():
-            if old.suffix in suffixes and old not in contents:
+            if old.suffix in suffixes and f"{kind}/{old.name}" not in contents:
                 old.unlink()
     for path, content in contents.items():
-        write(path, content)
+        write(folder / path, content)
 
 
 def file_name(name: str) -> str:

@@ -18,7 +18,7 @@ import pandas as pd
 from reports.analysis.critics import inert
 from reports.analysis.frames import Frames
 from reports.analysis.links import OF_NETWORKS, Claim, Link, Spec, claims_of, pair
-from reports.analysis.naming import METRICS, TUNED, Metric
+from reports.analysis.naming import METRICS, TUNED, Metric, label
 from reports.analysis.published import counterpart, paper, published
 from reports.analysis.statistics import (
     ENOUGH_GROUPS,
@@ -78,7 +78,7 @@ class Finding:
         p: the p value, counting the study's looks (at most 5% where the interval decides).
         n: the number of networks, or of seeds (the smaller of a's and b's).
         counts: n in words, with the number of images.
-        why: a sentence.
+        why: a sentence. reason: the part of it that gives the reason for the outcome.
         comparison: what decided a link by the rule for few seeds; no column.
     """
 
@@ -101,6 +101,7 @@ class Finding:
     counts: str
     published: float | None
     why: str
+    reason: str
     contrast: str
     comparison: Comparison | None = None
 
@@ -300,7 +301,9 @@ class _Study:
             return self.counted(link, ours[0]) if link.metric == "diverged" else self.measured(link, ours)
         except _Lacking as lacking:
             why = "; ".join([f"{link.subject}: {lacking}", *_published_words(link)])
-            return self.build(link, self.words(link.a), self.words(link.b), data or "", why=f"{why}.")
+            return self.build(
+                link, self.words(link.a), self.words(link.b), data or "", why=f"{why}.", reason=str(lacking)
+            )
 
     def build(
         self,
@@ -314,6 +317,7 @@ class _Study:
         n: int = 0,
         counts: str = "",
         why: str,
+        reason: str = "",
         level: float | None = None,
         p: float | None = None,
         comparison: Comparison | None = None,
@@ -341,7 +345,8 @@ class _Study:
             counts=counts,
             published=theirs[0] - theirs[1] if theirs else None,
             why=why,
-            contrast=" − ".join(_sides(link, a, b)) if b not in ("", "0") else a,
+            reason=reason or why.rstrip("."),
+            contrast=" − ".join(_sides(link, a, b)) if b not in ("", "0") else label(a),
             comparison=comparison,
         )
 
@@ -389,6 +394,7 @@ class _Study:
             n=n,
             counts=_counts(link, found),
             why=why,
+            reason=found.why if link.direction else "",
             level=found.level,
             p=found.p,
             comparison=found,
@@ -399,7 +405,7 @@ class _Study:
         a, b = self.both(link, (data, data))
         lost, of = zip(*diverged(self.frames, (a, b), data), strict=True)
         n, counts = min(of), _seeds(of[0], of[1])
-        text = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {a}, {lost[1]} of {of[1]} of {b}"
+        text = f"{link.subject} on {data}: {lost[0]} of {of[0]} of {label(a)}, {lost[1]} of {of[1]} of {label(b)}"
         if min(of) < ENOUGH_SEEDS:
             few: Outcome = "inconclusive" if min(of) else "not tested"
             why = f"{text}; fewer than {ENOUGH_SEEDS} seeds ended{self.more_seeds()}."
@@ -418,7 +424,18 @@ class _Study:
         sides, margin = ((lost[0], of[0]), (lost[1], of[1])), link.margin
         p = least_error(lambda error: no_more(*shares(*sides, 1 - error), margin) != "inconclusive")
         return self.build(
-            link, a, b, data, outcome=outcome, numbers=numbers, n=n, counts=counts, why=why, level=level, p=p
+            link,
+            a,
+            b,
+            data,
+            outcome=outcome,
+            numbers=numbers,
+            n=n,
+            counts=counts,
+            why=why,
+            reason=rests,
+            level=level,
+            p=p,
         )
 
     def level(self, n: int) -> float:
@@ -441,14 +458,14 @@ class _Study:
         if found.n_groups < found.n_images:
             counts = f"{counts} of {_count(found.n_groups, 'group')}"
         if not found.n_images:
-            return self.build(link, a, "0", data, n=n, why=f"{link.subject} on {data}: no finite scores of {a}.")
+            return self.build(link, a, "0", data, n=n, why=f"{link.subject} on {data}: no finite scores of {label(a)}.")
         outcome, rests = _against_rate(found, link.margin, self.sharpness(a, data))
         by_seed = ", ".join(f"{share:.1%}" for share in found.by_seed.values())
         why = [
-            f"{link.subject} on {data}, {a}: {found.share:.1%} have one at more than half of the seeds (exact "
+            f"{link.subject} on {data}, {label(a)}: {found.share:.1%} have one at more than half of the seeds (exact "
             f"{percent(level)} interval over images, for these seeds, {found.low:.1%} to {found.high:.1%}, n = "
             f"{counts}; by seed {by_seed})",
-            f"the definition finds one in at most {link.margin:.0%} of clean repairs",
+            f"the rate of false alarms is at most {link.margin:.0%} of clean repairs",
             rests,
             f"the highest values, averaged over seeds, have {', '.join(found.highest[:WORST_SHOWN])}",
         ]
@@ -469,6 +486,7 @@ class _Study:
             n=n,
             counts=counts,
             why=f"{'; '.join(why)}.",
+            reason=rests,
             level=level,
             p=p,
         )
@@ -511,16 +529,18 @@ class _Study:
         if theirs:
             x, y = sum(values.values()), sum(_value(network, link.metric) for network in theirs.values())
             holds, effect = EXACT[link.direction or "equal"](x, y), x - y
-            text = f", {a} against {b}: {_exact(x, unit)} against {_exact(y, unit)}"
+            text = f", {label(a)} against {label(b)}: {_exact(x, unit)} against {_exact(y, unit)}"
         else:
             pairs = list(combinations(values.values(), 2))
             holds = all(x != y for x, y in pairs)
             effect = min(abs(x - y) for x, y in pairs) if holds else 0.0
-            text = f" in {a}: " + ", ".join(f"{name} {_exact(value, unit)}" for name, value in values.items())
+            text = f" in {label(a)}: " + ", ".join(f"{name} {_exact(value, unit)}" for name, value in values.items())
         outcome: Outcome = "supported" if holds else "contradicted"
         as_claimed = "as claimed" if holds else "against the claim"
         why = f"{link.subject}{text} (exact, n = {counts}); {as_claimed}."
-        return self.build(link, a, b, outcome=outcome, numbers=(effect,), n=n, counts=counts, why=why)
+        return self.build(
+            link, a, b, outcome=outcome, numbers=(effect,), n=n, counts=counts, why=why, reason=as_claimed
+        )
 
     def networks(self, spec: Spec, of: str | Sequence[str]) -> tuple[str, dict[str, Mapping[str, Any]]]:
         """A variant's name, and by name the networks that a link compares."""
@@ -535,13 +555,13 @@ class _Study:
             reference, own = self.networks("reference", of)
             if not all(network.get("layers") for network in own.values()):
                 raise
-            return f"{reference} without its dilation", {name: _undilated(each) for name, each in own.items()}
+            return f"{label(reference)} without dilation", {name: _undilated(each) for name, each in own.items()}
         built = {str(network["name"]): network for network in (described.get(variant) or {}).get("networks", [])}
         names = [of] if isinstance(of, str) else list(of)
         if of == "critics":
             names = [name for name in built if name != "generator"]
         if missing := [name for name in names if name not in built]:
-            raise _Lacking(f"{variant} has no network {' and '.join(missing)}")
+            raise _Lacking(f"{label(variant)} has no network {' and '.join(missing)}")
         return variant, {name: built[name] for name in names}
 
     # What the study has
@@ -750,13 +770,16 @@ def _against_rate(found: Share, rate: float, sharpness: float) -> tuple[Outcome,
     if found.n_groups < ENOUGH_GROUPS:
         return "inconclusive", f"fewer than {ENOUGH_GROUPS} independent groups of images"
     if found.high < rate:
-        return "contradicted", "the interval lies below this rate"
+        return "contradicted", "the interval lies below the rate of false alarms"
     if found.low <= rate:
-        return "inconclusive", "the interval holds this rate"
+        return "inconclusive", "the interval includes the rate of false alarms"
     if sharpness >= SHARP:
         sharp = f"the repairs are as sharp as the truth (median sharpness {sharpness:.2f})"
-        return "inconclusive", f"the interval lies above this rate, but {sharp}, so their detail may be invented"
-    return "supported", "the interval lies above this rate"
+        return (
+            "inconclusive",
+            f"the interval lies above the rate of false alarms, but {sharp}, so their detail may be invented",
+        )
+    return "supported", "the interval lies above the rate of false alarms"
 
 
 def published_of(link: Link) -> tuple[float, float] | None:
@@ -818,7 +841,7 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _sides(link: Link, a: str, b: str) -> list[str]:
     """a and b with their outputs and the paper's data sets, where these differ."""
-    sides = [a, b]
+    sides = [label(a), label(b)]
     for values, form in ((pair(link.output), "{} ({})"), (link.sets, "{} on {}")):
         if values[0] != values[1]:
             sides = [form.format(side, value) for side, value in zip(sides, values, strict=True)]
@@ -829,7 +852,7 @@ def _sentence(link: Link, found: Comparison) -> str:
     """The effect with its interval and counts, and for a link the reason for its outcome."""
     quantity = link.quantity
     digits = _digits(quantity, found.low, found.high)
-    a, b = found.a, found.b if isinstance(found.b, str) else f"{found.b:g}"
+    a, b = label(found.a), label(found.b) if isinstance(found.b, str) else f"{found.b:g}"
     on = f" on {found.data}" if isinstance(found.data, str) else ""
     outputs, sets = pair(found.output), pair(found.data)
     if outputs[0] != outputs[1]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from reports.analysis.frames import Frames
-from reports.analysis.naming import METRICS
+from reports.analysis.naming import METRICS, label
 from reports.analysis.statistics import compare
 
 LEAST_RATIO = 0.01
@@ -85,21 +85,21 @@ def _reasons(frames: Frames, variant: str, data: str) -> Iterator[str]:
     ratios = frames.once("ratios", lambda: _ratios(frames.curves))
     own = ratios[(ratios["variant"] == variant) & (ratios["data"] == data)]["value"]
     if own.empty:
-        yield f"the gradient of the critics of {variant} is not recorded"
+        yield f"the gradient of the critics of {label(variant)} is not recorded"
     elif own.min() < LEAST_RATIO:
         count = int((own < LEAST_RATIO).sum())
         yield (
-            f"at {count} of {len(own)} seeds of {variant} the adversarial gradient was less than {LEAST_RATIO:.0%} of "
-            f"the reconstruction loss's (lowest {own.min():.2g})"
+            f"at {count} of {len(own)} seeds of {label(variant)} the adversarial gradient was less than "
+            f"{LEAST_RATIO:.0%} of the reconstruction loss's (lowest {own.min():.2g})"
         )
     critics = critics_table(frames)
     critics = critics[(critics["variant"] == variant) & (critics["data"] == data)]
     if critics.empty:
-        yield f"the scores of the critics of {variant} are not recorded"
+        yield f"the scores of the critics of {label(variant)} are not recorded"
     for network, each in critics.groupby("network", observed=True, sort=False):
         numbers = zip(each["accuracy"], each["share"], strict=True)
         if asleep := [why for accuracy, share in numbers if (why := _asleep(accuracy, share))]:
-            where = f"at {len(asleep)} of {len(each)} seeds of {variant}"
+            where = f"at {len(asleep)} of {len(each)} seeds of {label(variant)}"
             yield f"{where} the {network} critic was asleep: {asleep[0]}"
     control = frames.study["control"]
     if control and control != variant and control in set(frames.runs["variant"]):
@@ -119,7 +119,7 @@ def _reasons(frames: Frames, variant: str, data: str) -> Iterator[str]:
             for metric, region in EQUIVALENT_IN
         ]
         if set(found) == {"supported"}:
-            yield f"{variant} equals {control}, which has no critics, in PSNR and SSIM"
+            yield f"{label(variant)} equals {label(control)}, which has no critics, in PSNR and SSIM"
 
 
 def _ratios(curves: pd.DataFrame) -> pd.DataFrame:

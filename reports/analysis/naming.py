@@ -20,7 +20,27 @@ LABELS = {
     "reconstruction_only": "Reconstruction only",
     "mean": "Mean filler",
     "biharmonic": "Biharmonic filler",
+    # of the study files in the project
+    "proposed_js_matched": "Proposed, JS loss matched",
+    "proposed_half": "Proposed, critics scaled",
+    "single_half": "Single critic, scaled",
+    "half_js": "Critics scaled, JS loss",
+    "half_js_matched": "Critics scaled, JS loss matched",
 }
+OPTIONS = {
+    "multiscale": "multi-scale critics",
+    "downsample": "down-sampling",
+    "adversarial_share": "critics' share",
+    "mask": "holes",
+}
+"""The names of options where a person reads; another option has its own, with spaces."""
+
+LEVELS = {
+    "null": "not set", "true": "yes", "false": "no", "js": "JS", "js_matched": "JS, matched", "wgan": "WGAN",
+    "wgan_gp": "WGAN-GP", "lsgan": "LSGAN", "avgpool3": "average pooling",
+}  # fmt: skip
+"""The names of an option's values, as far as they need one."""
+
 TUNED = "_tuned"
 """The suffix of the name of a tuned variant."""
 
@@ -78,9 +98,21 @@ def metric_of(name: str) -> Metric:
 
 
 def label(variant: str) -> str:
-    """The label of a variant in a report; an unknown name is its own label."""
+    """The label of a variant in a report; an unknown name is its own label.
+
+    A cell of an ablation is named by what differs: "Proposed (multi-scale critics 0, loss JS)".
+    """
+    base, _, differences = variant.partition(":")
+    pairs = [difference.partition("=") for difference in differences.split(",")]
+    if all(equals for _, equals, _ in pairs):
+        return f"{label(base)} ({', '.join(f'{option_label(name)} {level_label(level)}' for name, _, level in pairs)})"
     base = variant.removesuffix(TUNED)
     return f"{LABELS[base]}, tuned" if base != variant and base in LABELS else LABELS.get(variant, variant)
+
+
+def option_label(option: str) -> str:
+    """The label of an option or factor, such as "multi-scale critics"."""
+    return OPTIONS.get(option, option.replace("_", " ").replace(".", ": "))
 
 
 def titled(frames: Frames, variant: str) -> str:
@@ -93,11 +125,9 @@ def level_label(level: str) -> str:
     try:
         value = json.loads(level)
     except ValueError:
-        return level
-    if value is None:
-        return "not set"
+        return LEVELS.get(level, level)
     if not isinstance(value, dict) or not value:
-        return level
+        return LEVELS.get(level, level)
     parts = [f"{key} {entry}" for key, entry in value.items() if key != "kind" and entry is not None]
     return ", ".join([str(value["kind"]), *parts] if "kind" in value else parts)
 

@@ -609,7 +609,7 @@ def verdict(
         zero = f"{bound:+g}" if bound else "zero"
         beyond = f"the interval lies beyond {zero} in the claimed direction"
         against = f"the interval lies beyond {zero} against the claim"
-        undecided = f"the interval holds {zero}"
+        undecided = f"the interval includes {zero}"
         if within and direction in ("more", "less"):
             but = f", although {beyond}" if holds else f", although {against}" if fails else ""
             held, holds, blocking = "equivalent", True, diverged[1]

@@ -1,6 +1,7 @@
 """Draws the report's figures: frames in, matplotlib figures out. Reads no files and keeps no pyplot state."""
 
-from reports.figures.ablation import ablation, forest
+from reports.figures.ablation import ablation, ablation_parts, ablations
+from reports.figures.answer import published_and_measured
 from reports.figures.contrasts import forest_of_contrasts
 from reports.figures.curves import training_curves
 from reports.figures.generator import generator
@@ -13,14 +14,16 @@ from reports.figures.specification import specification
 
 __all__ = [
     "ablation",
+    "ablation_parts",
+    "ablations",
     "by_hole",
-    "forest",
     "forest_of_contrasts",
     "generator",
     "history",
     "importances",
     "mechanism",
     "network",
+    "published_and_measured",
     "repairs",
     "sharpness",
     "slices",

@@ -1,4 +1,4 @@
-"""Figures of an ablation: all seeds with means and intervals, and the differences from the reference."""
+"""Figures of ablations: the seeds and means of one, and the differences of all from the reference."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,12 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.analysis.frames import Frames, NoDataError
-from reports.analysis.naming import label, level_label, metric_of
+from reports.analysis.naming import label, level_label, metric_of, option_label
 from reports.analysis.tables import ablation_table, levels
 from reports.figures import style
-from reports.figures.contrasts import Row, draw_forest
+from reports.figures.contrasts import NAMES, Row, draw_forest
 
 ALL = "all factors"
+HIGH = 7.0
+"""The maximum height of a part's rows, in inches."""
 
 
 def ablation(
@@ -43,14 +45,14 @@ def ablation(
 
     with style.styled():
         upright = along == ALL and len(places) > 3
-        fig = style.figure(style.WIDTH if joined or len(places) > 5 else 5.6, 5.4 if upright else 3.7)
+        fig = style.figure(style.WIDTH if joined or len(places) > 5 else 4.6, 4.4 if upright else 3.1)
         dots, *lines = fig.subplots(1, 2 if joined else 1, squeeze=False).ravel()
         for row in table.to_dict("records"):
             hue = hues.index(row[by]) if by else 0
             shade = style.LEVELS[hue % len(style.LEVELS)]
             x = places.index(row[along]) + 0.7 / len(hues) * (hue - (len(hues) - 1) / 2)
             own = np.asarray(row["by_seed"], dtype=float)
-            dots.scatter(np.full(len(own), x - 0.07), own, s=16, color=shade, alpha=0.7, linewidths=0)
+            dots.scatter(np.full(len(own), x - 0.07), own, s=9, color=shade, linewidths=0)
             _bar(dots, x + 0.04, row["mean"], row["low"], row["high"], shade)
             crosses = x + 0.07 * (np.arange(row["diverged"]) - (row["diverged"] - 1) / 2)
             foot = np.full(len(crosses), 0.03)
@@ -62,62 +64,95 @@ def ablation(
             axes.set_title("The same means joined; thin: one seed")
         dots.set_title(f"Every seed; means, whose {level:.0%} intervals hold together")
         for axes in (dots, *lines):
-            axes.set_ylabel(style.wrapped(style.axis_label(metric, region), 42))
-            axes.set_xlabel(style.wrapped(along, 50, 1))
-            signs = 34 if upright else max(8, 56 // len(places))
+            axes.set_ylabel(style.wrapped(style.axis_label(metric, region), 38))
+            axes.set_xlabel(style.wrapped(along, 40, 1))
+            signs = 34 if upright else max(8, 48 // len(places))
             names = [style.wrapped(place, signs, 2 if upright else 3) for place in places]
-            axes.set_xticks(range(len(places)), names, rotation=90 if upright else 0, fontsize=8)
+            axes.set_xticks(range(len(places)), names, rotation=90 if upright else 0)
             axes.set_xlim(-0.6, len(places) - 0.4)
             axes.grid(axis="y")
         style.legend(fig, _keys(by, hues, table))
     return fig
 
 
-def forest(
-    frames: Frames,
-    ablation: str = "critics_and_loss",
-    *,
-    data: str,
-    metric: str = "psnr",
-    region: str = "hole",
-    output: str = "composite",
-    level: float = 0.95,
-) -> Figure:
-    """A forest plot of each cell's difference from the study's reference, with simultaneous intervals at ``level``.
+def ablations(frames: Frames, data: str, part: int = 0, *, level: float = 0.95) -> Figure:
+    """All ablations in one forest plot: each cell's difference from the study's reference in PSNR of the hole.
 
-    The band around zero is the paper's own gain over GLCIC, if the paper prints the metric. Colours are the second
-    factor's levels, as in ``ablation``. Images are always paired; seeds are paired where the text at the right says so.
-    Raises NoDataError as ``ablation`` does, and if no difference from the reference is known.
+    A heading opens each ablation. Intervals of one ablation hold together at ``level``. The band is the paper's own
+    gain over GLCIC. A small stroke is a seed's difference from the same seed of the reference. A plot that is higher
+    than a page has ``ablation_parts`` parts. Raises NoDataError if no ablation was scored on ``data``.
     """
-    table = ablation_table(frames, ablation, data, metric=metric, region=region, output=output, level=level)
-    reference = frames.study["reference"]
-    if not np.isfinite(table["difference"].astype(float)).any():
-        raise NoDataError(f"No variant of the ablation {ablation} was scored beside the reference on {data}.")
-    _, by = _factors(frames, ablation, table)
-    factors = [str(name) for name in levels(frames, ablation).columns[1:]]
-    hues = ordered_levels(table[by].tolist()) if by else [""]
-    colours = {hue: style.LEVELS[place % len(style.LEVELS)] for place, hue in enumerate(hues)}
-    rows = [
-        Row(
-            name=style.wrapped(_cell(row, factors), 34, 3),
-            difference=row["difference"],
-            low=row["difference_low"],
-            high=row["difference_high"],
-            n=_n(row, row["variant"] == reference),
-            colour=colours[row[by] if by else ""],
-            zero=row["variant"] == reference,
-        )
-        for row in table.to_dict("records")
-    ]
+    parts = frames.once(("ablations", data, level), lambda: _parts(_forest_rows(frames, data, level)))
+    if not parts:
+        raise NoDataError(f"No ablation was scored on {data}.")
     return draw_forest(
-        rows,
-        title=f"Differences from {style.wrapped(label(str(reference)), 60, 1)} on {data}; "
-        f"the {level:.0%} intervals hold together",
-        xlabel=style.axis_label(metric, region, of="Difference in "),
-        digits=metric_of(metric).digits + 1,
-        margin=metric_of(metric).margin,
-        keys=_hue_keys(by, hues),
+        parts[part],
+        title=f"Differences from {style.wrapped(label(str(frames.study['reference'])), 36, 1)} on {data}; "
+        f"{level:.0%} intervals hold together in each ablation",
+        xlabel=style.axis_label("psnr", "hole", of="Difference in "),
+        digits=metric_of("psnr").digits + 1,
+        margin=metric_of("psnr").margin,
     )
+
+
+def ablation_parts(frames: Frames, data: str, *, level: float = 0.95) -> int:
+    """The number of parts of ``ablations``; 0 if nothing can be drawn."""
+    return len(frames.once(("ablations", data, level), lambda: _parts(_forest_rows(frames, data, level))))
+
+
+def _forest_rows(frames: Frames, data: str, level: float) -> list[tuple[str, Row]]:
+    """Each cell's row, with the name of its ablation; ablations without a mean are left out."""
+    reference = frames.study["reference"]
+    digits = metric_of("psnr").digits
+    rows = []
+    for name in dict.fromkeys(str(each) for each in frames.factors["ablation"]):
+        try:
+            table = ablation_table(frames, name, data, level=level)
+        except NoDataError:
+            continue
+        if not np.isfinite(table["mean"].astype(float)).any():
+            continue
+        factors = [str(factor) for factor in levels(frames, name).columns[1:]]
+        named = zip(table["variant"], table["by_seed"], strict=True)
+        seeds = {variant: _by_seed(frames, data, variant, values) for variant, values in named}
+        for row in table.to_dict("records"):
+            own = row["variant"] == reference
+            beside = reference in seeds and not own
+            apart = seeds[row["variant"]] - seeds[reference] if beside else pd.Series(dtype=float)
+            mean = f"mean {row['mean']:.{digits}f}" if np.isfinite(row["mean"]) else ""
+            known = np.isfinite(row["difference"])
+            cell = {factor: level_label(str(row[factor])) for factor in factors}
+            rows.append(
+                (
+                    name,
+                    Row(
+                        name=style.wrapped(_cell(cell, factors), NAMES, 3),
+                        difference=row["difference"],
+                        low=row["difference_low"],
+                        high=row["difference_high"],
+                        n=_n(row, own),
+                        seeds=tuple(apart.dropna()),
+                        value="the reference" if own else "" if known else mean,
+                    ),
+                )
+            )
+    return rows
+
+
+def _parts(rows: list[tuple[str, Row]]) -> list[list[Row]]:
+    """The rows with their headings, in parts of at most ``HIGH``."""
+    parts: list[list[Row]] = []
+    before = None
+    for name, row in rows:
+        full = parts and sum(each.height for each in parts[-1]) + row.height > HIGH - Row(name="").height
+        if full or not parts:
+            parts.append([])
+        if name != before or not parts[-1]:
+            heading = f"{name.replace('_', ' ')}{', continued' if name == before else ''}"
+            parts[-1].append(Row(name=style.wrapped(heading, NAMES, 1), heading=True))
+        parts[-1].append(row)
+        before = name
+    return parts
 
 
 def _factors(frames: Frames, ablation: str, table: pd.DataFrame) -> tuple[str, str | None]:
@@ -135,7 +170,7 @@ def _factors(frames: Frames, ablation: str, table: pd.DataFrame) -> tuple[str, s
 
 
 def _cell(row: Mapping[Any, Any], factors: list[str]) -> str:
-    return ", ".join(f"{factor} {row[factor]}" for factor in factors)
+    return ", ".join(f"{option_label(factor)} {row[factor]}" for factor in factors)
 
 
 def _bar(axes: Axes, x: float, middle: float, low: float, high: float, shade: str) -> None:
@@ -153,7 +188,7 @@ def _joined(
     seeds = pd.DataFrame(known, dtype=float).reindex(columns=places)
     x = np.arange(len(places))
     for _, values in seeds.iterrows():
-        axes.plot(x, values, color=shade, lw=0.8, alpha=0.75, zorder=1)
+        axes.plot(x, values, color=shade, lw=0.5, zorder=1)
     dashes = ("-", "--", ":", "-.")[hue % 4]  # so that overlapping lines both show
     axes.plot(x, means, color=shade, marker="D", ms=5, lw=1.8, ls=dashes, zorder=3)
 
@@ -168,7 +203,8 @@ def _by_seed(frames: Frames, data: str, variant: str, values: tuple[float, ...])
 def _n(row: dict[Any, Any], reference: bool) -> str:
     """The seeds that a row's difference is based on, as text."""
     seeds = f"{row['difference_seeds']} seed{'s' * (row['difference_seeds'] != 1)}"
-    paired = "" if reference else ", paired" if row["paired"] else ", not paired"
+    alone = reference or not np.isfinite(row["difference"])
+    paired = "" if alone else ", paired" if row["paired"] else ", not paired"
     lost = f", {row['diverged']} diverged" if row["diverged"] else ""
     return f"{seeds}{paired}{lost}"
 

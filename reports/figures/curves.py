@@ -1,4 +1,4 @@
-"""Training curves: reconstruction loss, the critics' gap, and the ratio of adversarial to reconstruction gradient."""
+"""Training curves: the reconstruction loss and the critics' gap. The ratio of gradients stands in ``mechanism``."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,11 @@ from reports.figures import style
 
 TERMS = {
     "reconstruction": "Reconstruction loss ↓",
-    "ratio": "Gradient, adversarial / reconstruction",
     "gap": "Critics' gap, real − repaired",
 }
 LOSSES = {"wgan": "WGAN", "wgan_gp": "WGAN-GP", "js": "JS", "lsgan": "LSGAN"}
 STAGES = ("pretrain", "critic", "joint", "fit")
-LOGARITHMIC = ("reconstruction", "ratio")
+LOGARITHMIC = ("reconstruction",)
 COLUMNS = 3
 MOST = 150
 """The maximum number of points of a line."""
@@ -62,7 +61,7 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
 
     with style.styled():
         rows = -(-len(panels) // COLUMNS)
-        fig = style.figure(style.WIDTH, 2.3 * rows + 0.7)
+        fig = style.figure(style.WIDTH, 1.8 * rows + 0.6)
         for place, panel in enumerate(panels):
             if panel is None:
                 continue
@@ -122,26 +121,19 @@ def thinned(each: pd.DataFrame, most: int = MOST) -> pd.DataFrame:
 
 def band(axes: Axes, frames: Frames, own: pd.DataFrame, variant: str, *, most: int = MOST) -> None:
     """Draws a variant's mean over seeds as a line and their range as a band; several critics are averaged per run."""
-    shade, dashes, above = _look(frames, variant)
+    look = style.look(frames, variant)
     each = own.groupby(["run", "step"], observed=True)["value"].mean().reset_index()
     over = thinned(each, most)
     steps = over.index.to_numpy(dtype=float)
-    axes.fill_between(steps, over["min"], over["max"], color=shade, alpha=0.18, lw=0)
-    marker = "." if len(over) == 1 else None
-    axes.plot(steps, over["mean"], color=shade, lw=1.4, ls=dashes, marker=marker, zorder=above)
+    axes.fill_between(steps, over["min"], over["max"], facecolor=(look.colour, 0.18), edgecolor=look.colour, lw=0.3)
+    above = 3 if role(frames, variant) == "proposed" else 2
+    every = (style.first_mark(look, len(steps)), max(len(steps) // 4, 1))
+    axes.plot(steps, over["mean"], lw=1.2, zorder=above, markevery=every, ms=4, **style.line(look))
 
 
 def line_key(frames: Frames, variant: str) -> Line2D:
     """The legend entry of a variant's line."""
-    shade, dashes, _ = _look(frames, variant)
-    return style.key(style.wrapped(label(variant), 40, 1), color=shade, ls=dashes, lw=2)
-
-
-def _look(frames: Frames, variant: str) -> tuple[str, str, float]:
-    """A line's colour, dashes and z-order. The controls' lines are dashed and lie above the paper's, so both show."""
-    known = role(frames, variant)
-    dashes = {"reconstruction_only": "--", "single": ":"}.get(known, "-")
-    return style.colour(frames, variant), dashes, 4 if dashes != "-" else 3 if known == "proposed" else 2
+    return style.key(style.wrapped(label(variant), 40, 1), lw=1.4, ms=4, **style.line(style.look(frames, variant)))
 
 
 def logarithmic(axes: Axes, values: pd.Series) -> None:

@@ -14,7 +14,6 @@ from reports.analysis.frames import Frames
 from reports.figures import style
 from reports.figures.layers import (
     PLAIN,
-    SMALL,
     Layer,
     colours_of,
     description_of,
@@ -28,10 +27,11 @@ from reports.figures.layers import (
     sheet_of,
     title_of,
     totals_of,
+    width_of,
     written,
 )
 
-MOST = 22
+MOST = 17
 """The maximum number of columns in a row of blocks."""
 
 
@@ -60,7 +60,7 @@ def generator(frames: Frames, variant: str | None = None) -> Figure:
         step = tall + _Row.below + 26
         height = 22 + step * len(rows) + 12 * len(legend)
         fig, axes = sheet_of(width, height)
-        written(axes, 6, height - 13, title, 9, ha="left")
+        written(axes, 4, height - 13, title, 8, ha="left")
         greatest = max(column.layer["outputs"] for row in rows for column in row)
         sees = [sees_of(column.layer) for row in rows for column in row]
         top = max([side, *(field for field in sees if np.isfinite(field))])
@@ -173,10 +173,11 @@ class _Row:
     greatest: int
     top: float
 
-    gutter = 50.0
-    line = 9.2
+    gutter = 42.0
+    line = 9.0
     strip = 22.0
-    below = 7 * line + strip + 24
+    word = 27.0
+    below = word + 6 * line + strip + 24
 
     def draw(self) -> None:
         self._parts()
@@ -215,22 +216,23 @@ class _Row:
 
     def _table(self) -> None:
         cells = [_cells(column) for column in self.columns]
-        size = PLAIN if self.pitch > 34 else SMALL
         headings = ("layer", "kernel", "dilation", "stride", "outputs", "side, px", "sees, px")
         for number, heading in enumerate(headings):
-            y = self.foot - 10 - self.line * number
-            written(self.axes, 6, y, heading, size, ha="left")
+            # the word of a layer stands upright in a narrow column
+            y = self.foot - (self.word / 2 + 4 if number == 0 else self.word + 2 + self.line * number)
+            upright = number == 0 and any(width_of(column[0], PLAIN) > self.pitch - 2 for column in cells)
+            written(self.axes, 4, y, heading, PLAIN, ha="left")
             for place, column in enumerate(cells):
                 shade = style.MUTED if self.columns[place].copy else style.INK
-                text = fitted(column[number], self.pitch - 2, size)
-                written(self.axes, self._middle(place), y, text, size, color=shade)
+                text = fitted(column[number], self.word if upright else self.pitch - 2, PLAIN)
+                written(self.axes, self._middle(place), y, text, PLAIN, color=shade, turn=90 if upright else 0)
 
     def _fields(self, foot: float) -> None:
         """Draws the line of receptive fields, interrupted where a block does not read the one before it."""
         level = foot + self.strip * self.side / self.top
         stop = self._middle(len(self.columns) - 0.5)
         self.axes.plot([self.gutter, stop], [level, level], color=style.MUTED, lw=0.7, ls=(0, (3, 2)))
-        written(self.axes, 6, level, f"image {self.side}", SMALL, ha="left")
+        written(self.axes, 4, level, f"image {self.side}", PLAIN, ha="left")
         part: list[tuple[float, float]] = []
         for place, column in enumerate(self.columns):
             share = min(sees_of(column.layer), self.top) / self.top

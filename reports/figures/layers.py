@@ -29,8 +29,8 @@ KINDS = {  # colour, word below a block, word in the legend
 }
 WEIGHTED = ("conv", "d-conv", "deconv", "linear")
 """The kinds that count when layers are counted."""
-SMALL, PLAIN = 6.5, 7.2
-"""Font sizes, in points."""
+PLAIN = style.SMALLEST
+"""The size of most text, in points."""
 
 
 def description_of(frames: Frames, variant: str | None) -> tuple[str, Mapping[str, Any]]:
@@ -70,7 +70,7 @@ def totals_of(network: Mapping[str, Any]) -> str:
 def title_of(name: str, summary: str, side: int, width: float) -> str:
     """A variant's name with a summary, in one line of ``width`` points; a long name is cut."""
     rest = f": {summary}; images of {side} px"
-    return fitted(label(name), width - 12 - width_of(rest, 9), 9) + rest
+    return fitted(label(name), width - 8 - width_of(rest, 8), 8) + rest
 
 
 def look_of(kind: str) -> tuple[str, str, str]:
@@ -121,11 +121,11 @@ def sheet_of(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def written(
-    axes: Axes, x: float, y: float, text: str, size: float, *, ha: str = "center", color: str = style.INK
+    axes: Axes, x: float, y: float, text: str, size: float, *, ha: str = "center", color: str = style.INK, turn: int = 0
 ) -> None:
-    """Writes text, if there is any, vertically centred at ``y``."""
+    """Writes text, if there is any, vertically centred at ``y``; ``turn`` in degrees."""
     if text:
-        axes.text(x, y, text, fontsize=size, ha=ha, va="center", color=color)
+        axes.text(x, y, text, fontsize=size, ha=ha, va="center", color=color, rotation=turn)
 
 
 def polyline(axes: Axes, points: list[tuple[float, float]], shade: str = style.MUTED, lw: float = 0.7) -> None:

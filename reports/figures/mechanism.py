@@ -41,7 +41,7 @@ def mechanism(frames: Frames, data: str) -> Figure:
     ratios = ratios[ratios["variant"].isin(shown)]
     critics = sorted(own["network"].unique().tolist(), key=lambda name: (_place(name), name))[:BESIDE]
     terms = [term for term in LOSS_TERMS if (own["term"] == term).any()]
-    heights = [2.5] * (not ratios.empty) + [1.9] * len(terms)
+    heights = [2.0] * (not ratios.empty) + [1.4] * len(terms)
 
     with style.styled():
         fig = style.figure(style.WIDTH, sum(heights) + 0.8)
@@ -55,7 +55,7 @@ def mechanism(frames: Frames, data: str) -> Figure:
                 here = own[(own["network"] == critic) & (own["term"] == term)]
                 _of_critic(axes, here, style.colour(frames, reference))
                 if below == 0:
-                    width = 88 // len(critics)
+                    width = 72 // len(critics)
                     name = style.wrapped(label(reference), width, 1)
                     axes.set_title(f"{name}\n{style.wrapped(critic, width - 7, 1)} critic")
                 if below == len(terms) - 1:
@@ -94,20 +94,19 @@ def sharpness(frames: Frames, data: str) -> Figure:
     if not panels:
         raise NoDataError(f"No sharpness and no seam was scored on {data}.")
     shown = [v for v in variants if any((means["variant"] == v).any() for means in panels.values())]
-    marks = _marks(frames, shown)
 
     with style.styled():
-        fig = style.figure(style.WIDTH if len(panels) > 1 else style.WIDTH / 2, 3.9)
+        fig = style.figure(style.WIDTH if len(panels) > 1 else style.WIDTH / 2, 3.3)
         for axes, ((metric, region), means) in zip(
             fig.subplots(1, len(panels), squeeze=False).ravel(), panels.items(), strict=True
         ):
             for variant in shown:
                 own = means[means["variant"] == variant]
-                look: dict[str, Any] = {"marker": marks[variant], "color": style.colour(frames, variant)}
-                axes.scatter(own["value_x"], own["value_y"], s=18, alpha=0.65, linewidths=0, **look)
+                look = style.look(frames, variant)
+                axes.scatter(own["value_x"], own["value_y"], s=9, marker=look.marker, color=look.colour, lw=0.4)
                 if not own.empty:
                     mean = own[["value_x", "value_y"]].mean()
-                    axes.plot(*mean, ls="none", zorder=3, **_mean_look(frames, variant, marks))
+                    axes.plot(*mean, ls="none", zorder=3, **_mean_look(frames, variant))
             if metric == "sharpness":
                 axes.axhline(1, color=style.INK, lw=0.9, ls="--")
             low, high = axes.get_ylim()
@@ -115,10 +114,8 @@ def sharpness(frames: Frames, data: str) -> Figure:
             axes.set_xlabel(style.axis_label("psnr", "hole"))
             axes.set_title(style.axis_label(metric, region))
             axes.grid()
-        keys = [
-            style.key(style.wrapped(titled(frames, v), 40, 1), ls="none", **_mean_look(frames, v, marks)) for v in shown
-        ]
-        keys.append(style.key("one seed", marker="o", ms=4, ls="none", color=style.MUTED, alpha=0.6))
+        keys = [style.key(style.wrapped(titled(frames, v), 40, 1), ls="none", **_mean_look(frames, v)) for v in shown]
+        keys.append(style.key("small: one seed", marker="o", ms=3, ls="none", color=style.MUTED))
         if ("sharpness", "hole") in panels:
             keys.append(style.key("the truth's sharpness", color=style.INK, lw=0.9, ls="--"))
         style.legend(fig, keys)
@@ -143,7 +140,7 @@ def _of_critic(axes: Axes, here: pd.DataFrame, shade: str) -> None:
     """Draws one critic's values: each seed as a thin line, their mean as a thick one."""
     for _, run in here.groupby("seed"):
         each = thinned(run, MOST // 2)
-        axes.plot(each.index.to_numpy(dtype=float), each["mean"], color=shade, lw=0.8, alpha=0.75)
+        axes.plot(each.index.to_numpy(dtype=float), each["mean"], color=shade, lw=0.5)
     if not here.empty:
         each = thinned(here)
         marker = "." if len(each) == 1 else None
@@ -153,20 +150,12 @@ def _of_critic(axes: Axes, here: pd.DataFrame, shade: str) -> None:
     axes.grid()
 
 
-def _marks(frames: Frames, shown: list[str]) -> dict[str, str]:
-    """A marker for each method: one for the paper's, one for the controls, and different ones within other groups."""
-    markers = {"paper": "o", "control": "s", "filler": "^v<>", "own": "Dp8d", "external": "PX*h", "other": "D"}
-    groups = {variant: group(frames, variant) for variant in shown}
-    places = {v: [other for other in shown if groups[other] == groups[v]].index(v) for v in shown}
-    return {v: markers[groups[v]][places[v] % len(markers[groups[v]])] for v in shown}
-
-
-def _mean_look(frames: Frames, variant: str, marks: dict[str, str]) -> dict[str, Any]:
+def _mean_look(frames: Frames, variant: str) -> dict[str, Any]:
     """The look of a method's mean. The controls' marks are hollow and larger, so that marks below them show."""
-    shade = style.colour(frames, variant)
+    look = style.look(frames, variant)
     if group(frames, variant) == "control":
-        return {"marker": marks[variant], "ms": 11, "mfc": "none", "mec": shade, "mew": 1.6}
-    return {"marker": marks[variant], "ms": 8, "mfc": shade, "mec": style.INK, "mew": 0.9}
+        return {"marker": look.marker, "ms": 9.5, "mfc": "none", "mec": look.colour, "mew": 1.3}
+    return {"marker": look.marker, "ms": 7, "mfc": look.colour, "mec": style.INK, "mew": 0.8}
 
 
 def _seed_means(frames: Frames, data: str, variants: list[str], metric: str, region: str) -> pd.DataFrame:

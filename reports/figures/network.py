@@ -143,11 +143,14 @@ class _Sheet:
         raw: The critics see the prediction itself, not the composite.
     """
 
-    thumb = 58.0
-    view = 44.0
-    row = 70.0
-    box = 58.0
-    edge = 6.0
+    thumb = 44.0
+    built = 88.0
+    view = 34.0
+    critic = 138.0
+    loss = 82.0
+    row = 58.0
+    box = 50.0
+    edge = 4.0
 
     def __init__(self, pictures: dict[str, Picture], side: int, raw: bool) -> None:
         self.pictures = pictures
@@ -168,13 +171,13 @@ class _Sheet:
     ) -> Figure:
         """Draws the figure. ``losses`` holds each critic's lines of text, ``reconstruction`` those of its loss."""
         # the x positions of the columns
-        masked, generator = self.edge, self.edge + self.thumb + 14
-        repaired = generator + 116 + 16
-        bus = repaired + self.thumb + 11
-        views = bus + 13
-        judges = views + self.view + 12
-        sums = judges + 202 + 14 if critics else views
-        width = max(sums + 92 + self.edge, 440)
+        masked, generator = self.edge, self.edge + self.thumb + 9
+        repaired = generator + self.built + 8
+        bus = repaired + self.thumb + 5
+        views = bus + 5
+        judges = views + self.view + 8
+        sums = judges + self.critic + 7 if critics else views + 6
+        width = max(sums + self.loss + self.edge, 400)
         room = max(self.row * len(critics) + (44 if critics else 0), 2 * self.thumb + 48)
         legend = lines_of([*colours_of(layer for one in (built, *critics) for layer in one["layers"])], width)
         height = room + 58 + 12 * len(legend)
@@ -183,28 +186,28 @@ class _Sheet:
 
         draw_legend(self.axes, legend)
         count = f"{len(critics)} critic{'s' * (len(critics) != 1)}" if critics else "no critic"
-        written(self.axes, self.edge, height - 13, title_of(name, count, self.side, width), 9, ha="left")
+        written(self.axes, self.edge, height - 13, title_of(name, count, self.side, width), 8, ha="left")
         headings = [
-            (generator + 58, "generator"),
-            (sums + 46, "generator's loss, a sum" if critics else "generator's loss"),
+            (generator + self.built / 2, "generator"),
+            (sums + self.loss / 2, "loss, a sum" if critics else "loss"),
         ]
         if critics:
-            headings += [(views + self.view / 2, "view"), (judges + 101, "critic")]
+            headings += [(views + self.view / 2, "view"), (judges + self.critic / 2, "critic")]
         for x, heading in headings:
             written(self.axes, x, top + 12, heading, PLAIN, color=style.MUTED)
 
         middle = top - room / 2
         upper, lower = middle + self.thumb / 2 + 9, middle - self.thumb / 2 - 9
         reads_mask = (inputs_of(built["layers"][0]) or 0) > 3
-        self._thumb("masked", masked, upper if reads_mask else middle, "masked image")
+        self._thumb("masked", masked, upper if reads_mask else middle, "masked")
         if reads_mask:
             self._thumb("mask", masked, lower, "mask")
-        self._thumb("repaired", repaired, upper, "prediction" if self.raw else "repaired image")
-        self._thumb("truth", repaired, lower, "real image")
+        self._thumb("repaired", repaired, upper, "prediction" if self.raw else "repaired")
+        self._thumb("truth", repaired, lower, "real")
         self._generator(built, generator, middle)
         for y in (upper, lower) if reads_mask else (middle,):
             self._arrow(masked + self.thumb, generator, y)
-        self._arrow(generator + 116, repaired, upper)
+        self._arrow(generator + self.built, repaired, upper)
 
         ys = [top - self.row * (place + 0.5) for place in range(len(critics))]
         last = ys[-1] - self.row / 2 - 22 if ys else middle
@@ -217,41 +220,41 @@ class _Sheet:
             polyline(self.axes, [(bus, y), (views + margin, y)], style.INK, 0.9)
             self._arrow(views + self.view - margin, judges, y)
             self._critic(critic, judges, y)
-            self._arrow(judges + 202, sums, y)
+            self._arrow(judges + self.critic, sums, y)
             self._loss(loss, sums, y)
         self._arrow(bus, sums, last)
         self._loss(reconstruction, sums, last)
         for above, below in pairwise([*ys, last]):
-            written(self.axes, sums + 46, (above + below) / 2, "+", 9)
+            written(self.axes, sums + self.loss / 2, (above + below) / 2, "+", 9)
         return self.figure
 
     def _generator(self, built: Mapping[str, Any], x: float, middle: float) -> None:
         high = 2 * self.thumb + 30
-        self._box(x, middle - high / 2, 116, high)
+        self._box(x, middle - high / 2, self.built, high)
         layers, parameters, field = totals_of(built).split(", ", 2)
-        _tower(self.axes, built["layers"], self.side, x + 8, middle + 18, 100, 66)
-        for place, text in enumerate((layers, parameters, field)):
-            written(self.axes, x + 58, middle - high / 2 + 39 - 12 * place, fitted(text, 112, PLAIN), PLAIN)
+        _tower(self.axes, built["layers"], self.side, x + 6, middle + 12, self.built - 12, 56)
+        foot = middle - high / 2
+        for y, text in ((foot + 20, layers), (foot + 9, parameters), (foot - 8, field)):
+            written(self.axes, x + self.built / 2, y, fitted(text, self.built + 26, PLAIN), PLAIN)
 
     def _critic(self, critic: Mapping[str, Any], x: float, middle: float) -> None:
-        self._box(x, middle - self.box / 2, 202, self.box)
-        _tower(self.axes, critic["layers"], self.side, x + 6, middle, 50, 44)
+        self._box(x, middle - self.box / 2, self.critic, self.box)
+        _tower(self.axes, critic["layers"], self.side, x + 3, middle, 28, 38)
         layers, parameters, field = totals_of(critic).split(", ", 2)
         name = f"{critic['name']} ({critic['paper']})" if critic.get("paper") else str(critic["name"])
         views = [view.described(self.side) for view in _views(critic, self.side)]
-        lines = [name, *views, f"{layers}, {parameters}", field]
-        step = min(13.0, 44 / (len(lines) - 1))
+        lines = [f"{name}, {layers}", *views, parameters, field]
+        step = min(11.0, 38 / (len(lines) - 1))
         for place, text in enumerate(lines):
-            size = PLAIN if place else 8.0
             y = middle + step * ((len(lines) - 1) / 2 - place)
-            written(self.axes, x + 62, y, fitted(text, 136, size), size, ha="left")
+            written(self.axes, x + 34, y, fitted(text, self.critic - 35, PLAIN), PLAIN, ha="left")
 
     def _loss(self, lines: list[str], x: float, middle: float) -> None:
         high = 12 + 10.5 * len(lines)
-        self._box(x, middle - high / 2, 92, high, style.LEVELS[4])
+        self._box(x, middle - high / 2, self.loss, high, style.LEVELS[1])
         for place, text in enumerate(lines):
             y = middle + 10.5 * ((len(lines) - 1) / 2 - place)
-            written(self.axes, x + 46, y, fitted(text, 88, PLAIN), PLAIN)
+            written(self.axes, x + self.loss / 2, y, fitted(text, self.loss - 2, PLAIN), PLAIN)
 
     def _views(self, views: list[_View], x: float, middle: float) -> float:
         """Draws a critic's views of the repaired image to scale, one below the other. Returns their maximum width."""

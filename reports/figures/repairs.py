@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +13,7 @@ from reports.analysis.naming import metric_of
 from reports.figures import style
 from reports.pictures import OUTPUTS
 
-SIDE = 1.2
+SIDE = 0.9
 """The maximum width of a picture, in inches."""
 
 
@@ -68,7 +69,7 @@ def worst(frames: Frames, *, data: str, limit: int = 3) -> Figure:
         values = [psnr.get((image, kind), np.nan) for kind in columns.values()]
         notes.append([f"{value:.{named.digits}f} {named.unit}" if np.isfinite(value) else "" for value in values])
     below = f"{data}, seed {grid.seed}; below a repair the {named.label} of its hole, ↑ more is better"
-    return _grid(cells, list(columns), images, below, side=1.7, notes=notes)
+    return _grid(cells, list(columns), images, below, side=1.2, notes=notes)
 
 
 def _grid(
@@ -88,40 +89,46 @@ def _grid(
         side: The maximum width of a picture, in inches.
         notes: A line of text below each picture.
     """
-    side = min(side, (style.WIDTH - 0.4) / len(columns))
+    side = min(side, (style.WIDTH - 0.35) / len(columns))
     line = 0.2 / side if notes else 0.0
     tall = 1.04 + line
     width = int(side * 72 / 4.1)  # characters of 7 points
-    titles = [style.wrapped(title, width, 3) for title in columns]
+    titles = [style.wrapped(_hyphenated(title, width), width, 3) for title in columns]
     names = [style.wrapped(name, width) for name in rows]
     wide, high = side * len(columns), side * tall * len(rows)
-    left, top = 0.4, 0.12 + 0.13 * max(title.count("\n") + 1 for title in titles)
-    with style.styled():
-        fig = style.figure(left + wide, top + high + 0.35)
+    left, top = 0.35, 0.12 + 0.13 * max(title.count("\n") + 1 for title in titles)
+    with style.styled(), matplotlib.rc_context({"font.size": style.SMALLEST}):
+        fig = style.figure(left + wide, top + high + 0.3)
         fig.set_layout_engine("none")  # all sizes are known
         size = fig.get_size_inches()
-        axes = fig.add_axes((left / size[0], 0.35 / size[1], wide / size[0], high / size[1]))
+        axes = fig.add_axes((left / size[0], 0.3 / size[1], wide / size[0], high / size[1]))
         for i, row in enumerate(cells):
             for j, pixels in enumerate(row):
                 _place(axes, j, i * tall, pixels)
                 if notes and notes[i][j]:
-                    axes.text(j, i * tall + 0.5 + line / 2, notes[i][j], ha="center", va="center", fontsize=7.5)
+                    axes.text(j, i * tall + 0.5 + line / 2, notes[i][j], ha="center", va="center")
         axes.set_xlim(-0.5, len(columns) - 0.5)
         axes.set_ylim(-0.52 + high / side, -0.52)
-        axes.set_xticks(range(len(columns)), titles, fontsize=7)
-        axes.set_yticks([i * tall for i in range(len(rows))], names, fontsize=7, rotation=90, va="center", ma="center")
+        axes.set_xticks(range(len(columns)), titles)
+        axes.set_yticks([i * tall for i in range(len(rows))], names, rotation=90, va="center", ma="center")
         axes.tick_params(top=False, bottom=False, left=False, labeltop=True, labelbottom=False, pad=2)
         axes.spines[:].set_visible(False)
-        fig.text(
-            0.5, 0.12 / size[1], style.wrapped(below, int(size[0] * 72 / 4.9), 1), fontsize=8, ha="center", va="center"
-        )
+        words = style.wrapped(below, int(size[0] * 72 / 4.3), 1)
+        fig.text(0.5, 0.12 / size[1], words, ha="center", va="center")
     return fig
+
+
+def _hyphenated(title: str, width: int) -> str:
+    """The title with a hyphen in each word of letters that is longer than ``width`` characters."""
+    return " ".join(
+        f"{w[: width - 1]}-{w[width - 1 :]}" if len(w) > width and w.isalpha() else w for w in title.split(" ")
+    )
 
 
 def _place(axes: Axes, x: float, y: float, pixels: list[Any]) -> None:
     """Draws a picture centred at (x, y) with a longer side of 0.92, or writes "no picture"."""
     if not pixels:
-        axes.text(x, y, "no picture", ha="center", va="center", fontsize=7)
+        axes.text(x, y, "no picture", ha="center", va="center")
         return
     high, wide = pixels[0].shape[:2]
     half_x, half_y = 0.46 * wide / max(high, wide), 0.46 * high / max(high, wide)

@@ -14,9 +14,9 @@ from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.tables import options, trials_table
 from reports.figures import style
 
-COLUMNS = 4
+COLUMNS = 3
 PSNR = "Validation PSNR of the hole (dB) ↑"
-PRUNED, DIVERGED, BEST = style.LEVELS[4], style.LEVELS[1], style.LEVELS[2]
+PRUNED, DIVERGED, BEST = style.LEVELS[3], style.LEVELS[5], style.LEVELS[2]
 OURS = style.LEVELS[0]
 
 
@@ -27,7 +27,7 @@ def history(frames: Frames, variant: str) -> Figure:
     """
     table = _scored(frames, variant).sort_values("number")
     with style.styled():
-        fig = style.figure(style.WIDTH, 2.9)
+        fig = style.figure(style.WIDTH, 2.4)
         axes = fig.add_subplot()
         done = table[table["state"] == "completed"]
         best = table["value"].where(table["state"] == "completed").cummax().ffill()
@@ -56,7 +56,7 @@ def slices(frames: Frames, variant: str) -> Figure:
     space = {entry["key"]: entry for entry in _facts(frames, variant).get("space") or []}
     with style.styled():
         rows = -(-len(keys) // COLUMNS)
-        fig = style.figure(style.WIDTH, 2.3 * rows + 0.5)
+        fig = style.figure(style.WIDTH, 1.9 * rows + 0.5)
         first: Axes | None = None
         for place, key in enumerate(keys):
             axes = fig.add_subplot(rows, min(COLUMNS, len(keys)), place + 1, sharey=first)
@@ -95,7 +95,7 @@ def importances(frames: Frames, variant: str) -> Figure:
         raise NoDataError("What mattered most is not known: too few trials were completed, or all scored alike.")
     ranked = sorted(importance.items(), key=lambda entry: entry[1])
     with style.styled():
-        fig = style.figure(style.WIDTH * 0.6, 0.28 * len(ranked) + 0.7)
+        fig = style.figure(style.WIDTH * 0.7, 0.28 * len(ranked) + 0.7)
         axes = fig.add_subplot()
         axes.barh([style.wrapped(key, 30) for key, _ in ranked], [share for _, share in ranked], color=OURS, height=0.6)
         for place, (_, share) in enumerate(ranked):

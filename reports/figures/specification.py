@@ -47,11 +47,11 @@ def specification(
     published = published_difference(frames, data, a, b, metric)
     rows = _rows(table)
     height = ROW * (rows["y"].max() + 1 if len(rows) else 1)
-    width = min(9.2, max(5.4, 2.6 + 0.34 * len(table)))
-    step = (width - 2.4) * 72 / len(table)  # points from one universe to the next
+    width = min(style.WIDTH, max(4.6, 2.2 + 0.3 * len(table)))
+    step = (width - 2.1) * 72 / len(table)  # points from one universe to the next
 
     with style.styled():
-        fig = style.figure(width, 2.9 + height + 0.5)
+        fig = style.figure(width, 2.5 + height + 0.5)
         fig.get_layout_engine().set(hspace=0.02, w_pad=0.15)  # type: ignore[union-attr, call-arg]
         above, below = fig.subplots(2, 1, sharex=True, height_ratios=[2.4, height])
         half = min(0.5, BAND / step)
@@ -69,8 +69,8 @@ def specification(
         above.tick_params(bottom=False)
         _grid(below, table, rows, size=min(4.5, max(0.75 * step, 1.5)))
         below.set_xlim(-0.7, len(table) - 0.3)
-        below.set_xlabel(f"{len(table)} universes, in the order of the difference", fontsize=8)
-        fig.legend(handles=_keys(table, rows, published), loc="outside lower center", ncols=3, fontsize=8)
+        below.set_xlabel(f"{len(table)} universes, in the order of the difference")
+        fig.legend(handles=_keys(table, rows, published), loc="outside lower center", ncols=3)
     return fig
 
 
@@ -113,9 +113,9 @@ def _grid(axes: Axes, table: pd.DataFrame, rows: pd.DataFrame, *, size: float) -
         shade = style.MUTED if row["usual"] else OTHER
         axes.plot(places, np.full(len(places), row["y"]), marker="o", ms=size, mew=0, ls="none", color=shade)
     axes.hlines(rows["y"], -0.7, len(table) - 0.3, color=style.MUTED, lw=0.4, alpha=0.35, zorder=0)
-    axes.set_yticks(rows["y"], rows["text"], fontsize=7.5)
+    axes.set_yticks(rows["y"], rows["text"], fontsize=style.SMALLEST)
     for tick, usual in zip(axes.get_yticklabels(), rows["usual"], strict=True):
-        tick.set_color(style.INK if usual else OTHER)
+        tick.set_fontstyle("normal" if usual else "italic")
     axes.set_ylim((rows["y"].max() if len(rows) else 0) + 0.7, -0.7)
     axes.set_xticks([])
     axes.tick_params(left=False)
@@ -130,7 +130,7 @@ def _keys(table: pd.DataFrame, rows: pd.DataFrame, published: float) -> list[Lin
     own = {"marker": "D", "ms": 5, "mfc": "none", "mec": style.INK, "mew": 0.9, "ls": "none"}
     keys = [
         (bounded & table["beyond_zero"], "the interval excludes zero", {"color": APART, **effect}),
-        (bounded & ~table["beyond_zero"], "the interval holds zero", {"color": HOLDS, **effect}),
+        (bounded & ~table["beyond_zero"], "the interval includes zero", {"color": HOLDS, **effect}),
         (known & ~bounded, "no interval", {"color": HOLDS, "marker": "o", "ms": 5, "mfc": "none", "ls": "none"}),
         (known & table["usual"], "the study's own settings", own),
         (pd.Series(np.isfinite(published)), "published", {"color": style.LEVELS[2], "lw": 0.9, "ls": "--"}),

@@ -1,4 +1,7 @@
-"""The report's sections, in the paper's order. A section is a function of the frames, listed in ``SECTIONS``."""
+"""The report's sections: the answer, then its evidence, then the details, which the page folds.
+
+A section is a function of the frames, listed in ``SECTIONS``.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,30 +12,35 @@ from reports.analysis.published import paper
 from reports.document import Document, Note, Section
 from reports.sections import (
     ablations,
+    answer,
     architecture,
+    claims,
     glossary,
     progress,
     provenance,
     readings,
     repairs,
     results,
+    runs,
     search,
-    summary,
     training,
 )
 from reports.sections.common import slug
 
 SECTIONS: tuple[Callable[[Frames], Section], ...] = (
-    summary.summary,
-    architecture.architecture,
-    architecture.schedule,
-    repairs.repairs,
+    answer.answer,
+    claims.claims,
     results.results,
     results.contrasts,
-    repairs.other_data,
+    repairs.repairs,
     ablations.ablations,
-    search.search,
     training.mechanism,
+    runs.runs,
+    ablations.one_by_one,
+    architecture.architecture,
+    architecture.schedule,
+    repairs.other_data,
+    search.search,
     training.curves,
     training.cost,
     readings.other_readings,
@@ -45,8 +53,8 @@ SECTIONS: tuple[Callable[[Frames], Section], ...] = (
 )
 
 QUESTION = (
-    "What does each part of the paper's model contribute, and do its claims hold when it is trained beside its "
-    "baselines, with one budget, several seeds and a control?"
+    "Does the paper's model do what the paper claims, when it is trained beside its baselines with one budget, several "
+    "seeds and controls?"
 )
 
 
@@ -57,7 +65,7 @@ def document(frames: Frames, own: Mapping[str, Callable[[Frames], Section]] = Ma
     """
     study = frames.study
     return Document(
-        title=f"{study['name'] or 'Study'}: Mo & Zhou 2020 taken apart",
+        title=f"Does Mo & Zhou 2020 hold up? ({study['name'] or 'a study'})",
         question=QUESTION,
         citation=paper()["citation"],
         doi=paper()["doi"],

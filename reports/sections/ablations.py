@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pandas as pd
+
 from reports import figures
 from reports.analysis import tables
 from reports.analysis.frames import Frames
-from reports.analysis.naming import label, level_label, metric_of
+from reports.analysis.naming import label, level_label, metric_of, option_label
 from reports.document import (
+    NONE,
     Block,
     Cell,
     FigureView,
@@ -23,28 +26,40 @@ from reports.document import (
 from reports.sections.common import NO_DATA_SET, of_what_ran, slug, table_view
 
 WHY = (
-    "Each ablation changes stated factors of the proposed model and nothing else. Its intervals hold together at 95% "
-    "(Bonferroni), so they are wider than those of the tables above; a grid gets no verdicts."
+    "Each ablation changes stated options of the proposed model and nothing else. The intervals of one ablation hold "
+    "together at 95% (Bonferroni)."
 )
 
 
 def ablations(frames: Frames) -> Section:
-    """Each ablation on each data set."""
-    blocks: list[Block] = [Note(WHY)]
+    """All ablations of each data set in one figure and one table."""
     data_sets = frames.data_sets()
-    names = [str(name) for name in frames.factors["ablation"].unique()]
-    for name in names:
-        for data in _run_on(frames, name):
-            blocks.append(Heading(f"{name}, {data}" if len(data_sets) > 1 else name))
-            shown = block_or_note(dots, frames, name, data)
-            blocks.append(shown)
-            if not isinstance(shown, Note):
-                blocks += [block_or_note(forest, frames, name, data), block_or_note(values, frames, name, data)]
-    if not data_sets:
-        blocks.append(NO_DATA_SET)
-    elif not names:
-        blocks.append(Note(f"The study has no ablation{of_what_ran(frames)}.", "nothing"))
+    blocks: list[Block] = [Note(WHY)]
+    if frames.factors.empty or not data_sets:
+        lacking = Note(f"The study has no ablation{of_what_ran(frames)}.", "nothing")
+        blocks.append(lacking if data_sets else NO_DATA_SET)
+    for data in data_sets if not frames.factors.empty else ():
+        blocks += [Heading(data)] if len(data_sets) > 1 else []
+        blocks += [forest(frames, data, part) for part in range(figures.ablation_parts(frames, data))]
+        blocks.append(block_or_note(all_values, frames, data))
     return Section(id="ablations", title="Ablations", blocks=blocks)
+
+
+def one_by_one(frames: Frames) -> Section:
+    """The table of each ablation on each data set, with every seed."""
+    blocks: list[Block] = []
+    several = len(frames.data_sets()) > 1
+    for name in dict.fromkeys(frames.factors["ablation"].astype(str)):
+        for data in _run_on(frames, name):
+            blocks.append(Heading(f"{ablation_label(name)}, {data}" if several else ablation_label(name)))
+            blocks.append(block_or_note(values, frames, name, data))
+    blocks = blocks or [Note(f"The study has no ablation{of_what_ran(frames)}.", "nothing")]
+    return Section(id="ablations-each", title="Ablations, seed by seed", blocks=blocks, folded=True)
+
+
+def ablation_label(name: str) -> str:
+    """The name of an ablation as a heading."""
+    return name[:1].upper() + name[1:].replace("_", " ")
 
 
 def _run_on(frames: Frames, name: str) -> list[str]:
@@ -54,27 +69,44 @@ def _run_on(frames: Frames, name: str) -> list[str]:
     return [data for data in frames.data_sets() if ran.get(data, 0) > 1] or frames.data_sets()
 
 
-def dots(frames: Frames, ablation: str, data: str) -> FigureView:
-    """The figure of an ablation's seeds and means."""
+def forest(frames: Frames, data: str, part: int = 0) -> FigureView:
+    """The figure of all ablations' differences from the reference, or a part of it."""
     return FigureView(
-        name=slug("ablation", ablation, data),
-        drawn=figures.ablation(frames, ablation, data=data),
-        alt=f"PSNR of the hole for each variant of the ablation {ablation}, by its factors; the next table holds the "
-        "values.",
-        caption=f"Ablation {ablation} on {data}: PSNR of the hole. Left, every seed is a dot, and bars are intervals "
-        "of the mean that hold together at 95%; right, the same means joined, with a thin line for each seed.",
+        name=slug("ablations", data, *([part + 1] if part else [])),
+        drawn=figures.ablations(frames, data, part),
+        alt="A row for each variant of each ablation: its difference from the proposed model with its interval and its "
+        "seeds, and zero. The tables list the values.",
+        caption=f"Differences from the proposed model in PSNR of the hole on {data}{', continued' if part else ''}. "
+        "Strokes are single seeds.",
     )
 
 
-def forest(frames: Frames, ablation: str, data: str) -> FigureView:
-    """The figure of an ablation's differences from the reference."""
-    return FigureView(
-        name=slug("forest", ablation, data),
-        drawn=figures.forest(frames, ablation, data=data),
-        alt=f"A row a variant of the ablation {ablation}: its difference from the reference with its interval, beside "
-        "zero; the next table holds the values.",
-        caption=f"Ablation {ablation} on {data}: differences from the reference in PSNR of the hole, with intervals "
-        "that hold together at 95%. Differences are of paired images, and of paired seeds where the start is shared.",
+def all_values(frames: Frames, data: str) -> TableView:
+    """The table of all ablations' values."""
+    table = tables.all_ablations(frames, data)
+    digits = metric_of("psnr").digits
+    return table_view(
+        table,
+        lambda row: [
+            Cell(label(row["variant"]), below=ablation_label(row["ablation"])),
+            number(row["mean"], digits, interval(row["low"], row["high"], digits)),
+            number(
+                row["difference"],
+                digits + 1,
+                interval(row["difference_low"], row["difference_high"], digits + 1, "+")
+                if pd.notna(row["difference"])
+                else "",
+                "+",
+            ),
+            Cell("paired" if row["paired"] else NONE),
+            number(row["seeds"]),
+            number(row["diverged"]),
+        ],
+        name=slug("ablations", data),
+        caption=f"All ablations on {data}: PSNR of the hole (dB, ↑), and the difference from the proposed model.",
+        headings=["Variant", "Mean", "Difference", "Seeds are", "Seeds", "Diverged"],
+        groups=table["ablation"].tolist(),
+        folded=True,
     )
 
 
@@ -100,6 +132,14 @@ def values(frames: Frames, ablation: str, data: str) -> TableView:
         table,
         cells,
         name=slug("ablation", ablation, data),
-        caption=f"Ablation {ablation} on {data}: PSNR of the hole (dB, ↑). The intervals hold together at 95%.",
-        headings=["Variant", *factors, "Mean", "each seed", "Difference from the reference", "Seeds", "Diverged"],
+        caption=f"{ablation_label(ablation)} on {data}: PSNR of the hole (dB, ↑).",
+        headings=[
+            "Variant",
+            *map(option_label, factors),
+            "Mean",
+            "each seed",
+            "Difference from the reference",
+            "Seeds",
+            "Diverged",
+        ],
     )

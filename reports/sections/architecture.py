@@ -25,8 +25,8 @@ from reports.document import (
 from reports.sections.common import records, table_view
 
 WHY = (
-    "All of this is read from the networks that were built, and not from their settings. A layer agrees with the "
-    "paper's row if every cell of the row is as built; narrower networks agree in all but the number of their outputs."
+    "Read from the networks that were built, not from their settings. A layer agrees if every printed cell is as "
+    "built. Narrower networks differ in the number of outputs only."
 )
 GEOMETRY = ("kernel", "dilation", "stride", "outputs")
 
@@ -35,12 +35,14 @@ def architecture(frames: Frames) -> Section:
     """Figures 2 and 3, Tables 1 to 5."""
     blocks: list[Block] = [Note(WHY), block_or_note(generator, frames), block_or_note(network, frames)]
     blocks += [block_or_note(layers, frames, table["table"]) for table in paper()["architecture"]]
-    return Section(id="architecture", title="Architecture: Figures 2 and 3, Tables 1 to 5", blocks=blocks)
+    return Section(
+        id="architecture", title="Networks (the paper's Figures 2 and 3, Tables 1 to 5)", blocks=blocks, folded=True
+    )
 
 
 def schedule(frames: Frames) -> Section:
     """The training schedule."""
-    return Section(id="schedule", title="The schedule as it ran", blocks=[block_or_note(schedules, frames)])
+    return Section(id="schedule", title="Training schedule", blocks=[block_or_note(schedules, frames)], folded=True)
 
 
 def generator(frames: Frames) -> FigureView:
@@ -48,7 +50,7 @@ def generator(frames: Frames) -> FigureView:
     return FigureView(
         name="generator",
         drawn=figures.generator(frames),
-        alt="The generator's layers from left to right, as high as their maps; the next table holds them.",
+        alt="The generator's layers from left to right, as high as their maps; the next table lists them.",
         caption=f"The generator of {_reference(frames)} as built (the paper's Table 1, drawn).",
     )
 
@@ -113,7 +115,7 @@ def _agreement(row: dict[str, Any]) -> str:
     if row["agrees"]:
         return "yes"
     differing = [name for name in GEOMETRY if row[name] is not None and row[name] != row[f"built_{name}"]]
-    return f"but for {', '.join(differing)}" if row["name"] else "not built"
+    return f"except {', '.join(differing)}" if row["name"] else "not built"
 
 
 def _plain(value: object) -> str:
@@ -151,16 +153,15 @@ def schedules(frames: Frames) -> TableView:
         table,
         cells,
         name="schedule",
-        caption="What was trained, for how many steps and how, beside what the paper says of itself: updates of the "
-        "generator alone, steps of the critics alone, updates of all together; the critics' loss, how often they step "
-        "for one step of the generator, and their weights; optimisers, and below them the learning rates.",
+        caption="Training of each variant, and what the paper says of its own. The first columns are steps: of the "
+        "generator alone, of the critics alone, and of all together.",
         headings=[
             "Variant", "Alone", "Critics", "Together", "Batch", "Loss", "Critic steps", "Weights",
             "Generator's optimiser", "Critics' optimiser",
         ],
         groups=["paper", *(group(frames, name) for name in table["variant"][1:])],
     )  # fmt: skip
-    return folded(whole, "The schedule")
+    return folded(whole, "Training schedule")
 
 
 def _rate(value: float) -> str:

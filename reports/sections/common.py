@@ -5,11 +5,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reports.analysis.frames import Frames
 from reports.analysis.naming import level_label, metric_of
-from reports.document import Block, Cell, Heading, Note, TableView, block_or_note
+from reports.document import Block, Cell, Heading, Note, TableView, block_or_note, interval, number
 
 REGION = {"whole": "whole image", "hole": "hole", "boundary": "boundary"}
 NO_DATA_SET = Note("The study has no data set.", "nothing")
@@ -34,6 +35,21 @@ def unit(metric: str, region: str = "") -> str:
     return f"{named.label}{', ' + REGION[region] if region else ''} ({inside})"
 
 
+def difference(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The effect of a link with its unit, and its interval: ("+0.14 dB", "[−0.31, +0.59]"). Empty where unknown."""
+    low, high = row["low"], row["high"]
+    if pd.isna(row["effect"]):
+        return "", ""
+    digits = shown_digits(row["effect"] if pd.isna(low) else high - low)
+    bounds = interval(low, high, digits, "+") if pd.notna(low) else ""
+    return f"{number(row['effect'], digits, sign='+').text} {row['unit']}".rstrip(), bounds
+
+
+def shown_digits(width: float) -> int:
+    """The decimals of a number that is known within ``width``: two digits of it, and at most 5."""
+    return int(np.clip(1 - np.floor(np.log10(abs(width))), 0, 5)) if width else 0
+
+
 def intervals(frames: Frames) -> str:
     """The kind of intervals that decide the study's outcomes."""
     return "95% intervals" if isinstance(frames.level, float) else "intervals at the level of each look"
@@ -45,7 +61,7 @@ def protocol(frames: Frames, data: str) -> str:
     entry: Mapping[str, Any] = next((one for one in frames.study["data"] or [] if one["name"] == data), {})
     images = f"{entry['test']:,} test images" if entry.get("test") else "the test images"
     hole = f" with holes {level_label(json.dumps(settings['mask']))}" if settings.get("mask") else ""
-    return f"Protocol: {images} of {data}{hole}; the mean of the images' own values, over all channels."
+    return f"Means over {images}{hole}."
 
 
 def each_data_set(

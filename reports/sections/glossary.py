@@ -6,32 +6,31 @@ from reports.analysis.statistics import OUTCOMES
 from reports.document import Facts, Section
 
 WORDS = {
-    "hole, surround": "The part of an image that is to be repaired, and what is known about it.",
-    "raw, composite, blended": "What the generator puts out; its hole in the image's own surround; that after Poisson "
-    "blending, which makes the edge of the hole smooth.",
+    "hole, surround": "The part of an image that is to be repaired, and the rest of the image.",
+    "raw, composite, blended": "The generator's output; its hole placed in the original image; the composite after "
+    "Poisson blending, which smooths the hole's edge.",
     "PSNR": "Peak signal-to-noise ratio, in decibels (dB): how small the mean squared error is. Half the error is 3 dB "
     "more. Blurred repairs score well.",
     "SSIM": "Structural similarity, at most 1: how alike two images are in local mean, contrast and structure.",
-    "seam error": "How much the step across the hole's edge differs from the truth's; 0 is none.",
+    "seam error": "How much the step across the hole's edge differs from the truth; 0 is best.",
     "sharpness": "The repair's mean gradient as a share of the truth's: under 1 it is blurred, over 1 it is noisy.",
     "artefact": "The repair's strongest fine detail, relative to what the truth has near. Above 1 it is an artefact: a "
     "checkerboard, noise, stripes. docs/artefacts.md shows what is found.",
-    "generator, critic": "The network that repairs, and one that is trained to tell repairs from real images. The "
-    "paper calls it a discriminator. It gives a score; the gap is the mean score of real images less that of "
-    "repairs.",
+    "generator, critic": "The network that repairs, and a network trained to tell repairs from real images (in the "
+    "paper: discriminator). The gap is the mean score of real images minus that of repairs.",
     "WGAN, JS, WGAN-GP": "Losses that critics are trained with: Wasserstein with clipped weights, the usual "
     "cross-entropy (Jensen-Shannon), Wasserstein with a penalty on the gradient.",
     "method, variant, run": "CE, GLCIC, GIICA, the proposed model; one of them with its settings; a variant trained on "
     "one data set from one seed.",
-    "control, filler": "A variant that lacks what is claimed to help; a rule that fills the hole without training.",
-    "external": "A method that was not run here: its repairs of the same test images were scored from files, under the "
-    "same protocol. How it was trained, on what and for how long, is not known here.",
-    "seed": "The number that all chance of a run is drawn from: first weights, order of images, flips. Runs of one "
-    "seed meet the same chance, and so are compared in pairs.",
-    "interval": "The 95% interval of a mean or a difference, over seeds and test images both: what the study leaves "
-    "possible.",
-    "detectable": "The minimum detectable effect: the true effect that this many seeds and images tell from none in "
-    "four studies of five (80% power).",
+    "control, filler": "A variant without the part that is claimed to help; a rule that fills the hole without "
+    "training.",
+    "external": "A method that was not trained here: its repairs of the same test images were scored from files, with "
+    "the same protocol.",
+    "seed": "Determines all random numbers of a run: first weights, order of images, flips. Runs with the same seed "
+    "and the same start are compared in pairs.",
+    "interval": "The 95% interval of a mean or a difference, over seeds and test images.",
+    "detectable": "The minimum detectable effect: the smallest true effect that this many seeds and images find with a "
+    "probability of 80%.",
     "outcomes": " ".join(f"{outcome.capitalize()}: {meaning}" for outcome, meaning in OUTCOMES.items()),
     "adjusted p": "The least error level at which an outcome stands, after Holm's adjustment for all claims that were "
     "tested by chance. At 0.05 or less the outcome stands.",
@@ -47,7 +46,7 @@ WORDS = {
     "choices. A multiverse is many universes.",
     "stage": "A part of a run's work: the generator alone, a critic alone, all together, evaluation. Runs share stages "
     "that are the same.",
-    "scope": "Of what the outcomes speak: the paper's own data and schedule (paper), its kind of data on a smaller "
+    "scope": "What the outcomes apply to: the paper's data and schedule (paper), its kind of data with a smaller "
     "budget (reduced), or other data.",
     "MMAC": "A million multiply-accumulates, the work of a network on one image.",
     "docs/NAME.md": "A page of the documentation. It comes with the program: 'study docs NAME' shows it.",
@@ -56,4 +55,4 @@ WORDS = {
 
 def glossary(frames: Frames) -> Section:
     """The glossary; the same for every study."""
-    return Section(id="words", title="Words", blocks=[Facts(list(WORDS.items()))])
+    return Section(id="words", title="Glossary", blocks=[Facts(list(WORDS.items()))], folded=True)

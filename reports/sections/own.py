@@ -37,7 +37,7 @@ def values(frames: Frames, data: str) -> TableView:
         table,
         cells,
         name=slug("own-metrics", data),
-        caption=f"Metrics of plugins on {data}, of the composite, with 95% intervals over seeds and images.",
+        caption=f"Metrics of plugins on {data}, with 95% intervals.",
         headings=["Metric", "Method", "Mean", "each seed", "Seeds", "Images"],
         groups=table["metric"].tolist(),
     )

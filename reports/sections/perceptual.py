@@ -10,14 +10,13 @@ from reports.document import each as each_seed
 from reports.sections.common import slug, table_view
 
 WHY = (
-    "Where PSNR rewards a blur, these ask how alike two images look to a network that was trained on photographs; less "
-    "is better. LPIPS is of each image against its truth. FID and KID are of the set of outputs against the set of "
-    "truths, and have no interval over images: each seed's value stands there instead."
+    "PSNR rewards blur. These distances compare images as a network trained on photographs sees them; lower is better. "
+    "LPIPS compares each image with its truth. FID and KID compare the set of outputs with the set of truths, so they "
+    "have no interval over images."
 )
 BIASED = (
-    "FID depends on how many images it is of, and is too high where they are few (Chong & Forsyth 2020): under 2,048 "
-    "images its covariances are singular. Only values of as many images can be put side by side, and no value here "
-    "beside one of another paper's that is of another number. KID has no such bias; it may fall below zero."
+    "FID is too high with few images (Chong & Forsyth 2020); under 2,048 images its covariances are singular. Compare "
+    "only values from the same number of images. KID has no such bias; it can be negative."
 )
 NETWORKS = {"alex": ", AlexNet", "vgg": ", VGG-16"}
 
@@ -43,8 +42,8 @@ def distances(frames: Frames, data: str) -> TableView:
         table,
         lambda row: [Cell(row["label"]), *(cell for name in asked for cell in cells[name](row)), number(row["seeds"])],
         name=slug("perceptual", data),
-        caption=f"Perceptual distances on {data}, of the composite from the truth: LPIPS with 95% intervals over seeds "
-        "and images; FID and KID as means over seeds, n being the number of images that each is of.",
+        caption=f"Perceptual distances on {data}: LPIPS with 95% intervals; FID and KID as means over seeds, from n "
+        "images.",
         headings=["Method", *(text for name in asked for text in (f"{titles[name]} (↓)", "each seed")), "Seeds"],
         groups=table["group"].tolist(),
     )

@@ -33,6 +33,7 @@ def provenance(frames: Frames) -> Section:
             block_or_note(runs, frames),
             *files(frames),
         ],
+        folded=True,
     )
 
 
@@ -51,9 +52,9 @@ def data(frames: Frames) -> TableView:
             Cell(str(row["digest"] or NONE)[:12]),
         ],
         name="data",
-        caption="The data sets: their images, the paper's set that they stand beside, how many test images have an "
-        "exact or near duplicate in another part, and a digest of the pixels.",
-        headings=["Data", "Kind", "Train", "Validation", "Test", "Left out", "Stands beside", "Duplicates", "Digest"],
+        caption="The data sets, the paper's set that each is compared with, the test images with an exact or near "
+        "duplicate in another part, and a digest of the pixels.",
+        headings=["Data", "Kind", "Train", "Validation", "Test", "Left out", "Compared with", "Duplicates", "Digest"],
     )
 
 
@@ -106,9 +107,9 @@ def files(frames: Frames) -> list[Block]:
                 Cell(row["why"] or "; ".join(row["notes"].splitlines()) or NONE, kind="said"),
             ],
             name="external",
-            caption="What was scored from files. How these methods were trained is not known here. Kind: composite, "
-            "where the files hold the known pixels; raw, where they are as the method put them out.",
-            headings=["Method", "Data", "Seed", "Images", "of", "Kind", "Scored", "What there is to know"],
+            caption="Methods scored from files; their training is not known here. Kind: composite if the files keep "
+            "the known pixels, raw if they are the method's own output.",
+            headings=["Method", "Data", "Seed", "Images", "of", "Kind", "Scored", "Notes"],
         )
     ]
 
@@ -119,7 +120,7 @@ def runs(frames: Frames) -> TableView:
         tables.provenance_table(frames),
         lambda row: [text(row["run"]), text(row["status"]), text(row["record"]), text(_start(row))],
         name="runs",
-        caption="Each run, its record in Sacred, and the key of the stage that it starts from.",
+        caption="Each run, its Sacred record, and the stage that it starts from.",
         headings=["Run", "Status", "Sacred id", "Start"],
         folded=True,
     )

@@ -23,8 +23,8 @@ from reports.document import (
 from reports.sections.common import NO_DATA_SET, REGION, of_what_ran, slug, table_view
 
 OTHER = (
-    "Where the paper is open, another reading might give another outcome. Each point is a contrast under one set of "
-    "readings; below it stands which were in force. What runs share is trained once."
+    "Where the paper leaves a choice open, another choice might give another outcome. Each point is a contrast under "
+    "one set of choices, which are listed below it."
 )
 
 
@@ -44,7 +44,7 @@ def other_readings(frames: Frames) -> Section:
         blocks.append(NO_DATA_SET)
     elif not curves:
         blocks.append(Note(f"The study has no multiverse{of_what_ran(frames)}.", "nothing"))
-    return Section(id="other-readings", title="Under other readings of the paper", blocks=blocks)
+    return Section(id="other-readings", title="Other readings of the paper", blocks=blocks, folded=True)
 
 
 def curve(frames: Frames, name: str, contrast: tuple[str, str], data: str) -> FigureView:
@@ -55,9 +55,9 @@ def curve(frames: Frames, name: str, contrast: tuple[str, str], data: str) -> Fi
         name=slug("specification", name, a, b, data),
         drawn=figures.specification(frames, name, data=data, contrast=contrast),
         alt=f"The difference in PSNR of the hole between {label(a)} and {label(b)} in each universe, sorted, with its "
-        "interval, and below it the level of each reading; the next table holds the values.",
-        caption=f"Is the outcome one of how the paper is read? {label(a)} against {label(b)} under the readings of "
-        f"the multiverse {name}. {multiverse.specification_words(table)}",
+        "interval, and below it the level of each reading; the next table lists the values.",
+        caption=f"{label(a)} against {label(b)} under each reading of the multiverse {name}. "
+        f"{multiverse.specification_words(table)}",
     )
 
 
@@ -76,7 +76,7 @@ def universes(frames: Frames, name: str, contrast: tuple[str, str], data: str) -
         ],
         name=slug("specification", name, *contrast, data),
         caption=f"The universes of {name} on {data}: {label(contrast[0])} − {label(contrast[1])}, PSNR of the hole "
-        "(dB), with 95% intervals, each by itself.",
+        "(dB), with 95% intervals, not adjusted for their number.",
         headings=["Universe", *varied, "Difference", "n", "Note"],
         folded=True,
     )
@@ -90,16 +90,15 @@ def protocol(frames: Frames) -> Section:
         blocks.insert(
             0,
             Note(
-                "The paper does not say of which region and output its numbers are, nor through which window its SSIM "
-                "(readings R23 to R25), but not every number can be had under every protocol. A published figure is in "
-                "reach if it lies between the best filler that is not trained, below which no trained method is "
-                f"credible, and the best method trained here plus {headroom['psnr']:g} dB or {headroom['ssim']:g} of "
-                "SSIM for longer training on more data. Of the raw output of the whole image, methods that copy the "
-                "surround (CE, a biharmonic fill) are held against each other, and those that paint it themselves "
-                "likewise."
+                "The paper does not say for which region and output its numbers are, nor the window of its SSIM "
+                "(readings R23 to R25). But not every number is possible under every protocol. A published number is "
+                "in reach if it is above the best filler without training, and below the best method trained here plus "
+                f"{headroom['psnr']:g} dB or {headroom['ssim']:g} of SSIM, which longer training on more data might "
+                "add. For the raw output of the whole image, methods that copy the surround are compared with each "
+                "other, and so are methods that generate it."
             ),
         )
-    return Section(id="protocol", title="Which protocol did the paper use?", blocks=blocks)
+    return Section(id="protocol", title="Which protocol did the paper use?", blocks=blocks, folded=True)
 
 
 def in_reach(frames: Frames) -> TableView:
@@ -114,7 +113,7 @@ def in_reach(frames: Frames) -> TableView:
             Cell(row["would_have_to"] or "nothing more", kind="notes"),
         ],
         name="protocols",
-        caption=f"The published figures of Tables 6 to 8 under each protocol. {protocols.protocol_words(summary)}",
+        caption=f"The paper's Tables 6 to 8 under each protocol. {protocols.protocol_words(summary)}",
         headings=[
             "Region and output",
             "Window of SSIM",
@@ -145,7 +144,7 @@ def _every_figure(frames: Frames) -> TableView:
         table,
         cells,
         name="protocols-each",
-        caption="Every published figure under every protocol: floor, ceiling, and what the method scored here.",
+        caption="Every published number under every protocol: floor, ceiling, and our number.",
         headings=["Protocol", "Method", "Published", "Measured", "Floor", "Ceiling", "In reach"],
         groups=(table["metric"] + table["region"] + table["output"]).tolist(),
     )
@@ -155,8 +154,9 @@ def in_force(frames: Frames) -> Section:
     """The readings that the study uses."""
     return Section(
         id="readings",
-        title="Departures from the paper, and readings in force",
+        title="Choices where the paper is open",
         blocks=[block_or_note(unlike, frames), block_or_note(all_of, frames)],
+        folded=True,
     )
 
 
@@ -166,8 +166,8 @@ def unlike(frames: Frames) -> TableView:
         tables.unlike_table(frames),
         lambda row: [text(row["key"]), text(row["reading"]), Cell(row["unlike"], kind="said")],
         name="unlike",
-        caption="Where the paper is silent and the methods that it compares were treated unlike: a difference between "
-        "two of them may come from these settings. The controls of C1 and C2 give the baselines the same optimizer.",
+        caption="Settings that the paper does not give and that differ between the methods. A difference between two "
+        "methods may come from these.",
         headings=["Setting", "Reading", "In words"],
     )
 
@@ -186,7 +186,7 @@ def all_of(frames: Frames) -> TableView:
             Cell(row["variants"] or NONE, kind="notes"),
         ],
         name="readings",
-        caption="Where the paper leaves a choice open or contradicts itself, what was chosen. "
-        "Those that depart from its literal text, a baseline's from that of its own paper, come first.",
+        caption="What was chosen where the paper leaves a choice open or contradicts itself. Departures from the text "
+        "come first.",
         headings=["Reading", "Setting", "Value", "Meaning", "Departs", "Variants"],
     )

@@ -25,7 +25,7 @@ from reports.sections.common import each_data_set, records, slug, table_view
 
 FIGURES = {"CelebA": "Figure 4", "ImageNet": "Figure 5", "Places2": "Figure 6"}
 OTHER = ("ImageNet", "Places2")
-BLAMED = "Figure 4's text on its column (c) blames “the proposed method” for global inconsistency; GIICA must be meant."
+BLAMED = "The text on the paper's Figure 4 (c) says that “the proposed method” is inconsistent. It must mean GIICA."
 
 
 def repairs(frames: Frames) -> Section:
@@ -36,8 +36,8 @@ def repairs(frames: Frames) -> Section:
         blocks += [Heading(data)] if len(data_sets) > 1 else []
         blocks.append(block_or_note(grid, frames, data))
     if not data_sets:
-        blocks.append(Note("The study has no data set like CelebA, of which Figure 4 is.", "nothing"))
-    return Section(id="repairs", title="Repairs, as in Figure 4", blocks=blocks)
+        blocks.append(Note("The study has no data set like CelebA, which the paper's Figure 4 shows.", "nothing"))
+    return Section(id="repairs", title="Repaired images (the paper's Figure 4)", blocks=blocks)
 
 
 def other_data(frames: Frames) -> Section:
@@ -47,18 +47,22 @@ def other_data(frames: Frames) -> Section:
         data_sets = [data for data in frames.data_sets() if counterpart(frames, data) == theirs]
         blocks += [block_or_note(grid, frames, data) for data in data_sets]
         if not data_sets:
-            blocks.append(Note(f"The study has no data set like {theirs}, of which {FIGURES[theirs]} is.", "nothing"))
-    return Section(id="other-data", title="Other data, as in Figures 5 and 6", blocks=blocks)
+            blocks.append(
+                Note(f"The study has no data set like {theirs}, which the paper's {FIGURES[theirs]} shows.", "nothing")
+            )
+    return Section(id="other-data", title="Other data (the paper's Figures 5 and 6)", blocks=blocks, folded=True)
 
 
 def blending(frames: Frames) -> Section:
     """The effect of Poisson blending."""
-    return Section(id="blending", title="Poisson blending", blocks=each_data_set(frames, blended))
+    return Section(id="blending", title="Poisson blending", blocks=each_data_set(frames, blended), folded=True)
 
 
 def worst(frames: Frames) -> Section:
     """The worst repairs, selected automatically."""
-    return Section(id="worst", title="The worst repairs", blocks=each_data_set(frames, worst_grid, worst_values))
+    return Section(
+        id="worst", title="The worst repairs", blocks=each_data_set(frames, worst_grid, worst_values), folded=True
+    )
 
 
 def grid(frames: Frames, data: str) -> FigureView:
@@ -66,13 +70,13 @@ def grid(frames: Frames, data: str) -> FigureView:
     beside = counterpart(frames, data)
     like = f" (as the paper's {FIGURES[beside]})" if beside else ""
     protocol = frames.study.get("protocol") or {}
-    drawn_by = f", drawn by the protocol's seed {protocol['seed']}" if "seed" in protocol else ""
+    drawn_by = f" with seed {protocol['seed']}" if "seed" in protocol else ""
     shown = pictures.sample(frames, data)
     return FigureView(
         name=slug("repairs", data),
         drawn=figures.repairs(frames, data=data),
         alt="Grid of test images: the original, the image with its hole, and each method's repair of it.",
-        caption=f"Repairs of {data}{like}: the same test images for all methods{drawn_by}, none chosen by its look.",
+        caption=f"Repairs of {data}{like}. All methods repair the same test images, drawn at random{drawn_by}.",
         pictures=shown,
     )
 
@@ -96,9 +100,8 @@ def blended(frames: Frames, data: str) -> TableView:
         table,
         cells,
         name=slug("blending", data),
-        caption=f"Before and after Poisson blending on {data} (reading R25): the hole's PSNR (dB, ↑), the seam error "
-        "at its boundary (↓), and its sharpness (1 is as sharp as the truth). Means over seeds and images; below, the "
-        "change with its 95% interval. Raw is the generator's own output.",
+        caption=f"Before and after Poisson blending on {data} (reading R25): PSNR (dB, ↑) and sharpness of the hole, "
+        "seam error (↓) at its boundary. Below: the change with its 95% interval.",
         headings=["Method", *(metric_of(metric).label for metric in tables.BLENDED), "Seam, raw", "Seeds", "Images"],
         groups=table["group"].tolist(),
     )
@@ -111,9 +114,9 @@ def worst_grid(frames: Frames, data: str) -> FigureView:
     return FigureView(
         name=slug("worst", data),
         drawn=figures.worst(frames, data=data),
-        alt="What the proposed model repaired worst: the original, the image with its hole, the repair.",
-        caption=f"The worst repairs of {data} by the proposed model: the test images whose hole has the least PSNR, of "
-        "the first seed. The rule chose them, and nobody.",
+        alt="The worst repairs of the proposed model: the original, the image with its hole, the repair.",
+        caption=f"The worst repairs of {data} by the proposed model: the test images with the lowest PSNR of the hole "
+        "at the first seed, selected automatically.",
         pictures=shown,
     )
 

@@ -22,7 +22,6 @@ from reports.document import (
     folded,
     interval,
     number,
-    words,
 )
 from reports.sections.common import each_data_set, intervals, protocol, records, slug, table_view, unit
 from reports.sections.holes import by_hole
@@ -30,21 +29,16 @@ from reports.sections.own import own_metrics
 from reports.sections.perceptual import perceptual
 
 REGIONS_WHY = (
-    "The paper does not say whether its numbers are of the whole image or of the hole (reading R23), so both stand "
-    "here. With the surround untouched, the whole image's PSNR is the hole's plus a constant. An interval holds both "
-    "sources of chance, few seeds and the choice of test images; it needs two seeds. Bold: the best of the trained "
-    "methods, where its difference from the next is resolved."
+    "The paper does not say whether its numbers are of the whole image or of the hole (reading R23), so both are "
+    "given. Intervals include both sources of chance: the seeds and the test images. Bold: the best trained method, "
+    "if it is better than the next beyond chance."
 )
 MEASURED = ("Whole image", "each seed", "Hole", "each seed", "Seeds", "Images", "Notes")
 CONTRASTS_WHY = (
-    "The paper's order, link by link, then the proposed model against what it must beat for its critics to be the "
-    "reason: the same generator with the reconstruction loss alone, and with a single critic. Images are paired "
-    "always, seeds where two variants share their start. With fewer than three seeds nothing is decided. Last stands "
-    "what was scored from files (external), if anything was: of its training nothing is known here."
+    "First the paper's own comparisons. Then the proposed model against controls: the same generator without critics, "
+    "with a single critic, and the baselines with its optimizer."
 )
-DEPARTURES_WHY = (
-    "A number of ours speaks of the method as it was trained here. Why each departs, the readings in force say."
-)
+DEPARTURES_WHY = "Our numbers are for the methods as trained here. The section on choices gives the reasons."
 
 
 def results(frames: Frames) -> Section:
@@ -52,21 +46,21 @@ def results(frames: Frames) -> Section:
     blocks: list[Block] = [Note(REGIONS_WHY)]
     blocks += each_data_set(frames, _results("psnr"), _results("ssim"), before=beside)
     blocks += [
-        Heading("Other data: Table 8"),
+        Heading("Other data (the paper's Table 8)"),
         block_or_note(table_8, frames),
         *by_hole(frames),
         *perceptual(frames),
         *own_metrics(frames),
     ]
     if departures := _departures(frames):
-        blocks += [Heading("Where a method departs from its own paper"), Note(DEPARTURES_WHY), Facts(departures)]
-    return Section(id="results", title="Tables 6 to 8, published and measured", blocks=blocks)
+        blocks += [Heading("Departures from the methods' own papers"), Note(DEPARTURES_WHY), Facts(departures)]
+    return Section(id="results", title="Published and measured (the paper's Tables 6 to 8)", blocks=blocks)
 
 
 def contrasts(frames: Frames) -> Section:
     """The contrasts that the paper's claims need, and the controls."""
     blocks = each_data_set(frames, contrast_figure, contrast_values)
-    return Section(id="contrasts", title="Contrasts", blocks=[Note(CONTRASTS_WHY), *blocks])
+    return Section(id="contrasts", title="Comparisons", blocks=[Note(CONTRASTS_WHY), *blocks])
 
 
 def beside(frames: Frames, data: str) -> Note:
@@ -74,13 +68,13 @@ def beside(frames: Frames, data: str) -> Note:
     theirs = counterpart(frames, data)
     if theirs is None:
         return Note(
-            f"{data} stands beside none of the paper's data sets, so there are no published numbers. If its images "
+            f"{data} is not compared with a data set of the paper, so there are no published numbers. If its images "
             f"resemble one, say so in {frames.study['file'] or 'the study file'} (like: CelebA, ImageNet or Places2)."
         )
     images = paper()["data"][theirs]["images"]
     return Note(
-        f"Published numbers are of {theirs} ({images}, {paper()['image_size']} px), measured ones of {data}: "
-        "they do not measure the same thing unless the data, the split and the region are the same."
+        f"Published numbers are for {theirs} ({images}, {paper()['image_size']} px), ours for {data}. They are "
+        "comparable only if data, split and region are the same."
     )
 
 
@@ -113,8 +107,7 @@ def results_view(frames: Frames, data: str, metric: str) -> TableView:
         table,
         cells,
         name=slug("results", metric, data),
-        caption=f"{what}{like}, of the composite: {'published, and ' if beside else ''}measured with 95% intervals "
-        f"over seeds and images. {protocol(frames, data)}",
+        caption=f"{what}{like}: {'published, and ' if beside else ''}ours with 95% intervals. {protocol(frames, data)}",
         headings=["Method", *(["Published"] if beside else []), *MEASURED],
         groups=table["group"].tolist(),
     )
@@ -143,8 +136,7 @@ def table_8(frames: Frames) -> TableView:
         table,
         cells,
         name="table-8",
-        caption="PSNR and SSIM on other data (the paper's Table 8), of the composite: published, and measured with 95% "
-        "intervals over seeds and images.",
+        caption="PSNR and SSIM on other data (the paper's Table 8): published, and ours with 95% intervals.",
         headings=["The paper's", "Ours", "Metric", "Method", "Published", "Whole image", "Hole", "Seeds", "Images"],
         groups=(table["counterpart"] + "\0" + table["metric"]).tolist(),
     )
@@ -155,9 +147,9 @@ def contrast_figure(frames: Frames, data: str) -> FigureView:
     return FigureView(
         name=slug("contrasts", data),
         drawn=figures.forest_of_contrasts(frames, data),
-        alt="A row a contrast: its difference in PSNR of the hole with its interval, beside zero and the published "
-        "difference; the next table holds the values.",
-        caption=f"The contrasts on {data}: differences in PSNR of the hole with 95% intervals.",
+        alt="A row for each comparison: the difference in PSNR of the hole with its interval, zero, and the published "
+        "difference. The next table lists the values.",
+        caption=f"Differences in PSNR of the hole on {data}, with 95% intervals.",
     )
 
 
@@ -184,10 +176,9 @@ def contrast_values(frames: Frames, data: str) -> TableView:
         table,
         cells,
         name=slug("contrasts", data),
-        caption=f"Contrasts on {data}, scope {words(frames.study['scope'])}: is the first better than the second? "
-        f"Differences with {intervals(frames)} over seeds and images; smaller effects than the detectable are mostly "
-        "missed.",
-        headings=["Contrast", "Metric", *(["Published"] if beside else []), "Measured", "Detectable", "n", "Outcome"],
+        caption=f"Comparisons on {data}: is the first better than the second? Differences with {intervals(frames)}.",
+        folded=True,
+        headings=["Comparison", "Metric", *(["Published"] if beside else []), "Measured", "Detectable", "n", "Outcome"],
         groups=(table["a"] + "\0" + table["b"]).tolist(),
     )
 

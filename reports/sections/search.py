@@ -25,11 +25,9 @@ from reports.document import (
 from reports.sections.common import each_data_set, intervals, records, slug, table_view
 
 WHY = (
-    "The paper sets the weights of eq. (8) by hand (section 5). A method may win by its idea or by such tuning; so the "
-    "settings were searched, for each method here with its own number of trials, by the PSNR of the hole in the "
-    "validation images and with seeds of the search's own. No test image was repaired for it. The score of a search is "
-    "that of the luckiest of many trials and no result: what tuning bought is told by the tuned variant's runs "
-    "with fresh seeds."
+    "The paper sets the weights of eq. (8) by hand (section 5). A method may win by its idea or by such tuning, so "
+    "each method's settings were searched by the PSNR of the hole in the validation images. The best trial is lucky: "
+    "what tuning gained is measured by new runs with other seeds, on test images."
 )
 STATES = {"completed": "", "pruned": "pruned", "diverged": "diverged", "failed": "failed", "running": "under way"}
 
@@ -47,7 +45,7 @@ def search(frames: Frames) -> Section:
             if len(tables.options(frames, variant)) == 1:  # the importance of a single option says nothing
                 makes.remove(importances)
             blocks += [block_or_note(make, frames, variant) for make in makes]
-    return Section(id="search", title="What tuning found, and what it was worth", blocks=blocks)
+    return Section(id="search", title="Tuning", blocks=blocks, folded=True)
 
 
 def searches(frames: Frames) -> TableView:
@@ -66,8 +64,8 @@ def searches(frames: Frames) -> TableView:
             Cell(duration(row["seconds"]), kind="number"),
         ],
         name="searches",
-        caption="The searches: trials that ended, and mean PSNR of the hole (dB) in the validation images, of the "
-        "study's own setting and of the best that was found. Pruned: stopped early for a poor score.",
+        caption="The searches: trials, and mean PSNR of the hole (dB) in the validation images with the study's own "
+        "settings and the best found. Pruned: stopped early for a poor score.",
         headings=["Method", "Trials", "Completed", "Pruned", "Diverged", "Own setting", "Best", "Gain", "Time"],
     )
 
@@ -93,9 +91,8 @@ def bought(frames: Frames, data: str) -> TableView:
         table,
         cells,
         name=slug("tuned", data),
-        caption=f"What tuning bought on {data}: PSNR of the hole (dB, ↑) in the test images, of each method as the "
-        "study has it and as it was tuned, with 95% intervals over seeds and images (the difference: "
-        f"{intervals(frames)}). The claim: it is better tuned.",
+        caption=f"The gain from tuning on {data}: PSNR of the hole (dB, ↑) in the test images with 95% intervals (the "
+        f"difference: {intervals(frames)}).",
         headings=["Method", "Untuned", "Tuned", "Difference", "n", "Outcome"],
     )
 
@@ -111,10 +108,10 @@ def summary(frames: Frames, variant: str) -> str:
     how = f"{row['trials']} trials of {row['seeds']} seed{'' if row['seeds'] == 1 else 's'} each ({counts}){failed}"
     by = f", sampled by {facts['sampler']}, pruned by {facts['pruner']}" if facts.get("sampler") else ""
     left = row["wanted"] - row["trials"]
-    still = f" {left:.0f} are still to be made." if left > 0 else ""
+    still = f" {left:.0f} are still to run." if left > 0 else ""
     searched = f" Searched: {', '.join(tables.options(frames, variant))}."
     if row["completed"] and row["gain"] == 0:
-        best = " None of them scored better than the study's own setting."
+        best = " None scored better than the study's own settings."
     elif row["completed"]:
         best = f" The best is trial {row['number']}, {row['best']:.2f} dB."
     else:

@@ -1,5 +1,6 @@
 """Training: what the critics did, the training curves, and the cost."""
 
+from dataclasses import replace
 from typing import Any
 
 from reports import figures
@@ -23,11 +24,9 @@ from reports.document import (
 from reports.sections.common import each_data_set, slug, table_view
 
 WHY = (
-    "A critic changes the repair only if its gradient reaches the generator. So beside the scores stand the norm of "
-    "the adversarial gradient over that of the reconstruction loss, both at the generator's output (far below 1 the "
-    "critics are mute), the gap between a critic's scores of real and of repaired images (at zero it tells nothing "
-    "apart), and the share of its weights that stand at the bound of the clip. What the critics then bought shows in "
-    "sharpness and at the seam."
+    "A critic changes a repair only if its gradient reaches the generator. The ratio compares the adversarial gradient "
+    "with that of the reconstruction loss, at the generator's output: far below 1 the critics have no say. A critic "
+    "whose gap is zero cannot tell real images from repaired ones."
 )
 
 
@@ -39,13 +38,13 @@ def mechanism(frames: Frames) -> Section:
 
 def curves(frames: Frames) -> Section:
     """The training curves."""
-    return Section(id="training", title="Training curves", blocks=each_data_set(frames, training_curves))
+    return Section(id="training", title="Training curves", blocks=each_data_set(frames, training_curves), folded=True)
 
 
 def cost(frames: Frames) -> Section:
     """The cost of a run, and the savings from sharing stages."""
     blocks = [block_or_note(costs, frames), Note(sharing(frames)), block_or_note(stages, frames)]
-    return Section(id="cost", title="Cost, and what sharing saved", blocks=blocks)
+    return Section(id="cost", title="Cost", blocks=blocks, folded=True)
 
 
 def series(frames: Frames, data: str) -> FigureView:
@@ -54,8 +53,8 @@ def series(frames: Frames, data: str) -> FigureView:
         name=slug("mechanism", data),
         drawn=figures.mechanism(frames, data),
         alt="Line plots over the steps of joint training: the ratio of the two gradients, each critic's gap, and the "
-        "share of its weights at the clip's bound; the next table holds their last values.",
-        caption=f"What the critics did in joint training on {data}. The gap of each critic has an axis of its own.",
+        "share of its weights at the clip's bound; the next table lists their last values.",
+        caption=f"Critics in joint training on {data}. Each critic's gap has its own axis.",
     )
 
 
@@ -65,8 +64,8 @@ def sharpness(frames: Frames, data: str) -> FigureView:
         name=slug("sharpness", data),
         drawn=figures.sharpness(frames, data),
         alt="Scatter plots: PSNR of the hole against sharpness and against the seam error, a dot a seed, by method.",
-        caption=f"Perception against distortion on {data}: what a method gains in sharpness it may lose in PSNR. Every "
-        "seed is a small dot; the large marks are means; the truth has sharpness 1.",
+        caption=f"Perception against distortion on {data}: sharper repairs often have a lower PSNR. Small dots are "
+        "seeds, large marks are means.",
     )
 
 
@@ -99,16 +98,15 @@ def mechanism_values(frames: Frames, data: str) -> TableView:
             number(row["diverged"]),
         ],
         name=slug("mechanism", data),
-        caption=f"What the critics did on {data}, in the last fifth of joint training: means over seeds, critics and "
-        "steps, below them the seeds' least and greatest; and what it came to in the composite, with 95% intervals. "
-        "Scores of unlike losses have no unit in common.",
+        caption=f"Critics on {data} in the last fifth of joint training: means, and the range over seeds. Scores are "
+        "not comparable across losses.",
         headings=[
-            "Method", "Gradient, adversarial / reconstruction", "Gap of scores", "At the bound (%)", "Size of scores",
-            "Sharpness (1 = truth)", "less Reconstruction only", "Seam error (↓)", "Seeds", "Diverged",
+            "Method", "Gradient ratio", "Gap of scores", "Weights at the clip (%)", "Size of scores",
+            "Sharpness (1 = truth)", "Change from Reconstruction only", "Seam error (↓)", "Seeds", "Diverged",
         ],
         groups=table["group"].tolist(),
     )  # fmt: skip
-    return folded(whole, f"What the critics did on {data}")
+    return replace(folded(whole, f"Critics on {data}"), folded=True)
 
 
 def awake(frames: Frames, data: str) -> TableView:
@@ -129,11 +127,12 @@ def awake(frames: Frames, data: str) -> TableView:
             Cell(f"{row['awake']} of {row['seeds']} seeds"),
         ],
         name=slug("awake", data),
-        caption=f"Each critic on {data}, in the second half of joint training: means over seeds, with the least and "
-        "the greatest seed. The glossary says when a critic is awake.",
+        caption=f"Each critic on {data} in the second half of joint training: means, and the range over seeds. The "
+        "glossary says when a critic is awake.",
+        folded=True,
         headings=[
             "Method", "Critic", "Accuracy (0.5 = guessing)", "Share of the critics' gradients",
-            "Gradient / reconstruction's", "Awake",
+            "Gradient ratio", "Awake",
         ],
     )  # fmt: skip
 
@@ -143,10 +142,8 @@ def training_curves(frames: Frames, data: str) -> FigureView:
     return FigureView(
         name=slug("curves", data),
         drawn=figures.training_curves(frames, data=data),
-        alt="Line plots over training steps: reconstruction loss, the critics' gap, and the adversarial gradient's "
-        "norm over the reconstruction's.",
-        caption=f"Training on {data}. Lines are means over seeds, bands their least and greatest value. With several "
-        "critics, the mean of theirs.",
+        alt="Line plots over training steps: the reconstruction loss and the critics' gap.",
+        caption=f"Training on {data}. Lines are means over seeds and critics, bands are the range over seeds.",
     )
 
 
@@ -170,11 +167,11 @@ def costs(frames: Frames) -> TableView:
                 number(row["device_hours"], 2),
         ],
         name="cost",
-        caption="Cost of a run. MMAC: million multiply-accumulates for one image; a step is one of joint training; "
-        "time is the median of the runs'; device hours are of all runs, had each made its own stages.",
+        caption="Cost of a run. Time is the median of a variant's runs; device hours are those of all its runs without "
+        "sharing.",
         headings=[
             "Variant", "Data", "Runs", "Generator's weights", "MMAC", "Critics' weights", "MMAC", "Updates",
-            "ms a step", "MiB", "Time of a run", "Device hours",
+            "ms a joint step", "MiB", "Time of a run", "Device hours",
         ],
         groups=[group(frames, variant) for variant in table["variant"]],
     )  # fmt: skip
@@ -186,10 +183,10 @@ def sharing(frames: Frames) -> str:
     sharing = frames.study["sharing"] or {}
     shared, unshared = sharing.get("shared"), sharing.get("unshared")
     if not shared or not unshared:
-        return "What sharing saved is not recorded."
+        return "The work that sharing saved is not recorded."
     return (
-        f"Runs that need the same stage share it. That took {shared:.3g} multiply-accumulates in place of "
-        f"{unshared:.3g}: {1 - shared / unshared:.0%} saved."
+        f"Runs that need the same stage share it. This saved {1 - shared / unshared:.0%} of the work: {shared:.3g} "
+        f"instead of {unshared:.3g} multiply-accumulates."
     )
 
 
@@ -206,6 +203,7 @@ def stages(frames: Frames) -> TableView:
             Cell(duration(row["seconds_unshared"]), kind="number"),
         ],
         name="stages",
-        caption="Stages made, and how often they were used. Unshared: had each run made its own.",
-        headings=["Stage", "Made", "Uses", "Time", "Unshared"],
+        caption="Stages that were trained, and how many runs used them. Unshared: the time if each run trained its "
+        "own.",
+        headings=["Stage", "Trained", "Used by", "Time", "Unshared"],
     )

@@ -10,26 +10,32 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
+function button(text, action, label) {
+  const element = make("button", { type: "button", textContent: text, aria: label ? { label } : {} });
+  element.addEventListener("click", action);
+  return element;
+}
+
 // ---- The theme: the reader's system decides until the button does. A page from disk may not be let store anything.
 
 function theme() {
   const order = ["auto", "light", "dark"];
-  const button = make("button", { type: "button", className: "theme" });
-  const show = (name) => {
-    if (name === "auto") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = name;
-    button.textContent = `Theme: ${name}`;
-  };
-  let now = "auto";
-  try { now = localStorage.getItem("theme") || "auto"; } catch { /* stays auto */ }
-  if (!order.includes(now)) now = "auto";
-  button.addEventListener("click", () => {
+  const switched = button("", () => {
     now = order[(order.indexOf(now) + 1) % order.length];
     show(now);
     try { localStorage.setItem("theme", now); } catch { /* holds for this visit */ }
   });
+  switched.className = "theme";
+  const show = (name) => {
+    if (name === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = name;
+    switched.textContent = `Theme: ${name}`;
+  };
+  let now = "auto";
+  try { now = localStorage.getItem("theme") || "auto"; } catch { /* stays auto */ }
+  if (!order.includes(now)) now = "auto";
   show(now);
-  document.querySelector("header").append(button);
+  document.querySelector("header").append(switched);
 }
 
 // ---- Tables: sorted by a click on a heading (up, down, as it was), and filtered where they are long.
@@ -53,11 +59,7 @@ function sortable(table) {
     return String(a).localeCompare(String(b), "en", { numeric: true });
   };
   headings.forEach((heading, column) => {
-    const button = make("button", { type: "button" });
-    button.append(...heading.childNodes);
-    heading.append(button);
-    heading.setAttribute("aria-sort", "none");
-    button.addEventListener("click", () => {
+    const sort = button("", () => {
       const next = { none: "ascending", ascending: "descending", descending: "none" }[heading.getAttribute("aria-sort")];
       headings.forEach((other) => other.setAttribute("aria-sort", "none"));
       heading.setAttribute("aria-sort", next);
@@ -73,6 +75,9 @@ function sortable(table) {
       }
       body.append(...rows);
     });
+    sort.append(...heading.childNodes);
+    heading.append(sort);
+    heading.setAttribute("aria-sort", "none");
   });
 }
 
@@ -99,14 +104,13 @@ const viewer = make("dialog", { id: "viewer" });
 let leave = () => {};
 
 function open(title, ...children) {
-  const close = make("button", { type: "button", textContent: "Close", autofocus: true });
-  close.addEventListener("click", () => viewer.close());
+  const close = button("Close", () => viewer.close());
   const heading = make("h2", { id: "viewer-title", textContent: title });
   viewer.setAttribute("aria-labelledby", "viewer-title");
-  viewer.replaceChildren(heading, ...children, make("div", { className: "bar" }, close));
+  viewer.replaceChildren(make("div", { className: "head" }, heading, close), ...children);
   const from = document.activeElement;
   leave = () => from?.focus();
-  viewer.showModal();
+  viewer.showModal(); // the first button gets the focus: it stands at the top, so the dialog opens there
   return heading;
 }
 
@@ -114,13 +118,12 @@ function enlargeable(figure) {
   const drawing = figure.querySelector(".svg");
   const home = drawing.parentElement;
   const title = figure.querySelector("figcaption b").textContent.replace(".", "");
-  const button = make("button", { type: "button", className: "enlarge", textContent: "Enlarge", aria: { label: `Enlarge ${title}` } });
-  button.addEventListener("click", () => {
+  const enlarge = button("Enlarge", () => {
     open(title, drawing); // the drawing itself moves, so that no id of it is there twice
     const back = leave;
     leave = () => { home.append(drawing); back(); };
-  });
-  figure.querySelector("figcaption").prepend(button);
+  }, `Enlarge ${title}`);
+  figure.querySelector(".files").prepend(enlarge);
 }
 
 // ---- Pictures: a choice of the output; each opens in the viewer, to step through and to lay over another.
@@ -136,10 +139,9 @@ function pictures(figure) {
   cells.forEach((row, i) => row.forEach((cell, j) => {
     const images = [...cell.querySelectorAll("img")];
     if (!images.length) return;
-    const button = make("button", { type: "button" });
-    button.append(...images);
-    cell.append(button);
-    button.addEventListener("click", () => view(i, j));
+    const opens = button("", () => view(i, j));
+    opens.append(...images);
+    cell.append(opens);
   }));
 
   function view(i, j) {
@@ -149,7 +151,12 @@ function pictures(figure) {
     columns.forEach((name, place) => select.append(make("option", { value: place, textContent: name })));
     const slider = make("input", { type: "range", min: 0, max: 100, value: 50, aria: { label: "How much of the left picture is uncovered" } });
     const said = make("p", { role: "status" });
-    const heading = open("", stage, slider, said);
+    const by = (text, down, right) => button(text, () => step(down, right));
+    const bar = make("div", { className: "bar" },
+      by("← Method", 0, -1), by("Method →", 0, 1), by("↑ Image", -1, 0), by("Image ↓", 1, 0),
+      make("label", {}, "Compare with ", select),
+    );
+    const heading = open("", bar, stage, slider, said);
     const show = () => {
       const [own, other] = [shown(cells[i][j]), shown(cells[i][Number(select.value)])];
       lower.src = own.src;
@@ -170,11 +177,6 @@ function pictures(figure) {
       [i, j] = [a, b];
       show();
     };
-    const by = (text, down, right) => {
-      const button = make("button", { type: "button", textContent: text });
-      button.addEventListener("click", () => step(down, right));
-      return button;
-    };
     slider.addEventListener("input", () => stage.style.setProperty("--share", `${slider.value}%`));
     select.addEventListener("change", show);
     viewer.onkeydown = (event) => {
@@ -184,10 +186,6 @@ function pictures(figure) {
       event.preventDefault();
       step(...steps);
     };
-    viewer.querySelector(".bar").prepend(
-      by("← Method", 0, -1), by("Method →", 0, 1), by("↑ Image", -1, 0), by("Image ↓", 1, 0),
-      make("label", {}, "Compare with ", select),
-    );
     show();
   }
 }
@@ -203,9 +201,254 @@ function choice(grid, outputs, name) {
         images.forEach((image) => { image.hidden = image !== wanted; });
       });
     });
-    set.append(make("label", {}, radio, ` ${output}`));
+    set.append(make("label", {}, radio, output));
   });
   return set;
+}
+
+// Where a repair equals the original, the page stores nothing: each picture is made whole, so that it can be saved.
+
+async function whole(image) {
+  const original = image.closest("tr").querySelector("img");
+  await Promise.all([image.decode(), original.decode()]);
+  image.src = drawn(image.naturalWidth, image.naturalHeight, original, image).toDataURL();
+  delete image.dataset.over;
+}
+
+function drawn(width, height, ...images) {
+  const canvas = make("canvas", { width, height });
+  const context = canvas.getContext("2d");
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, width, height);
+  images.forEach((image) => context.drawImage(image, 0, 0, width, height));
+  return canvas;
+}
+
+// ---- Copies of a table as it stands: in its order, and without the rows that a filter hides.
+
+function copies(figure) {
+  const table = figure.querySelector("table");
+  const told = make("span", { role: "status" });
+  const name = figure.querySelector("figcaption b").textContent.replace(".", "");
+  const copy = (text, as) => button(text, async () => {
+    const rows = [...table.rows].filter((row) => !row.hidden);
+    told.textContent = await copied(as(rows.map((row) => [...row.cells]))) ? "Copied" : "The browser refused; use CSV";
+    setTimeout(() => { told.textContent = ""; }, 3000);
+  }, `${text} of ${name}`);
+  figure.querySelector(".files").append(copy("Copy TSV", tsv), copy("Copy Markdown", markdown), told);
+}
+
+function said(cell) {
+  const lines = [...cell.childNodes].map((node) => node.textContent.replace(/\s+/g, " ").trim());
+  const text = lines.filter(Boolean).join(" ");
+  return cell.querySelector("data") ? text.replaceAll("−", "-") : text;
+}
+
+function tsv(rows) { // a spreadsheet would run a text that begins like a formula
+  const safe = (text) => /^[=+\-@]/.test(text) && !/^([-+]?[\d.,]+\s*)+$/.test(text) ? `'${text}` : text;
+  return rows.map((cells) => cells.map((cell) => safe(said(cell))).join("\t")).join("\n");
+}
+
+function markdown(rows) {
+  const line = (texts) => `| ${texts.join(" | ")} |`;
+  const lines = rows.map((cells) => line(cells.map((cell) => said(cell).replace(/[\\`*_[\]<>|~]/g, "\\$&"))));
+  const rule = line(rows[0].map((cell) => (cell.matches(".number") ? "---:" : "---")));
+  return [lines[0], rule, ...lines.slice(1)].join("\n");
+}
+
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch { // a page from disk may not be let use it
+    const area = make("textarea", { value: text });
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+// ---- Files: the page holds its own, so that they go where it goes. PNG, and PDF of pictures, are drawn from the SVG.
+
+const DOTS = 160 / 72, FINE = 300 / 72; // dots a point: of a PNG as the folder has it, and of pictures in a PDF
+
+function downloads(figure) {
+  const links = [...figure.querySelectorAll(".files a[download]")];
+  const drawing = links.find((link) => link.download.endsWith(".svg"));
+  links.forEach((link) => {
+    const kind = link.download.split(".").pop();
+    if (!link.dataset.packed && !drawing?.dataset.packed) return; // then it leads to the file beside the page
+    link.addEventListener("click", async (event) => {
+      event.preventDefault();
+      let blob = link.dataset.packed && await unpacked(link);
+      if (drawing) {
+        const svg = await filled(await unpacked(drawing).then((one) => one.text()), figure);
+        if (kind === "svg") blob = new Blob([svg], { type: "image/svg+xml" });
+        if (kind === "png") blob = await new Promise(async (done) => (await canvas(svg, DOTS)).toBlob(done));
+        if (kind === "pdf") blob ||= await paper(await canvas(svg, FINE));
+      }
+      const saved = make("a", { href: URL.createObjectURL(blob), download: link.download });
+      saved.click();
+      setTimeout(() => URL.revokeObjectURL(saved.href), 60_000);
+    });
+  });
+}
+
+function unpacked(link) {
+  const bytes = Uint8Array.from(atob(link.dataset.packed), (one) => one.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).blob();
+}
+
+async function filled(svg, figure) { // with the pictures that the page shows
+  const images = [...figure.querySelectorAll(".grid img, svg image")];
+  await Promise.all(images.map((image) => (image.hasAttribute("data-over") ? whole(image) : image.decode?.())));
+  return svg.replace(/#picture-(\d+)/g, (_, place) => {
+    const image = images[place];
+    return image.getAttribute("xlink:href") ?? drawn(image.naturalWidth, image.naturalHeight, image).toDataURL();
+  });
+}
+
+async function canvas(svg, scale) {
+  const image = make("img", { src: `data:image/svg+xml,${encodeURIComponent(svg)}` });
+  await image.decode();
+  const [width, height] = ["width", "height"].map((side) => parseFloat(svg.match(new RegExp(`<svg[^>]* ${side}="([\\d.]+)pt`))[1]));
+  return drawn(Math.round(width * scale), Math.round(height * scale), image);
+}
+
+async function paper(drawing) { // a PDF of one page, which is one picture
+  const { width, height } = drawing;
+  const rgba = drawing.getContext("2d").getImageData(0, 0, width, height).data;
+  const rgb = rgba.filter((_, place) => place % 4 !== 3);
+  const pixels = await new Response(new Blob([rgb]).stream().pipeThrough(new CompressionStream("deflate"))).blob();
+  const box = `${width / FINE} ${height / FINE}`;
+  const put = `q ${width / FINE} 0 0 ${height / FINE} 0 0 cm /I Do Q`;
+  const objects = [
+    ["<</Type/Catalog/Pages 2 0 R>>"],
+    ["<</Type/Pages/Count 1/Kids[3 0 R]>>"],
+    [`<</Type/Page/Parent 2 0 R/MediaBox[0 0 ${box}]/Contents 4 0 R/Resources<</XObject<</I 5 0 R>>>>>>`],
+    [`<</Length ${put.length}>>stream\n${put}\nendstream`],
+    [`<</Type/XObject/Subtype/Image/Width ${width}/Height ${height}/ColorSpace/DeviceRGB/BitsPerComponent 8/Filter/FlateDecode/Length ${pixels.size}>>stream\n`, pixels, "\nendstream"],
+  ];
+  let file = new Blob(["%PDF-1.4\n"]);
+  const places = objects.map((parts, number) => {
+    const place = file.size;
+    file = new Blob([file, `${number + 1} 0 obj\n`, ...parts, "\nendobj\n"]);
+    return `${String(place).padStart(10, "0")} 00000 n \n`;
+  });
+  const end = `xref\n0 6\n0000000000 65535 f \n${places.join("")}trailer\n<</Size 6/Root 1 0 R>>\nstartxref\n${file.size}\n%%EOF\n`;
+  return new Blob([file, end], { type: "application/pdf" });
+}
+
+// ---- Search over the page, also in what is folded. Drawings are left to their captions.
+
+const BLOCKS = "h1, h2, h3, p, li, dt, dd, div, td, th, figcaption, summary";
+const UNREAD = "[hidden], noscript, svg, .files, .filter, .outputs, .cue, .self";
+
+function search() {
+  const input = make("input", { type: "search", aria: { label: "Search this page" }, placeholder: "Search this page" });
+  const told = make("span", { role: "status" });
+  const step = (by) => { show(at + by); };
+  const form = make("search", {}, input, button("↑", () => step(-1), "Previous match"), button("↓", () => step(1), "Next match"), told);
+  let at = 0;
+
+  function show(place) {
+    const ranges = input.value.trim() ? matches(input.value.trim()) : [];
+    form.classList.toggle("busy", input.value !== "");
+    at = ranges.length ? (place + ranges.length) % ranges.length : 0;
+    told.textContent = input.value.trim() ? (ranges.length ? `${at + 1} of ${ranges.length}` : "Not found") : "";
+    const now = ranges[at];
+    if (globalThis.CSS?.highlights) {
+      CSS.highlights.set("found", new Highlight(...ranges));
+      CSS.highlights.set("current", new Highlight(...(now ? [now] : [])));
+    } else if (now && document.activeElement !== input) {
+      getSelection().removeAllRanges();
+      getSelection().addRange(now);
+    }
+    if (!now) return;
+    reveal(now.startContainer.parentElement);
+    now.startContainer.parentElement.scrollIntoView({ block: "center", inline: "nearest", behavior: "instant" });
+  }
+
+  input.addEventListener("input", () => show(0));
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") step(event.shiftKey ? -1 : 1);
+    if (event.key === "Escape") { input.value = ""; show(0); }
+  });
+  document.querySelector("nav").prepend(form);
+}
+
+function matches(wanted) {
+  const nodes = [], starts = [];
+  let text = "", block = null;
+  const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT, (node) => (
+    node.nodeType === Node.ELEMENT_NODE ? (node.matches(UNREAD) ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_SKIP) : NodeFilter.FILTER_ACCEPT
+  ));
+  while (walker.nextNode()) {
+    const node = walker.currentNode, own = node.parentElement.closest(BLOCKS);
+    if (own !== block) text += "\0"; // no match goes from one block to the next
+    block = own;
+    nodes.push(node);
+    starts.push(text.length);
+    text += node.data;
+  }
+  const pattern = wanted.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&").replace(/[-−–]/g, "[-−–]").replace(/\s+/g, "\\s+");
+  let place = 0;
+  const within = (offset) => {
+    while (place + 1 < starts.length && starts[place + 1] <= offset) place += 1;
+    return [nodes[place], offset - starts[place]];
+  };
+  return [...text.matchAll(new RegExp(pattern, "giu"))].map((found) => {
+    const range = new Range();
+    range.setStart(...within(found.index));
+    const [node, offset] = within(found.index + found[0].length - 1);
+    range.setEnd(node, offset + 1);
+    return range;
+  });
+}
+
+function reveal(element) { // opens whatever it is folded away in
+  for (let one = element?.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
+}
+
+// ---- Contents: the section that the reader is in is marked. It is the last that has begun in the top tenth of the window.
+
+function contents() {
+  const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
+  const sections = [...document.querySelectorAll("main section")].filter((section) => links.has(section.id));
+  const end = make("div", { className: "end" });
+  document.querySelector("main").append(end);
+  const mark = () => {
+    const bottom = scrollY > 0 && innerHeight + scrollY >= document.documentElement.scrollHeight - 2;
+    const begun = sections.filter((section) => section.getBoundingClientRect().top <= innerHeight / 10);
+    const now = bottom ? sections.at(-1) : begun.at(-1) ?? sections[0];
+    links.forEach((link, id) => {
+      if (id === now?.id) link.setAttribute("aria-current", "true");
+      else link.removeAttribute("aria-current");
+    });
+    const link = links.get(now?.id), list = document.querySelector("nav");
+    if (link && list.scrollHeight > list.clientHeight) list.scrollTop = link.offsetTop - list.clientHeight / 2;
+  };
+  const line = new IntersectionObserver(mark, { rootMargin: "-10% 0px -90% 0px" });
+  const last = new IntersectionObserver(mark, { threshold: [0, 1] });
+  sections.forEach((section) => line.observe(section));
+  last.observe(end);
+}
+
+// ---- Boxes that scroll say so. What does not scroll is no stop for Tab.
+
+function scrolls(box) {
+  const wide = box.scrollWidth > box.clientWidth + 1, tall = box.scrollHeight > box.clientHeight + 1;
+  box.classList.toggle("overflows", wide);
+  if (wide || tall) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
+  let cue = box.previousElementSibling?.matches(".cue") ? box.previousElementSibling : null;
+  if (!cue && (wide || tall)) box.before(cue = make("p", { className: "cue" }));
+  if (cue) {
+    cue.hidden = !(wide || tall);
+    cue.textContent = wide && tall ? "Scrolls sideways and down ↔ ↕" : wide ? "Scrolls sideways ↔" : "Scrolls down ↕";
+  }
 }
 
 // ---- All of it
@@ -216,24 +459,30 @@ theme();
 document.querySelectorAll(".table table").forEach((table) => { sortable(table); filterable(table, table.parentElement); });
 document.querySelectorAll("figure.drawing").forEach(enlargeable);
 document.querySelectorAll("figure.pictures").forEach(pictures);
+document.querySelectorAll("figure.table").forEach(copies);
+document.querySelectorAll("main figure").forEach(downloads);
+document.querySelectorAll("img[data-over]").forEach(whole);
 if (matchMedia("(max-width: 40rem)").matches) document.querySelector("nav details").open = false;
+search();
+contents();
 const folded = () => [...document.querySelectorAll("details:not([open])")];
 let unfolded = [];
 addEventListener("beforeprint", () => { unfolded = folded(); unfolded.forEach((one) => { one.open = true; }); });
 addEventListener("afterprint", () => unfolded.forEach((one) => { one.open = false; }));
-const boxes = new ResizeObserver((entries) => entries.forEach(({ target }) => {
-  const wide = target.scrollWidth > target.clientWidth + 1;
-  target.classList.toggle("overflows", wide);
-  if (wide || target.scrollHeight > target.clientHeight + 1) target.tabIndex = 0;
-  else target.removeAttribute("tabindex"); // what does not scroll is no stop for Tab
-}));
+const boxes = new ResizeObserver((entries) => entries.forEach(({ target }) => scrolls(target)));
 document.querySelectorAll(".scroll").forEach((box) => boxes.observe(box));
-addEventListener("hashchange", unfold);
-function unfold() { // a link to a table that is folded away opens it
+addEventListener("hashchange", visit);
+document.addEventListener("click", (event) => { // also a link to where the page is already
+  if (event.target.closest("a")?.hash === location.hash) visit();
+});
+function visit() { // a link to what is folded away opens it
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  target?.closest("details")?.setAttribute("open", "");
+  if (!target) return;
+  target.querySelector(":scope > details.section")?.setAttribute("open", "");
+  reveal(target);
+  target.scrollIntoView();
 }
-unfold();
+visit();
 if (document.getElementById("progress")) { // the study is running: load the page anew, but never under a reader's hands
   let touched = 0;
   const touch = () => { touched = Date.now(); };

@@ -11,7 +11,7 @@ from typing import get_args
 from reports.analysis.claims import claims_table
 from reports.analysis.frames import Frames, NoDataError
 from reports.document import Block, Document, Section
-from reports.files import write_files
+from reports.files import exports, write_files
 from reports.page import page
 from reports.render import drawings
 from study.conformance.expectation import Part, expect
@@ -41,8 +41,9 @@ def stands_in_a_report(part: Part) -> str | None:
         expect(not wrong, f"its blocks hold a {', '.join(wrong)}; choose {known} of reports.document")
         whole = Document(title="", question="", citation="", doi="", made="", sections=[section]).numbered()
         images = drawings(whole)
-        write_files(whole, images, Path(place))
-        page(whole, images)
+        files = exports(whole, images)
+        write_files(files, Path(place))
+        page(whole, images, files)
     return None
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from reports.analysis.frames import Frames
 from reports.document import Document
+from reports.files import exports
+from reports.render import drawings
 from reports.sections import document
 
 IMAGES = [f"face-{i:02d}" for i in range(12)]
@@ -206,6 +208,12 @@ def frames() -> Frames:
 def content(frames: Frames) -> Document:
     """The report of ``frames``."""
     return document(frames)
+
+
+@pytest.fixture(scope="session")
+def files(content: Document) -> dict[str, bytes]:
+    """The exports of ``content``."""
+    return exports(content, drawings(content))
 
 
 @pytest.fixture(scope="session")

@@ -135,10 +135,10 @@ def test_blocks_go_by_side_and_outputs(built: Callable[..., Frames]) -> None:
 def test_a_layer_that_reads_from_afar_has_a_copy_of_it_at_its_side(built: Callable[..., Frames]) -> None:
     drawn = generator(built(), "giica")
     found = told(drawn)
-    # the mask and the attention, the coarse prediction for either branch, and what the decoder joins
-    assert blocks(drawn, "copy") == 5
+    # the mask and the attention, the coarse prediction for either branch, what the decoder joins, and a row's beginning
+    assert blocks(drawn, "copy") == 6
     assert {"coarse", "matched", "pasted", "convolved", "decoder"} <= set(found)
-    assert (found.count("coarse"), found.count("pasted"), found.count("input"), found.count("+")) == (3, 2, 2, 2)
+    assert (found.count("coarse"), found.count("pasted"), found.count("input"), found.count("+")) == (4, 2, 2, 2)
     assert "dashed: made elsewhere, read here" in found
     assert blocks(generator(built(), "proposed"), "copy") == 0
 
@@ -149,7 +149,7 @@ def test_a_long_part_is_broken_into_rows(built: Callable[..., Frames]) -> None:
     layers = described["networks"][0]["layers"]
     layers[1:1] = [{**layers[0], "name": f"encoder.x{place}"} for place in range(30)]
     drawn = generator(replace(frames, study={**frames.study, "networks": {"proposed": described}}))
-    assert blocks(drawn) == 45 and blocks(drawn, "copy") == 2
+    assert blocks(drawn) == 45 and blocks(drawn, "copy") == 3
     check_apart(drawn)
 
 
@@ -171,7 +171,7 @@ def test_every_critic_has_its_box(variant: str, pictures: bool, built: Callable[
     if variant == "ce" and pictures:
         assert len(drawn.axes[0].images) == 4
     if CRITICS[variant]:
-        assert ("prediction" in found, "repaired image" in found) == (variant == "area", variant != "area")
+        assert ("prediction" in found, "repaired" in found) == (variant == "area", variant != "area")
     check_apart(drawn)
 
 

@@ -22,7 +22,7 @@ from reports.analysis import tables
 from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.statistics import mean_interval
 from reports.figures import style
-from reports.figures.ablation import ablation, forest
+from reports.figures.ablation import ablation, ablation_parts, ablations
 from reports.figures.contrasts import forest_of_contrasts
 from reports.figures.curves import MOST, recorded, thinned, training_curves
 from reports.figures.mechanism import mechanism, sharpness
@@ -56,7 +56,10 @@ def with_mechanism(frames: Frames) -> Frames:
     pictures = [frames.pictures, frames.pictures[frames.pictures["output"] == "composite"].assign(output="blended")]
     return replace(
         frames,
-        study={**frames.study, "configs": {v: {"options": {"loss": {"kind": kind}}} for v, kind in LOSS.items()}},
+        study={
+            **frames.study,
+            "configs": {v: {"method": v, "options": {"loss": {"kind": kind}}} for v, kind in LOSS.items()},
+        },
         scores=pd.concat([frames.scores, sharp, blended]),
         curves=pd.concat([frames.curves[frames.curves["network"] != "local"], pd.DataFrame(rows), _locals(frames)]),
         pictures=pd.concat(pictures),
@@ -124,11 +127,9 @@ ALL: dict[str, Callable[[Frames], Figure]] = {
     "ablation, seam": lambda frames: ablation(frames, data="faces", metric="seam", region="boundary"),
     "ablation, one factor": lambda frames: ablation(other_ablations(frames), "dilation", data="faces"),
     "ablation, three factors": lambda frames: ablation(other_ablations(frames), "three", data="faces"),
-    "forest": lambda frames: forest(frames, data="faces"),
-    "forest, one factor": lambda frames: forest(other_ablations(frames), "dilation", data="faces"),
-    "forest, three factors": lambda frames: forest(other_ablations(frames), "three", data="faces"),
+    "ablations": lambda frames: ablations(frames, "faces"),
+    "ablations, several": lambda frames: ablations(other_ablations(frames), "faces"),
     "ablation, eight cells": lambda frames: ablation(other_ablations(frames), "eight", data="faces"),
-    "forest, eight cells": lambda frames: forest(other_ablations(frames), "eight", data="faces"),
     "contrasts": lambda frames: forest_of_contrasts(frames, "faces"),
     "curves": lambda frames: training_curves(frames, data="faces"),
     "mechanism": lambda frames: mechanism(frames, "faces"),
@@ -197,7 +198,8 @@ def test_a_figure_is_pure_and_repeatable(name: str, full: Frames, as_categories:
 @pytest.mark.parametrize(
     "make",
     [
-        *(partial(draw, data="faces") for draw in (ablation, forest, training_curves, repairs, worst, specification)),
+        *(partial(draw, data="faces") for draw in (ablation, training_curves, repairs, worst, specification)),
+        lambda frames: ablations(frames, "faces"),
         lambda frames: forest_of_contrasts(frames, "faces"),
         lambda frames: mechanism(frames, "faces"),
         lambda frames: sharpness(frames, "faces"),
@@ -211,7 +213,7 @@ def test_a_figure_says_why_it_is_empty(make: Callable[[Frames], Figure], frames:
 
 def test_what_was_not_scored_is_said(frames: Frames) -> None:
     unscored = replace(frames, scores=frames.scores.iloc[:0])
-    for make in (lambda: forest(unscored, data="faces"), lambda: forest_of_contrasts(unscored, "faces")):
+    for make in (lambda: ablations(unscored, "faces"), lambda: forest_of_contrasts(unscored, "faces")):
         with pytest.raises(NoDataError, match=r"^No .* scored .*faces\.$"):
             make()
     with pytest.raises(NoDataError, match="No blended image of faces is stored"):
@@ -230,8 +232,8 @@ def _differences(axes: Axes) -> dict[float, tuple[float, float, float]]:
     return dict(sorted(found.items()))
 
 
-def test_a_forest_holds_the_tables_differences(frames: Frames) -> None:
-    plot, words, ns = forest(frames, data="faces").axes
+def test_the_forest_of_ablations_holds_the_tables_differences(frames: Frames) -> None:
+    plot, words, ns = ablations(frames, "faces").axes
     table = tables.ablation_table(frames, "critics_and_loss", "faces")
     bounded = table[table["difference_low"].notna()]
     drawn = list(_differences(plot).values())
@@ -240,18 +242,43 @@ def test_a_forest_holds_the_tables_differences(frames: Frames) -> None:
     assert len(words.texts) == len(ns.texts) == len(table) == 8
     reference = table["variant"].tolist().index("proposed")
     assert words.texts[reference].get_text() == "the reference"
-    assert ns.texts[table["variant"].tolist().index("multiscale=0,loss=js")].get_text().endswith("1 diverged")
+    assert ns.texts[table["variant"].tolist().index("multiscale=0,loss=js")].get_text().endswith("1\ndiverged")
     band = [patch for patch in plot.patches if patch.get_width() == pytest.approx(0.32)]
     assert len(band) == 1
+    heading, *names = [(tick.get_text(), tick.get_fontweight()) for tick in plot.get_yticklabels()]
+    assert heading == ("critics and loss", "bold") and {weight for _, weight in names} == {"normal"}
 
 
-def test_a_forest_without_a_margin_has_no_band(frames: Frames) -> None:
-    plot = forest(frames, data="faces", metric="seam", region="boundary").axes[0]
-    assert not plot.patches and plot.get_xlabel() == "Difference in seam error at the hole's boundary ↓ less is better"
+def test_each_seed_of_an_ablation_is_a_stroke(frames: Frames) -> None:
+    plot, *_ = ablations(frames, "faces").axes
+    strokes = [c.get_offsets() for c in plot.collections if isinstance(c, PathCollection)]
+    assert sorted(map(len, strokes)) == [2, *[3] * 6]  # one seed diverged
+    table = tables.ablation_table(frames, "critics_and_loss", "faces").set_index("variant")
+    first = np.subtract(table["by_seed"]["multiscale=0,loss=wgan"], table["by_seed"]["proposed"])
+    assert np.asarray(strokes[0])[:, 0] == pytest.approx(first)
+
+
+def test_a_cell_beside_no_reference_has_its_mean(frames: Frames) -> None:
+    apart = frames.factors[frames.factors["variant"] != "proposed"]
+    plot, words, ns = ablations(replace(frames, factors=apart), "faces").axes
+    means = tables.ablation_table(replace(frames, factors=apart), "critics_and_loss", "faces")["mean"]
+    assert [text.get_text() for text in words.texts] == [f"mean {mean:.2f}" for mean in means]
+    assert not plot.containers and not any("paired" in text.get_text() for text in ns.texts)
+
+
+def test_ablations_that_are_higher_than_a_page_have_parts(frames: Frames) -> None:
+    many = pd.concat([frames.factors.assign(ablation=f"number_{place}") for place in range(5)])
+    grown = replace(frames, factors=many)
+    assert ablation_parts(frames, "faces") == 1 and ablation_parts(grown, "faces") == 2
+    first, second = (ablations(grown, "faces", part) for part in range(2))
+    ticks = [[tick.get_text() for tick in drawn.axes[0].get_yticklabels()] for drawn in (first, second)]
+    assert sum("number" in name for name in ticks[0] + ticks[1]) in (5, 6)
+    assert sum("number" not in name for name in ticks[0] + ticks[1]) == 5 * 8
+    assert max(drawn.get_figheight() for drawn in (first, second)) < 8.3  # inches of a page
 
 
 def test_one_seed_has_a_difference_and_no_interval(study_of: Callable[..., Frames]) -> None:
-    plot, words, _ = forest(study_of([0]), data="faces").axes
+    plot, words, _ = ablations(study_of([0]), "faces").axes
     assert not plot.containers
     assert sum(text.get_text().endswith("(no interval)") for text in words.texts) == 7
 
@@ -262,7 +289,7 @@ def test_contrasts_hold_the_tables_and_the_papers_differences(frames: Frames) ->
     assert np.asarray(list(_differences(plot).values())) == pytest.approx(
         table[["low", "difference", "high"]].to_numpy()
     )
-    rings = [float(line.get_xdata()[0]) for line in plot.lines if line.get_marker() == "o"]
+    rings = [float(line.get_xdata()[0]) for line in plot.lines if line.get_markerfacecolor() == "none"]
     assert rings == pytest.approx(table["published"].dropna().tolist())
     assert rings == pytest.approx([0.16, 1.0, 0.84])
 
@@ -325,7 +352,7 @@ def test_mechanism_shows_each_critic_of_the_reference(full: Frames) -> None:
     own = recorded(full, "faces", ["gap"], "joint").query("variant == 'proposed' and network == 'half'")
     thick = next(line for line in panels[2].lines if line.get_linewidth() == 1.5)
     assert np.asarray(thick.get_ydata()) == pytest.approx(own.groupby("step")["value"].mean().to_numpy())
-    assert sum(line.get_linewidth() == 0.8 and len(line.get_xdata()) > 2 for line in panels[2].lines) == 3
+    assert sum(line.get_linewidth() == 0.5 and len(line.get_xdata()) > 2 for line in panels[2].lines) == 3
 
 
 def test_mute_critics_can_be_drawn(full: Frames) -> None:
@@ -439,10 +466,12 @@ def test_the_grid_shows_the_same_images_of_one_seed(frames: Frames) -> None:
     assert texts == ["no picture"] * 4
 
 
-def test_colours_are_one_a_method(frames: Frames) -> None:
+def test_looks_are_one_a_method(frames: Frames) -> None:
     renamed = replace(frames, study={**frames.study, "reference": "mine"})
-    assert style.colour(renamed, "mine") == style.colour(frames, "proposed") == style.COLOURS["proposed"]
-    assert style.colour(frames, "some variant") == style.colour(renamed, "some variant")
+    assert style.look(renamed, "mine") == style.look(frames, "proposed") == style.LOOKS["proposed"]
+    assert style.look(frames, "some variant") == style.look(renamed, "some variant")
+    looks = [style.look(frames, variant) for variant in frames.runs["variant"].unique()]
+    assert len(set(looks)) == len(looks)
 
 
 @pytest.mark.parametrize(

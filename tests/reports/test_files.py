@@ -14,7 +14,7 @@ from PIL import Image
 
 from reports.document import Document, FigureView, TableView, number, text
 from reports.figures import style
-from reports.files import file_name, plain, write, write_files
+from reports.files import exports, file_name, plain, write, write_files
 
 
 def _figure() -> Figure:
@@ -33,7 +33,7 @@ def _document(*names: str, frame: pd.DataFrame | None = None) -> Document:
 
 
 def _written(folder: Path, document: Document) -> dict[str, bytes]:
-    write_files(document, {figure.name: style.svg(figure.drawn) for figure in document.figures()}, folder)
+    write_files(exports(document, {figure.name: style.svg(figure.drawn) for figure in document.figures()}), folder)
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
@@ -43,7 +43,7 @@ def _read(frame: pd.DataFrame) -> pd.DataFrame:
 
 def test_each_table_and_figure_has_its_files(tmp_path: Path) -> None:
     made = _written(tmp_path, _document("one", "two", frame=pd.DataFrame({"a": [1]})))
-    files = [f"figures/{n}.{s}" for n in ("one", "two") for s in ("png", "svg")]
+    files = [f"figures/{n}.{s}" for n in ("one", "two") for s in ("pdf", "png", "svg")]
     assert list(made) == files + [f"tables/{n}.{s}" for n in ("one", "two") for s in ("csv", "tex")]
     assert ElementTree.fromstring(made["figures/one.svg"]).tag == "{http://www.w3.org/2000/svg}svg"
     assert b"currentColor" not in made["figures/one.svg"]
@@ -71,14 +71,16 @@ def test_an_earlier_reports_files_go_and_others_stay(tmp_path: Path) -> None:
     (tmp_path / "tables" / "mine.txt").write_text("notes")
     (tmp_path / "other.csv").write_text("1")
     made = _written(tmp_path, _document("kept"))
-    assert list(made) == ["figures/kept.png", "figures/kept.svg", "other.csv", "tables/kept.tex", "tables/mine.txt"]
+    assert list(made) == [
+        "figures/kept.pdf", "figures/kept.png", "figures/kept.svg", "other.csv", "tables/kept.tex", "tables/mine.txt",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["../../x", "/etc/x", "a/b", "..", "", ".hidden", "a\0b", "CON:", "é" * 300, "a.b"])
 def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "report"
     made = _written(folder, _document(name))
-    assert len(made) == 3
+    assert len(made) == 4
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 

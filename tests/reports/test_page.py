@@ -2,8 +2,10 @@
 
 import base64
 import hashlib
+import io
 import re
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,12 +16,13 @@ import pandas as pd
 import pytest
 from by_hand import BAD, all_kinds, figure, made
 from by_hand import table as by_hand_table
+from PIL import Image
 
 from reports.analysis.frames import Frames
-from reports.document import Document, FigureView, Grid
+from reports.document import Document, FigureView, Grid, Heading
 from reports.figures import style
-from reports.files import write_files
-from reports.page import LOSSLESS, page
+from reports.files import exports, file_name, write_files
+from reports.page import LOSSLESS, Pictures, page
 from reports.render import drawings
 from reports.sections import document
 
@@ -35,6 +38,8 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.loads: list[str] = []
         self.files: list[str] = []
+        self.links: list[str] = []
+        self.held: dict[str, str] = {}
         self.scripts: list[str] = []
         self.values: dict[str, list[float]] = {}
         self.texts: list[str] = []
@@ -51,6 +56,8 @@ class Page(HTMLParser):
         self.ids += [given["id"]] if "id" in given else []
         if tag == "a":
             self.files += [given["href"]] if "download" in given else []
+            self.links += [given["href"]]
+            self.held |= {given["href"]: given["data-packed"]} if "data-packed" in given else {}
         else:
             self.loads += [given[name] for name in ("src", "href", "xlink:href", "srcset", "data") if name in given]
         if tag in ("iframe", "link", "object", "embed", "base", "form"):
@@ -80,14 +87,15 @@ class Page(HTMLParser):
             self.texts.append(data)
 
 
-def read(told: Document) -> tuple[Page, str]:
+def read(told: Document, files: Mapping[str, bytes] = {}) -> tuple[Page, str]:
     """The page of a document, after what holds of every one."""
-    text = page(told, drawings(told))
+    text = page(told, drawings(told), files)
     found = Page(text)
     assert len(set(found.ids)) == len(found.ids)
     assert {section.id for section in told.sections} <= set(found.ids)
     assert all(load.startswith(("#", "data:image/png;base64,", "data:image/webp;base64,")) for load in found.loads)
-    assert not re.search(r"url\((?!#)|@import", text)
+    assert not re.search(r"url\((?!#|data:image/webp;base64,)|@import", text)
+    assert {link[1:] for link in found.links if link.startswith("#")} <= set(found.ids)
     (script,) = found.scripts
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert found.policy == (
@@ -105,7 +113,10 @@ def test_every_number_of_every_table_is_the_document_s(content: Document, whole:
     found, _ = whole
     for table in content.tables():
         shown = [cell.value for row in table.rows for cell in row if cell.value is not None]
-        assert found.values[f"table-{table.number}"] == shown, table.caption
+        if table.cards:
+            effects = [each for card in table.cards for each in (*card.links, *card.controls)]
+            shown = [each.numbers[0] for each in effects if each.text]
+        assert found.values[f"table-{file_name(table.name)}"] == shown, table.caption
     assert sum(map(len, found.values.values())) > 300
 
 
@@ -113,7 +124,7 @@ def test_tables_and_figures_name_their_files(content: Document, whole: tuple[Pag
     expected = {f"tables/{table.name}.tex" for table in content.tables()}
     full = [table for table in content.tables() if table.frame is not None and len(table.frame)]
     expected |= {f"tables/{table.name}.csv" for table in full}
-    expected |= {f"figures/{figure.name}.{kind}" for figure in content.figures() for kind in ("svg", "png")}
+    expected |= {f"figures/{figure.name}.{kind}" for figure in content.figures() for kind in ("svg", "png", "pdf")}
     assert set(whole[0].files) == expected
 
 
@@ -121,10 +132,54 @@ def test_each_link_to_a_file_leads_to_one(tmp_path: Path) -> None:
     odd = by_hand_table("C# & 100%: a/b")
     empty = replace(by_hand_table("empty"), frame=pd.DataFrame({"name": []}))
     told = made(odd, empty, figure("What? ../x"))
-    write_files(told, drawings(told), tmp_path)
+    write_files(exports(told, drawings(told)), tmp_path)
     found, _ = read(told)
-    assert len(found.files) == 5
+    assert len(found.files) == 6
     assert all((tmp_path / unquote(name)).is_file() for name in found.files)
+
+
+def test_the_page_holds_its_files(content: Document, files: dict[str, bytes]) -> None:
+    """All but PNG, and PDF of pictures, which its script draws; in the SVG of pictures, those of the page are named."""
+    found, _ = read(content, files)
+    grids = {f"figures/{figure.name}" for figure in content.figures() if figure.pictures is not None}
+    assert grids
+    drawn = {f"{grid}.pdf" for grid in grids} | {path for path in files if path.endswith(".png")}
+    assert set(found.held) == set(files) - drawn
+    for path, packed in found.held.items():
+        held = zlib.decompress(base64.b64decode(packed))
+        if path.endswith(".svg"):
+            assert held.count(b"#picture-") == files[path].count(b"data:image/png"), path
+        if b"#picture-" not in held:
+            assert held == files[path], path
+
+
+def test_pictures_in_a_drawing_are_named_in_their_order() -> None:
+    told = made(figure())
+    pictures = [b'"data:image/png;base64,AA\n==" ', b'"data:image/png;base64,BB==" ']
+    found, _ = read(told, {"figures/drawn.svg": b"".join(pictures)})
+    assert zlib.decompress(base64.b64decode(found.held["figures/drawn.svg"])) == b'"#picture-0" "#picture-1" '
+
+
+def test_anchors_are_names_and_not_numbers(content: Document, whole: tuple[Page, str]) -> None:
+    """Links to a table or figure hold from study to study, wherever it stands."""
+    parts = {f"table-{file_name(table.name)}" for table in content.tables()}
+    parts |= {f"figure-{file_name(figure.name)}" for figure in content.figures()}
+    assert parts <= set(whole[0].ids)
+    turned = replace(content, sections=content.sections[::-1]).numbered()
+    assert set(read(turned)[0].ids) >= parts
+    assert {f"#{part}" for part in parts} <= set(whole[0].links)
+
+
+def test_headings_of_one_text_have_anchors_of_their_own() -> None:
+    found, _ = read(made(Heading("Faces (64 px)"), Heading("Faces: 64 px"), Heading("顔"), Heading("?"), Heading("!")))
+    assert {"one--faces-64-px", "one--faces-64-px--2", "one--顔", "one--part", "one--part--2"} <= set(found.ids)
+
+
+def test_a_folded_section_is_closed_under_its_heading() -> None:
+    told = made(Heading("inner"))
+    shut = replace(told, sections=[replace(told.sections[0], folded=True)])
+    assert '<details class="section">' in read(shut)[1]
+    assert '<details class="section">' not in read(told)[1]
 
 
 def test_it_is_the_same_each_time(frames: Frames) -> None:
@@ -170,12 +225,31 @@ def test_pictures_are_lossless_till_they_are_many() -> None:
 
     small, text = read(grid(16, 2))
     assert len(small.loads) == 8
-    assert all(load.startswith("data:image/png") for load in small.loads)
     assert text.count(" hidden") == 2
     assert "compressed" not in text.split("<script>")[0].split("<body>")[1]
     many, text = read(grid(512, LOSSLESS // (512 * 512 * 3 * 4) + 1))
-    assert all(load.startswith("data:image/webp") for load in many.loads)
+    assert len(many.loads) > 8
     assert "compressed" in text.split("<script>")[0].split("<body>")[1]
+
+
+def test_pictures_are_stored_exactly_and_as_differences_where_they_can_be() -> None:
+    random = np.random.default_rng(0)
+    original = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    repaired, other = original.copy(), random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    repaired[4:12, 4:12] = other[4:12, 4:12]
+    stored = Pictures(made())
+
+    def pixels(source: str) -> np.ndarray:
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))))
+
+    for picture in (original, other):
+        source, over = stored.source(picture, original)
+        assert not over and (pixels(source) == picture).all()
+    source, over = stored.source(repaired, original)
+    laid = pixels(source)
+    assert over and (np.where(laid[..., 3:] > 0, laid[..., :3], original) == repaired).all()
+    assert len(source) < 0.6 * len(stored.source(repaired)[0])
+    assert not stored.source(repaired, original[:8])[1]
 
 
 @pytest.mark.parametrize("facts", [{}, {"name": "x"}])

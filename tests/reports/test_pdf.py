@@ -1,11 +1,17 @@
-"""The paper, read back: its captions and numbers, every name as text, all within the margins, the same bytes."""
+"""The paper and its supplement, read back: captions and numbers, every name as text, the type, the pages, the bytes."""
 
 import re
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
 
+from reports.analysis.claims import claims_table
+from reports.analysis.frames import Frames
 from reports.document import (
     Block,
     Cell,
@@ -21,6 +27,11 @@ from reports.document import (
 )
 from reports.figures import style
 from reports.pdf import IN_FULL, literal, pdf
+from reports.render import drawings
+from reports.sections import document
+from reports.sections.article import article
+from reports.sections.common import difference
+from tests.reports.test_figures_results import with_mechanism
 
 pypdfium2 = pytest.importorskip("pypdfium2")
 
@@ -70,26 +81,54 @@ def _outside(made: bytes) -> list[tuple[int, str, float, float]]:
     return found
 
 
+def _smallest(made: bytes) -> float:
+    """The smallest type on any page, in points, also in drawings."""
+    found = []
+    turned = pypdfium2.raw.FS_MATRIX()
+    for page in pypdfium2.PdfDocument(made):
+        words = page.get_textpage()
+        for index in range(words.count_chars()):
+            if pypdfium2.raw.FPDFText_GetUnicode(words, index) > 32:
+                pypdfium2.raw.FPDFText_GetMatrix(words, index, turned)
+                size = pypdfium2.raw.FPDFText_GetFontSize(words, index)
+                found.append(size * np.hypot(turned.c, turned.d))
+    return float(min(found))
+
+
+def _emptiest(made: bytes) -> float:
+    """The share of a page that is blank in gaps of more than a centimetre, on any page but the last."""
+    shares = []
+    pages = list(pypdfium2.PdfDocument(made))
+    for page in pages[:-1]:
+        dots = page.render(scale=1).to_numpy().min(axis=2) < 250
+        inked = np.flatnonzero(dots[66:780].any(axis=1))  # between the margins
+        gaps = np.diff([-1, *inked, 714]) - 1
+        shares.append(gaps[gaps > 28].sum() / 714)
+    return max(shares, default=0.0)
+
+
 def _table(rows: int, columns: int = 3, name: str = "t", caption: str = "A caption.") -> TableView:
     values = [[text(f"row-{row}"), *(number(row + 0.25, 2) for _ in range(columns - 1))] for row in range(rows)]
     return TableView(name=name, caption=caption, headings=[f"Head{place}" for place in range(columns)], rows=values)
 
 
-def _figure(name: str = "f", width: float = 9.2, height: float = 3.0) -> FigureView:
+def _figure(
+    name: str = "f", width: float = style.WIDTH, height: float = 3.0, title: str = "Words in the drawing"
+) -> FigureView:
     with style.styled():
         drawn = style.figure(width, height)
         axes = drawn.subplots()
-        axes.set_title("Words in the drawing")
+        axes.set_title(title)
         axes.imshow(np.zeros((4, 4, 3), np.uint8))
     return FigureView(name=name, drawn=drawn, alt="What it shows", caption="What is drawn.")
 
 
 def test_a_studys_paper_holds_every_caption_and_stays_within_its_margins(content: Document) -> None:
-    drawings = {figure.name: style.svg(figure.drawn) for figure in content.figures()}
+    images = drawings(content)
     begin = time.process_time()
-    made = pdf(content, drawings)
+    made = pdf(content, images)
     assert time.process_time() - begin < 10
-    assert made == pdf(content, drawings)
+    assert made == pdf(content, images)
     read = _squeezed("".join(_pages(made)))
     for section in content.sections:
         assert _squeezed(section.title) in read
@@ -98,6 +137,61 @@ def test_a_studys_paper_holds_every_caption_and_stays_within_its_margins(content
     for table in content.tables():
         assert _squeezed(f"Table {table.number}. {table.caption}"[:40]) in read
     assert _outside(made) == []
+
+
+@pytest.fixture(scope="module")
+def full(frames: Frames) -> Frames:
+    """The made-up study with what the critics did."""
+    return with_mechanism(frames)
+
+
+def _check_pages(made: bytes) -> None:
+    assert _smallest(made) > 6.99
+    assert _emptiest(made) <= 0.25
+    assert _outside(made) == []
+
+
+def test_the_supplement_is_legible_and_its_pages_are_full(full: Frames) -> None:
+    told = document(full)
+    _check_pages(pdf(told, drawings(told)))
+
+
+@pytest.mark.parametrize("seeds", [[0], list(range(12))], ids=["1 seed", "12 seeds"])
+def test_a_paper_has_six_to_eight_pages_legible_and_full(seeds: list[int], study_of: Callable[..., Frames]) -> None:
+    told = article(with_mechanism(study_of(seeds)))
+    made = pdf(told, drawings(told), paper=True)
+    _check_pages(made)
+    assert 6 <= len(pypdfium2.PdfDocument(made)) <= 8
+
+
+def test_the_paper_holds_the_answer(full: Frames) -> None:
+    told = article(full)
+    made = pdf(told, drawings(told), paper=True)
+    _check_pages(made)
+    assert made == pdf(told, drawings(told), paper=True)
+    assert 6 <= len(pypdfium2.PdfDocument(made)) <= 8
+    read = _squeezed("".join(_pages(made)))
+    abstract = told.sections[0].blocks[0]
+    assert isinstance(abstract, Note) and _squeezed(abstract.text[:400]) in read
+    first = next(row for row in claims_table(full).to_dict("records") if row["id"] == "C1")
+    effect, bounds = difference(first)
+    assert f"(C1): {first['outcome']} ({first['contrast']} {effect} {bounds})" in abstract.text
+    assert [section.title for section in told.sections][-2:] == ["Conclusions and limits", "References"]
+
+
+def test_the_paper_s_tables_and_figures_are_the_report_s(full: Frames) -> None:
+    told, whole = article(full), document(full)
+    assert {view.name for view in told.figures()} <= {view.name for view in whole.figures()}
+    theirs = {view.name: view for view in whole.tables()}
+    for view in told.tables():
+        columns = [theirs[view.name].headings.index(heading) for heading in view.headings]
+        rows = [[row[place] for place in columns] for row in theirs[view.name].rows]
+        assert all(row in rows for row in view.rows), view.name
+
+
+def test_an_empty_study_has_a_paper() -> None:
+    told = article(Frames(study={"name": "nothing yet"}))
+    assert len(_pages(pdf(told, {}, paper=True))) >= 1
 
 
 def test_the_page_its_title_and_its_links() -> None:
@@ -110,6 +204,45 @@ def test_the_page_its_title_and_its_links() -> None:
     for said in ("A title", "Why?", "A. Author (2020).", "doi:10.1/x", "3 February 2026", "1 One section", "Words."):
         assert said in _pages(made)[0]
     assert b"https://doi.org/10.1/x" in made
+
+
+def _font(folder: Path, characters: str) -> Path:
+    """A font of squares for these characters."""
+    names = [f"glyph{place}" for place in range(len(characters))]
+    pen = TTGlyphPen(None)
+    pen.moveTo((0, 0))
+    for corner in ((0, 700), (700, 700), (700, 0)):
+        pen.lineTo(corner)
+    pen.closePath()
+    square = pen.glyph()
+    made = FontBuilder(1000, isTTF=True)
+    made.setupGlyphOrder([".notdef", *names])
+    made.setupCharacterMap({ord(sign): name for sign, name in zip(characters, names, strict=True)})
+    made.setupGlyf(dict.fromkeys([".notdef", *names], square))
+    made.setupHorizontalMetrics(dict.fromkeys([".notdef", *names], (800, 0)))
+    made.setupHorizontalHeader(ascent=800, descent=-200)
+    made.setupNameTable({"familyName": "Squares", "styleName": "Regular"})
+    made.setupOS2()
+    made.setupPost()
+    made.save(folder / "squares.ttf")
+    return folder / "squares.ttf"
+
+
+def test_names_in_other_scripts_need_an_installed_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = _document(Note("The image 猫 and नी."), _figure(title="猫"))
+    monkeypatch.setattr("reports.pdf.findSystemFonts", list)
+    alone = "".join(_pages(_made(told)))
+    assert "The image U+732B and U+0928U+0940." in alone and "U+732B\r" in alone
+    assert "No installed font has the characters U+0928, U+0940, U+732B" in alone.replace("\r\n", " ")
+    square = str(_font(tmp_path, "猫"))
+    monkeypatch.setattr("reports.pdf.findSystemFonts", lambda: [square, str(tmp_path / "broken.ttf")])
+    made = _made(told)
+    with_font = "".join(_pages(made))
+    assert "The image 猫 and U+0928U+0940." in with_font and with_font.count("猫") == 2
+    assert "the characters U+0928, U+0940, which" in with_font.replace("\r\n", " ")
+    assert _made(told) == made
+    known = "".join(_pages(_made(_document(Note("Ελληνικά, العربية, é − ≥ ↑")))))
+    assert "U+" not in known
 
 
 def test_every_text_comes_out_as_text() -> None:
@@ -158,6 +291,14 @@ def test_words_wider_than_the_line_are_broken() -> None:
     made = _made(_document(Heading(word), Note(word), Note(word, "scope"), Facts([("n" * 60, word)])))
     assert _outside(made) == []
     assert _squeezed("".join(_pages(made))).count(word) == 4
+
+
+def test_a_table_with_too_many_columns_is_split_and_not_shrunk() -> None:
+    made = _made(_document(_table(4, 40)))
+    assert _smallest(made) > 6.99
+    read = "".join(_pages(made))
+    assert all(read.count(f"Head{place}") >= 1 for place in range(40))
+    assert read.count("row-3") > 1  # the first column stands in each part
 
 
 @pytest.mark.parametrize("columns", [1, 10, 14, 24])

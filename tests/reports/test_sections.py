@@ -13,7 +13,7 @@ from reports.analysis import protocols, tables
 from reports.analysis.frames import COLUMNS, Frames, NoDataError
 from reports.analysis.naming import label
 from reports.document import Cell, Document, Facts, FigureView, Heading, Note, Section, TableView, duration
-from reports.sections import SECTIONS, ablations, common, document, repairs, results, summary
+from reports.sections import SECTIONS, ablations, answer, common, document, repairs, results, runs
 
 UNIVERSES = (("proposed", "glcic"), ("multiscale=0,loss=wgan", "glcic"), ("single", "glcic"))
 
@@ -165,7 +165,7 @@ def test_what_a_study_lacks_is_said_in_its_place(whole: Document) -> None:
     said = "\n".join(texts(whole))
     for words in (
         "The study has no multiverse.", "No blended output was scored on faces.", "drawn portraits say nothing",
-        "The study has no data set like ImageNet, of which Figure 5 is.", "of which Figure 6 is",
+        "The study has no data set like ImageNet, which the paper's Figure 5 shows.", "the paper's Figure 6 shows",
     ):  # fmt: skip
         assert words in said, words
 
@@ -173,8 +173,8 @@ def test_what_a_study_lacks_is_said_in_its_place(whole: Document) -> None:
 def test_it_says_what_a_sceptic_asks(whole: Document) -> None:
     said = "\n".join(texts(whole))
     for words in (
-        "neither confirms nor refutes the paper", "40 completed", "the loss is not finite", "OSError: no space left",
-        "1 of 3 diverged (seed 2)", "59% saved", "R11", "9f3c", "torch 2.12.0",
+        "cannot confirm or refute the paper", "40 completed", "the loss is not finite", "OSError: no space left",
+        "1 of 3 diverged (seed 2)", "saved 59%", "R11", "9f3c", "torch 2.12.0",
         "900 updates of the generator, batch 16",
     ):  # fmt: skip
         assert words in said, words
@@ -222,8 +222,8 @@ def test_several_data_sets_are_kept_apart(study_of: Callable[..., Frames]) -> No
     }
     told = checked(replace(parts[0], **joined))
     said = "\n".join(texts(told))
-    assert "Published numbers are of Places2" in said
-    assert "neither confirms" not in said
+    assert "Published numbers are for Places2" in said
+    assert "cannot confirm" not in said
     assert {"repairs-faces", "repairs-scenes"} <= {figure.name for figure in told.figures()}
     eight = table_of(told, "table-8")
     assert {row[1].text for row in eight.rows if row[0].text == "Places2"} == {"scenes"}
@@ -240,7 +240,7 @@ def test_a_folder_that_stands_beside_nothing_has_no_published_numbers(study_of: 
     assert "Published" not in contrasts.headings
     assert all(len(row) == len(contrasts.headings) for row in contrasts.rows)
     assert results.beside(frames, "my_faces").text == (
-        "my_faces stands beside none of the paper's data sets, so there are no published numbers. If its images "
+        "my_faces is not compared with a data set of the paper, so there are no published numbers. If its images "
         "resemble one, say so in mine.yaml (like: CelebA, ImageNet or Places2)."
     )
     assert "the paper's Figure" not in repairs.grid(frames, "my_faces").caption
@@ -256,22 +256,22 @@ def test_a_folder_is_called_by_its_name_and_no_verdict_is_of_the_papers_data(stu
     ]  # the paper's other sets
     (protocol,) = (section for section in told.sections if section.title == "Which protocol did the paper use?")
     assert all(isinstance(block, Note) for block in protocol.blocks)
-    assert summary.scope(frames).startswith("This is a demonstration on holidays: small images")
+    assert answer.scope(frames).startswith("Demonstration on holidays: ")
 
 
 def test_what_the_command_left_out_is_said(frames: Frames) -> None:
-    assert "Left out" not in dict(summary.facts(frames))
+    assert "Left out" not in dict(runs.facts(frames))
     left_out = {"ce": {}, "proposed:head=linear": {}, "proposed:fill=mean": {}}
     study = {**frames.study, "left_out": left_out, "left_out_seeds": [3, 4]}
     lacking = replace(frames, study=study, factors=frames.factors.iloc[:0])
-    said = dict(summary.facts(lacking))["Left out"]
+    said = dict(runs.facts(lacking))["Left out"]
     assert said == "ce, 2 of ablations and readings (by --only); seed 3, 4 (by --seeds)"
     assert Note("The study has no ablation of the variants that --only kept.", "nothing") in (
         ablations.ablations(lacking).blocks
     )
     by_claims = {name: {"by": "--claims", "data": ["faces"]} for name in ("absent", "proposed")}
     study = {**frames.study, "left_out": {"ce": {"by": "--only"}, **by_claims}}
-    said = dict(summary.facts(replace(frames, study=study)))["Left out"]
+    said = dict(runs.facts(replace(frames, study=study)))["Left out"]
     assert said == "ce (by --only); absent, proposed on faces (by --claims)"
     assert common.of_what_ran(replace(frames, study=study)) == " of the variants that --only and --claims kept"
 

@@ -1,6 +1,6 @@
 """Tables computed from frames: pure functions with full precision. The report's sections round."""
 
-from reports.analysis.tables.ablations import ablation_table, levels
+from reports.analysis.tables.ablations import ablation_table, all_ablations, levels
 from reports.analysis.tables.holes import by_hole_table, hole_sizes, holes_differ
 from reports.analysis.tables.networks import GEOMETRY, architecture_table
 from reports.analysis.tables.own import own_metrics, own_metrics_table
@@ -63,6 +63,7 @@ __all__ = [
     "STATUSES",
     "WORST_SHOWN",
     "ablation_table",
+    "all_ablations",
     "architecture_table",
     "awake_table",
     "blending_table",

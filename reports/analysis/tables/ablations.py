@@ -77,3 +77,20 @@ def ablation_table(
             row |= {"paired": found.paired, "difference_seeds": min(found.n_seeds)}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def all_ablations(frames: Frames, data: str, *, level: float = 0.95) -> pd.DataFrame:
+    """The rows of all ablations in PSNR of the hole. Columns: ablation, those of ``ablation_table`` but no factors.
+
+    Raises NoDataError if no ablation ran on ``data``.
+    """
+    parts = []
+    for name in dict.fromkeys(frames.factors["ablation"].astype(str)):
+        try:
+            table = ablation_table(frames, name, data, level=level)
+        except NoDataError:
+            continue
+        parts.append(table.drop(columns=levels(frames, name).columns[1:]).assign(ablation=name))
+    if not parts:
+        raise NoDataError(f"No ablation ran on {data}.")
+    return pd.concat(parts, ignore_index=True)

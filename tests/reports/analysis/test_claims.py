@@ -295,13 +295,13 @@ def test_no_difference_is_no_result_where_the_critics_were_inert() -> None:
     )
     asleep = row(made(same, accuracy={"proposed": 0.51}), "C3")["links"][0]["why"]
     assert (
-        "at 3 of 3 seeds of proposed the local critic was asleep: it told real images from repaired ones in 51%"
+        "at 3 of 3 seeds of Proposed the local critic was asleep: it told real images from repaired ones in 51%"
         in asleep
     )
     equal = made({**same, "reconstruction_only": {"psnr": 20.0, "ssim": 0.8}}, control="reconstruction_only")
-    assert "proposed equals reconstruction_only, which has no critics, in PSNR and SSIM" in row(equal, "C3")["why"]
+    assert "Proposed equals Reconstruction only, which has no critics, in PSNR and SSIM" in row(equal, "C3")["why"]
     lost = replace(equal, curves=equal.curves[equal.curves["term"] != "ratio"])
-    assert "the gradient of the critics of proposed is not recorded" in row(lost, "C3")["why"]
+    assert "the gradient of the critics of Proposed is not recorded" in row(lost, "C3")["why"]
     # what the critics did shows itself where there is a difference
     assert row(made(ratio={"proposed": 0.001}), "C3")["outcome"] == "supported"
 
@@ -313,11 +313,11 @@ def test_the_numbers_are_the_deciding_link_s_by_hand() -> None:
     means = means.groupby("variant")["value"].mean()
     assert found["effect"] == pytest.approx(means["proposed"] - means["ce"])
     assert found["low"] < found["effect"] < found["high"] < 0
-    assert (found["link"], found["contrast"]) == ("over CE", "proposed − ce")
+    assert (found["link"], found["contrast"]) == ("over CE", "Proposed − CE")
     assert (found["unit"], found["n"], found["counts"]) == ("dB", 3, "3 seeds each, 12 images")
     detectable = compare(frames.runs, frames.select("psnr", "hole", "composite", "faces"), "proposed", "ce").detectable
     assert found["why"] == (
-        f"PSNR of the hole on faces, proposed against ce: {found['effect']:+.2f} dB (95% interval {found['low']:+.2f} "
+        f"PSNR of the hole on faces, Proposed against CE: {found['effect']:+.2f} dB (95% interval {found['low']:+.2f} "
         f"to {found['high']:+.2f}, n = 3 seeds each, 12 images, minimum detectable effect {detectable:.2f}); the "
         "interval lies beyond zero against the claim; 3 seeds cannot exclude a collapse in up to 63% of seeds; "
         "published +1.00 dB."
@@ -344,11 +344,11 @@ def test_gradients_and_costs(agreeing: Frames) -> None:
     found = row(agreeing, "C5")
     assert found["links"][0]["effect"] == pytest.approx(-0.9, abs=0.1)  # 90% of a decade less
     assert [link["b"] for link in found["links"]] == ["js pair", "js", "js pair", "js"]
-    assert "0 of 3 of proposed, 0 of 3 of js pair" in found["links"][2]["why"]
+    assert "0 of 3 of Proposed, 0 of 3 of js pair" in found["links"][2]["why"]
     four = row(agreeing, "C4")
     cost = {link["metric"]: link for link in four["links"] + four["controls"]}
     assert cost["parameters"]["why"] == (
-        "Parameters of all critics, three scales against proposed: 2,500 against 2,400 (exact, n = 9 networks); "
+        "Parameters of all critics, three scales against Proposed: 2,500 against 2,400 (exact, n = 9 networks); "
         "as claimed."
     )
     assert cost["macs"]["effect"] == 1000 and cost["macs"]["low"] is None
@@ -360,7 +360,7 @@ def test_receptive_fields_are_the_paper_s_in_its_scope_where_the_networks_are_as
     assert (found["outcome"], found["scope"], found["effect"]) == ("supported", "paper", 4.0)
     assert found["low"] is None
     assert found["why"] == (
-        "Receptive field in proposed: global 125 px, half 251 px, quarter 247 px (exact, n = 3 networks); as claimed."
+        "Receptive field in Proposed: global 125 px, half 251 px, quarter 247 px (exact, n = 3 networks); as claimed."
     )
     assert set(claims_table(agreeing)["scope"]) == {"paper", "other"}
     assert row(made(image_size=64), "C8")["scope"] == "other"
@@ -380,16 +380,16 @@ def test_a_generator_without_its_dilation_is_computed_where_none_was_trained() -
     assert [link["outcome"] for link in found["links"]] == ["supported"] * 3 + ["not tested"]
     assert found["links"][0]["effect"] == 208  # 2 (1 + 3 + 7 + 15) at a step of 4 px
     assert "287 px against 79 px" in found["links"][0]["why"]
-    assert found["links"][0]["b"] == "proposed without its dilation"
+    assert found["links"][0]["b"] == "Proposed without dilation"
 
 
 def test_the_filler_is_the_better_one_on_what_both_have() -> None:
     frames = made({"mean": {"psnr": 20.1}, "biharmonic": {"psnr": 20.0}})
-    assert "against mean" in row(frames, "C12")["why"]
+    assert "against Mean filler" in row(frames, "C12")["why"]
     variant, others = frames.scores["variant"], ~frames.scores["image"].isin(["i0", "i1", "i2"])
     spoilt = frames.scores.assign(value=frames.scores["value"].mask((variant == "mean") & others, 0.0))
     found = row(replace(frames, scores=spoilt[~((variant == "biharmonic") & others)]), "C12")
-    assert "against mean" in found["why"]
+    assert "against Mean filler" in found["why"]
 
 
 def with_artefacts(frames: Frames, values: np.ndarray, images: list[str] | None = None) -> Frames:
@@ -414,14 +414,13 @@ def test_the_share_of_images_with_an_artefact_is_of_images_and_exact() -> None:
     frames = made(without=("mean", "biharmonic"))
     found = row(with_artefacts(frames, values), "C15")
     low, high = binomtest(5, 20).proportion_ci(method="exact")
-    assert found["outcome"] == "supported" and found["contrast"] == "proposed"
+    assert found["outcome"] == "supported" and found["contrast"] == "Proposed"
     assert (found["effect"], found["low"], found["high"]) == pytest.approx((0.25, low, high))
     assert found["why"] == (
-        "Share of images with an artefact on faces, proposed: 25.0% have one at more than half of the seeds (exact 95% "
+        "Share of images with an artefact on faces, Proposed: 25.0% have one at more than half of the seeds (exact 95% "
         f"interval over images, for these seeds, {low:.1%} to {high:.1%}, n = 3 seeds, 20 images; by seed 25.0%, "
-        "25.0%, 35.0%); the definition finds "
-        "one in at most 1% of clean repairs; the interval lies above this rate; the highest values, averaged over "
-        "seeds, have i19, i0, i1."
+        "25.0%, 35.0%); the rate of false alarms is at most 1% of clean repairs; the interval lies above the rate of "
+        "false alarms; the highest values, averaged over seeds, have i19, i0, i1."
     )
     values[0, 0] = np.nan
     left_out = row(with_artefacts(frames, values), "C15")
@@ -456,8 +455,8 @@ def test_an_output_without_artefacts_says_how_to_have_them() -> None:
 
 
 def test_a_contrast_of_outputs_or_data_sets_names_them(agreeing: Frames) -> None:
-    assert row(agreeing, "C10")["contrast"] == "proposed (blended) − proposed (composite)"
-    assert row(agreeing, "C14")["contrast"] == "proposed on CelebA − proposed on Places2"
+    assert row(agreeing, "C10")["contrast"] == "Proposed (blended) − Proposed (composite)"
+    assert row(agreeing, "C14")["contrast"] == "Proposed on CelebA − Proposed on Places2"
 
 
 def test_one_kind_of_image_is_not_many() -> None:
@@ -473,7 +472,7 @@ def test_the_paper_contradicts_its_own_claim_about_faces(agreeing: Frames) -> No
     assert found["outcome"] == "supported"
     assert found["why"].endswith("; published +0.40 dB; the paper's own 19.61 and 19.21 say otherwise.")
     assert [link["published"] for link in found["links"]] == pytest.approx([0.4, 0.0181])
-    assert "proposed on faces against proposed on scenes" in found["why"]
+    assert "Proposed on faces against Proposed on scenes" in found["why"]
     numbered = [claim.id for claim in claims() if any(published_of(link) for link in claim.links)]
     assert numbered == ["C1", "C2", "C14"]
 
@@ -697,7 +696,7 @@ def test_names_pass_through_as_they_are() -> None:
         name: getattr(frames, name).assign(variant=getattr(frames, name)["variant"].replace("glcic", bad))
         for name in ("runs", "scores", "curves")
     }
-    assert f"proposed against {bad}:" in row(replace(frames, **renamed), "C1")["links"][0]["why"]
+    assert f"Proposed against {bad}:" in row(replace(frames, **renamed), "C1")["links"][0]["why"]
 
 
 def test_a_table_of_claims_is_plain_data(agreeing: Frames) -> None:
@@ -813,7 +812,7 @@ def test_the_command_prints_sentences_and_for_programs_json(agreeing: Frames, mo
     shown = command("claims", "somewhere", "--evidence")
     assert shown.returncode == 0, shown.stderr
     text = " ".join(shown.stdout.split())
-    assert f"proposed against {bad}: +" in text and "holds for this study only" in text
+    assert f"Proposed against {bad}: +" in text and "holds for this study only" in text
     assert all(claim.claim in text for claim in claims()[:2])
     rows = json.loads(command("claims", "somewhere", "--json").stdout)
     assert [entry["id"] for entry in rows] == [claim.id for claim in claims()]

@@ -25,7 +25,7 @@ from reports.analysis.looks import (
 )
 from reports.analysis.statistics import OF_RUN, Comparison, compare, estimate, holm, level_at, percent, verdict
 from reports.document import Note
-from reports.sections import summary
+from reports.sections import claims as claims_section
 
 Values = dict[str, list[float]]
 
@@ -272,12 +272,12 @@ def test_the_command_and_the_report_say_what_stands_and_how_it_was_looked_at(mon
     rows = json.loads(command("claims", "somewhere", "--json").stdout)
     assert [row["holds_adjusted"] for row in rows] == table["holds_adjusted"].tolist()
     assert rows[7]["p"] is rows[7]["p_holm"] is rows[7]["level"] is None and rows[0]["level"] == 0.998
-    view = summary.claims(frames)
+    view = claims_section.claims_view(frames)
     assert view.headings[-1] == "Adjusted p" and "intervals at the level of each look" in view.caption
     assert [row[-1].below for row in view.rows].count("stands") == stands
-    notes = [block.text for block in summary.summary(frames).blocks if isinstance(block, Note)]
+    notes = [block.text for block in claims_section.claims(frames).blocks if isinstance(block, Note)]
     assert any(looks_in_words(frames) in note for note in notes)
-    assert "95% intervals" in summary.claims(made()).caption
+    assert "95% intervals" in claims_section.claims_view(made()).caption
 
 
 # Links without an answer
@@ -313,7 +313,7 @@ def test_what_was_not_tested_is_not_open() -> None:
 
 def test_more_seeds_are_worth_it_only_where_they_could_decide() -> None:
     few = open_links(made({"ce": {"psnr": 19.94}}, noise=3, looks=LOOKS))["C1", "over CE"]
-    assert few.possible and few.n == 3 and few.why == "the interval holds zero"
+    assert few.possible and few.n == 3 and few.why == "the interval includes zero"
     at_last = open_links(made({"ce": {"psnr": 20.0}}, noise=40, looks=looks_until(3)), most=3)["C1", "over CE"]
     assert not at_last.possible and at_last.why == "likely to need more than 3 seeds"
 

@@ -157,8 +157,8 @@ def test_a_universe_without_a_result_stays_and_says_why() -> None:
     assert table["difference"].isna().tolist() == [False] * 3 + [True] * 2
     notes = table.set_index("universe")["note"]
     assert notes[0] == ""
-    assert notes[1] == "proposed:head=linear: 1 failed of 3; fewer than 3 seeds"
-    assert notes[2] == "proposed:head=patch: 3 diverged of 3"
+    assert notes[1] == "Proposed (head linear): 1 failed of 3; fewer than 3 seeds"
+    assert notes[2] == "Proposed (head patch): 3 diverged of 3"
     assert notes[3] == "proposed:critic_input=raw: not run; glcic:critic_input=raw: not run"
     assert "2 universes have no result" in specification_words(table)
     unscored = specification_table(frames, "readings", "faces", output="blended")

@@ -171,7 +171,8 @@ def test_giica_is_one_of_the_paper_s(frames: Frames) -> None:
 @pytest.mark.parametrize(
     ("level", "text"),
     [
-        ("mean", "mean"), ("0.004", "0.004"), ("true", "true"), ("null", "not set"), ("{", "{"), ("{}", "{}"),
+        ("mean", "mean"), ("0.004", "0.004"), ("true", "yes"), ("js", "JS"), ("null", "not set"), ("{", "{"),
+        ("{}", "{}"),
         ('{"kind": "center"}', "center"), ('{"kind": "free_form", "strokes": 4}', "free_form, strokes 4"),
         ('{"local": 0.1, "global": 0.2}', "local 0.1, global 0.2"),
     ],

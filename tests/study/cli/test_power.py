@@ -55,7 +55,7 @@ def test_each_link_has_its_seeds_and_their_hours(folder: Path) -> None:
 
 def test_people_read_it_in_columns(folder: Path) -> None:
     done = command("plan", folder / "tiny.yaml", "--out", folder / "out", "--power")
-    assert done.returncode == 0 and "for published" in done.stdout and "proposed − ce" in done.stdout, done.stderr
+    assert done.returncode == 0 and "for published" in done.stdout and "Proposed − CE" in done.stdout, done.stderr
     assert "nan" not in done.stdout and "inf" not in done.stdout and "Never:" in done.stdout
 
 

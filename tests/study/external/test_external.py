@@ -338,7 +338,7 @@ def test_the_report_marks_it(out: Path) -> None:
     pairs = tables.contrast_table(results, "faces")[["a", "b"]].drop_duplicates()
     assert ["proposed", "theirs"] in pairs.to_numpy().tolist()
     content = document(results)
-    shown = page(content, dict.fromkeys((figure.name for figure in content.figures()), "<svg/>"))
+    shown = page(content, dict.fromkeys((figure.name for figure in content.figures()), "<svg/>"), {})
     assert "theirs (external)" in shown and "Scored from files" in shown
     (view,) = (view for view in content.tables() if view.name == "results-psnr-faces")
     assert "theirs (external)" in view.frame.to_csv()
