@@ -31,7 +31,8 @@ Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "pa
 OUTCOMES: dict[Outcome, str] = {
     "supported": "The 95% interval lies on the claimed side of zero, or of the margin that the claim states.",
     "contradicted": "The 95% interval lies on the other side.",
-    "equivalent": "The 90% interval lies within the margin, where a difference could have been seen.",
+    "equivalent": "The 90% interval lies within the margin, where a difference could have been seen. This goes first: "
+    "a difference so small neither supports nor contradicts, even if it is not zero.",
     "inconclusive": "Tested, and none of the above; always with fewer than 3 seeds or 8 groups of images.",
     "partly tested": "What was tested is supported, and the study lacks the rest.",
     "not tested": "The study has no data for it.",
@@ -194,13 +195,12 @@ class Comparison:
         """
         if np.isnan(self.low) or self.blocked:
             return np.nan if np.isnan(self.low) else 1.0
-        equal = self.outcome == "equivalent" or self.direction == "equal"
-        direction: Direction = "equal" if equal else self.direction
-        decided = {"supported", "contradicted"}
+        direction: Direction = "equal" if self.outcome == "equivalent" else self.direction
+        margin = None if direction in ("more", "less") else self.margin  # from zero alone
         return least_error(
             lambda error: (
-                verdict(self.estimate, direction, margin=self.margin, level=1 - error, diverged=self.blocking)[0]
-                in decided
+                verdict(self.estimate, direction, margin=margin, level=1 - error, diverged=self.blocking)[0]
+                in ("supported", "contradicted")
             )
         )
 
@@ -574,9 +574,10 @@ def verdict(
 ) -> tuple[Outcome, str]:
     """The outcome of a claim about an estimate, and the reason in words.
 
-    "more", "less": supported if the interval lies beyond zero in that direction, contradicted if it lies beyond zero on
-    the other side, equivalent if the 90% interval lies within the margin (at another level, the interval of twice its
-    error). "no less", "no more": the same, with the margin on the wrong side instead of zero, and never equivalent.
+    "more", "less": equivalent if the 90% interval lies within the margin (at another level, the interval of twice its
+    error); otherwise supported if the interval lies beyond zero in that direction, contradicted if it lies beyond zero
+    on the other side. "no less", "no more": the same, with the margin on the wrong side instead of zero, and never
+    equivalent.
     "equal": supported if the 90% interval lies within the margin (two one-sided claims at once), contradicted if the
     interval lies beyond it.
 
@@ -609,9 +610,10 @@ def verdict(
         beyond = f"the interval lies beyond {zero} in the claimed direction"
         against = f"the interval lies beyond {zero} against the claim"
         undecided = f"the interval holds {zero}"
-        if not holds and not fails and within and direction in ("more", "less"):
+        if within and direction in ("more", "less"):
+            but = f", although {beyond}" if holds else f", although {against}" if fails else ""
             held, holds, blocking = "equivalent", True, diverged[1]
-            beyond = f"{wider} lies within {margin:g}"
+            beyond = f"{wider} lies within {margin:g}{but}"
     if holds and blocking:
         return "inconclusive", f"{beyond}, but {blocking} seed{'s' * (blocking > 1)} diverged"
     if holds:

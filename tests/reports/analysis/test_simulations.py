@@ -53,7 +53,7 @@ def test_the_rates_are_those_of_the_page(simulation: Any, truth: str, seeds: int
     assert collapse == pytest.approx(simulation.undetected(seeds), abs=0.005)
     if truth in ("normal", "heavy-tailed", "clustered images"):
         coverage, supported, contradicted, equivalent = said
-        assert coverage >= 0.94 and max(supported, contradicted) <= 0.03 and equivalent <= 0.05
+        assert coverage >= 0.94 and max(supported, contradicted) <= 0.03 and equivalent <= 0.055  # 95%, 2.5%, 5%
 
 
 def test_every_truth_of_the_simulation_and_every_outcome_is_on_the_page(simulation: Any) -> None:

@@ -315,7 +315,19 @@ def test_outcomes_err_seldom_and_find_what_is_there(seeds: int, paired: bool) ->
     assert rate("contradicted", "equal", 6.0, 3.0) > 0.8
     assert rate("supported", "equal", 6.0, 3.0) == 0
     assert rate("equivalent", "more", 0.0, 3.0) > 0.8
-    assert rate("equivalent", "more", 3.0, 3.0) <= 0.05
+    assert rate("equivalent", "more", 3.0, 3.0) <= 0.05 + 0.015
+
+
+@pytest.mark.parametrize("direction", ["more", "less"])
+def test_an_effect_within_the_margin_neither_supports_nor_contradicts(direction: Direction) -> None:
+    found = estimate(np.array([0.10, 0.11, 0.09, 0.10, 0.10]))
+    side = "in the claimed direction" if direction == "more" else "against the claim"
+    why = f"the 90% interval lies within 0.16, although the interval lies beyond zero {side}"
+    assert verdict(found, direction, margin=0.16) == ("equivalent", why)
+    assert verdict(found, direction, margin=0.105)[0] == ("supported" if direction == "more" else "contradicted")
+    assert verdict(found, direction)[0] == ("supported" if direction == "more" else "contradicted")
+    blocked = verdict(found, direction, margin=0.16, diverged=(0, 1))
+    assert blocked == ("inconclusive", f"{why}, but 1 seed diverged")
 
 
 def test_a_claim_about_a_margin_has_one_and_diverged_seeds_block_it() -> None:
