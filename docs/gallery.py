@@ -23,7 +23,7 @@ The report of the demo study, which needs no data. `python docs/gallery.py` wrot
 `{commit}`.
 
 - [report.html](report.html): the HTML page. Save it and open it from disk; it is self-contained.
-- [report.pdf](report.pdf): the same report as a PDF.
+- [report.pdf](report.pdf): the paper, and [supplement.pdf](supplement.pdf): the rest.
 - [tables](tables): the tables as CSV and LaTeX.
 - [figures](figures): the figures as SVG, PNG and PDF.
 
