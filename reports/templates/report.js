@@ -274,8 +274,9 @@ async function copied(text) {
 
 const DOTS = 160 / 72, FINE = 300 / 72; // dots a point: of a PNG as the folder has it, and of pictures in a PDF
 
-function downloads(figure) {
-  const links = [...figure.querySelectorAll(".files a[download]")];
+function downloads(files) {
+  const figure = files.closest("figure");
+  const links = [...files.querySelectorAll("a[download]")];
   const drawing = links.find((link) => link.download.endsWith(".svg"));
   links.forEach((link) => {
     const kind = link.download.split(".").pop();
@@ -460,7 +461,7 @@ document.querySelectorAll(".table table").forEach((table) => { sortable(table); 
 document.querySelectorAll("figure.drawing").forEach(enlargeable);
 document.querySelectorAll("figure.pictures").forEach(pictures);
 document.querySelectorAll("figure.table").forEach(copies);
-document.querySelectorAll("main figure").forEach(downloads);
+document.querySelectorAll(".files").forEach(downloads);
 document.querySelectorAll("img[data-over]").forEach(whole);
 if (matchMedia("(max-width: 40rem)").matches) document.querySelector("nav details").open = false;
 search();
