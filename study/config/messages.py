@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -42,7 +42,9 @@ def explain(fault: ErrorDetails, kind: Any) -> str:
         case "extra_forbidden":
             return unknown(location[-1], fields(models_at(kind, location[:-1])[0]), "an unknown key")
         case "missing":
-            return f"'{location[-1]}' is missing"
+            options = models_at(kind, location[:-1])[0].model_fields.get(str(location[-1]))
+            choices = get_args(options.annotation) if options and get_origin(options.annotation) is Literal else ()
+            return f"'{location[-1]}' is missing" + (f"; choose {' or '.join(map(str, choices))}" if choices else "")
         case "union_tag_invalid" | "union_tag_not_found" if isinstance(value, dict):
             members = models_at(kind, location)  # a class with a registry accepts every name in it
             kinds = {name for member in members for name in getattr(member, "registry", [str(_kind_of(member))])}

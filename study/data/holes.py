@@ -24,7 +24,7 @@ from models.masks import Files, Holes, Mask
 from study.data.files.census import census, why_none
 from study.data.files.image import SUFFIXES
 from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim, read_hole
-from study.data.files.source import some, stem
+from study.data.files.source import Source, some, stem
 from study.data.files.tree import opened
 from study.data.packed import Packed
 from study.errors import StudyError
@@ -140,7 +140,7 @@ def found(files: Files, side: int) -> Found:
         notes += [f"{name}: {note}"] if note else []
     identity = {"kind": files.kind, "hole": files.hole, "content": digest.hexdigest(), "version": files.version}
     identity |= {"pairing": files.pairing} if files.pairing == "by_name" else {}
-    source = opened(files.root)
+    source = _opened(files.root)
     told = [f"{len(notes)} of {len(names)} masks had to be interpreted, the first: {notes[0]}"] if notes else []
     told += [f"{name} is left out: {why}" for name, why in source.left_out]
     told += census(source).sentences()
@@ -163,9 +163,17 @@ def pack(files: Files, side: int, folder: Path) -> None:
         write_atomically(folder / NAMES, json.dumps(names))
 
 
+def _opened(root: str) -> Source:
+    """The folder or archive of masks. Raises ValueError."""
+    try:
+        return opened(root)
+    except ValueError as fault:
+        raise ValueError(str(fault).replace("holds images", "holds masks")) from fault
+
+
 def _read(files: Files, side: int) -> Iterator[tuple[str, Hole, str]]:
     """Name, hole and note of each mask, in the order of the names. Raises ValueError at the end, with all faults."""
-    source, faults = opened(files.root), []
+    source, faults = _opened(files.root), []
     if not source.images:
         why = why_none(source) or f"it is empty; looked for {', '.join(sorted(SUFFIXES))}"
         raise ValueError(f"root: no masks in {files.root}; {why}")

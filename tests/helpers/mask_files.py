@@ -89,18 +89,20 @@ def several() -> bytes:
 
 
 READ: dict[str, Callable[[], bytes]] = {
-    "antialiased": antialiased,
-    "jpeg": lambda: saved(shades(), "JPEG", quality=90),
-    "jpeg in colour": lambda: saved(Image.fromarray(shades()).convert("RGB"), "JPEG", quality=80),
-    "jpeg in cmyk": lambda: saved(Image.fromarray(shades()).convert("CMYK"), "JPEG", quality=95),
-    "alpha": layer,
-    "alpha over hidden colours": lambda: layer((200, 30, 90)),
-    "alpha alone, in black": lambda: layer(paint=0),
-    "alpha alone, in white": lambda: layer((255, 255, 255)),
-    "alpha alone, soft edges": soft_layer,
-    "grey alpha alone": lambda: saved(Image.merge("LA", [Image.new("L", (SIDE, SIDE)), Image.fromarray(shades())])),
-    "alpha, opaque": lambda: saved(Image.fromarray(shades()).convert("RGBA")),
-    "palette": palette,
+    "antialiased edges": antialiased,
+    "JPEG": lambda: saved(shades(), "JPEG", quality=90),
+    "JPEG in colour": lambda: saved(Image.fromarray(shades()).convert("RGB"), "JPEG", quality=80),
+    "JPEG in CMYK": lambda: saved(Image.fromarray(shades()).convert("CMYK"), "JPEG", quality=95),
+    "white paint on a clear layer": layer,
+    "white paint on a clear layer of other colours": lambda: layer((200, 30, 90)),
+    "black paint on a clear layer": lambda: layer(paint=0),
+    "white paint on a clear layer, all of it white": lambda: layer((255, 255, 255)),
+    "black paint with soft edges on a clear layer": soft_layer,
+    "grey, the shape in the alpha channel alone": lambda: saved(
+        Image.merge("LA", [Image.new("L", (SIDE, SIDE)), Image.fromarray(shades())])
+    ),
+    "an alpha channel, all opaque": lambda: saved(Image.fromarray(shades()).convert("RGBA")),
+    "palette of two colours": palette,
     "palette with a transparent ground": lambda: palette(transparency=0),
     "palette as gif": lambda: saved(Image.fromarray(shades()), "GIF"),
     "16 bits": lambda: saved(shades().astype(np.uint16) * 257),

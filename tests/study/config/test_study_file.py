@@ -368,12 +368,12 @@ BROKEN = {
     ),
     "test holes of masks that are not there": (
         SMALL + "protocol: {mask: {kind: files, root: no/masks, hole: white}}\n",
-        "runs.yaml: protocol.mask.root: there is no folder no/masks; name one that holds images, or a zip or tar "
-        "of them",
+        "runs.yaml: protocol.mask.root: there is no folder no/masks; name one that holds masks, or a zip or tar of "
+        "them",
     ),
     "masks without their polarity": (
         SMALL + "    mask: {kind: files, root: masks}\n",
-        "runs.yaml:12:11: variants.proposed.mask: 'hole' is missing",
+        "runs.yaml:12:11: variants.proposed.mask: 'hole' is missing; choose white or black",
     ),
     # -- ablations
     "an ablation of nobody": (

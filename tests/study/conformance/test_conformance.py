@@ -95,6 +95,8 @@ BROKEN = {
                             "it reads pixels in the hole"),
     "an empty hole": ("holes[:, :: self.every] = True", "holes[:, 0] = True", "where SSIM has no window"),
     "a full hole": ("holes[:, :: self.every] = True", "holes[:] = True", "a hole covers the whole image"),
+    "a hole the wrong way": ("holes[:, :: self.every] = True", "holes[:, 5:] = True",
+                             "its holes cover 84% of an image on average, over half; true is the hole"),
     "chance of its own": ("holes[:, :: self.every] = True", "holes[:, np.random.randint(9, 20)] = True",
                           "draws different holes"),
     "one value for all": (".abs().mean((1, 2, 3))", ".abs().mean()", "expected (3,)"),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -115,6 +117,32 @@ def test_the_examples_run_with_the_networks_alone(out: Path, tmp_path: Path, var
             to = tmp_path / "o.png"
             inpaint.repair_files(finished, [tmp_path / "i.png"], to, where, device="cpu", print_line=lambda _: None)
             assert np.abs(found.astype(int) - np.array(Image.open(to))).max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["proposed", "ce", "giica"])
+def test_the_page_s_lines_for_torch_export_and_onnx_work_as_they_stand_there(
+    out: Path, tmp_path: Path, variant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(Finished(out, variant), tmp_path / "my-model")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "using.md").read_text(encoding="utf-8").partition("### torch.export and ONNX")[2]
+    exporting, onnx = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(exporting, names)
+    with torch.inference_mode():
+        made = names["network"](names["masked_image"], names["mask"])
+    wanted = made[-1] if isinstance(made, tuple) else made
+    found = names["prediction"][-1] if isinstance(made, tuple) else names["prediction"]
+    assert torch.allclose(found, wanted, atol=1e-6)
+    one = names["program"].module()(names["masked_image"][:1], names["mask"][:1])
+    assert torch.allclose(one[-1] if isinstance(made, tuple) else one, wanted[:1], atol=1e-5)
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(
+            package, reason=f"{package} is not installed (extra onnx), so docs/using.md is tested without"
+        )
+    exec(onnx, names)
+    assert np.abs(names["prediction"] - wanted.numpy()).max() < 1e-5
 
 
 def test_the_weights_are_those_of_the_run_and_the_generators_alone(out: Path, tmp_path: Path) -> None:

@@ -99,7 +99,15 @@ def test_every_reader_refuses_it_in_the_same_words(kind: str, tmp_path: Path) ->
 
 
 def test_two_values_need_no_note() -> None:
-    for kind in ("palette", "16 bits", "0 and 1", "100 and 140", "one bit", "alpha", "tinted", "colours that are grey"):
+    for kind in (
+        "16 bits",
+        "0 and 1",
+        "100 and 140",
+        "one bit",
+        "white paint on a clear layer",
+        "tinted",
+        "colours that are grey",
+    ):
         assert read_hole(READ[kind](), "white", (SIDE, SIDE))[1] == "", kind
 
 
