@@ -288,10 +288,11 @@ def tune(
                 say(f"{one.name}: no trial was completed")
                 continue
             usual = ", the study's own setting" if result.best["usual"] else ""
+            best = f"trial {result.best['number']}{usual}, {result.best['value']:.2f} dB on the validation images"
+            include = f"include: [{paths.seen_from(file, result.file)}]" if result.file else ""
             say(
-                f"best of {one.name}: trial {result.best['number']}{usual}, {result.best['value']:.2f} dB on "
-                f"the validation images; to run it with fresh seeds, write in {file}: "
-                f"include: [{paths.seen_from(file, result.file)}]"
+                f"best of {one.name}: {best}"
+                + (f"; to run it with fresh seeds, add to {file}: {include}" if include else "")
             )
 
 

@@ -50,7 +50,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 POLL_S, BEAT_S, LOCKED_S = 1.0, 60.0, 60.0
 STALE_S = 600.0  # a process on another machine that is silent for this long is taken for lost
-BEGIN_S = 10.0  # to begin a search takes less than this
+BEGIN_S, MOST_TRIES = 30.0, 20  # how long a process waits for another that begins the same search
 AT_ONCE = re.compile("already exists|duplicate|unique|locked|no such table", re.IGNORECASE)
 """What databases say to one of several processes that make the same tables at once."""
 
@@ -430,14 +430,15 @@ def _lock_file(url: str | None) -> Path | None:
 
 def _database(url: str) -> RDBStorage:
     """Opens a database and makes its tables. Tries again while another process makes them, too."""
-    started = time.monotonic()
+    tries = 0
     while True:
         try:
             return RDBStorage(url)
         except Exception as error:  # database clients raise errors of their own
-            if not AT_ONCE.search(str(error)) or time.monotonic() - started > BEGIN_S:
+            tries += 1
+            if tries == MOST_TRIES or not AT_ONCE.search(str(error)):
                 raise
-            time.sleep(0.1)
+            time.sleep(0.2)
 
 
 def _created(
