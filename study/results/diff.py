@@ -29,7 +29,7 @@ EFFECTS = (("psnr", "hole"), ("ssim", "whole"))
 OUTPUT = "composite"
 SETTINGS = {"name", "profile", "image_size", "shared", "data", "protocol", "numerics", "ablations", "multiverses"}
 NOT_SETTINGS: dict[str, Any] = {
-    "data": {"__all__": {"stage", "version", "content"}},
+    "data": {"__all__": {"stage", "version", "content", "follow_links"}},
     "numerics": {"device", "threads"},
     "ablations": {"__all__": {"cells"}},
     "multiverses": {"__all__": {"universes"}},
