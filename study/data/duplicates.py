@@ -61,12 +61,13 @@ def found(folder: Path, heard: Heard = lambda done, total: None) -> list[dict[st
 
     ``heard`` is told now and then how many images are read. It may raise, which ends the search.
     """
-    packed, marks, done = Packed(folder), dict[str, Marks](), 0
-    total = sum(len(packed.part(part)) for part in PARTS)
-    for part in PARTS:
-        marks[part] = marks_of(packed.part(part), lambda read, before=done: heard(before + read, total))  # type: ignore[misc]
-        done += len(packed.part(part))
+    packed = Packed(folder)
     names = {part: packed.names(part) for part in PARTS}
+    every, marks, first = marks_of(packed.images, heard), dict[str, Marks](), 0
+    for part in PARTS:
+        own = slice(first, first + len(names[part]))
+        marks[part] = Marks(every.exact[own], every.bits[own], every.colours[own])
+        first = own.stop
     return [{"parts": [a, b], **pairs(marks[a], marks[b], names[a], names[b])} for a, b in COMPARED]
 
 
@@ -75,7 +76,7 @@ def counts(duplicates: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {kind: {entry["parts"][0]: entry[kind]["images"] for entry in duplicates} for kind in ("exact", "near")}
 
 
-def marks_of(images: NDArray[np.uint8], heard: Callable[[int], None] = lambda read: None) -> Marks:
+def marks_of(images: NDArray[np.uint8], heard: Heard = lambda done, total: None) -> Marks:
     """The marks of images (n, H, W, 3)."""
 
     def marks(pixels: NDArray[np.uint8]) -> tuple[int, int, NDArray[np.float32]]:
@@ -86,7 +87,7 @@ def marks_of(images: NDArray[np.uint8], heard: Callable[[int], None] = lambda re
     with ThreadPoolExecutor(processors()) as pool:
         for start in range(0, len(images), CHUNK):
             rows += pool.map(marks, images[start : start + CHUNK])
-            heard(len(rows))
+            heard(len(rows), len(images))
     exact, bits, colours = zip(*rows, strict=True)
     return Marks(np.array(exact, np.uint64), np.array(bits, np.uint64), np.stack(colours).astype(np.float16))
 

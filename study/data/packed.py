@@ -80,13 +80,14 @@ class Packed:
         self.short_sides: dict[int, int] = {int(side): count for side, count in sides.items()}
 
     @cached_property
-    def _images(self) -> Pixels:
+    def images(self) -> Pixels:
+        """The images of all parts, in their order: a read-only view (n, H, W, 3) of the file."""
         images: Pixels = np.load(self._folder / "images.npy", mmap_mode="r", allow_pickle=False)
         return images
 
     def part(self, name: str) -> Pixels:
         """The images of one of ``PARTS``: a read-only view (n, H, W, 3) of the file."""
-        return self._images[slice(*self._data["parts"][name])]
+        return self.images[slice(*self._data["parts"][name])]
 
     def names(self, name: str) -> list[str]:
         """The names of the images of one of ``PARTS``, in the order of ``part``."""

@@ -141,7 +141,7 @@ def test_the_search_says_how_far_it_is_and_can_be_ended(tmp_path: Path) -> None:
         "exact": {"train": 0, "validation": 0},
         "near": {"train": 0, "validation": 0},
     }
-    assert heard == [(20, 25), (22, 25), (25, 25)]
+    assert heard == [(25, 25)]
 
     def stop(done: int, total: int) -> None:
         raise KeyboardInterrupt
