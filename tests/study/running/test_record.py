@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +253,7 @@ def test_a_run_stands_on_its_own(tmp_path: Path) -> None:
         for role, key in run.stages.items():
             assert info[f"stage {role}"]["key"] == key
         assert info["stage pretrain"]["shared"] and not info["stage joint"]["shared"]
-        assert info["stage joint"]["device"] and info["versions"]["torch"] == torch.__version__
+        assert info["stage joint"]["device"] and info["versions"]["torch"] == version("torch")
         results = entry(store.out, state["record"])["result"]
         assert results == state["results"] and math.isfinite(results["psnr hole composite"])
         with Image.open(store.out / "sacred" / state["record"] / "samples.png") as samples:
