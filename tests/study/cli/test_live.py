@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,6 +17,8 @@ import tiny
 from commands import command
 from rich.console import Console
 
+from reports.document import Document
+from reports.page import page
 from reports.sections import progress as sections
 from study.cli import live
 from study.errors import BadInput
@@ -131,6 +134,12 @@ def test_a_page_says_how_far_a_running_study_is_and_a_finished_one_nothing(out: 
     )
     write_json(out / progress.FILE, {**STATE, "pid": 2**22 + 1})  # it was killed
     assert sections.sentence(load(out)) == ""
+
+
+def test_only_the_page_of_a_running_study_has_the_line() -> None:
+    content = Document(title="t", question="q", citation="c", doi="d", made="", sections=[], progress="<b>12 of 78")
+    assert '<p class="scope" id="progress">&lt;b&gt;12 of 78 The page renews itself.</p>' in page(content, {})
+    assert 'id="progress"' not in page(replace(content, progress=""), {})
 
 
 def test_a_study_runs_for_readers_until_its_command_ends(tmp_path: Path) -> None:
