@@ -114,11 +114,11 @@ class FreeForm(Options):
 class Files(Options):
     """Masks from files below ``root``: a folder, a zip or a tar. ``study.data.holes`` packs and draws them.
 
-    hole: which of a file's two values is the hole.
-    pairing: which mask an image gets. 'by_name': the one of its name; 'drawn': any, uniformly at random; 'cycled': the
-        masks in the order of their names, again and again. By default by name where all images have a mask of their
-        name, otherwise drawn.
-    resize: 'nearest' takes masks of another size than the images', resized to the nearest neighbour.
+    ``hole``: which of a file's two values is the hole.
+    ``pairing``: which mask an image gets. 'by_name': the one of its name; 'drawn': any, uniformly at random; 'cycled':
+    the masks in the order of their names, again and again. By default by name where all images have a mask of their
+    name, otherwise drawn.
+    ``resize``: 'nearest' takes masks of another size than the images', resized to the nearest neighbour.
     """
 
     version: ClassVar[int] = 1

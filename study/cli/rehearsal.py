@@ -29,6 +29,7 @@ def short_plan(study: Study, plan: Plan, device: str, chosen: list[str] | None =
 
     Raises BadInput if none of them has critics.
     """
+    from study.parts import registries
     from study.plan.planner import make_plan
     from study.running.rehearse import shortened
 
@@ -36,8 +37,8 @@ def short_plan(study: Study, plan: Plan, device: str, chosen: list[str] | None =
     first = sorted(critical, key=lambda name: critical[name] != "proposed")[:1]
     variants = [name for name in critical if name in (chosen or first)]
     if not variants:
-        left_out = plan.study.left_out
-        named = next((name for name, entry in left_out.items() if entry.method == "proposed"), "")
+        trained = {name: one.method for name, one in plan.study.left_out.items() if one.method in registries.METHODS}
+        named = min(trained, key=lambda name: trained[name] != "proposed", default="")
         how = f"name one with --only, such as --only {named}" if named else "the study has none"
         raise BadInput(f"--rehearse: no variant with critics is chosen; {how}")
     return make_plan(shortened(study, device, variants), device=device)

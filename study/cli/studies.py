@@ -395,11 +395,11 @@ def _report(out: Path) -> tuple[Path, list[str]]:
 
     from reports.render import render
     from study.cli.outcomes import in_short
-    from study.plan.graph import Plan
     from study.results.frames import load
     from study.results.own import own_sections
 
-    Plan.of(out)  # says what is wrong with the folder before a file is written there
+    load(out)  # says what is wrong with the folder before a file is written there
+    (out / "locks").mkdir(exist_ok=True)
     with FileLock(out / "locks" / "report.lock"):
         results = load(out)
         return render(results, out / "report", own_sections(out)), in_short(results)

@@ -227,7 +227,7 @@ def as_categories() -> Callable[[Frames], Frames]:
     """The same frames with the text of scores and curves as categories, in an order that is not the alphabet's."""
 
     def convert(table: pd.DataFrame) -> pd.DataFrame:
-        text = [column for column in table.columns if column not in ("seed", "step", "value")]
+        text = [column for column in table.columns if column not in ("seed", "step", "value", "hole_share")]
         kinds = {column: pd.CategoricalDtype([*table[column].unique()[::-1], "of no row"]) for column in text}
         return table.astype(kinds)
 

@@ -132,7 +132,7 @@ def test_the_section_shows_it_all(searched: Frames) -> None:
     ]  # fmt: skip
     texts = " ".join(block.text for block in section.blocks if isinstance(block, Note))
     assert "8 trials of 2 seeds each (6 completed, 1 pruned, 1 diverged), 1 failed and not counted" in texts
-    assert "4 are still to be made" in texts and "The best is trial" in texts
+    assert "4 are still to run" in texts and "The best is trial" in texts
 
 
 def test_options_say_which_way_the_score_goes(searched: Frames) -> None:

@@ -159,7 +159,7 @@ def test_a_universe_without_a_result_stays_and_says_why() -> None:
     assert notes[0] == ""
     assert notes[1] == "Proposed (head linear): 1 failed of 3; fewer than 3 seeds"
     assert notes[2] == "Proposed (head patch): 3 diverged of 3"
-    assert notes[3] == "proposed:critic_input=raw: not run; glcic:critic_input=raw: not run"
+    assert notes[3] == "Proposed (critic input raw): not run; GLCIC (critic input raw): not run"
     assert "2 universes have no result" in specification_words(table)
     unscored = specification_table(frames, "readings", "faces", output="blended")
     assert unscored["difference"].isna().all() and "not scored by both" in unscored["note"].tolist()

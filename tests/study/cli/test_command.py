@@ -45,7 +45,7 @@ def test_each_command_has_examples_with_options_that_it_has(name: str) -> None:
     assert EXAMPLES[name] and all(f"    {example}" in lines for example in EXAMPLES[name])
     text = "\n".join(lines)
     for example in EXAMPLES[name]:
-        assert example.startswith(f"study {name} ")
+        assert f"{example} ".startswith(f"study {name} ")
         options = [word for word in example.split() if word.startswith("-")]
         assert all(re.search(rf"^  (-\w, )?{option}\b|, {option}\b", text, re.MULTILINE) for option in options), options
 

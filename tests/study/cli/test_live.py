@@ -138,8 +138,8 @@ def test_a_page_says_how_far_a_running_study_is_and_a_finished_one_nothing(out: 
 
 def test_only_the_page_of_a_running_study_has_the_line() -> None:
     content = Document(title="t", question="q", citation="c", doi="d", made="", sections=[], progress="<b>12 of 78")
-    assert '<p class="scope" id="progress">&lt;b&gt;12 of 78 The page renews itself.</p>' in page(content, {})
-    assert 'id="progress"' not in page(replace(content, progress=""), {})
+    assert '<p class="scope" id="progress">&lt;b&gt;12 of 78 The page renews itself.</p>' in page(content, {}, {})
+    assert 'id="progress"' not in page(replace(content, progress=""), {}, {})
 
 
 def test_a_study_runs_for_readers_until_its_command_ends(tmp_path: Path) -> None:

@@ -339,9 +339,9 @@ def test_own_claims_are_decided_beside_the_paper_s_and_by_own_metrics(tmp_path: 
     results = load(tmp_path / "out")
     table = results.claims.set_index("id")
     assert list(table.index[-2:]) == ["M1", "M2"] and table.index[0] == "C1"
-    assert table.loc["M1", "contrast"] == "first − mean"  # the method's first variant
-    assert table.loc["M2", "contrast"] == "other − mean"  # a variant by its name
-    assert table.loc["M1", "why"].startswith("Own of the whole image on faces, first against mean: ")
+    assert table.loc["M1", "contrast"] == "first − Mean filler"  # the method's first variant
+    assert table.loc["M2", "contrast"] == "other − Mean filler"  # a variant by its name
+    assert table.loc["M1", "why"].startswith("Own of the whole image on faces, first against Mean filler: ")
     assert set(table.loc[["M1", "M2"], "outcome"]) <= {"supported", "contradicted", "equivalent", "inconclusive"}
     done = command("run", str(file), "--until-resolved", "--claims", "m3", cwd=tmp_path)
     assert (

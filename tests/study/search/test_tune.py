@@ -84,7 +84,7 @@ def test_an_output_with_a_search_alone_opens_and_has_a_report(tmp_path: Path) ->
     done = command("report", str(out))
     assert done.returncode == 0, done.stderr
     page = (out / "report" / "report.html").read_text()
-    assert "What tuning found" in page
+    assert "Tuning" in page
     assert found.file is not None and "include: [../out/search/toy_tuned.yaml]" in found.file.read_text()
     other = tiny.write(tmp_path / "studies", TOY, include=[str(found.file)], defaults=STEPS)
     assert "toy_tuned" in config.load(other).variants
