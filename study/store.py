@@ -170,6 +170,10 @@ class Store:
         (folder / "files").mkdir(parents=True, exist_ok=True)
         return folder
 
+    def checkpoint(self, key: str) -> Path:
+        """The checkpoint of a stage that is being made, whether or not there is one."""
+        return self.out / "making" / key / "checkpoint.safetensors"
+
     def publish(self, key: str, outcome: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         """Publishes the files of a stage's workspace in one rename, and removes the workspace."""
         files = self.workspace(key) / "files"

@@ -21,6 +21,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "scores": ("run", "variant", "data", "seed", "image", "region", "output", "metric", "value", "hole_share"),
     "curves": ("run", "variant", "data", "seed", "stage", "network", "term", "step", "value"),
+    "running": ("run", "variant", "data", "seed", "stage", "network", "term", "step", "value"),
     "factors": ("ablation", "variant", "factor", "level"),
     "universes": ("multiverse", "universe", "base", "variant", "reading", "level", "usual", "applies"),
     "readings": ("variant", "key", "value", "reading", "meaning", "departs", "unlike"),
@@ -93,6 +94,9 @@ class Frames:
     ``curves``, a row per value: run, variant, data, seed, stage ('pretrain', 'critic', 'joint'), network ('generator',
         'local', 'global', 'half', ...), term ('reconstruction', 'gap', 'ratio', ...), step (within the stage), value.
 
+    ``running``, the same for stages that are still in training, up to their last checkpoint, while the study runs. Only
+        the figure of the training curves shows it; no table, mean or claim uses it.
+
     ``factors``, a row per level: ablation, variant, factor, level (text).
 
     ``universes``, a row per multiverse, universe (int; 0: the study's own settings), base (the variant that the
@@ -119,7 +123,7 @@ class Frames:
         standard deviation over its subsets), images (number of outputs, and of truths), why (text: the reason for a
         missing value). A row of 'lpips' only says why there is none; its values are scores of images.
 
-    Text columns may be categories, as in long ``scores`` and ``curves``.
+    Text columns may be categories, as in long ``scores``, ``curves`` and ``running``.
 
     Raises ValueError if a table lacks columns.
     """
@@ -128,6 +132,7 @@ class Frames:
     runs: pd.DataFrame = field(default_factory=partial(_empty, "runs"))
     scores: pd.DataFrame = field(default_factory=partial(_empty, "scores"))
     curves: pd.DataFrame = field(default_factory=partial(_empty, "curves"))
+    running: pd.DataFrame = field(default_factory=partial(_empty, "running"))
     factors: pd.DataFrame = field(default_factory=partial(_empty, "factors"))
     universes: pd.DataFrame = field(default_factory=partial(_empty, "universes"))
     readings: pd.DataFrame = field(default_factory=partial(_empty, "readings"))

@@ -23,6 +23,8 @@ LOGARITHMIC = ("reconstruction",)
 COLUMNS = 3
 MOST = 150
 """The maximum number of points of a line."""
+THIN = 0.6
+"""The width of the line of a stage that is still in training, in points; that of the others is twice as much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +42,11 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
 
     If a variant has several critics, a run's value is their mean. Scores are not comparable across losses, so the gap
     has a panel for each kind of loss. With more than ``most`` steps, a point is the mean of neighbouring steps, and the
-    band their minimum and maximum. A cross ends the line of a diverged seed. ``variants`` defaults to the paper's
-    methods, the controls and those of plugins. Raises NoDataError if there is nothing to draw.
+    band their minimum and maximum. A cross ends the line of a diverged seed. A thin line is a seed whose stage is still
+    in training. ``variants`` defaults to the paper's methods, the controls and those of plugins. Raises NoDataError if
+    there is nothing to draw.
     """
-    logged = frames.curves.loc[frames.curves["stage"] == "fit", "term"].astype(str)  # from a method's own training loop
-    curves = recorded(frames, data, list(dict.fromkeys([*TERMS, *logged])))
+    curves = _with_running(frames, data)
     present = ordered(frames, curves["variant"].unique().tolist())
     chosen = (
         variants
@@ -68,10 +70,11 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
             axes = fig.add_subplot(rows, COLUMNS, place + 1)
             here = panel.rows
             for variant in shown:
-                own = here[here["variant"] == variant]
+                own = here[(here["variant"] == variant) & ~here["running"]]
                 if not own.empty:
                     band(axes, frames, own, variant, most=most)
                     _ends(axes, own[own["run"].isin(diverged)], style.colour(frames, variant))
+                _thin(axes, frames, here[(here["variant"] == variant) & here["running"]], variant, most=most)
             if panel.term in LOGARITHMIC:
                 logarithmic(axes, here["value"])
             elif panel.term == "gap":
@@ -82,21 +85,37 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
             axes.set_xlabel("step")
             axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.grid()
-        keys = [line_key(frames, variant) for variant in shown]
+        finished, running = (set(curves.loc[curves["running"] == which, "variant"]) for which in (False, True))
+        keys = [line_key(frames, variant) for variant in shown if variant in finished]
+        keys += [line_key(frames, variant, running=True) for variant in shown if variant in running]
         if diverged & set(curves["run"]):
             keys.append(style.key("a seed diverged", color=style.MUTED, marker="x", ls="none"))
         style.legend(fig, keys)
     return fig
 
 
-def recorded(frames: Frames, data: str, terms: list[str], stage: str | None = None) -> pd.DataFrame:
-    """The rows of the curves with these terms on ``data`` (in one stage, if given) that have a finite value."""
-    curves = frames.curves
+def recorded(
+    frames: Frames, data: str, terms: list[str], stage: str | None = None, *, running: bool = False
+) -> pd.DataFrame:
+    """The rows of the curves with these terms on ``data`` (in one stage, if given) that have a finite value.
+
+    ``running``: those of stages that are still in training, instead of those of finished ones.
+    """
+    curves = frames.running if running else frames.curves
     keep = (curves["data"] == data) & curves["term"].isin(terms)
     curves = curves.loc[keep if stage is None else keep & (curves["stage"] == stage)]
     values = pd.to_numeric(curves["value"], errors="coerce").to_numpy(dtype=float)
     finite: pd.DataFrame = curves.assign(value=values).loc[np.isfinite(values)]
     return finite
+
+
+def _with_running(frames: Frames, data: str) -> pd.DataFrame:
+    """The rows of finished stages and, where ``running`` is True, of those that are still in training."""
+    tables = (frames.curves, frames.running)
+    logged = [str(term) for table in tables for term in table.loc[table["stage"] == "fit", "term"].unique()]
+    terms = list(dict.fromkeys([*TERMS, *logged]))  # ``logged``: by methods with their own training loop
+    finished, running = (recorded(frames, data, terms, running=which).assign(running=which) for which in (False, True))
+    return pd.concat([part for part in (finished, running) if not part.empty] or [finished], ignore_index=True)
 
 
 def loss_of(frames: Frames, variant: str) -> str:
@@ -131,9 +150,19 @@ def band(axes: Axes, frames: Frames, own: pd.DataFrame, variant: str, *, most: i
     axes.plot(steps, over["mean"], lw=1.2, zorder=above, markevery=every, ms=4, **style.line(look))
 
 
-def line_key(frames: Frames, variant: str) -> Line2D:
-    """The legend entry of a variant's line."""
-    return style.key(style.wrapped(label(variant), 40, 1), lw=1.4, ms=4, **style.line(style.look(frames, variant)))
+def _thin(axes: Axes, frames: Frames, own: pd.DataFrame, variant: str, *, most: int) -> None:
+    """Draws a thin line for each run of a variant that is still in training; several critics are averaged."""
+    look = style.look(frames, variant)
+    for _, each in own.groupby("run", observed=True):
+        over = thinned(each, most)["mean"]
+        every = (style.first_mark(look, len(over)), max(len(over) // 4, 1))
+        axes.plot(over.index, over, lw=THIN, markevery=every, ms=2.5, **style.line(look))
+
+
+def line_key(frames: Frames, variant: str, *, running: bool = False) -> Line2D:
+    """The legend entry of a variant's line, which is thin while its stage is in training."""
+    name, look = style.wrapped(label(variant), 40, 1), style.line(style.look(frames, variant))
+    return style.key(f"{name} (running)", lw=THIN, ms=2.5, **look) if running else style.key(name, lw=1.4, ms=4, **look)
 
 
 def logarithmic(axes: Axes, values: pd.Series) -> None:

@@ -37,8 +37,9 @@ def mechanism(frames: Frames) -> Section:
 
 
 def curves(frames: Frames) -> Section:
-    """The training curves."""
-    return Section(id="training", title="Training curves", blocks=each_data_set(frames, training_curves), folded=True)
+    """The training curves, folded once the study has ended."""
+    blocks = each_data_set(frames, training_curves)
+    return Section(id="training", title="Training curves", blocks=blocks, folded=not frames.study["progress"])
 
 
 def cost(frames: Frames) -> Section:
@@ -139,11 +140,12 @@ def awake(frames: Frames, data: str) -> TableView:
 
 def training_curves(frames: Frames, data: str) -> FigureView:
     """The figure of the training curves."""
+    running = ", thin lines are seeds still in training" if (frames.running["data"] == data).any() else ""
     return FigureView(
         name=slug("curves", data),
         drawn=figures.training_curves(frames, data=data),
         alt="Line plots over training steps: the reconstruction loss and the critics' gap.",
-        caption=f"Training on {data}. Lines are means over seeds and critics, bands are the range over seeds.",
+        caption=f"Training on {data}. Lines are means over seeds and critics, bands are the range over seeds{running}.",
     )
 
 

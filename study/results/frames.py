@@ -17,6 +17,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file
 
 from reports.analysis.claims import claims_table, links_table
@@ -29,7 +31,7 @@ from study.evaluation.evaluation import Evaluation
 from study.external import entries
 from study.external.entries import External
 from study.facts import DataFacts, StudyFacts, TreatmentFacts
-from study.plan.graph import PLAN, Plan, Run
+from study.plan.graph import PLAN, Plan, Run, Stage
 from study.running import progress
 from study.search.trials import states
 from study.store import Damaged, RunState, Store, read_facts
@@ -140,16 +142,20 @@ def frames_of(plan: Plan, out: Path) -> Results:
     ]
     external = entries.found(out, plan)
     joined = [one for one in external if one.joins]
+    facts = _facts(plan, store, external)
+    waiting = [stage for key, stage in plan.stages.items() if stage.kind in TRAINED and not records[key]]
+    so_far = {stage.key: _so_far(store, stage) for stage in waiting} if facts["progress"] else {}
     runs += [_external(one) for one in joined]
     evaluated += [_Evaluated(_whose(one), one.folder, "raw" if one.pasted else "") for one in joined if not one.why]
     return Results(
-        study=_facts(plan, store, external),
+        study=facts,
         runs=_frame("runs", runs),
         factors=_frame("factors", _factors(plan)),
         universes=_frame("universes", _universes(plan)),
         readings=_frame("readings", _readings(plan)),
         scores=_long("scores", _scores(evaluated, _groups(plan, records), _shares(plan, store, records))),
         curves=_long("curves", _curves(plan.runs, records)).dropna(subset="value", ignore_index=True),
+        running=_long("running", _curves(plan.runs, so_far)).dropna(subset="value", ignore_index=True),
         stages=_frame("stages", _stages(plan, store)),
         trials=_trials(out),
         pictures=_frame("pictures", [row for one in evaluated for row in _pictures(one, "pictures")]),
@@ -168,6 +174,25 @@ def _record(store: Store, key: str, kind: str) -> dict[str, Any]:
     """What a stage recorded: ``step`` and ``terms`` of training, the parts of a data set; empty if it is damaged."""
     name = "series.json" if kind in TRAINED else "data.json"
     return read_facts(store.folder(key) / name) if store.intact(key, name) else {}
+
+
+class _Logged(BaseModel):
+    """What a checkpoint says of its stage's series: the mean of each term over the log interval up to each step."""
+
+    steps: list[int]
+    terms: dict[str, list[float | None]]
+
+
+def _so_far(store: Store, stage: Stage) -> dict[str, Any]:
+    """``step`` and ``terms`` of a stage in training, from its checkpoint; empty if it has none or it is damaged."""
+    try:
+        with safe_open(store.checkpoint(stage.key), framework="numpy") as opened:
+            logged = _Logged.model_validate_json((opened.metadata() or {}).get("facts", ""))
+    except (OSError, SafetensorError, ValueError):
+        return {}
+    whole = all(len(values) == len(logged.steps) for values in logged.terms.values())
+    possible = all(0 < step <= stage.steps for step in logged.steps)
+    return {"step": logged.steps, "terms": logged.terms} if whole and possible else {}
 
 
 def _made(store: Store, key: str) -> dict[str, Any]:

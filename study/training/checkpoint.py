@@ -100,7 +100,7 @@ class TrainingState:
 
     @property
     def checkpoint(self) -> Path:
-        return self.store.workspace(self.stage.key) / "checkpoint.safetensors"
+        return self.store.checkpoint(self.stage.key)
 
     def copy(self) -> bytes:
         """The content of a checkpoint: a copy of all that the stage carries from step to step."""

@@ -24,7 +24,7 @@ from reports.analysis.statistics import mean_interval
 from reports.figures import style
 from reports.figures.ablation import ablation, ablation_parts, ablations
 from reports.figures.contrasts import forest_of_contrasts
-from reports.figures.curves import MOST, recorded, thinned, training_curves
+from reports.figures.curves import MOST, THIN, recorded, thinned, training_curves
 from reports.figures.mechanism import mechanism, sharpness
 from reports.figures.repairs import repairs, worst
 from reports.figures.specification import specification
@@ -443,6 +443,29 @@ def test_every_seed_is_a_dot_and_a_lost_one_a_cross(frames: Frames) -> None:
     crosses = sum(len(line.get_xdata()) for line in means.lines if line.get_marker() == "x")
     lines = sum(line.get_marker() == "D" for line in joined.lines)
     assert (dots, crosses, len(means.containers), lines) == (8 * 3 - 1, 1, 8, 2)
+
+
+def test_a_seed_in_training_is_a_thin_line_beside_the_band_of_the_others(
+    frames: Frames, as_categories: Callable[[Frames], Frames]
+) -> None:
+    last = frames.curves["run"] == "proposed/faces/2"
+    some = as_categories(replace(frames, curves=frames.curves[~last]))
+    some = replace(
+        some, running=frames.curves[last & (frames.curves["stage"] == "pretrain")].astype({"run": "category"})
+    )
+    drawn = training_curves(some, data="faces", variants=["proposed", "glcic"])
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == [
+        *(
+            text.get_text()
+            for text in training_curves(frames, data="faces", variants=["proposed", "glcic"]).legends[0].get_texts()
+        ),
+        "Proposed (running)",
+    ]
+    pretrain, *others = drawn.axes
+    (thin,) = [line for line in pretrain.lines if line.get_linewidth() == THIN]
+    assert thin.get_color() == style.colour(frames, "proposed") and len(pretrain.collections) == 2
+    assert np.asarray(thin.get_ydata()) == pytest.approx(some.running["value"].to_numpy())
+    assert not [line for axes in others for line in axes.lines if line.get_linewidth() == THIN]
 
 
 def test_curves_show_mean_and_range(frames: Frames) -> None:

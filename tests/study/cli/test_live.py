@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import time
@@ -12,20 +13,26 @@ from typing import Any
 from unittest import mock
 
 import inline
+import numpy as np
+import pandas as pd
 import pytest
 import tiny
 from commands import command
 from rich.console import Console
+from safetensors.numpy import save
 
-from reports.document import Document
+from reports.analysis.frames import COLUMNS
+from reports.document import Cell, Document, TableView
 from reports.page import page
+from reports.sections import document, training
 from reports.sections import progress as sections
 from study.cli import live
 from study.errors import BadInput
+from study.plan.graph import Plan
 from study.results.frames import load
 from study.running import driver, progress
 from study.running.executors import Event, Task
-from study.store import write_json
+from study.store import Store, write_json
 
 STATE = {"pid": os.getpid(), "over": False, "done": 0.34, "left_s": 300, "running": ["pretrain, seed 1"], "at": 1.8e9}
 
@@ -134,6 +141,75 @@ def test_a_page_says_how_far_a_running_study_is_and_a_finished_one_nothing(out: 
     )
     write_json(out / progress.FILE, {**STATE, "pid": 2**22 + 1})  # it was killed
     assert sections.sentence(load(out)) == ""
+
+
+def _with_a_stage_in_training(folder: Path) -> tuple[Plan, Store, str]:
+    """A finished method beside one whose pretraining stopped at step 4 of 6, after a checkpoint."""
+    variants = {"mean": tiny.EVERY["mean"], "reconstruction_only": {"method": "reconstruction_only"}}
+    steps = {"pretrain": 6, "critic": 3, "joint": 3}
+    plan, store = tiny.planned(folder, variants, defaults={"steps": steps, "log_every": 2})
+    tiny.recorded(plan.only(lambda run: run.variant == "mean"), store)
+    key = tiny.stage_of(plan, "pretrain", "reconstruction_only").key
+    assert tiny.stopped_at(4, [key], plan, store) and store.checkpoint(key).is_file()
+    return plan, store, key
+
+
+def test_a_running_study_shows_the_curves_of_stages_in_training_and_counts_them_nowhere(tmp_path: Path) -> None:
+    plan, store, _ = _with_a_stage_in_training(tmp_path)
+    before = load(store.out)
+    assert before.running.empty, "nothing runs: it was interrupted"
+    write_json(store.out / progress.FILE, STATE)
+    during = load(store.out)
+    rows = during.running.query("term == 'reconstruction'")
+    assert rows["step"].tolist() == [2, 4] and (rows["value"] > 0).all()
+    assert set(rows["run"]) == {tiny.run_of(plan, "reconstruction_only").name} and set(rows["stage"]) == {"pretrain"}
+    pd.testing.assert_frame_equal(during.curves, before.curves)
+    pd.testing.assert_frame_equal(during.claims, before.claims)
+
+    shown, without = document(during), document(replace(during, running=before.running))
+    assert list(map(_cells, shown.tables())) == list(map(_cells, without.tables()))
+    assert [training.curves(frames).folded for frames in (during, before)] == [False, True]
+    (figure,) = [figure for figure in shown.figures() if figure.name == "curves-faces"]
+    assert "thin lines are seeds still in training" in figure.caption
+    assert [text.get_text() for text in figure.drawn.legends[0].get_texts()] == ["Reconstruction only (running)"]
+    (line,) = [line for axes in figure.drawn.axes for line in axes.lines]
+    assert line.get_ydata().tolist() == rows["value"].tolist() and line.get_linewidth() < 1
+    assert not [figure for figure in without.figures() if figure.name == "curves-faces"]
+
+
+def _cells(table: TableView) -> tuple[str, list[list[Cell]], str]:
+    return table.name, table.rows, table.caption
+
+
+def _says(facts: object) -> bytes:
+    return save({"weights": np.zeros(2)}, {"facts": json.dumps(facts)})
+
+
+DAMAGED = {
+    "empty": lambda whole: b"",
+    "half written": lambda whole: whole[: len(whole) // 2],
+    "no checkpoint": lambda whole: b"\xff" * len(whole),
+    "no series": lambda whole: save({"weights": np.zeros(2)}),
+    "another thing": lambda whole: _says([1, 2]),
+    "text for numbers": lambda whole: _says({"steps": [2], "terms": {"generator.reconstruction": ["high"]}}),
+    "unlike lengths": lambda whole: _says({"steps": [2, 4], "terms": {"generator.reconstruction": [0.1]}}),
+    "no step of it": lambda whole: _says({"steps": [2, 10**30], "terms": {"generator.reconstruction": [0.1, 0.2]}}),
+    "no list": lambda whole: _says({"steps": 2, "terms": {"generator.reconstruction": 0.1}}),
+}
+
+
+def test_a_damaged_checkpoint_has_no_curves_and_the_rest_is_there(tmp_path: Path) -> None:
+    _, store, key = _with_a_stage_in_training(tmp_path)
+    write_json(store.out / progress.FILE, STATE)
+    whole, before = store.checkpoint(key).read_bytes(), load(store.out)
+    assert len(before.running)
+    for harm, damaged in DAMAGED.items():
+        store.checkpoint(key).write_bytes(damaged(whole))
+        found = load(store.out)
+        assert found.running.empty and list(found.running.columns) == list(COLUMNS["running"]), harm
+        pd.testing.assert_frame_equal(found.runs, before.runs)
+    store.checkpoint(key).unlink()
+    assert load(store.out).running.empty
 
 
 def test_only_the_page_of_a_running_study_has_the_line() -> None:
