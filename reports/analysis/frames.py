@@ -94,8 +94,9 @@ class Frames:
     ``curves``, a row per value: run, variant, data, seed, stage ('pretrain', 'critic', 'joint'), network ('generator',
         'local', 'global', 'half', ...), term ('reconstruction', 'gap', 'ratio', ...), step (within the stage), value.
 
-    ``running``, the same for stages that are still in training, up to their last checkpoint, while the study runs. Only
-        the figure of the training curves shows it; no table, mean or claim uses it.
+    ``running``, the same for stages that are still in training, up to their last checkpoint, while the study runs. A
+        stage that several runs share is there once, as the first one's. Only the figure of the training curves shows
+        it; no table, mean or claim uses it.
 
     ``factors``, a row per level: ablation, variant, factor, level (text).
 

@@ -23,6 +23,8 @@ LOGARITHMIC = ("reconstruction",)
 COLUMNS = 3
 MOST = 150
 """The maximum number of points of a line."""
+OTHERS = 6
+"""The maximum number of further variants whose stages in training are drawn."""
 THIN = 0.6
 """The width of the line of a stage that is still in training, in points; that of the others is twice as much."""
 
@@ -43,8 +45,8 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
     If a variant has several critics, a run's value is their mean. Scores are not comparable across losses, so the gap
     has a panel for each kind of loss. With more than ``most`` steps, a point is the mean of neighbouring steps, and the
     band their minimum and maximum. A cross ends the line of a diverged seed. A thin line is a seed whose stage is still
-    in training. ``variants`` defaults to the paper's methods, the controls and those of plugins. Raises NoDataError if
-    there is nothing to draw.
+    in training. ``variants`` defaults to the paper's methods, the controls and those of plugins, with the thin lines of
+    at most ``OTHERS`` other variants. Raises NoDataError if there is nothing to draw.
     """
     curves = _with_running(frames, data)
     present = ordered(frames, curves["variant"].unique().tolist())
@@ -53,13 +55,15 @@ def training_curves(frames: Frames, *, data: str, variants: list[str] | None = N
         if variants is not None
         else [v for v in present if group(frames, v) in ("paper", "control", "own")] or present[:6]
     )
-    curves = curves[curves["variant"].isin(chosen)]
+    in_training = ordered(frames, curves.loc[curves["running"], "variant"].unique().tolist())
+    others = [v for v in in_training if v not in chosen][:OTHERS] if variants is None else []
+    curves = curves[curves["variant"].isin(chosen) | (curves["variant"].isin(others) & curves["running"])]
     if curves.empty:
         raise NoDataError(f"No training curve was recorded on {data}.")
     panels = _panels(frames, curves)
     runs = frames.runs[frames.runs["data"] == data]
     diverged = set(runs.loc[runs["status"] == "diverged", "run"])
-    shown = [v for v in ordered(frames, chosen) if (curves["variant"] == v).any()]
+    shown = [v for v in ordered(frames, [*chosen, *others]) if (curves["variant"] == v).any()]
 
     with style.styled():
         rows = -(-len(panels) // COLUMNS)

@@ -143,8 +143,7 @@ def frames_of(plan: Plan, out: Path) -> Results:
     external = entries.found(out, plan)
     joined = [one for one in external if one.joins]
     facts = _facts(plan, store, external)
-    waiting = [stage for key, stage in plan.stages.items() if stage.kind in TRAINED and not records[key]]
-    so_far = {stage.key: _so_far(store, stage) for stage in waiting} if facts["progress"] else {}
+    running = _running(plan, store, records) if facts["progress"] else ()
     runs += [_external(one) for one in joined]
     evaluated += [_Evaluated(_whose(one), one.folder, "raw" if one.pasted else "") for one in joined if not one.why]
     return Results(
@@ -155,7 +154,7 @@ def frames_of(plan: Plan, out: Path) -> Results:
         readings=_frame("readings", _readings(plan)),
         scores=_long("scores", _scores(evaluated, _groups(plan, records), _shares(plan, store, records))),
         curves=_long("curves", _curves(plan.runs, records)).dropna(subset="value", ignore_index=True),
-        running=_long("running", _curves(plan.runs, so_far)).dropna(subset="value", ignore_index=True),
+        running=_long("running", running).dropna(subset="value", ignore_index=True),
         stages=_frame("stages", _stages(plan, store)),
         trials=_trials(out),
         pictures=_frame("pictures", [row for one in evaluated for row in _pictures(one, "pictures")]),
@@ -376,11 +375,23 @@ def _distances(evaluated: list[_Evaluated]) -> pd.DataFrame:
 def _curves(runs: list[Run], records: Mapping[str, Any]) -> Iterator[Part]:
     for run in runs:
         for role, key in run.stages.items():
-            recorded = records.get(key, {})
-            for name, values in recorded.get("terms", {}).items():
-                network, _, term = name.partition(".")
-                part = {**_of(run), "stage": role.partition(".")[0], "network": network, "term": term}
-                yield len(values), {**part, "step": recorded["step"], "value": np.array(values, float)}
+            yield from _series(run, role, records.get(key, {}))
+
+
+def _running(plan: Plan, store: Store, records: Mapping[str, Any]) -> Iterator[Part]:
+    """The curves so far of each stage in training, once: as those of the first run that needs it."""
+    waiting = {key: stage for key, stage in plan.stages.items() if stage.kind in TRAINED and not records[key]}
+    for run in plan.runs:
+        for role, key in run.stages.items():
+            if stage := waiting.pop(key, None):
+                yield from _series(run, role, _so_far(store, stage))
+
+
+def _series(run: Run, role: str, recorded: Mapping[str, Any]) -> Iterator[Part]:
+    for name, values in recorded.get("terms", {}).items():
+        network, _, term = name.partition(".")
+        part = {**_of(run), "stage": role.partition(".")[0], "network": network, "term": term}
+        yield len(values), {**part, "step": recorded["step"], "value": np.array(values, float)}
 
 
 def _factors(plan: Plan) -> Iterator[dict[str, str]]:

@@ -24,7 +24,7 @@ from reports.analysis.statistics import mean_interval
 from reports.figures import style
 from reports.figures.ablation import ablation, ablation_parts, ablations
 from reports.figures.contrasts import forest_of_contrasts
-from reports.figures.curves import MOST, THIN, recorded, thinned, training_curves
+from reports.figures.curves import MOST, OTHERS, THIN, recorded, thinned, training_curves
 from reports.figures.mechanism import mechanism, sharpness
 from reports.figures.repairs import repairs, worst
 from reports.figures.specification import specification
@@ -466,6 +466,18 @@ def test_a_seed_in_training_is_a_thin_line_beside_the_band_of_the_others(
     assert thin.get_color() == style.colour(frames, "proposed") and len(pretrain.collections) == 2
     assert np.asarray(thin.get_ydata()) == pytest.approx(some.running["value"].to_numpy())
     assert not [line for axes in others for line in axes.lines if line.get_linewidth() == THIN]
+
+
+def test_cells_of_ablations_are_drawn_while_they_are_in_training_and_few_at_once(frames: Frames) -> None:
+    cells = [variant for variant in frames.runs["variant"].unique() if "=" in variant]
+    assert len(cells) > OTHERS
+    for running in (cells[:1], cells):
+        rows = frames.curves[frames.curves["variant"].isin(running) & (frames.curves["stage"] == "joint")]
+        drawn = training_curves(replace(frames, running=rows), data="faces")
+        names = [text.get_text() for text in drawn.legends[0].get_texts() if text.get_text().endswith(" (running)")]
+        assert len(names) == min(len(running), OTHERS)
+        bands = [len(axes.collections) for axes in drawn.axes]
+        assert bands == [len(axes.collections) for axes in training_curves(frames, data="faces").axes]
 
 
 def test_curves_show_mean_and_range(frames: Frames) -> None:

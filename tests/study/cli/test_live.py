@@ -144,12 +144,14 @@ def test_a_page_says_how_far_a_running_study_is_and_a_finished_one_nothing(out: 
 
 
 def _with_a_stage_in_training(folder: Path) -> tuple[Plan, Store, str]:
-    """A finished method beside one whose pretraining stopped at step 4 of 6, after a checkpoint."""
-    variants = {"mean": tiny.EVERY["mean"], "reconstruction_only": {"method": "reconstruction_only"}}
+    """A finished method beside two whose shared pretraining stopped at step 4 of 6, after a checkpoint."""
     steps = {"pretrain": 6, "critic": 3, "joint": 3}
+    alone = {"method": "reconstruction_only"}
+    variants = {"mean": tiny.EVERY["mean"], "reconstruction_only": alone, "longer": {**alone, "steps": {"joint": 4}}}
     plan, store = tiny.planned(folder, variants, defaults={"steps": steps, "log_every": 2})
     tiny.recorded(plan.only(lambda run: run.variant == "mean"), store)
     key = tiny.stage_of(plan, "pretrain", "reconstruction_only").key
+    assert key == tiny.stage_of(plan, "pretrain", "longer").key
     assert tiny.stopped_at(4, [key], plan, store) and store.checkpoint(key).is_file()
     return plan, store, key
 
