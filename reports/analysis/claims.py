@@ -416,7 +416,7 @@ class _Study:
         outcome = no_more(low, high, link.margin)
         rests = {
             "supported": f"the interval lies below the margin of {link.margin:+g}",
-            "contradicted": "the interval lies beyond zero against the claim",
+            "contradicted": "the interval lies above zero",
             "inconclusive": f"the interval reaches beyond the margin of {link.margin:+g}",
         }[outcome]
         numbers = (lost[0] / of[0] - lost[1] / of[1], low, high)

@@ -40,7 +40,8 @@ def difference(row: Mapping[str, Any]) -> tuple[str, str]:
     low, high = row["low"], row["high"]
     if pd.isna(row["effect"]):
         return "", ""
-    digits = shown_digits(row["effect"] if pd.isna(low) else high - low)
+    exact = pd.isna(low) and float(row["effect"]).is_integer()
+    digits = 0 if exact else shown_digits(row["effect"] if pd.isna(low) else high - low)
     bounds = interval(low, high, digits, "+") if pd.notna(low) else ""
     return f"{number(row['effect'], digits, sign='+').text} {row['unit']}".rstrip(), bounds
 
