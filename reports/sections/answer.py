@@ -77,9 +77,9 @@ def main_claim(frames: Frames) -> str:
     text = f"{row['claim'].rstrip('.')} ({row['id']}): {row['outcome']}."
     if pd.isna(row["effect"]):
         return text
-    effect, bounds = difference(row)
+    effect = " ".join(filter(None, difference(row)))
     theirs = f"; the paper's difference is {published:+.2f} {row['unit']}" if pd.notna(published) else ""
-    return f"{text} {row['contrast']} is {effect} {bounds}{theirs}."
+    return f"{text} {row['contrast']} is {effect}{theirs}."
 
 
 def scope(frames: Frames) -> str:
