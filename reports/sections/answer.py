@@ -6,9 +6,8 @@ import pandas as pd
 
 from reports import figures
 from reports.analysis import tables
-from reports.analysis.claims import claims_table
+from reports.analysis.claims import as_printed
 from reports.analysis.frames import Frames, NoDataError
-from reports.analysis.links import claims
 from reports.analysis.naming import METRICS
 from reports.analysis.published import counterpart, paper
 from reports.analysis.statistics import OUTCOMES
@@ -41,12 +40,6 @@ def answer(frames: Frames) -> Section:
     for data in main_data(frames):
         blocks += [block_or_note(main_figure, frames, data), block_or_note(main_table, frames, data)]
     return Section(id="answer", title="Did the paper hold up?", blocks=blocks)
-
-
-def as_printed(frames: Frames) -> pd.DataFrame:
-    """The paper's claims with its own weights: one row each."""
-    table = claims_table(frames)
-    return table[table["adversarial_share"].isna() & table["id"].isin([claim.id for claim in claims()])]
 
 
 def tally(frames: Frames) -> Tally:
