@@ -162,7 +162,9 @@ def _speaks_of(results: Results) -> str:
 
 def _effect(row: Mapping[str, Any]) -> str:
     """A claim's effect with its unit and interval."""
-    digits = 0 if row["effect"] == round(row["effect"]) else 2 if row["unit"] else 3
+    from reports.analysis.naming import shown_digits
+
+    digits = shown_digits(row["effect"], row["low"], row["high"])
     bounds = "" if row["low"] != row["low"] else f" [{row['low']:+z.{digits}f}, {row['high']:+z.{digits}f}]"
     unit = f" {row['unit']}" if row["unit"] else ""
     return f"{row['effect']:+z,.{digits}f}{unit}{bounds}"
