@@ -216,7 +216,8 @@ class Section:
 class Document:
     """A whole report. ``citation`` and ``doi`` are the paper's; ``made`` is when the results were produced.
 
-    ``progress`` is a sentence on how far a running study is; empty once it has ended.
+    ``progress`` is a sentence on how far a running study is; empty once it has ended. ``terms``: the meaning of each
+    word that the page explains where it occurs; its section "words" has them all.
     """
 
     title: str
@@ -226,6 +227,7 @@ class Document:
     made: str
     sections: list[Section]
     progress: str = ""
+    terms: Mapping[str, str] = field(default_factory=dict)
 
     def tables(self) -> Iterator[TableView]:
         """All tables, including collapsed ones."""

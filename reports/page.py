@@ -12,7 +12,7 @@ from importlib import resources
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from PIL import Image
 
 from reports.document import Card, Document, FigureView, Pixels
@@ -52,6 +52,7 @@ def page(document: Document, drawings: Mapping[str, str], files: Mapping[str, by
         document=document,
         file_name=file_name,
         heading_id=HeadingIds(),
+        terms=Terms(document.terms),
         packed=packed(document, files),
         svg=lambda figure: Markup(style.inline(drawings[figure.name], f"f{figure.number}")),
         pictures=Pictures(document),
@@ -59,6 +60,28 @@ def page(document: Document, drawings: Mapping[str, str], files: Mapping[str, by
         script=Markup(script),
         policy=f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
     )
+
+
+class Terms:
+    """Marks up the first occurrence of each term in a section, with its meaning where it is pointed at or tabbed to."""
+
+    def __init__(self, meanings: Mapping[str, str]) -> None:
+        self.meanings, self.seen = meanings, set[tuple[str, str]]()
+        longest = sorted(meanings, key=len, reverse=True)
+        self.pattern = re.compile(rf"\b({'|'.join(map(re.escape, longest))})\b") if meanings else None
+
+    def __call__(self, text: str, section: str) -> Markup:
+        """The text as HTML. Call it in the order of the page."""
+
+        def mark(found: re.Match[str]) -> str:
+            term = found[0]
+            if (section, term) in self.seen:
+                return term
+            self.seen.add((section, term))
+            return Markup('<a class="term" href="#words" data-meaning="{}">{}</a>').format(self.meanings[term], term)
+
+        escaped = str(escape(text))
+        return Markup(self.pattern.sub(mark, escaped) if self.pattern else escaped)
 
 
 def evidence(document: Document, card: Card) -> list[tuple[str, str]]:

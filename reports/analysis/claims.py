@@ -17,7 +17,7 @@ import pandas as pd
 
 from reports.analysis.critics import inert
 from reports.analysis.frames import Frames
-from reports.analysis.links import OF_NETWORKS, Claim, Link, Spec, claims_of, pair
+from reports.analysis.links import OF_NETWORKS, Claim, Link, Spec, claims, claims_of, pair
 from reports.analysis.naming import METRICS, TUNED, Metric, label
 from reports.analysis.published import counterpart, paper, published
 from reports.analysis.statistics import (
@@ -125,6 +125,12 @@ def claims_table(frames: Frames) -> pd.DataFrame:
     """
     kept: pd.DataFrame = frames.once("claims_table", lambda: _claims_table(frames))
     return kept.copy()
+
+
+def as_printed(frames: Frames) -> pd.DataFrame:
+    """The rows of ``claims_table`` that are the paper's claims with its own weights, one each."""
+    table = claims_table(frames)
+    return table[table["adversarial_share"].isna() & table["id"].isin([claim.id for claim in claims()])]
 
 
 def _claims_table(frames: Frames) -> pd.DataFrame:
@@ -416,7 +422,7 @@ class _Study:
         outcome = no_more(low, high, link.margin)
         rests = {
             "supported": f"the interval lies below the margin of {link.margin:+g}",
-            "contradicted": "the interval lies beyond zero against the claim",
+            "contradicted": "the interval lies above zero",
             "inconclusive": f"the interval reaches beyond the margin of {link.margin:+g}",
         }[outcome]
         numbers = (lost[0] / of[0] - lost[1] / of[1], low, high)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from math import floor, log10
 from typing import Literal
 
 from reports.analysis.frames import Frames
@@ -95,6 +96,14 @@ def metric_of(name: str) -> Metric:
     if name not in METRICS:
         raise ValueError(f"metric: {name!r} is unknown; choose {', '.join(METRICS)}")
     return METRICS[name]
+
+
+def shown_digits(value: float, low: float, high: float) -> int:
+    """The decimals to show of a difference: two digits of its interval's width, at most 5; none of a whole number."""
+    width = abs(high - low) if high == high and low == low else abs(value)
+    if not width or (low != low and float(value).is_integer()):
+        return 0
+    return min(max(1 - floor(log10(width)), 0), 5)
 
 
 def label(variant: str) -> str:

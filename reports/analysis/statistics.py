@@ -607,8 +607,8 @@ def verdict(
         near, far = sorted((sign * (low - bound), sign * (high - bound)))
         holds, fails = near > 0, far < 0
         zero = f"{bound:+g}" if bound else "zero"
-        beyond = f"the interval lies beyond {zero} in the claimed direction"
-        against = f"the interval lies beyond {zero} against the claim"
+        above, below = f"the interval lies above {zero}", f"the interval lies below {zero}"
+        beyond, against = (above, below) if sign > 0 else (below, above)
         undecided = f"the interval includes {zero}"
         if within and direction in ("more", "less"):
             but = f", although {beyond}" if holds else f", although {against}" if fails else ""

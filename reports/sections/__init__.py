@@ -76,6 +76,7 @@ def document(frames: Frames, own: Mapping[str, Callable[[Frames], Section]] = Ma
             *(section(frames) for section in SECTIONS[-2:]),
         ],
         progress=progress.sentence(frames),
+        terms=glossary.TERMS,
     ).numbered()
 
 

@@ -6,9 +6,8 @@ import pandas as pd
 
 from reports import figures
 from reports.analysis import tables
-from reports.analysis.claims import claims_table
+from reports.analysis.claims import as_printed
 from reports.analysis.frames import Frames, NoDataError
-from reports.analysis.links import claims
 from reports.analysis.naming import METRICS
 from reports.analysis.published import counterpart, paper
 from reports.analysis.statistics import OUTCOMES
@@ -43,12 +42,6 @@ def answer(frames: Frames) -> Section:
     return Section(id="answer", title="Did the paper hold up?", blocks=blocks)
 
 
-def as_printed(frames: Frames) -> pd.DataFrame:
-    """The paper's claims with its own weights: one row each."""
-    table = claims_table(frames)
-    return table[table["adversarial_share"].isna() & table["id"].isin([claim.id for claim in claims()])]
-
-
 def tally(frames: Frames) -> Tally:
     """How many claims have each outcome."""
     counts = as_printed(frames)["outcome"].value_counts()
@@ -77,9 +70,9 @@ def main_claim(frames: Frames) -> str:
     text = f"{row['claim'].rstrip('.')} ({row['id']}): {row['outcome']}."
     if pd.isna(row["effect"]):
         return text
-    effect, bounds = difference(row)
+    effect = " ".join(filter(None, difference(row)))
     theirs = f"; the paper's difference is {published:+.2f} {row['unit']}" if pd.notna(published) else ""
-    return f"{text} {row['contrast']} is {effect} {bounds}{theirs}."
+    return f"{text} {row['contrast']} is {effect}{theirs}."
 
 
 def scope(frames: Frames) -> str:

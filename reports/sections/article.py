@@ -9,7 +9,7 @@ import numpy as np
 
 from reports import figures
 from reports.analysis import tables
-from reports.analysis.claims import claims_table
+from reports.analysis.claims import as_printed, claims_table
 from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.naming import label, metric_of
 from reports.analysis.published import paper
@@ -111,7 +111,7 @@ def article(frames: Frames) -> Document:
 
 def abstract(frames: Frames) -> str:
     """The answer in numbers."""
-    rows = list(records(answer.as_printed(frames)))
+    rows = list(records(as_printed(frames)))
     seeds = len(frames.study["seeds"] or [])
     return " ".join(
         [
@@ -253,7 +253,7 @@ def mechanism(frames: Frames) -> list[Block]:
 
 def conclusions(frames: Frames) -> list[Block]:
     """What can be concluded, and what cannot."""
-    rows = list(records(answer.as_printed(frames)))
+    rows = list(records(as_printed(frames)))
     by = {outcome: [row["id"] for row in rows if row["outcome"] == outcome] for outcome in OUTCOMES}
     lost = int((frames.runs["status"] != "completed").sum())
     lacking = [row["id"] for row in rows if row["outcome"] in ("not tested", "partly tested")]

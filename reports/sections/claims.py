@@ -91,8 +91,9 @@ def card(frames: Frames, row: dict[str, Any]) -> Card:
     """A claim's card. ``row``: of ``claims_table``."""
     links, controls = ([_on_card(frames, link) for link in row[kind]] for kind in ("links", "controls"))
     deciding = next(link for link in row["links"] if link["name"] == row["link"])
-    several = f"{deciding['name'][:1].upper()}{deciding['name'][1:]}: " if len(links) > 1 else ""
+    several = f"{deciding['name']}: " if len(links) > 1 else ""
     why = f"{several}{deciding['reason'].rstrip('.')}."
+    why = f"{why[:1].upper()}{why[1:]}"
     if row["holds_adjusted"] is not None:
         stands = "stands" if row["holds_adjusted"] else "does not stand"
         why += f" Adjusted for all claims, this {stands} (p {p_in_words(row['p_holm'])})."

@@ -5,11 +5,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from reports.analysis.frames import Frames
-from reports.analysis.naming import level_label, metric_of
+from reports.analysis.naming import level_label, metric_of, shown_digits
 from reports.document import Block, Cell, Heading, Note, TableView, block_or_note, interval, number
 
 REGION = {"whole": "whole image", "hole": "hole", "boundary": "boundary"}
@@ -40,14 +39,9 @@ def difference(row: Mapping[str, Any]) -> tuple[str, str]:
     low, high = row["low"], row["high"]
     if pd.isna(row["effect"]):
         return "", ""
-    digits = shown_digits(row["effect"] if pd.isna(low) else high - low)
+    digits = shown_digits(row["effect"], low, high)
     bounds = interval(low, high, digits, "+") if pd.notna(low) else ""
     return f"{number(row['effect'], digits, sign='+').text} {row['unit']}".rstrip(), bounds
-
-
-def shown_digits(width: float) -> int:
-    """The decimals of a number that is known within ``width``: two digits of it, and at most 5."""
-    return int(np.clip(1 - np.floor(np.log10(abs(width))), 0, 5)) if width else 0
 
 
 def intervals(frames: Frames) -> str:

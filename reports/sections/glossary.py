@@ -53,6 +53,21 @@ WORDS = {
 }
 
 
+TERMS = {
+    **{name: WORDS[name] for name in ("PSNR", "SSIM", "seam error", "sharpness", "artefact", "MMAC")},
+    "composite": WORDS["raw, composite, blended"],
+    "Poisson blending": WORDS["raw, composite, blended"],
+    "WGAN": WORDS["WGAN, JS, WGAN-GP"],
+    "minimum detectable effect": WORDS["detectable"],
+    "Adjusted": WORDS["adjusted p"],
+    "inert": WORDS["inert critics"],
+    "awake": WORDS["awake, asleep, exploded"],
+    "reading": WORDS["reading, universe"],
+    "multiverse": WORDS["reading, universe"],
+}
+"""The words that the page explains where they occur."""
+
+
 def glossary(frames: Frames) -> Section:
     """The glossary; the same for every study."""
     return Section(id="words", title="Glossary", blocks=[Facts(list(WORDS.items()))], folded=True)

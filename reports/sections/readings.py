@@ -4,12 +4,13 @@ from typing import Any
 
 from reports import figures
 from reports.analysis import multiverse, protocols, tables
-from reports.analysis.frames import Frames
+from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.naming import label, level_label, metric_of, role
 from reports.document import (
     NONE,
     Block,
     Cell,
+    Facts,
     FigureView,
     Heading,
     Note,
@@ -20,7 +21,7 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import NO_DATA_SET, REGION, of_what_ran, slug, table_view
+from reports.sections.common import NO_DATA_SET, REGION, of_what_ran, records, slug, table_view
 
 OTHER = (
     "Where the paper leaves a choice open, another choice might give another outcome. Each point is a contrast under "
@@ -155,9 +156,22 @@ def in_force(frames: Frames) -> Section:
     return Section(
         id="readings",
         title="Choices where the paper is open",
-        blocks=[block_or_note(unlike, frames), block_or_note(all_of, frames)],
+        blocks=[block_or_note(unlike, frames), *departures(frames), block_or_note(all_of, frames)],
         folded=True,
     )
+
+
+def departures(frames: Frames) -> list[Block]:
+    """The paper's methods that depart from the text of their own papers, and where; no blocks if none is known."""
+    try:
+        table = tables.departures_table(frames)
+    except NoDataError:
+        return []
+    found = [
+        (str(name), "; ".join(f"{row['key']} {level_label(row['value'])} ({row['reading']})" for row in records(own)))
+        for name, own in table.astype({"value": str}).groupby("label", sort=False)
+    ]
+    return [Heading("Departures from the methods' own papers"), Facts(found), Heading("All choices")] if found else []
 
 
 def unlike(frames: Frames) -> TableView:

@@ -5,13 +5,12 @@ from typing import Any
 
 from reports import figures
 from reports.analysis import tables
-from reports.analysis.frames import Frames, NoDataError
-from reports.analysis.naming import level_label, metric_of, titled
+from reports.analysis.frames import Frames
+from reports.analysis.naming import metric_of, titled
 from reports.analysis.published import counterpart, paper
 from reports.document import (
     Block,
     Cell,
-    Facts,
     FigureView,
     Heading,
     Note,
@@ -23,7 +22,7 @@ from reports.document import (
     interval,
     number,
 )
-from reports.sections.common import each_data_set, intervals, protocol, records, slug, table_view, unit
+from reports.sections.common import each_data_set, intervals, protocol, slug, table_view, unit
 from reports.sections.holes import by_hole
 from reports.sections.own import own_metrics
 from reports.sections.perceptual import perceptual
@@ -38,7 +37,6 @@ CONTRASTS_WHY = (
     "First the paper's own comparisons. Then the proposed model against controls: the same generator without critics, "
     "with a single critic, and the baselines with its optimizer."
 )
-DEPARTURES_WHY = "Our numbers are for the methods as trained here. The section on choices gives the reasons."
 
 
 def results(frames: Frames) -> Section:
@@ -52,8 +50,6 @@ def results(frames: Frames) -> Section:
         *perceptual(frames),
         *own_metrics(frames),
     ]
-    if departures := _departures(frames):
-        blocks += [Heading("Departures from the methods' own papers"), Note(DEPARTURES_WHY), Facts(departures)]
     return Section(id="results", title="Published and measured (the paper's Tables 6 to 8)", blocks=blocks)
 
 
@@ -139,6 +135,7 @@ def table_8(frames: Frames) -> TableView:
         caption="PSNR and SSIM on other data (the paper's Table 8): published, and ours with 95% intervals.",
         headings=["The paper's", "Ours", "Metric", "Method", "Published", "Whole image", "Hole", "Seeds", "Images"],
         groups=(table["counterpart"] + "\0" + table["metric"]).tolist(),
+        folded=not table["data"].astype(bool).any(),
     )
 
 
@@ -181,15 +178,3 @@ def contrast_values(frames: Frames, data: str) -> TableView:
         headings=["Comparison", "Metric", *(["Published"] if beside else []), "Measured", "Detectable", "n", "Outcome"],
         groups=(table["a"] + "\0" + table["b"]).tolist(),
     )
-
-
-def _departures(frames: Frames) -> list[tuple[str, str]]:
-    """The paper's methods that depart from the text of their own papers, and where; empty if none is known."""
-    try:
-        table = tables.departures_table(frames)
-    except NoDataError:
-        return []
-    return [
-        (str(name), "; ".join(f"{row['key']} {level_label(row['value'])} ({row['reading']})" for row in records(own)))
-        for name, own in table.astype({"value": str}).groupby("label", sort=False)
-    ]

@@ -131,11 +131,10 @@ def in_short(results: Results) -> list[str]:
     These are the paper's first claim, which is its main one, the first that is contradicted, and the first that is
     supported. What stands after adjustment goes first, and what was measured before what the networks alone decide.
     """
-    from reports.analysis.claims import claims_table
+    from reports.analysis.claims import as_printed
     from reports.analysis.statistics import OUTCOMES
 
-    table = claims_table(results)
-    table = table[table["adversarial_share"].isna()]  # the others ask the same again, with scaled weights
+    table = as_printed(results)
     counts = table["outcome"].value_counts()
     tally = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if outcome in counts)
     rows = _rows(table[table["outcome"] != "not tested"])
@@ -163,7 +162,9 @@ def _speaks_of(results: Results) -> str:
 
 def _effect(row: Mapping[str, Any]) -> str:
     """A claim's effect with its unit and interval."""
-    digits = 0 if row["effect"] == round(row["effect"]) else 2 if row["unit"] else 3
+    from reports.analysis.naming import shown_digits
+
+    digits = shown_digits(row["effect"], row["low"], row["high"])
     bounds = "" if row["low"] != row["low"] else f" [{row['low']:+z.{digits}f}, {row['high']:+z.{digits}f}]"
     unit = f" {row['unit']}" if row["unit"] else ""
     return f"{row['effect']:+z,.{digits}f}{unit}{bounds}"

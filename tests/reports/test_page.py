@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,7 +20,7 @@ from by_hand import table as by_hand_table
 from PIL import Image
 
 from reports.analysis.frames import Frames
-from reports.document import Document, FigureView, Grid, Heading
+from reports.document import Document, FigureView, Grid, Heading, Note, Section
 from reports.figures import style
 from reports.files import exports, file_name, write_files
 from reports.page import LOSSLESS, Pictures, page
@@ -261,3 +262,15 @@ def test_an_empty_study_has_a_page(facts: dict[str, str]) -> None:
 def test_many_variants_seeds_and_data_sets_stay_apart(study_of: Callable[..., Frames]) -> None:
     found, _ = read(document(study_of([0, 1], "faces & <b>")))
     assert any("faces & <b>" in text for text in found.texts)
+
+
+def test_a_word_of_the_glossary_is_explained_where_it_first_occurs(content: Document, whole: tuple[Page, str]) -> None:
+    text = whole[1]
+    for term, meaning in content.terms.items():
+        found = re.findall(rf'<a class="term" href="#words" data-meaning="([^"]*)">{term}</a>', text)
+        assert all(unescape(each) == meaning for each in found)
+    assert text.count('class="term"') > 5
+    told = replace(made(Note("PSNR <b> and PSNR"), Note("SSIM, PSNR")), terms={"PSNR": 'dB & "more"'})
+    told = replace(told, sections=[*told.sections, Section(id="words", title="Glossary", blocks=[Note("")])])
+    marked = '<a class="term" href="#words" data-meaning="dB &amp; &#34;more&#34;">PSNR</a>'
+    assert f"{marked} &lt;b&gt; and PSNR" in read(told)[1] and "SSIM, PSNR<" in read(told)[1]

@@ -319,7 +319,7 @@ def test_the_numbers_are_the_deciding_link_s_by_hand() -> None:
     assert found["why"] == (
         f"PSNR of the hole on faces, Proposed against CE: {found['effect']:+.2f} dB (95% interval {found['low']:+.2f} "
         f"to {found['high']:+.2f}, n = 3 seeds each, 12 images, minimum detectable effect {detectable:.2f}); the "
-        "interval lies beyond zero against the claim; 3 seeds cannot exclude a collapse in up to 63% of seeds; "
+        "interval lies below zero; 3 seeds cannot exclude a collapse in up to 63% of seeds; "
         "published +1.00 dB."
     )
     assert [link["published"] for link in found["links"]] == pytest.approx([0.16, 1.0])

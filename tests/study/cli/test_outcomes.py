@@ -47,7 +47,7 @@ def test_the_answer_is_a_tally_and_the_three_claims_that_matter_most() -> None:
         "confirm or refute the paper",
         "  C1 inconclusive: Sentence C1 (over CE: +0.25 dB [+0.12, +0.38])",
         "  C5 contradicted: Sentence C5 (over CE: +0.25 dB [+0.12, +0.38]); not after adjustment for all claims",
-        "  C4 supported: Sentence C4 (over CE: +0.250 [+0.125, +0.375])",
+        "  C4 supported: Sentence C4 (over CE: +0.25 [+0.12, +0.38])",
     ]
 
 
