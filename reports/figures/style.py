@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -143,10 +145,24 @@ def figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def _settle(fig: Figure) -> None:
+    """Lays the figure out, once for all formats.
+
+    The solver of Matplotlib's layout orders its variables by address, so the last digits of a place differ from run to
+    run. Rounded, they are the same.
+    """
+    if isinstance(fig.get_layout_engine(), ConstrainedLayoutEngine):
+        fig.draw_without_rendering()
+        for axes in fig.axes:
+            axes.set_position(np.round(axes.get_position(original=True).bounds, 5).tolist())
+        fig.set_layout_engine("none")
+
+
 def svg(fig: Figure) -> str:
     """The figure as a self-contained SVG file; the same figure gives the same bytes."""
     buffer = io.StringIO()
     with styled():
+        _settle(fig)
         fig.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", " ", buffer.getvalue())  # characters that XML forbids
 
@@ -185,6 +201,7 @@ def png(fig: Figure, dots: int = 160) -> bytes:
     """The figure as a PNG on white, at ``dots`` dots per inch."""
     buffer = io.BytesIO()
     with styled():
+        _settle(fig)
         fig.savefig(buffer, format="png", dpi=dots, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
 
@@ -193,6 +210,7 @@ def pdf(fig: Figure) -> bytes:
     """The figure as a PDF of one page; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     with styled():
+        _settle(fig)
         fig.savefig(buffer, format="pdf", metadata=dict.fromkeys(("Creator", "Producer", "CreationDate")))
     return buffer.getvalue()
 

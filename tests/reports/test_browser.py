@@ -205,7 +205,7 @@ def test_targets_are_large_enough(visit: Any, width: int) -> None:
     found = visit(width)
     found.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     small = found.evaluate("""[...document.querySelectorAll("a, button, input, select, summary")]
-        .filter((one) => one.checkVisibility() && !one.matches("p > a:not(.self), dd > a, .skip"))
+        .filter((one) => one.checkVisibility() && !one.matches("p > a:not(.self), dd > a, .term, .skip"))
         .map((one) => one.closest("label") ?? one)
         .map((one) => [one.outerHTML.slice(0, 120), one.getBoundingClientRect()])
         .filter(([, box]) => box.width < 23.99 || box.height < 23.99).map(([text]) => text)""")
