@@ -81,12 +81,14 @@ def pdf(document: Document, drawings: Mapping[str, str], *, paper: bool = False)
 
 def fonts_for(text: str) -> tuple[list[Path], set[str]]:
     """The machine's fonts for the characters that the fonts of the packages lack, and the characters that none has."""
-    lacking = {character for character in text if ord(character) not in _characters(FONTS / "DejaVuSans.ttf")}
+    usual = _characters(FONTS / "DejaVuSans.ttf")
+    lacking = {character for character in set(text) if ord(character) not in usual}
     lacking -= set(map(chr, range(32))) | {"\u200b"}
     fonts = []
     installed = sorted(map(Path, findSystemFonts() if lacking else []))
     for path in sorted(installed, key=lambda path: "Noto" not in path.name):
-        if found := {character for character in lacking if ord(character) in _characters(path)}:
+        known = _characters(path)
+        if found := {character for character in lacking if ord(character) in known}:
             fonts.append(path)
             lacking -= found
         if not lacking:
