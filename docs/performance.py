@@ -31,8 +31,8 @@ training step, and the rates in data sheets or measured elsewhere.
 """
 
 PRECISION = """
-bf16 changes the demo's scores by less than another seed does. These commands train its proposed model in bf16 on a CPU and
-compare: PSNR of the hole +0.08 dB (95% interval −0.30 to +0.45), SSIM +0.001 (−0.011 to +0.014), three seeds each.
+bf16 changes the demo's scores by less than another seed does. These commands train its proposed model in bf16 on a CPU
+and compare: PSNR of the hole +0.08 dB (95% interval −0.30 to +0.45), SSIM +0.001 (−0.011 to +0.014), three seeds each.
 
 ```sh
 python -m study run runs.yaml --only proposed --set numerics.precision=bf16 --out out-bf16
