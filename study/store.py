@@ -174,6 +174,13 @@ class Store:
         """The checkpoint of a stage that is being made, whether or not there is one."""
         return self.out / "making" / key / "checkpoint.safetensors"
 
+    def set_checkpoint_aside(self, key: str) -> Path:
+        """Moves a damaged checkpoint to ``out/damaged``, and returns its new path."""
+        place = self.out / "damaged" / f"{key}.checkpoint.safetensors"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        self.checkpoint(key).replace(place)
+        return place
+
     def publish(self, key: str, outcome: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         """Publishes the files of a stage's workspace in one rename, and removes the workspace."""
         files = self.workspace(key) / "files"

@@ -122,7 +122,7 @@ def drive(
             assert running, f"no task is ready, yet these wait: {', '.join(task.title for task in queue)}"
             for event in executor.poll(POLL_S):
                 task = event.task
-                if event.kind != "progress":
+                if event.ends:
                     running.remove(task)
                 if event.kind in ("failed", "died", "interrupted"):
                     _settle(store, task)

@@ -60,6 +60,9 @@ class _Watch(Watch):
         self._row = bar.add_task(text, total=None)
         self._printed = time.monotonic()
 
+    def note(self, text: str) -> None:
+        self._bar.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
     def progress(self, key: str, done: int, total: int) -> None:
         self._bar.update(self._row, completed=done, total=total)
         if self._bar.disable and time.monotonic() - self._printed > LINE_EVERY_S:

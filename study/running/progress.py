@@ -99,6 +99,8 @@ class Display:
             if event.key not in self._share and share > CHECKPOINTED:
                 self._before += self._weight[event.key] * share
             self._share[event.key] = share
+        elif event.kind == "note":
+            self._print(Text(f"{name}: {event.text}"))
         elif event.kind == "died":
             self._print(Text.assemble(("died", "yellow"), f" {name}: {event.text}; it starts again"))
         elif event.kind == "failed":

@@ -120,6 +120,9 @@ class _Recording(Watch):
     def progress(self, key: str, done: int, total: int) -> None:
         self._watch.progress(key, done, total)
 
+    def note(self, text: str) -> None:
+        self._watch.note(text)
+
     def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
         self._watch.logged(key, step, terms)
         for name, value in terms.items():

@@ -5,6 +5,7 @@ A stage that is resumed from a checkpoint ends with the same bytes as one that w
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -41,6 +42,10 @@ class Watch(Protocol):
 
     def progress(self, key: str, done: int, total: int) -> None:
         """Receives the number of steps or images that are done."""
+
+    def note(self, text: str) -> None:
+        """Receives a sentence for the user. May do nothing."""
+        return
 
     def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
         """Receives the means of a stage's terms over the log interval that ends at ``step``. May do nothing."""
@@ -103,22 +108,29 @@ class TrainingState:
         return self.store.checkpoint(self.stage.key)
 
     def copy(self) -> bytes:
-        """The content of a checkpoint: a copy of all that the stage carries from step to step."""
+        """The content of a checkpoint: a copy of all that the stage carries from step to step, and its digest."""
         tensors = {f"pending:{name}": on_host(torch.stack(values)) for name, values in self.pending.items()}
         tensors |= {f"every_step:{name}": values for name, values in self.every_step.items()}
         for learner in self.learners:
             for part, values in zip(("weights", "state"), learner.tensors(), strict=True):
                 tensors |= {f"{learner.name}:{part}:{name}": value for name, value in values.items()}
-        facts = {name: getattr(self, name) for name in KEPT} | {"pending": list(self.pending)}
-        return save(tensors, {"facts": json.dumps(facts)})
+        facts = {name: getattr(self, name) for name in KEPT} | {"pending": list(self.pending), "key": self.stage.key}
+        text = json.dumps(facts)
+        return save(tensors, {"facts": text, "digest": _digest(text, tensors)})
 
-    def resume(self) -> None:
-        """Continues from the checkpoint if there is a readable one, otherwise from a shorter published stage."""
+    def resume(self, watch: Watch) -> None:
+        """Continues from the checkpoint if there is one, otherwise from a shorter published stage.
+
+        A checkpoint that is not exactly what this stage saved is moved to ``out/damaged``.
+        """
         try:
-            with safe_open(self.checkpoint, framework="pt") as opened:
-                facts = json.loads((opened.metadata() or {}).get("facts", ""))
-            kept, tensors = {name: facts[name] for name in KEPT}, load_file(self.checkpoint)
-        except (OSError, SafetensorError, ValueError, KeyError):
+            facts, tensors = read_checkpoint(self.checkpoint, self.stage.key)
+        except FileNotFoundError:
+            self._extend()
+            return
+        except Damaged as damage:
+            place = self.store.set_checkpoint_aside(self.stage.key)
+            watch.note(f"damaged: {damage}; it is set aside in {place}, and the stage starts without it")
             self._extend()
             return
         for learner in self.learners:
@@ -127,7 +139,7 @@ class TrainingState:
         device = next(self.learners[0].network.parameters()).device
         self.pending = {name: list(pending[name].to(device)) for name in facts["pending"]}
         self.every_step = _under(tensors, "every_step:")
-        vars(self).update(kept)
+        vars(self).update({name: facts[name] for name in KEPT})
 
     def _extend(self) -> None:
         """Continues from the longest published stage that differs only in its number of steps."""
@@ -264,6 +276,38 @@ class Checkpoints:
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
         self._wait()
+
+
+def read_checkpoint(file: Path, key: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The facts and the tensors of a checkpoint.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Damaged: it is not exactly what the stage with this key saved.
+    """
+    try:
+        with safe_open(file, framework="pt") as opened:
+            written = opened.metadata() or {}
+        tensors = load_file(file)
+    except FileNotFoundError:
+        raise
+    except (OSError, SafetensorError, ValueError) as error:
+        raise Damaged(f"{file}: this checkpoint cannot be read ({error})") from None
+    if written.get("digest") != _digest(written.get("facts", ""), tensors):
+        raise Damaged(f"{file}: this checkpoint is not what was saved")
+    facts: dict[str, Any] = json.loads(written["facts"])
+    if facts["key"] != key:
+        raise Damaged(f"{file}: this checkpoint is one of {facts['key']}")
+    return facts, tensors
+
+
+def _digest(facts: str, tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of the facts and of every tensor: its name, type, shape and bytes."""
+    digest = hashlib.sha256(facts.encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
+        digest.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def read_learner(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -132,7 +132,7 @@ def set_up(
     states = []
     for one, own in zip(stages, learners, strict=True):
         state = TrainingState(one, store, own)
-        state.resume()
+        state.resume(watch)
         for place, step in enumerate(state.steps):
             means = {name: values[place] for name, values in state.terms.items()}
             watch.logged(one.key, step, {name: mean for name, mean in means.items() if mean is not None})

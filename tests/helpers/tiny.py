@@ -79,6 +79,10 @@ class Onlooker:
     def __init__(self, stop_after: int | None = None) -> None:
         self.stop_after, self.steps = stop_after, 0
         self.rows: list[tuple[str, int, dict[str, float]]] = []
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     @property
     def stopping(self) -> bool:

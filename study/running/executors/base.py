@@ -29,15 +29,21 @@ class Task:
 
 @dataclass(frozen=True)
 class Event:
-    """The end of a task, or its progress."""
+    """The end of a task, its progress, or a sentence for the user (``note``)."""
 
-    kind: Literal["progress", "done", "failed", "interrupted", "died"]  # died: its process ended without a report
+    # died: its process ended without a report
+    kind: Literal["progress", "note", "done", "failed", "interrupted", "died"]
     task: Task
     key: str = ""
     done: int = 0
     total: int = 0
-    text: str = ""  # the reason
+    text: str = ""  # the reason, or the sentence
     trace: str = ""  # the traceback
+
+    @property
+    def ends(self) -> bool:
+        """True if the task has ended."""
+        return self.kind not in ("progress", "note")
 
 
 class Executor(ABC):

@@ -94,7 +94,7 @@ class _Worker:
         with contextlib.suppress(EOFError, OSError):
             while self.pipe.poll():
                 events.append(self.pipe.recv())
-                if events[-1].kind != "progress":
+                if events[-1].ends:
                     self.task = None
         return events
 
@@ -123,6 +123,9 @@ class _Watch:
         if done >= total or now - self._sent > PROGRESS_EVERY_S:
             self._sent = now
             self._pipe.send(Event("progress", self.task, key=key, done=done, total=total))
+
+    def note(self, text: str) -> None:
+        self._pipe.send(Event("note", self.task, text=text))
 
     def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
         """Does nothing: the published stage holds its series."""

@@ -30,7 +30,7 @@ from study.store import Store
 from study.training import learners
 from study.training import loop as training
 from study.training import step as algorithm
-from study.training.checkpoint import TrainingState
+from study.training.checkpoint import TrainingState, Watch
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "training.json"
 TOLERANCE = 1e-3
@@ -249,8 +249,8 @@ def test_a_longer_stage_goes_on_from_a_shorter_one(tmp_path: Path, monkeypatch: 
     begun_at: list[int] = []
     resume = TrainingState.resume
 
-    def noted(state: TrainingState) -> None:
-        resume(state)
+    def noted(state: TrainingState, watch: Watch) -> None:
+        resume(state, watch)
         begun_at.append(state.step)
 
     monkeypatch.setattr(TrainingState, "resume", noted)
