@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from study.plan import planner
 from study.plan.graph import Plan
 from study.running import make
 from study.store import Store
-from study.training.checkpoint import Watch
 
 DEFAULTS = {"batch": 2, "steps": {"pretrain": 2, "critic": 2, "joint": 2}, "width": 1 / 16, "log_every": 2}
 REQUIRED = {"wgan": {"clip": 0.01}, "wgan_gp": {"penalty": 10.0}}
@@ -98,7 +98,7 @@ def make_all(plan: Plan, store: Store, batches: float = math.inf) -> None:
             raise StudyError(f"it diverged: {outcome['term']} is not finite at step {outcome['step']}")
 
 
-class StopsAfter(Watch):
+class StopsAfter:
     """A silent watch that asks to stop after some steps."""
 
     def __init__(self, steps: float = math.inf) -> None:
@@ -110,3 +110,9 @@ class StopsAfter(Watch):
 
     def progress(self, key: str, done: int, total: int) -> None:
         self._left -= 1
+
+    def note(self, text: str) -> None:
+        pass
+
+    def logged(self, key: str, step: int, terms: Mapping[str, float]) -> None:
+        pass
