@@ -24,7 +24,7 @@ from study.external.score import Request, score
 from study.metrics.perceptual import gathering
 from study.running.runs import make_run
 from study.training import loop, step
-from study.training.checkpoint import TrainingState
+from study.training.checkpoint import TrainingState, Watch
 from study.use.finished import Finished
 from study.use.inpaint import HoleSource, repair_files
 
@@ -152,8 +152,8 @@ def test_it_finds_pending_terms_on_another_device_than_new_ones(
     """A stage that was interrupted within a log interval could once not be resumed on a card."""
     resume = TrainingState.resume
 
-    def forgets_the_device(state: TrainingState) -> None:
-        resume(state)
+    def forgets_the_device(state: TrainingState, watch: Watch) -> None:
+        resume(state, watch)
         state.pending = {name: [torch.zeros(())] * len(values) for name, values in state.pending.items()}
 
     monkeypatch.setattr(TrainingState, "resume", forgets_the_device)
