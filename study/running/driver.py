@@ -233,10 +233,10 @@ def _of_others(store: Store, queue: list[Task]) -> Iterator[Event]:
     there, notes = store.published(), {file.stem for file in (store.out / FAILURES).glob("*.txt")}
     for task in list(queue):
         if there.issuperset((*task.keys, *task.needs)) and _made(store, task):
-            yield Event("done", task)
+            yield Event("done", task, by_others=True)
         elif not task.why and (named := notes.intersection(_notes(store.out, task))):
             text = (store.out / FAILURES / f"{min(named)}.txt").read_text()
-            yield Event("failed", task, text=text.partition("\n\n")[0].partition("\n")[2])
+            yield Event("failed", task, text=text.partition("\n\n")[0].partition("\n")[2], by_others=True)
 
 
 def _settle(store: Store, task: Task, why: str = "its process ended") -> None:

@@ -101,7 +101,7 @@ class Display:
                 why = f" {name}: {outcome['term']} at step {outcome['step']}"
                 self._print(Text.assemble(("diverged", "yellow"), why))
             elif self._bars.disable:
-                self._print(f"made {name}")
+                self._print(f"made {name}{' (by another process)' if event.by_others else ''}")
 
     def on_tick(self, running: list[Task]) -> None:
         """Shows and writes the progress."""

@@ -41,6 +41,7 @@ class Event:
     total: int = 0
     text: str = ""  # the reason, or the sentence
     trace: str = ""  # the traceback
+    by_others: bool = False  # another driver made it, on this machine or another
 
     @property
     def ends(self) -> bool:
