@@ -192,7 +192,8 @@ class Leases:
             self._seen[name] = state, now
             return False
         old = self._age_s(file) > lasts_s
-        return now - since > (2 * lasts_s / RENEWALS if old else lasts_s)
+        patience: float = 2 * lasts_s / RENEWALS if old else lasts_s
+        return now - since > patience
 
     def _age_s(self, file: Path) -> float:
         """Seconds since a lease was renewed, by the clock of the file system."""

@@ -140,8 +140,11 @@ def published(store: Store, key: str) -> dict[str, bytes]:
 
 
 def by_role(plan: Plan, store: Store) -> dict[tuple[str, str], dict[str, Any]]:
-    """The manifest, with checksums, of each stage of each run."""
-    return {(run.name, role): store.manifest(key) for run in plan.runs for role, key in run.stages.items()}
+    """The manifest, with checksums, of each stage of each run; without its key, which differs without sharing."""
+    found = {(run.name, role): store.manifest(key) for run in plan.runs for role, key in run.stages.items()}
+    return {
+        name: {fact: value for fact, value in manifest.items() if fact != "key"} for name, manifest in found.items()
+    }
 
 
 def stopped_at(n: int, keys: Sequence[str], plan: Plan, store: Store) -> bool:

@@ -203,7 +203,7 @@ def test_a_signal_loses_nothing(sent: signal.Signals, tmp_path: Path) -> None:
     gate.open()
     said = process.communicate(timeout=PATIENCE_S)[0]
     assert process.returncode == 130 and "interrupted; nothing is lost. Go on with:" in said
-    (note,) = (tmp_path / "out" / "making").glob("*/files/.packing.json")
+    (note,) = (tmp_path / "out" / "making").glob("*/files-*/.packing.json")
     assert 0 < len(json.loads(note.read_text())["seen"]) < 120
     assert command("data", "pack", "tiny.yaml", "many", cwd=tmp_path).returncode == 0
     (folder,) = (tmp_path / "out" / "stages").iterdir()

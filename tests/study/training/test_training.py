@@ -22,7 +22,6 @@ from models.masking import Box, center_box, composite, erase, known, mask_of
 from models.method import Critic, Method, Optimizer, Rate, Recipe, Reconstruction, Trained
 from models.proposed import Proposed
 from study.data.batches import Batch, Batches
-from study.errors import Interrupted
 from study.parts import registries
 from study.plan.graph import Plan
 from study.running.make import make
@@ -833,14 +832,6 @@ def test_a_loss_that_explodes_is_warned_of(tmp_path: Path, monkeypatch: pytest.M
     tiny.made(plan, store)
     (warning,) = store.outcome(tiny.run_of(plan, "proposed").stages["critic.half"])["warnings"]
     assert "explode" in warning
-
-
-def test_an_interrupt_before_the_lock_is_free_is_an_interrupt(undisturbed: tuple[Plan, Store], tmp_path: Path) -> None:
-    plan, made = undisturbed
-    (key,) = keys_of(plan, "proposed", "pretrain")
-    store = tiny.inputs_of(plan, made, [key], tmp_path)
-    with store.lock(key), pytest.raises(Interrupted):
-        make([key], plan, store, tiny.Onlooker(stop_after=0), tiny.CPU)
 
 
 def golden_numbers(folder: Path) -> dict[str, dict[str, float]]:
