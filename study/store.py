@@ -104,6 +104,16 @@ def verify(folder: Path) -> None:
             raise Damaged(f"{folder / name}: the file is not what was published")
 
 
+def digests(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The checksum of each file that a stage was published with, by name, and its outcome; empty without a manifest.
+
+    Includes the files that were removed since (``study.stores.gc``).
+    """
+    if not isinstance(manifest.get("files"), dict):
+        return {}
+    return {**manifest["files"], **manifest.get("removed", {}), "outcome": manifest.get("outcome")}
+
+
 def _manifest_digest(manifest: Mapping[str, Any]) -> str:
     facts = [manifest.get("files"), manifest.get("outcome")]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

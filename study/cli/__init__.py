@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from study.cli import data, images, outcomes, starting, studies
+from study.cli import data, images, outcomes, starting, stores, studies
 from study.cli.terminal import program
 from study.errors import StudyError
 
@@ -47,6 +47,7 @@ EXAMPLES = {
         "study inpaint proposed/faces/0 photo.png --box 40,30,64,64 -o repaired.png",
     ],
     "export": ["study export proposed/faces/0 model"],
+    "merge": ["study merge out out-from-the-cluster", "study merge all out-seeds-0-4 out-seeds-5-9"],
     "data pack": ["study data pack runs.yaml faces"],
     "data show": ["study data show runs.yaml faces"],
     "data write": ["study data write out test-images --data faces"],
@@ -95,6 +96,7 @@ for command in (
     *(starting.init, starting.docs),
     *(studies.run, studies.plan, studies.report, studies.describe, studies.check, studies.tune),
     *(outcomes.status, outcomes.claims, outcomes.diff, images.score, images.inpaint, images.export),
+    *(stores.merge,),
 ):
     app.command(epilog=_examples(command.__name__))(command)
 
