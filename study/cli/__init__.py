@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from study.cli import data, images, outcomes, starting, stores, studies
+from study.cli import data, images, outcomes, starting, stores, studies, working
 from study.cli.terminal import program
 from study.errors import StudyError
 
@@ -35,6 +35,8 @@ EXAMPLES = {
     "describe": ["study describe proposed --profile paper"],
     "check": ["study check my_method.py"],
     "tune": ["study tune runs.yaml --variant proposed --trials 50", "study tune runs.yaml --all"],
+    "work": ["study work out", "study work /shared/out --jobs 1 --time 4h"],
+    "stop": ["study stop out"],
     "status": ["study status out", "study status out --runs"],
     "claims": ["study claims out", "study claims out C1 C3     with all of their evidence"],
     "diff": ["study diff out out-changed"],
@@ -48,6 +50,7 @@ EXAMPLES = {
     ],
     "export": ["study export proposed/faces/0 model"],
     "merge": ["study merge out out-from-the-cluster", "study merge all out-seeds-0-4 out-seeds-5-9"],
+    "doctor": ["study doctor                     this machine", "study doctor out", "study doctor out --repair"],
     "data pack": ["study data pack runs.yaml faces"],
     "data show": ["study data show runs.yaml faces"],
     "data write": ["study data write out test-images --data faces"],
@@ -95,8 +98,9 @@ for command in (data.pack, data.show, data.write):
 for command in (
     *(starting.init, starting.docs),
     *(studies.run, studies.plan, studies.report, studies.describe, studies.check, studies.tune),
+    *(working.work, working.stop),
     *(outcomes.status, outcomes.claims, outcomes.diff, images.score, images.inpaint, images.export),
-    *(stores.merge,),
+    *(stores.merge, stores.doctor),
 ):
     app.command(epilog=_examples(command.__name__))(command)
 

@@ -1,4 +1,4 @@
-"""The commands that care for output folders: ``merge``."""
+"""The commands that care for output folders: ``merge``, ``doctor``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import typer
 from rich.console import Console
 
 from study.cli import options
-from study.cli.terminal import image_progress, print_json, printer
-
-Folder = Annotated[Path, typer.Argument(help="the output folder", metavar="OUT")]
+from study.cli.terminal import command, image_progress, print_json, printer
+from study.errors import BadInput
 
 
 def merge(
@@ -50,6 +49,46 @@ def merge(
                 "the one in doubt again in an empty folder"
             )
     if merged.damaged or merged.conflicts:
+        raise typer.Exit(1)
+
+
+def doctor(
+    out: Annotated[Path | None, typer.Argument(help="an output folder, to check it too", metavar="[OUT]")] = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Do what is safe, and say what was done.")] = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Check the machine, and an output if it is named: every checksum, and what killed processes left.
+
+    Exit code 0 if all is fine or repaired, 1 if something is found.
+    """
+    from study.stores import doctor as outputs
+    from study.stores.machine import folder, machine
+
+    if out is not None and not out.is_dir():
+        raise BadInput(f"{out}: there is no such folder; name an output, or make the folder to check its file system")
+    facts, found = machine()
+    if out is not None:
+        place, more = folder(out)
+        facts |= place
+        with image_progress() as progress:
+            found += [*more, *outputs.findings(out, progress)]
+    done = [one for one in found if repair and one.repair and one.repair() is not False]
+    rows = [
+        {"where": one.where, "what": one.what, "do": one.advice, "safe": bool(one.repair), "repaired": one in done}
+        for one in found
+    ]
+    if as_json:
+        print_json({"facts": facts, "findings": rows})
+    else:
+        say = printer()
+        for name, fact in facts.items():
+            say(f"{name}: {', '.join(fact) or 'nothing' if isinstance(fact, list) else fact}")
+        for row in rows:
+            say(f"{'REPAIRED' if row['repaired'] else 'FOUND'} {row['where']}: {row['what']}; {row['do']}")
+        safe = sum(bool(row["safe"]) and not row["repaired"] for row in rows)
+        more_to_do = f"; {command('doctor', str(out), '--repair')} repairs {safe} of them" if safe else ""
+        say(f"{len(rows)} findings, {len(done)} repaired{more_to_do}" if rows else "nothing is wrong")
+    if len(done) < len(found):
         raise typer.Exit(1)
 
 
