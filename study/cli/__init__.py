@@ -50,6 +50,7 @@ EXAMPLES = {
     ],
     "export": ["study export proposed/faces/0 model"],
     "merge": ["study merge out out-from-the-cluster", "study merge all out-seeds-0-4 out-seeds-5-9"],
+    "gc": ["study gc out                     show what would be removed", "study gc out --keep-days 7 --yes"],
     "doctor": ["study doctor                     this machine", "study doctor out", "study doctor out --repair"],
     "data pack": ["study data pack runs.yaml faces"],
     "data show": ["study data show runs.yaml faces"],
@@ -100,7 +101,7 @@ for command in (
     *(studies.run, studies.plan, studies.report, studies.describe, studies.check, studies.tune),
     *(working.work, working.stop),
     *(outcomes.status, outcomes.claims, outcomes.diff, images.score, images.inpaint, images.export),
-    *(stores.merge, stores.doctor),
+    *(stores.merge, stores.gc, stores.doctor),
 ):
     app.command(epilog=_examples(command.__name__))(command)
 

@@ -1,7 +1,8 @@
-"""The commands that care for output folders: ``merge``, ``doctor``."""
+"""The commands that care for output folders: ``merge``, ``gc``, ``doctor``."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -52,14 +53,58 @@ def merge(
         raise typer.Exit(1)
 
 
+def gc(
+    out: Annotated[Path, typer.Argument(help="the output folder", metavar="OUT")],
+    keep_days: Annotated[
+        float, typer.Option("--keep-days", min=0, metavar="N", help="Keep what was made or used within N days.")
+    ] = 0.0,
+    optimizer_states: Annotated[
+        bool, typer.Option("--optimizer-states", help="Also those of a finished study's joint stages.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove without a question.")] = False,
+    each: Annotated[bool, typer.Option("--each", help="List each file or folder.")] = False,
+) -> None:
+    """Remove from an output what no study names.
+
+    The studies of an output are its most recent plan and its searches. Shows what and how much first. Without
+    optimiser states, a joint stage with more steps starts from its beginning; all else works as before.
+    """
+    from study.stores.gc import remove, unneeded
+
+    say = printer()
+    found = unneeded(out, keep_days, optimizer_states)
+    groups = Counter(one.what for one in found)
+    for what, count in groups.items():
+        say(f"{_mib(sum(one.size for one in found if one.what == what)):>12}  {count} {what}")
+        for one in found if each else ():
+            if one.what == what:
+                say(f"{'':14}{one.path}")
+    if not found:
+        say("there is nothing to remove")
+        return
+    say(f"{_mib(sum(one.size for one in found)):>12}  in total")
+    if not yes:
+        if not sys.stdin.isatty():
+            say(f"nothing is removed; to remove it:  {command(*sys.argv[1:], '--yes')}")
+            return
+        typer.confirm("remove it?", abort=True)
+    now = set(unneeded(out, keep_days, optimizer_states))  # the question may have stood for hours
+    remove(out, [one for one in found if one in now])
+    say("removed")
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
+
+
 def doctor(
     out: Annotated[Path | None, typer.Argument(help="an output folder, to check it too", metavar="[OUT]")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Do what is safe, and say what was done.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check the machine, and an output if it is named: every checksum, and what killed processes left.
+    """Check the machine and an output, and say what to do.
 
-    Exit code 0 if all is fine or repaired, 1 if something is found.
+    Of an output: every checksum, and what killed processes left. Exit code 0 if all is fine or repaired, 1 otherwise.
     """
     from study.stores import doctor as outputs
     from study.stores.machine import folder, machine
