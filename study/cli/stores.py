@@ -132,7 +132,7 @@ def doctor(
             say(f"{'REPAIRED' if row['repaired'] else 'FOUND'} {row['where']}: {row['what']}; {row['do']}")
         safe = sum(bool(row["safe"]) and not row["repaired"] for row in rows)
         more_to_do = f"; {command('doctor', str(out), '--repair')} repairs {safe} of them" if safe else ""
-        say(f"{len(rows)} findings, {len(done)} repaired{more_to_do}" if rows else "nothing is wrong")
+        say(f"findings: {len(rows)}, repaired: {len(done)}{more_to_do}" if rows else "nothing is wrong")
     if len(done) < len(found):
         raise typer.Exit(1)
 

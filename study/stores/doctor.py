@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ class _Output:
             yield Finding(str(self.out / PLAN), "there is none", "run the study's command again; nothing is made twice")
         for file in sorted((self.out / "plans").glob("*.json")):
             if not read_facts(file) and self.alone:
-                yield Finding(str(file), "it cannot be read", "remove it", file.unlink)
+                yield Finding(str(file), "it cannot be read", "remove it", _remover(file))
 
     def stages(self, heard: Callable[[str, int, int], None]) -> Iterator[Finding]:
         folders = sorted((self.out / "stages").glob("*"))
@@ -95,9 +96,9 @@ class _Output:
             try:
                 verify(folder)
             except (Damaged, OSError) as error:
-                what = str(error).removeprefix(f"{folder}: ")
+                what = _after(folder, error)
                 again = "it is set aside and made again: run the study again, or copy it with: study merge"
-                yield Finding(str(folder), what, again, lambda key=key: self.store.set_aside(key))  # type: ignore[misc]
+                yield Finding(str(folder), what, again, lambda key=key: self.set_aside(key))  # type: ignore[misc]
                 continue
             named = read_facts(folder / MANIFEST)["files"].keys() | {MANIFEST}
             for file in sorted(folder.rglob("*")):
@@ -109,9 +110,9 @@ class _Output:
                 advice = "its results are sound, its hours and machine are unknown; study merge copies them if known"
                 yield Finding(str(folder), f"there is no record of where it was made (made/{key}.json)", advice)
         for file in sorted((self.out / "made").glob("*.json")):
-            if not self.store.has(file.stem) and file.stem not in self.held:
+            if not self.store.folder(file.stem).exists() and file.stem not in self.held:
                 what = "its stage is not there" if KEY.fullmatch(file.stem) else "it is of no stage"
-                yield Finding(str(file), what, "remove it; it is written again with the stage", file.unlink)
+                yield Finding(str(file), what, "remove it; it is written again with the stage", _remover(file))
 
     def half_made(self) -> Iterator[Finding]:
         """Stages that were being made. One that will be continued is as it should be."""
@@ -181,7 +182,7 @@ class _Output:
                 verify(manifest.parent)
             except (Damaged, OSError) as error:
                 advice = "score its images again with study score --into"
-                yield Finding(str(manifest.parent), str(error).removeprefix(f"{manifest.parent}: "), advice)
+                yield Finding(str(manifest.parent), _after(manifest.parent, error), advice)
 
     def left_over(self) -> Iterator[Finding]:
         """Leases of processes that ended without a word, temporary files, and what is no part of an output."""
@@ -197,12 +198,23 @@ class _Output:
             if file.name not in BELONGS and not TEMPORARY.fullmatch(file.name):
                 yield self.stranger(file)
 
+    def set_aside(self, key: str) -> None:
+        self.store.set_aside(key)
+        (self.out / "made" / f"{key}.json").unlink(missing_ok=True)
+
     def stranger(self, file: Path) -> Finding:
         return Finding(str(file), "it does not belong to an output", "nothing reads it: move it elsewhere")
 
 
+def _after(folder: Path, error: Exception) -> str:
+    """An error's text without the folder that it is about."""
+    return str(error).removeprefix(f"{folder}: ").removeprefix(f"{folder}/")
+
+
 def _remover(file: Path) -> Callable[[], object]:
-    return (lambda: shutil.rmtree(file)) if file.is_dir() and not file.is_symlink() else file.unlink
+    if file.is_dir() and not file.is_symlink():
+        return partial(shutil.rmtree, file, ignore_errors=True)
+    return partial(file.unlink, missing_ok=True)
 
 
 def _aside(out: Path, folder: Path) -> Callable[[], object]:
