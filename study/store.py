@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +115,30 @@ def verify(folder: Path) -> None:
     for name, digest in files.items():
         if not (folder / name).is_file() or file_digest(folder / name) != digest:
             raise Damaged(f"{folder / name}: the file is not what was published")
+
+
+def digests(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The checksum of each file that a stage was published with, by name, and its outcome; empty without a manifest.
+
+    Includes the files that were removed since (``study.stores.gc``).
+    """
+    if not isinstance(manifest.get("files"), dict):
+        return {}
+    return {**manifest["files"], **manifest.get("removed", {}), "outcome": manifest.get("outcome")}
+
+
+def without(folder: Path, names: Iterable[str]) -> None:
+    """Removes files of a published folder. Its manifest keeps their checksums as ``removed``, and stays true."""
+    manifest = read_facts(folder / MANIFEST)
+    gone = {name: manifest["files"][name] for name in names if name in manifest["files"]}
+    facts = {
+        "files": {name: digest for name, digest in manifest["files"].items() if name not in gone},
+        "outcome": manifest["outcome"],
+    }
+    removed = {**manifest.get("removed", {}), **gone}
+    write_json(folder / MANIFEST, {**manifest, **facts, "removed": removed, "digest": _manifest_digest(facts)})
+    for name in removed:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _manifest_digest(manifest: Mapping[str, Any]) -> str:

@@ -43,11 +43,13 @@ ROOMS = {
     "study/parts study/plan study/store study/training",
     "study/results": "reports/analysis study/errors study/evaluation study/external study/facts study/parts study/plan "
     "study/running study/search study/store",
+    "study/stores": "study/errors study/external study/facts study/leases study/plan study/running study/search "
+    "study/store study/training",
     "study/use": "models study/data study/errors study/evaluation study/parts study/plan study/results study/store "
     "study/training",
     "study/cli": "reports reports/analysis study/config study/conformance study/data study/errors study/external "
     "study/facts study/inspection study/parts study/plan study/results study/running study/search study/store "
-    "study/use",
+    "study/stores study/use",
     "study/__init__": "study/results",
     "study/__main__": "study/cli",
     # the report

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from study.cli import data, images, outcomes, starting, studies, working
+from study.cli import data, images, outcomes, starting, stores, studies, working
 from study.cli.terminal import program
 from study.errors import StudyError
 
@@ -49,6 +49,9 @@ EXAMPLES = {
         "study inpaint proposed/faces/0 photo.png --box 40,30,64,64 -o repaired.png",
     ],
     "export": ["study export proposed/faces/0 model"],
+    "merge": ["study merge out out-from-the-cluster", "study merge all out-seeds-0-4 out-seeds-5-9"],
+    "gc": ["study gc out                     show what would be removed", "study gc out --keep-days 7 --yes"],
+    "doctor": ["study doctor                     this machine", "study doctor out", "study doctor out --repair"],
     "data pack": ["study data pack runs.yaml faces"],
     "data show": ["study data show runs.yaml faces"],
     "data write": ["study data write out test-images --data faces"],
@@ -98,6 +101,7 @@ for command in (
     *(studies.run, studies.plan, studies.report, studies.describe, studies.check, studies.tune),
     *(working.work, working.stop),
     *(outcomes.status, outcomes.claims, outcomes.diff, images.score, images.inpaint, images.export),
+    *(stores.merge, stores.gc, stores.doctor),
 ):
     app.command(epilog=_examples(command.__name__))(command)
 

@@ -23,7 +23,7 @@ from reports.analysis.statistics import compare, mean_interval
 from study.errors import BadInput
 from study.plan.graph import KINDS, Plan, Stage, json_digest
 from study.results.frames import load
-from study.store import Store
+from study.store import Store, digests
 
 EFFECTS = (("psnr", "hole"), ("ssim", "whole"))
 OUTPUT = "composite"
@@ -301,8 +301,7 @@ def _stages(a: Side, b: Side) -> dict[str, Any]:
             return "only_a" if key in a.plan.stages else "only_b"
         if not (a.store.has(key) and b.store.has(key)):
             return "not_made"
-        left, right = a.store.manifest(key), b.store.manifest(key)
-        return "same" if all(left.get(name) == right.get(name) for name in ("files", "outcome")) else "other"
+        return "same" if digests(a.store.manifest(key)) == digests(b.store.manifest(key)) else "other"
 
     states = {key: (stage.kind, state(key)) for key, stage in {**a.plan.stages, **b.plan.stages}.items()}
     counts = Counter(states.values())

@@ -152,6 +152,7 @@ class TrainingState:
             if facts.get("lineage") == self.stage.lineage
             and facts["steps"] < self.stage.steps
             and self.store.outcome(facts["key"]).get("status") == "finished"
+            and not self.store.manifest(facts["key"]).get("removed")  # its optimiser states
         ]
         for steps, key in sorted(shorter, reverse=True):
             try:

@@ -1,0 +1,1 @@
+"""Care of output folders: they are joined, cleaned and checked."""
