@@ -15,6 +15,7 @@ import pytest
 import tiny
 import torch
 from PIL import Image
+from sacred.observers import RunObserver
 
 from study.errors import Interrupted, StudyError
 from study.running import make
@@ -152,10 +153,11 @@ def test_a_divergence_that_cannot_be_written_is_an_error(tmp_path: Path, monkeyp
         record("run", CONFIG, body, out=tmp_path)
 
 
-MONGO = {"kind": "mongo", "url": "mongodb://x", "database": None}
+MONGO = {"place": "runs.yaml:1:1: observers.0", "options": {"kind": "mongo", "url": "mongodb://me:secret@x"}}
+NAME = "runs.yaml:1:1: observers.0 (mongodb://me:***@x)"
 
 
-class Lost(records.RunObserver):  # type: ignore[misc]
+class Lost(RunObserver):  # type: ignore[misc]
     """A database that goes away after the start."""
 
     def started_event(self, *_: Any, **__: Any) -> None:
@@ -172,44 +174,34 @@ class Lost(records.RunObserver):  # type: ignore[misc]
 
 
 def test_another_observer_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_observer", lambda observer: Lost())
-    found = record("run", CONFIG, fine, out=tmp_path, observers=[MONGO])
-    assert found.status == "completed" and list(found.lost) == ["mongo: ConnectionError"]
+    monkeypatch.setattr(records, "_made", lambda options: Lost())
+    others = records.guarded([MONGO], tmp_path)
+    found = record("run", CONFIG, fine, out=tmp_path, observers=others)
+    assert found.status == "completed" and [(other.name, other.lost) for other in others] == [(NAME, "ConnectionError")]
     assert entry(tmp_path)["status"] == "COMPLETED"
 
 
 def test_a_database_that_is_not_there_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(observer: object) -> records.RunObserver:
+    def absent(observer: object) -> RunObserver:
         raise ConnectionError("no server at x")
 
-    monkeypatch.setattr(records, "_observer", absent)
-    found = record("run", CONFIG, fine, out=tmp_path, observers=[MONGO])
-    assert found.status == "completed" and list(found.lost) == ["mongo: no server at x"]
-
-
-def test_a_table_of_sacreds_gets_one_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results: list[Any] = []
-
-    class Table(records.RunObserver):  # type: ignore[misc]
-        def completed_event(self, stop_time: Any, result: Any) -> None:
-            results.append(result)
-
-    monkeypatch.setattr(records, "_observer", lambda observer: Table())
-    sql = {"kind": "sql", "url": "sqlite://", "database": None}
-    record("run", CONFIG, lambda log: {"psnr hole composite": 18.5, "l1 hole raw": 0.1}, out=tmp_path, observers=[sql])
-    assert results == [18.5]
+    monkeypatch.setattr(records, "_made", absent)
+    others = records.guarded([MONGO], tmp_path)
+    found = record("run", CONFIG, fine, out=tmp_path, observers=others)
+    assert found.status == "completed" and [other.lost for other in others] == ["no server at x"]
 
 
 def test_a_database_numbers_its_records_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    class Numbering(records.RunObserver):  # type: ignore[misc]
+    class Numbering(RunObserver):  # type: ignore[misc]
         def started_event(self, *_: Any, _id: Any = 0, **__: Any) -> int:
             asked.append(_id)
             return 1
 
-    monkeypatch.setattr(records, "_observer", lambda observer: Numbering())
-    ids = [record("run", CONFIG, fine, out=tmp_path, observers=[MONGO]).id for _ in range(2)]
+    monkeypatch.setattr(records, "_made", lambda options: Numbering())
+    every = [records.guarded([MONGO], tmp_path) for _ in range(2)]
+    ids = [record("run", CONFIG, fine, out=tmp_path, observers=others).id for others in every]
     assert ids == ["1", "2"] and asked == [None, None]
 
 
