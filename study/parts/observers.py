@@ -5,12 +5,12 @@ An observer that is named by its path is code, like a plugin, and runs with the 
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import inspect
 import os
 import pkgutil
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,7 +92,11 @@ def load(path: str) -> Any:
     if not all(part.isidentifier() for part in path.split(".")) or not module:
         raise ValueError(f"got '{path}'; write a class's path, such as package.module.Name")
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        found = pkgutil.resolve_name(f"{module}:{name}")
+    except AttributeError as error:
+        if module not in sys.modules:
+            raise ValueError(f"{path} cannot be imported: AttributeError: {error}") from error
+        found = None
     except (Exception, SystemExit) as error:  # it is other people's code
         raise ValueError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     if not isinstance(found, type):

@@ -125,7 +125,7 @@ class Sql(SqlObserver):
     def started_event(  # type: ignore[no-untyped-def]
         self, ex_info, command, host_info, start_time, config, meta_info, _id
     ):
-        ex_info = {**ex_info, "name": ex_info["name"][:32], "base_dir": ex_info["base_dir"][-64:]}
+        ex_info = {**ex_info, "name": ex_info["name"][:32], "base_dir": ex_info["base_dir"][-64:], "dependencies": []}
         system, release = host_info["os"]
         host_info = {
             **host_info,
