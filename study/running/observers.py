@@ -78,7 +78,7 @@ class Guarded:
         try:
             self._thread.call(partial(self._pass_on, event, named), self._limit_s)
         except Exception as error:
-            why = " ".join(hidden(str(error)).split())[:200]
+            why = " ".join(hidden(str(getattr(error, "orig", error))).split())[:200]  # SQLAlchemy wraps the driver's
             if isinstance(error, TimeoutError) and not why:
                 why = f"no answer within {self._limit_s:g} s"
             self.lost = why or type(error).__name__

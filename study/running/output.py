@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
@@ -24,21 +26,24 @@ def captured(file: Path) -> Iterator[Callable[[], str]]:
     Yields a function that returns the text so far. Each call, and the end, passes what is new on to where stderr went.
     """
     _flush()
-    target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     before: dict[int, int] = {}
     for stream in (1, 2):
         with suppress(OSError):  # a process without a terminal may have closed it
-            before[stream] = os.dup(stream)
-            os.dup2(target, stream)
-    passed = 0
+            before[stream] = fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, 3)  # above the streams, whichever are closed
+    target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for stream in before:
+        os.dup2(target, stream)
+    passed, lock = 0, threading.Lock()  # Sacred's heartbeat is a thread
 
     def text() -> str:
         nonlocal passed
         _flush()
-        with file.open("rb") as content, suppress(OSError):
+        with lock, file.open("rb") as content, suppress(OSError):
+            left = os.fstat(content.fileno()).st_size - passed  # never what is added meanwhile
             content.seek(passed)
-            while 2 in before and (new := content.read(CHUNK)):
-                passed += os.write(before[2], new)
+            while 2 in before and left > 0 and (new := content.read(min(left, CHUNK))):
+                done = os.write(before[2], new)
+                passed, left = passed + done, left - done
                 content.seek(passed)
         return tidied(file)
 
@@ -50,9 +55,16 @@ def captured(file: Path) -> Iterator[Callable[[], str]]:
     finally:
         for stream, old in before.items():
             os.dup2(old, stream)
-        write_atomically(file, text())
+        text()
+        tidy(file)
         for old in before.values():
             os.close(old)
+
+
+def tidy(file: Path) -> None:
+    """Leaves in a file only what ``tidied`` gives."""
+    if (text := tidied(file).encode()) != file.read_bytes():
+        write_atomically(file, text)
 
 
 def tidied(file: Path) -> str:

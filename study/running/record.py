@@ -24,7 +24,7 @@ from typing import Any
 from study.errors import StudyError, hidden
 from study.parts import observers as named_observers
 from study.running.observers import BEGIN_S, FILE, Guarded
-from study.running.output import captured, tidied
+from study.running.output import captured, tidy
 from study.store import read_json, write_atomically, write_json
 
 with warnings.catch_warnings(action="ignore"):  # sacred imports pkg_resources, which is deprecated
@@ -291,6 +291,10 @@ def contact(observers: Sequence[Mapping[str, Any]], out: Path) -> list[str]:
             )
         elif kind in NOT_STORED:
             said.append(f"{one.name}: {NOT_STORED[kind]}; {out / FOLDER} has them")
+        if hidden(options := described["options"]) != options and "${" not in str(options):
+            said.append(
+                f"{one.name}: its password is in {out / 'plan.json'}; to keep it out, write ${{NAME}} and export NAME"
+            )
     return said
 
 
@@ -325,4 +329,4 @@ def settle_record(out: Path, record_id: str) -> None:
         entry["stop_time"] = entry.get("heartbeat") or datetime.now(UTC).replace(tzinfo=None).isoformat()
         write_json(file, entry)
         if output.is_file():
-            write_atomically(output, tidied(output))
+            tidy(output)

@@ -20,6 +20,8 @@ import pytest
 import tiny
 from sacred.observers import RunObserver
 
+from study.config import load
+from study.errors import BadInput
 from study.running import observers as guards
 from study.running import record as records
 from study.running.record import Diverged, Log, contact, guarded, record
@@ -169,7 +171,10 @@ def test_a_database_that_is_stopped_and_started(
         assert there.lost and there.news == f"{there.name}: it does not answer: {there.lost}; runs go on without it"
         there = run(fine)
         assert there.lost and there.news == ""  # told once
-        (said,) = contact(observers, tmp_path)
+        said, password = contact(observers, tmp_path)
+        assert password.endswith(
+            f"its password is in {tmp_path / 'plan.json'}; to keep it out, write ${{NAME}} and export NAME"
+        )
         assert said.startswith(f"{there.name}: it does not answer: ") and "geheim" not in said
     finally:
         server.start()
@@ -215,3 +220,92 @@ def test_a_study_ends_with_what_was_not_recorded(tmp_path: Path) -> None:
     assert state["status"] == "completed"
     for file in (store.out / "sacred").rglob("*"):
         assert not file.is_file() or b"geheim" not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize(
+    "observer, why",
+    [
+        ({"kind": "redis"}, "'redis' is unknown; choose mongo, python, sql"),
+        ({"kind": "sql", "url": "geheim"}, "got geheim; write an address such as sqlite:///records.db or "),
+        ({"kind": "sql", "url": "postgresql+no://me:geheim@x/y"}, "got postgresql+no://me:***@x/y; write an address"),
+        ({"kind": "sql", "url": "mysql+pymysql://x/y"}, "it needs the package pymysql: pip install pymysql"),
+        ({"kind": "sql", "url": "sqlite://", "database": "x"}, "'database' is an unknown key; choose kind, url"),
+        ({"kind": "sql", "url": "sqlite:///${NO_SUCH}"}, "the environment has no variable NO_SUCH: export it first"),
+        ({"kind": "python", "class": "Name"}, "got 'Name'; write a class's path, such as package.module.Name"),
+        (
+            {"kind": "python", "class": "no.such.Name"},
+            "no.such.Name cannot be imported: ModuleNotFoundError: No module",
+        ),
+        ({"kind": "python", "class": "json.Name"}, "json.Name: json has no class Name"),
+        ({"kind": "python", "class": "json.JSONDecoder"}, "is not a Sacred observer: it has no started_event"),
+        ({"kind": "python", "class": "breaking.Name"}, "breaking.Name cannot be imported: SystemExit: 3"),
+        ({"kind": "python", "class": "sacred.observers.SlackObserver"}, "missing a required argument: 'webhook_url'"),
+        (
+            {"kind": "python", "class": "sacred.observers.SlackObserver", "webhook_url": "x", "icn": "y"},
+            "got an unexpected keyword argument 'icn'",
+        ),
+    ],
+)
+def test_a_wrong_observer_is_told_with_its_place(
+    observer: dict[str, Any], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "breaking.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tiny.write(tmp_path, observers=[observer])
+    with pytest.raises(BadInput) as error:
+        load(file)
+    (fault,) = error.value.faults
+    assert fault.startswith(f"{file}:") and "observers.0" in fault and why in fault, fault
+    assert "me:geheim" not in fault
+
+
+def test_any_observer_of_sacreds_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets the options, with the environment's variables filled in, which no file of the output has."""
+    monkeypatch.setenv("PLACE", str(tmp_path / "geheim"))
+    observer = {"kind": "python", "class": "sacred.observers.FileStorageObserver", "basedir": "${PLACE}"}
+    plan, store = tiny.planned(tmp_path, {"mean": {"method": "mean"}}, observers=[{**observer, "copy_sources": False}])
+    assert contact(plan.study.observers, store.out) == []
+    tiny.recorded(plan, store)
+    assert json.loads((tmp_path / "geheim" / "1" / "run.json").read_text())["status"] == "COMPLETED"
+    assert "geheim" not in (store.out / "plan.json").read_text()
+
+
+def test_wandb_offline(tmp_path: Path) -> None:
+    """Weights & Biases' own observer: one run of theirs for each of ours."""
+    pytest.importorskip("wandb", reason="Weights & Biases is not installed here: pip install wandb")
+    program = (
+        "import sys; from pathlib import Path; from study.running.record import guarded, record\n"
+        "out, options = Path(sys.argv[1]), {'kind': 'python', 'class': 'wandb.integration.sacred.WandbObserver'}\n"
+        "options |= {'mode': 'offline', 'dir': str(out), 'reinit': 'finish_previous', 'settings': {'silent': True}}\n"
+        "for name in 'ab':\n"
+        "    others = guarded([{'place': 'here', 'options': options}], out)\n"
+        "    record(name, {}, lambda log: log.scalar('loss', 1, 1) or {'psnr': 2.0}, out=out, observers=others)\n"
+        "    assert others[0].lost == '', others[0].lost\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True)
+    assert len(list((tmp_path / "wandb").glob("offline-run-*/run-*.wandb"))) == 2
+
+
+def test_a_real_mongodb(tmp_path: Path) -> None:
+    """Only where there is one: no imitation shows what its server takes."""
+    if not (url := os.environ.get("STUDY_TEST_MONGO")):
+        pytest.skip("there is no MongoDB here: STUDY_TEST_MONGO=mongodb://host names one")
+    import pymongo
+
+    observers = described(kind="mongo", url=url, database="study_test")
+    assert contact(observers, tmp_path) == []
+    others = guarded(observers, tmp_path)
+    record("run", {"seed": 1}, fine, out=tmp_path, observers=others)
+    assert others[0].lost == ""
+    database = pymongo.MongoClient(url)["study_test"]
+    entry = database.runs.find_one(sort=[("_id", -1)])
+    assert entry["status"] == "COMPLETED" and entry["result"]["psnr hole composite"] == 18.5
+    assert database.metrics.find_one({"run_id": entry["_id"]})["values"] == [0.5]
+
+
+def test_a_mongodb_that_is_not_there(tmp_path: Path) -> None:
+    pytest.importorskip("pymongo", reason="there is no MongoDB client here: pip install pymongo")
+    started = time.monotonic()
+    (said,) = contact(described(kind="mongo", url="mongodb://me:geheim@127.0.0.1:1/?authSource=x"), tmp_path)[:1]
+    assert "it does not answer" in said and "refused" in said and "geheim" not in said
+    assert time.monotonic() - started < 5
