@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -17,7 +18,8 @@ import torch
 from PIL import Image
 from sacred.observers import RunObserver
 
-from study.errors import Interrupted, StudyError
+from study.errors import Interrupted, StudyError, hidden
+from study.plan.revision import revision
 from study.running import make
 from study.running import record as records
 from study.running.record import Diverged, Log, record, settle_record
@@ -346,3 +348,70 @@ def test_sacred_works_without_find_loader() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+def commit(folder: Path) -> str:
+    """Makes a folder a git repository with one commit, and returns its name."""
+    git = ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@x"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"], ["rev-parse", "HEAD"]):
+        done = subprocess.run([*git, *command], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
+def test_a_record_holds_what_the_run_was_made_with(tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("def black(images, masks):\n    return images * 0\n\nFILLERS = {'black': black}\n")
+    changes = {"plugins": ["mine.py"], "observers": [{"kind": "sql", "url": "sqlite://?password=geheim"}]}
+    tiny.write(tmp_path, {"mean": {"method": "mean"}}, **changes)
+    name = commit(tmp_path)
+    plan, store = tiny.planned(tmp_path, {"mean": {"method": "mean"}}, **changes)
+    tiny.recorded(plan, store)
+    info = entry(store.out, "1", "info.json")
+    assert info["git"] == {"revision": name, "changed": False}
+    assert info["versions"]["python"] and {"torch", "sacred", "pillow"} <= {name.lower() for name in info["versions"]}
+    assert info["machine"]["device"] and info["machine"]["torch"]
+    folder = store.out / "sacred" / "1"
+    study = json.loads((folder / "study.json").read_text())
+    assert study["variants"] == {"mean": {"method": "mean"}} and study["observers"][0]["url"] == "sqlite://?password=***"
+    (source,) = folder.glob("*-mine.py")
+    assert source.read_text() == plugin.read_text()
+    assert not any(b"geheim" in file.read_bytes() for file in folder.iterdir())
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
+def test_a_revision_with_changes(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    assert revision(tmp_path) is None
+    name = commit(tmp_path)
+    (tmp_path / "new").write_text("x")
+    (tmp_path / "below").mkdir()
+    assert revision(tmp_path / "below") == {"revision": name, "changed": False}
+    (tmp_path / "x").write_text("y")
+    assert revision(tmp_path) == {"revision": name, "changed": True}
+
+
+def test_shared_series_have_the_times_at_which_they_were_made(tmp_path: Path) -> None:
+    """Not those of copying them into the record, which may be days later."""
+    series = {"step": [10, 20, 40], "terms": {"loss": [3.0, None, 1.0]}}
+    made = {"made": "2026-01-02T04:00:40+01:00", "seconds": 40.0}
+    record("run", {}, lambda log: log.series("pretrain", series, made) or {}, out=tmp_path)  # type: ignore[func-returns-value]
+    (found,) = entry(tmp_path, file="metrics.json").values()
+    assert found["values"] == [3.0, 1.0] and found["steps"] == [10, 40]
+    assert found["timestamps"] == ["2026-01-02T03:00:10", "2026-01-02T03:00:40"]
+
+
+@pytest.mark.parametrize(
+    "secret, shown",
+    [
+        ("postgresql://me:pa:ss@w@host:5/db?x=1", "postgresql://me:***@host:5/db?x=1"),
+        ("mongodb://me:p@a:1,b:2/?authSource=x&password=p", "mongodb://me:***@a:1,b:2/?authSource=x&password=***"),
+        ("redis://:p@host", "redis://:***@host"),
+        ("see https://host/a?api_key=1 and https://host:80/b@c", "see https://host/a?api_key=*** and https://host:80/b@c"),
+        ({"password": "p", "api_key": "k", "url": "ftp://a:b@c", "n": 1}, {"password": "***", "api_key": "***"}
+         | {"url": "ftp://a:***@c", "n": 1}),
+        (["ftp://a:b@c", None], ["ftp://a:***@c", None]),
+    ],
+)  # fmt: skip
+def test_passwords_are_hidden(secret: Any, shown: Any) -> None:
+    assert hidden(secret) == shown
