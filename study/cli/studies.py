@@ -264,6 +264,7 @@ def tune(
     from study.config import paths, space
     from study.running.locks import searching
     from study.running.progress import bars
+    from study.running.record import contact
     from study.search.tune import Tuner
 
     heed_sigterm()
@@ -287,6 +288,8 @@ def tune(
     trials = trials or study.search.trials
     parallel = max(1, jobs // len(study.search.seeds))
     with searching(store.out) as worker, executor:
+        for line in contact(study.described_observers(), store.out):
+            say(line)
         for one in variants:
             tuner = Tuner(
                 study, one, store, worker=worker, device=kind, trials=trials, parallel=parallel, storage=storage

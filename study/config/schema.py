@@ -209,6 +209,11 @@ class Study:
     left_out_seeds: list[int] = field(default_factory=list)
     """The file's seeds that ``--seeds`` leaves out."""
 
+    def described_observers(self) -> list[dict[str, Any]]:
+        """The observers as plain values: ``place`` in the file, and ``options``."""
+        dump = {place: one.model_dump(mode="json", by_alias=True) for place, one in self.observers.items()}
+        return [{"place": place, "options": options} for place, options in dump.items()]
+
     def variants_on(self, data: str) -> list[Variant]:
         """The variants that are run on a data set: those that it names, or all."""
         named = self.data[data].variants

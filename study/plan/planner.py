@@ -165,10 +165,7 @@ class _Planner:
             | ({"perceptual": self.distances.options} if self.distances.options else {}),
             numerics=self.numerics,
             shared=share,
-            observers=[
-                {"place": place, "options": one.model_dump(mode="json", by_alias=True)}
-                for place, one in study.observers.items()
-            ],
+            observers=study.described_observers(),
             ablations=study.ablations,
             multiverses=study.multiverses,
             networks={name: built for name, built in self.networks.items() if built["networks"]},

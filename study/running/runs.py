@@ -51,7 +51,7 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         if before.get("record"):
             log.info(follows=before["record"], followed_status=before.get("status", "unknown"))
         log.info(versions=versions(), machine=machine(device), git=plan.study.git)
-        log.text("study.json", json.dumps(hidden(plan.study.resolved), indent=1))
+        log.text("resolved.json", json.dumps(hidden(plan.study.resolved), indent=1))
         for plugin in plugins.used():
             log.text(f"{plugin.digest}-{plugin.file.name}", plugin.source.decode(errors="replace"))
         if why:

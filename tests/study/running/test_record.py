@@ -372,7 +372,7 @@ def test_a_record_holds_what_the_run_was_made_with(tmp_path: Path) -> None:
     assert info["versions"]["python"] and {"torch", "sacred", "pillow"} <= {name.lower() for name in info["versions"]}
     assert info["machine"]["device"] and info["machine"]["torch"]
     folder = store.out / "sacred" / "1"
-    study = json.loads((folder / "study.json").read_text())
+    study = json.loads((folder / "resolved.json").read_text())
     assert study["variants"] == {"mean": {"method": "mean"}} and study["observers"][0]["url"] == "sqlite://?password=***"
     (source,) = folder.glob("*-mine.py")
     assert source.read_text() == plugin.read_text()
