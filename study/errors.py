@@ -61,7 +61,7 @@ def shown(value: object) -> str:
 
 
 PASSWORD = re.compile(
-    r"(?i)(://[^/\s:@]*:)[^\s/]*(?=@)|([?&;](?:\w*password|passwd|pwd|\w*token|\w*secret|\w*key)=)[^&;\s'\"]*"
+    r"(?i)(://[^/\s:@]*:)[^\s\"'<>]*(?=@)|([?&;](?:\w*password|passwd|pwd|\w*token|\w*secret|\w*key)=)[^&;\s'\"]*"
 )
 SECRET = re.compile(r"(?i).*(password|passwd|pwd|token|secret|api_?key)")
 """A password in an address, and the name of an option that is one."""

@@ -36,6 +36,13 @@ def filled(value: Any) -> Any:
     return VARIABLE.sub(lambda found: os.environ[found[1]], value)
 
 
+def blanked(text: str, options: Mapping[str, Any]) -> str:
+    """A text without the values of the variables that an observer's options name."""
+    for value in filter(None, map(os.environ.get, VARIABLE.findall(str(options)))):
+        text = text.replace(value, "***")
+    return text
+
+
 def mongo_address(url: str) -> str:
     """The address of a MongoDB, as it is. Raises ValueError if it is none, or the client is missing."""
     if importlib.util.find_spec("pymongo") is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import hidden
+from study.parts.observers import blanked
 from study.store import read_facts, write_json
 
 BEGIN_S, LATER_S = 5.0, 30.0
@@ -39,6 +40,7 @@ class Guarded:
         self, described: Mapping[str, Any], make: Callable[[], Any], out: Path, begin_s: float = BEGIN_S
     ) -> None:
         self.place, self.name = described["place"], title(described)
+        self._options = described["options"]
         self._file, self._make, self._limit_s = out / FILE, make, begin_s
         self._inner: Any = None
         self._thread: _Thread | None = None
@@ -54,8 +56,8 @@ class Guarded:
     def news(self) -> str:
         """A sentence for the user if it has just gone away, or is back; otherwise empty."""
         if self.lost and not self.was_lost:
-            return f"{self.name}: it does not answer: {self.lost}; runs go on without it"
-        return f"{self.name}: it answers again" if self.was_lost and not self.lost else ""
+            return f"{self.name}: it does not record: {self.lost}; runs go on without it"
+        return f"{self.name}: it records again" if self.was_lost and not self.lost else ""
 
     def contact(self) -> None:
         """Makes the observer, and asks whether it answers."""
@@ -78,7 +80,8 @@ class Guarded:
         try:
             self._thread.call(partial(self._pass_on, event, named), self._limit_s)
         except Exception as error:
-            why = " ".join(hidden(str(getattr(error, "orig", error))).split())[:200]  # SQLAlchemy wraps the driver's
+            said = blanked(str(getattr(error, "orig", error)), self._options)  # SQLAlchemy wraps the driver's error
+            why = " ".join(hidden(said).split())[:200]
             if isinstance(error, TimeoutError) and not why:
                 why = f"no answer within {self._limit_s:g} s"
             self.lost = why or type(error).__name__

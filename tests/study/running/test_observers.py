@@ -168,7 +168,7 @@ def test_a_database_that_is_stopped_and_started(
     assert run(fine).lost == ""
     try:
         there = run(stops)
-        assert there.lost and there.news == f"{there.name}: it does not answer: {there.lost}; runs go on without it"
+        assert there.lost and there.news == f"{there.name}: it does not record: {there.lost}; runs go on without it"
         there = run(fine)
         assert there.lost and there.news == ""  # told once
         said, password = contact(observers, tmp_path)
@@ -179,7 +179,7 @@ def test_a_database_that_is_stopped_and_started(
     finally:
         server.start()
     there = run(fine)
-    assert there.lost == "" and there.news == f"{there.name}: it answers again"
+    assert there.lost == "" and there.news == f"{there.name}: it records again"
     assert run(fine).news == ""
     assert len(server.rows()) == before + 4
     assert len(list((tmp_path / "sacred").glob("*/run.json"))) == 5
@@ -216,7 +216,7 @@ def test_a_study_ends_with_what_was_not_recorded(tmp_path: Path) -> None:
     ((name, why),) = state["lost"].items()
     place = f"{tmp_path / 'tiny.yaml'}:"
     assert name.startswith(place) and name.endswith("observers.0 (postgresql+psycopg://me:***@127.0.0.1:1/x)")
-    assert "refused" in why and watch.notes == [f"{name}: it does not answer: {why}; runs go on without it"]
+    assert "refused" in why and watch.notes == [f"{name}: it does not record: {why}; runs go on without it"]
     assert state["status"] == "completed"
     for file in (store.out / "sacred").rglob("*"):
         assert not file.is_file() or b"geheim" not in file.read_bytes(), file
@@ -268,6 +268,20 @@ def test_any_observer_of_sacreds_by_its_path(tmp_path: Path, monkeypatch: pytest
     tiny.recorded(plan, store)
     assert json.loads((tmp_path / "geheim" / "1" / "run.json").read_text())["status"] == "COMPLETED"
     assert "geheim" not in (store.out / "plan.json").read_text()
+
+
+class Telling(RunObserver):  # type: ignore[misc]
+    """An observer whose error has the key that it was made with."""
+
+    def __init__(self, key: str) -> None:
+        raise RuntimeError(f"wrong key {key}")
+
+
+def test_a_variables_value_is_in_no_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "geheim")
+    others = guarded(described(**{"kind": "python", "class": f"{__name__}.Telling", "key": "${KEY}"}), tmp_path)
+    record("run", {}, fine, out=tmp_path, observers=others)
+    assert others[0].lost == "wrong key ***"
 
 
 def test_wandb_offline(tmp_path: Path) -> None:

@@ -373,7 +373,9 @@ def test_a_record_holds_what_the_run_was_made_with(tmp_path: Path) -> None:
     assert info["machine"]["device"] and info["machine"]["torch"]
     folder = store.out / "sacred" / "1"
     study = json.loads((folder / "resolved.json").read_text())
-    assert study["variants"] == {"mean": {"method": "mean"}} and study["observers"][0]["url"] == "sqlite://?password=***"
+    assert (
+        study["variants"] == {"mean": {"method": "mean"}} and study["observers"][0]["url"] == "sqlite://?password=***"
+    )
     (source,) = folder.glob("*-mine.py")
     assert source.read_text() == plugin.read_text()
     assert not any(b"geheim" in file.read_bytes() for file in folder.iterdir())
@@ -407,7 +409,8 @@ def test_shared_series_have_the_times_at_which_they_were_made(tmp_path: Path) ->
         ("postgresql://me:pa:ss@w@host:5/db?x=1", "postgresql://me:***@host:5/db?x=1"),
         ("mongodb://me:p@a:1,b:2/?authSource=x&password=p", "mongodb://me:***@a:1,b:2/?authSource=x&password=***"),
         ("redis://:p@host", "redis://:***@host"),
-        ("see https://host/a?api_key=1 and https://host:80/b@c", "see https://host/a?api_key=*** and https://host:80/b@c"),
+        ("mongodb://me:p/w@host", "mongodb://me:***@host"),
+        ("see https://host/a?api_key=1 and https://host:80/b", "see https://host/a?api_key=*** and https://host:80/b"),
         ({"password": "p", "api_key": "k", "url": "ftp://a:b@c", "n": 1}, {"password": "***", "api_key": "***"}
          | {"url": "ftp://a:***@c", "n": 1}),
         (["ftp://a:b@c", None], ["ftp://a:***@c", None]),
