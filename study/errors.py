@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 
 class StudyError(Exception):
@@ -56,3 +58,22 @@ def shown(value: object) -> str:
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     text = f"'{value}'" if isinstance(value, str) and value.isprintable() else text
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+PASSWORD = re.compile(
+    r"(?i)(://[^/\s:@]*:)[^\s\"'<>]*(?=@)|([?&;](?:\w*password|passwd|pwd|\w*token|\w*secret|\w*key)=)[^&;\s'\"]*"
+)
+SECRET = re.compile(r"(?i).*(password|passwd|pwd|token|secret|api_?key)")
+"""A password in an address, and the name of an option that is one."""
+
+
+def hidden(value: Any) -> Any:
+    """A value for a message or a record, with ``***`` for the passwords in its addresses and options."""
+    if isinstance(value, str):
+        return PASSWORD.sub(lambda found: f"{found[1] or found[2]}***", value)
+    if isinstance(value, Mapping):
+        return {
+            key: "***" if isinstance(entry, str) and entry and SECRET.fullmatch(str(key)) else hidden(entry)
+            for key, entry in value.items()
+        }
+    return [hidden(entry) for entry in value] if isinstance(value, list | tuple) else value

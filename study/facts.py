@@ -126,7 +126,7 @@ class StudyFacts(_Facts):
     protocol: dict[str, Any] = {}
     numerics: dict[str, Any]
     shared: bool | None = None  # whether runs share stages
-    observers: list[dict[str, Any]] = []
+    observers: list[dict[str, Any]] = []  # ``options``, and ``place`` in the study file
     ablations: dict[str, AblationFacts]
     multiverses: dict[str, MultiverseFacts] = {}
     networks: dict[str, dict[str, Any]] | None = None  # by variant: ``study.inspection.describe.describe``
@@ -136,6 +136,7 @@ class StudyFacts(_Facts):
     left_out_seeds: list[int] = []  # by ``--seeds``
     notes: list[str] = []  # on mask files: how many, their holes, which image gets which
     resolved: dict[str, Any] = {}  # the study file with its profile applied
+    git: dict[str, Any] | None = None  # of the study file's folder: ``study.plan.revision.revision``
     command: str | None = None  # makes the study again
     looks: dict[int, float] | None = None  # where seeds were added until decided: seeds -> two-sided error spent there
     trial: dict[str, Any] | None = None  # of a search: its variant, the trial's Optuna number and its settings

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from study.cli import live, options
 from study.cli.terminal import command, heed_sigterm, print_json, printer, wide
-from study.errors import BadInput, unknown
+from study.errors import BadInput, hidden, unknown
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -62,6 +62,7 @@ def run(
     """Run a study: train what is missing, evaluate, write the report."""
     from study.cli import cards, rehearsal, until
     from study.running import driver
+    from study.running.record import contact
     from study.running.runs import settle_all
     from study.running.workers import working
 
@@ -88,9 +89,11 @@ def run(
         for damage in driver.check(plan, store):
             say(f"damaged: {damage}; it is set aside in {out / 'damaged'} and made again")
         settle_all(out)
+        for line in contact(plan.study.observers, out):
+            say(line)
         if rehearse:
             rehearsal.before_run(study, plan, store, kind, jobs, console)
-        own = {"command": command(), **({"looks": looks} if looks else {})}
+        own = {"command": hidden(command()), **({"looks": looks} if looks else {})}
         plan = replace(plan, study=plan.study.model_copy(update=own))
         renewal = live.Renewal(out, every_s, say)
         make_it = partial(make, store=store, executor=executor, console=console, renewal=renewal, worker=worker)
@@ -283,6 +286,7 @@ def tune(
     from study import config
     from study.config import paths, space
     from study.running.progress import bars
+    from study.running.record import contact
     from study.running.workers import working
     from study.search.tune import Tuner
 
@@ -309,6 +313,8 @@ def tune(
     trials = trials or study.search.trials
     parallel = max(1, jobs // len(study.search.seeds))
     with working(store.out, "tune") as worker, executor:
+        for line in contact(study.described_observers(), store.out):
+            say(line)
         for one in variants:
             tuner = Tuner(
                 study, one, store, worker=worker, device=kind, trials=trials, parallel=parallel, storage=storage
@@ -467,6 +473,12 @@ def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dic
         say(f"diverged: {name}: {why}")
     for name, why in failed.items():
         say(f"failed: {name}: {why} (see {store.out / 'failures'})")
+    lost: dict[str, list[str]] = {}
+    for state in states.values():
+        for name, why in state.get("lost", {}).items():
+            lost.setdefault(name, []).append(why)
+    for name, reasons in lost.items():
+        say(f"not recorded by {name}: {len(reasons)} of {len(plan.runs)} runs: {reasons[-1]}")
     for name, entry in plan.study.data.items():
         file = store.folder(entry.stage) / "data.json"
         packed = read_json(file) or {}

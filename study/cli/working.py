@@ -37,6 +37,7 @@ def work(
     from study.cli.studies import make
     from study.plan.graph import Plan
     from study.running import driver
+    from study.running.record import contact
     from study.running.runs import settle_all
     from study.running.workers import working
 
@@ -54,6 +55,8 @@ def work(
             return worker.stopped or time.monotonic() > ends
 
         settle_all(out)
+        for line in contact(plan.study.observers, out):
+            say(line)
         others = _Others(store, worker, kind)
         while True:
             missing = driver.tasks(plan, store)

@@ -17,7 +17,7 @@ from study.config.nodes import Node, collected, known_keys
 from study.config.schema import Numerics, Observer, Protocol, Search, Seeds, Study, Tuned, Variant
 from study.config.space import impossible
 from study.config.variants import VariantReader
-from study.errors import unknown
+from study.errors import hidden, unknown
 from study.parts import registries
 
 NAMED = ("data", "recipes", "variants", "ablations", "multiverses", "tuned")
@@ -77,13 +77,18 @@ class StudyReader(VariantReader):
             multiverses=multiverses,
             protocol=protocol,
             numerics=self.setting("numerics", Numerics, Numerics()),
-            observers=self.setting("observers", list[Observer], []),
+            observers=self.observers(),
             search=self.search(variants),
             tuned=self.entries("tuned", lambda _, node: self.value(Tuned, node)),
             resolved=self.tree.without("profiles").plain(),
             data_nodes=dict(self.section("data").items()),
         )
         return study if len(self.faults) == before else None
+
+    def observers(self) -> dict[str, Observer]:
+        """The observers by their places."""
+        found = self.setting("observers", list[Observer], [])
+        return {hidden(str(self.section("observers").at((n,)).place)): one for n, one in enumerate(found)}
 
     def search(self, variants: Mapping[str, Variant]) -> Search:
         """How variants are tuned. Each searched option must exist in some method and accept the ends of its range."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from models.masks import Center, Mask
 from models.method import Filler, Trained
@@ -17,6 +16,7 @@ from models.options import Options
 from study.config.nodes import Node
 from study.facts import AblationFacts, MultiverseFacts
 from study.metrics.perceptual.options import Perceptual
+from study.parts import observers
 
 
 class Protocol(Options):
@@ -137,19 +137,36 @@ class Numerics(Options):
     offload: bool = False
 
 
-class Observer(Options):
-    """A database for Sacred's records, in addition to the files in the output folder."""
+class Mongo(Options):
+    """A MongoDB that also gets Sacred's records. ``${NAME}`` in its address is a variable of the environment."""
 
-    kind: Literal["mongo", "sql"]
-    url: str
+    kind: Literal["mongo"] = "mongo"
+    url: Annotated[str, AfterValidator(observers.mongo_address)]
     database: str | None = None
 
+
+class Sql(Options):
+    """A database of SQLAlchemy's that also gets Sacred's records. ``${NAME}`` is a variable of the environment."""
+
+    kind: Literal["sql"] = "sql"
+    url: Annotated[str, AfterValidator(observers.sql_address)]
+
+
+class Python(Options):
+    """Any Sacred observer: its class, ``package.module.Name``, and the options that it is made with."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Literal["python"] = "python"
+    named: Annotated[str, Field(alias="class"), AfterValidator(observers.class_name)]
+
     @model_validator(mode="after")
-    def _has_its_client(self) -> Observer:
-        package = {"mongo": "pymongo", "sql": "sqlalchemy"}[self.kind]
-        if importlib.util.find_spec(package) is None:
-            raise ValueError(f"the observer '{self.kind}' needs the package {package}: pip install {package}")
+    def _has_its_options(self) -> Python:
+        observers.check_options(self.named, self.model_extra or {})
         return self
+
+
+Observer = Annotated[Mongo | Sql | Python, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +198,8 @@ class Study:
     multiverses: dict[str, MultiverseFacts]
     protocol: Protocol
     numerics: Numerics
-    observers: list[Observer] = field(default_factory=list)
+    observers: dict[str, Observer] = field(default_factory=dict)
+    """By their places in the file."""
     search: Search = Search()
     tuned: dict[str, Tuned] = field(default_factory=dict)
     resolved: Mapping[str, Any] = field(default_factory=dict)
@@ -190,6 +208,11 @@ class Study:
     """The file's variants that ``--only`` leaves out."""
     left_out_seeds: list[int] = field(default_factory=list)
     """The file's seeds that ``--seeds`` leaves out."""
+
+    def described_observers(self) -> list[dict[str, Any]]:
+        """The observers as plain values: ``place`` in the file, and ``options``."""
+        dump = {place: one.model_dump(mode="json", by_alias=True) for place, one in self.observers.items()}
+        return [{"place": place, "options": options} for place, options in dump.items()]
 
     def variants_on(self, data: str) -> list[Variant]:
         """The variants that are run on a data set: those that it names, or all."""

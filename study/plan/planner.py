@@ -13,7 +13,7 @@ from models.method import Critic, Filler, Fitted, Method, Rate, Trained
 from study.config.schema import Study, Variant
 from study.data import holes
 from study.data.files.masks import doubt
-from study.errors import BadInput
+from study.errors import BadInput, hidden
 from study.facts import DataFacts, MetricFacts, PluginFacts, StudyFacts, VariantFacts
 from study.inspection import anatomy
 from study.inspection.describe import describe
@@ -21,6 +21,7 @@ from study.metrics import perceptual
 from study.parts import plugins, registries
 from study.plan.graph import Plan, Run, Stage, json_digest
 from study.plan.readings import readings, treatments
+from study.plan.revision import revision
 
 VERSIONS = {"data": 1, "pretrain": 1, "critic": 2, "joint": 2, "fit": 1, "evaluate": 3}
 """The version of each kind of stage: raise it when the same options give other numbers."""
@@ -164,7 +165,7 @@ class _Planner:
             | ({"perceptual": self.distances.options} if self.distances.options else {}),
             numerics=self.numerics,
             shared=share,
-            observers=[observer.model_dump(mode="json") for observer in study.observers],
+            observers=study.described_observers(),
             ablations=study.ablations,
             multiverses=study.multiverses,
             networks={name: built for name, built in self.networks.items() if built["networks"]},
@@ -176,7 +177,8 @@ class _Planner:
             },
             left_out_seeds=study.left_out_seeds,
             notes=list(self.notes),
-            resolved=dict(study.resolved),
+            resolved=hidden(study.resolved),
+            git=revision(study.file.parent),
         )
 
     def holes(self, mask: Mask, data: Stage, part: str, place: str) -> tuple[dict[str, Any], dict[str, str]]:

@@ -7,28 +7,30 @@ bad artifact silently ends the metrics; observers fail silently; a result is ann
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
-import pkgutil
+import mimetypes
+import tempfile
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from study.errors import StudyError
+from study.errors import StudyError, hidden
+from study.parts import observers as named_observers
+from study.running.observers import BEGIN_S, FILE, Guarded
+from study.running.output import captured, tidy
 from study.store import read_json, write_atomically, write_json
-
-if not hasattr(pkgutil, "find_loader"):  # Python 3.14 removed it; sacred asks whether it gives None
-    pkgutil.find_loader = importlib.util.find_spec  # type: ignore[assignment]
 
 with warnings.catch_warnings(action="ignore"):  # sacred imports pkg_resources, which is deprecated
     from sacred import SETTINGS, Experiment
-    from sacred.observers import FileStorageObserver, MongoObserver, RunObserver, SqlObserver
+    from sacred.metrics_logger import ScalarMetricLogEntry
+    from sacred.observers import FileStorageObserver, MongoObserver, SqlObserver
     from sacred.serializer import flatten
     from sacred.utils import SacredInterrupt
 
@@ -37,7 +39,12 @@ SETTINGS["DISCOVER_SOURCES"] = "none"
 SETTINGS["DISCOVER_DEPENDENCIES"] = "none"  # ``info`` holds the versions
 
 METRICS_EVERY_S = 60.0
+PYTHON_S = 60.0  # how long another's observer may take to begin: it may log in somewhere
 FOLDER = "sacred"
+NOT_STORED = {
+    "sql": "Sacred's tables hold no series, and one number for a run's results (psnr hole composite)",
+}
+"""What an observer does not store, by its kind."""
 
 
 class Diverged(SacredInterrupt):
@@ -63,6 +70,12 @@ class FileObserver(FileStorageObserver):
         write_atomically(Path(str(self.dir)) / filename, json.dumps(flatten(obj), sort_keys=True, indent=2))
         self.ended |= ends
 
+    def save_cout(self) -> None:
+        """Does nothing: the run prints into the file itself."""
+
+    def failed_event(self, fail_time: Any, fail_trace: Sequence[str]) -> None:
+        super().failed_event(fail_time, hidden(fail_trace))  # type: ignore[no-untyped-call]
+
     def log_metrics(self, metrics_by_name: Mapping[str, Any], info: Any) -> None:
         for name, points in metrics_by_name.items():
             series = self._series.setdefault(name, {"values": [], "steps": [], "timestamps": []})
@@ -78,33 +91,71 @@ class FileObserver(FileStorageObserver):
         self._written = time.monotonic()
 
 
-class DatabaseObserver:
-    """A database that also gets the record. It numbers records itself, and its failures do not stop the run."""
+class Mongo(MongoObserver):
+    """Sacred's observer for MongoDB. It tries once, writes no pickles of records that it lost, and prints nothing."""
 
-    priority = -1  # after the files, which number the run
+    def contact(self) -> None:
+        """Asks the server whether it is there. Raises an error of pymongo's."""
+        self._client.admin.command("ping")
 
-    def __init__(self, observer: Mapping[str, Any]) -> None:
-        self.lost = ""  # why the run is not recorded there; empty if it is
-        self._described = observer
-        self._inner: RunObserver | None = None
+    def final_save(self, attempts: int) -> None:
+        entry: Any = self.run_entry
+        self.runs.update_one({"_id": entry["_id"]}, {"$set": entry}, upsert=True)
 
-    def __getattr__(self, event: str) -> Callable[..., None]:
-        """The method that Sacred calls with an event."""
-        return partial(self._call, event)
+    @staticmethod
+    def _try_to_detect_content_type(filename: str) -> str | None:
+        return mimetypes.guess_type(filename)[0]
 
-    def _call(self, event: str, **named: Any) -> None:
-        if self.lost:
-            return
-        if event == "started_event":
-            named["_id"] = None
-        if self._described["kind"] == "sql" and isinstance(named.get("result"), Mapping):
-            named["result"] = named["result"].get("psnr hole composite")  # Sacred's tables hold one number
-        try:
-            if self._inner is None:
-                self._inner = _observer(self._described)
-            getattr(self._inner, event)(**named)
-        except Exception as error:
-            self.lost = f"{self._described['kind']}: {' '.join(str(error).split())[:200] or type(error).__name__}"
+    def join(self) -> None:
+        self._client.close()
+
+
+class Sql(SqlObserver):
+    """Sacred's observer for SQL. It fits a record into Sacred's tables, whose limits PostgreSQL holds to.
+
+    They have no series, one number for a result, short names, and no status for a divergence.
+    """
+
+    def contact(self) -> None:
+        """Creates Sacred's tables if they are missing. Raises an error of SQLAlchemy's."""
+        from sacred.observers.sql_bases import Base
+
+        Base.metadata.create_all(self.engine)
+
+    def started_event(  # type: ignore[no-untyped-def]
+        self, ex_info, command, host_info, start_time, config, meta_info, _id
+    ):
+        ex_info = {**ex_info, "name": ex_info["name"][:32], "base_dir": ex_info["base_dir"][-64:], "dependencies": []}
+        system, release = host_info["os"]
+        host_info = {
+            **host_info,
+            "os": (system[:16], release[:64]),
+            **{
+                key: str(host_info[key])[:most] for key, most in (("hostname", 64), ("cpu", 64), ("python_version", 16))
+            },
+        }
+        unique = uuid.uuid4().hex[:24]  # Sacred counts, and two workers would take the same number
+        return super().started_event(ex_info, command, host_info, start_time, config, meta_info, unique)  # type: ignore[no-untyped-call]
+
+    def heartbeat_event(self, info: Any, captured_out: str, beat_time: Any, result: Any) -> None:
+        super().heartbeat_event(info, captured_out, beat_time, _one_number(result))  # type: ignore[no-untyped-call]
+
+    def completed_event(self, stop_time: Any, result: Any) -> None:
+        super().completed_event(stop_time, _one_number(result))  # type: ignore[no-untyped-call]
+
+    def interrupted_event(self, interrupt_time: Any, status: str) -> None:
+        super().interrupted_event(interrupt_time, "INTERRUPTED")  # type: ignore[no-untyped-call]
+
+    def failed_event(self, fail_time: Any, fail_trace: Sequence[str]) -> None:
+        super().failed_event(fail_time, [line.replace("\0", "") for line in fail_trace])  # type: ignore[no-untyped-call]
+
+    def join(self) -> None:
+        self.session.remove()
+        self.engine.dispose()
+
+
+def _one_number(result: Any) -> float | None:
+    return result.get("psnr hole composite") if isinstance(result, Mapping) else None
 
 
 class Log:
@@ -117,22 +168,38 @@ class Log:
         """Adds a point to a series."""
         self._run.log_scalar(name, float(value), int(step))
 
-    def series(self, stage: str, series: Mapping[str, Any]) -> None:
-        """Adds a published stage's series, ``{"step": [...], "terms": {name: [...]}}``."""
+    def series(self, stage: str, series: Mapping[str, Any], made: Mapping[str, Any]) -> None:
+        """Adds a published stage's series, ``{"step": [...], "terms": {name: [...]}}``.
+
+        Its points get times between the stage's start and end, in proportion to their steps. ``made``: when it ended
+        (``made``, ISO 8601) and how long it took (``seconds``), as ``Store.made`` has them; without them, the time now.
+        """
+        last = series["step"][-1] if series["step"] else 1
+        ended = datetime.fromisoformat(made["made"]) if "made" in made else datetime.now(UTC)
+        took = timedelta(seconds=made.get("seconds", 0.0))
         for name, values in series["terms"].items():
             for step, value in zip(series["step"], values, strict=True):
                 if value is not None:
-                    self.scalar(f"{stage}.{name}", value, step)
+                    at = (ended - took * (1 - step / last)).astimezone(UTC).replace(tzinfo=None)  # as Sacred has times
+                    entry = ScalarMetricLogEntry(f"{stage}.{name}", int(step), at, float(value))
+                    self._run._metrics._logged_metrics.put(entry)
 
     def info(self, **facts: Any) -> None:
         """Adds facts, plain values only, to the record's info."""
-        self._run.info.update(facts)
+        self._run.info.update(hidden(facts))
 
     def artifact(self, file: Path) -> None:
         """Adds a file to the record. Raises FileNotFoundError if there is none: Sacred would lose later metrics."""
         if not file.is_file():
             raise FileNotFoundError(file)
         self._run.add_artifact(str(file), name=file.name)
+
+    def text(self, name: str, content: str) -> None:
+        """Adds a text to the record, as a file of this name."""
+        with tempfile.TemporaryDirectory() as place:
+            file = Path(place) / name
+            file.write_text(content, encoding="utf-8")
+            self.artifact(file)
 
 
 @dataclass(frozen=True)
@@ -142,7 +209,6 @@ class Recorded:
     id: str  # Sacred's, in the output
     status: str  # completed or diverged
     result: dict[str, float]
-    lost: Sequence[str] = ()  # why databases have no record
 
 
 def record(
@@ -151,13 +217,13 @@ def record(
     body: Callable[[Log], Mapping[str, float]],
     *,
     out: Path,
-    observers: Sequence[Mapping[str, Any]] = (),
+    observers: Sequence[Guarded] = (),
 ) -> Recorded:
     """Makes the run called ``name`` inside a Sacred run, in the output folder ``out``.
 
     Args:
         body: gets the log and returns the run's results by name.
-        observers: databases that also get the record (``study.config.schema.Observer``, as plain values).
+        observers: others that also get the record. Whether they got it is in ``lost`` of each.
 
     Raises:
         StudyError: the record could not be written.
@@ -168,12 +234,17 @@ def record(
     logger.setLevel(logging.CRITICAL)
     experiment.sources.clear()  # databases check paths that an output does not have
     files = FileObserver(out / FOLDER)
-    databases = [DatabaseObserver(observer) for observer in observers]
-    experiment.observers.extend([files, *databases])
-    experiment.add_config(_plain(config))
+    experiment.observers.extend([files, *observers])
+    experiment.add_config(_plain(hidden(config)))
 
     def main(_run: Any) -> dict[str, float]:
-        return {key: float(value) for key, value in body(Log(_run)).items()}
+        with captured(Path(str(files.dir)) / "cout.txt") as output:
+            _run._get_captured_output = lambda: setattr(_run, "captured_out", output())
+            try:
+                return {key: float(value) for key, value in body(Log(_run)).items()}
+            finally:
+                _run._get_captured_output()
+                _run._get_captured_output = lambda: None
 
     experiment.main(main)
     status, result = "completed", dict[str, float]()
@@ -181,20 +252,62 @@ def record(
         result = experiment.run(options={"--loglevel": "CRITICAL"}).result or {}
     except Diverged:
         status = "diverged"
+    finally:
+        for observer in observers:
+            observer.close()
     run: Any = experiment.current_run
     if run._heartbeat is not None and run._heartbeat.is_alive():  # Sacred itself waits only two seconds
         run._heartbeat.join()
         files.write_metrics()
     if files in run._failed_observers or not files.ended:
         raise StudyError(f"the record {files.dir} could not be written; is the disk full?")
-    lost = [database.lost for database in databases if database.lost]
-    return Recorded(Path(str(files.dir)).name, status, result, lost)
+    return Recorded(Path(str(files.dir)).name, status, result)
 
 
-def _observer(observer: Mapping[str, Any]) -> RunObserver:
-    if observer["kind"] == "mongo":
-        return MongoObserver(url=observer["url"], db_name=observer.get("database") or "sacred")
-    return SqlObserver(observer["url"])
+def guarded(observers: Sequence[Mapping[str, Any]], out: Path) -> list[Guarded]:
+    """The observers of a study, for one run. ``observers``: ``place`` in the study file, and ``options``."""
+    return [
+        Guarded(one, partial(_made, one["options"]), out, PYTHON_S if one["options"]["kind"] == "python" else BEGIN_S)
+        for one in observers
+    ]
+
+
+def contact(observers: Sequence[Mapping[str, Any]], out: Path) -> list[str]:
+    """Asks each database once whether it answers. Returns sentences on those that do not, and on what is not stored.
+
+    Workers leave an observer that does not answer alone for a while. One of Python is not asked: to make it may begin
+    a run elsewhere.
+    """
+    (out / FILE).unlink(missing_ok=True)
+    said = []
+    for described, one in zip(observers, guarded(observers, out), strict=True):
+        kind = described["options"]["kind"]
+        if kind != "python":
+            one.contact()
+            one.close()
+        if one.lost:
+            said.append(
+                f"{one.name}: it does not answer: {one.lost}; runs go on, and are recorded in {out / FOLDER} alone"
+            )
+        elif kind in NOT_STORED:
+            said.append(f"{one.name}: {NOT_STORED[kind]}; {out / FOLDER} has them")
+        if hidden(options := described["options"]) != options and "${" not in str(options):
+            said.append(
+                f"{one.name}: its password is in {out / 'plan.json'}; to keep it out, write ${{NAME}} and export NAME"
+            )
+    return said
+
+
+def _made(options: Mapping[str, Any]) -> Any:
+    """A Sacred observer by its options in a study file."""
+    options = named_observers.filled(options)
+    if options["kind"] == "mongo":
+        database = options.get("database") or "sacred"
+        return Mongo(url=options["url"], db_name=database, serverSelectionTimeoutMS=round(1000 * BEGIN_S / 2))
+    if options["kind"] == "sql":
+        return Sql(options["url"])  # type: ignore[no-untyped-call]
+    own = {name: value for name, value in options.items() if name not in ("kind", "class")}
+    return named_observers.load(options["class"])(**own)
 
 
 def _plain(value: Any) -> Any:
@@ -210,7 +323,10 @@ def settle_record(out: Path, record_id: str) -> None:
     """Marks a record as INTERRUPTED if a killed process left it RUNNING."""
     file = out / FOLDER / record_id / "run.json"
     entry = read_json(file)
+    output = file.with_name("cout.txt")
     if entry and entry.get("status") == "RUNNING":
         entry["status"] = "INTERRUPTED"
         entry["stop_time"] = entry.get("heartbeat") or datetime.now(UTC).replace(tzinfo=None).isoformat()
         write_json(file, entry)
+        if output.is_file():
+            tidy(output)

@@ -54,7 +54,7 @@ def shortened(study: Study, device: str, variants: list[str]) -> Study:
         ablations={},
         multiverses={},
         tuned={},
-        observers=[],
+        observers={},
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,16 +14,18 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
-from study.errors import Interrupted, StudyError
+from study.errors import Interrupted, StudyError, hidden
 from study.evaluation.evaluation import PICTURES, Evaluation
 from study.leases import Leases
+from study.parts import plugins
 from study.plan.graph import Plan, Run
 from study.running.make import make
-from study.running.record import FOLDER, Diverged, Log, record, settle_record
+from study.running.observers import Guarded
+from study.running.record import FOLDER, Diverged, Log, guarded, record, settle_record
 from study.running.workers import workers
 from study.store import RunState, Store, read_json
 from study.training.checkpoint import Watch
-from study.training.machine import versions
+from study.training.machine import machine, versions
 
 
 class SharedStageFailed(StudyError):
@@ -49,14 +52,17 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         write(status="running", record=log.id, pid=os.getpid())
         if before.get("record"):
             log.info(follows=before["record"], followed_status=before.get("status", "unknown"))
-        log.info(versions=versions())
+        log.info(versions=versions(), machine=machine(device), git=plan.study.git)
+        log.text("resolved.json", json.dumps(hidden(plan.study.resolved), indent=1))
+        for plugin in plugins.used():
+            log.text(f"{plugin.digest}-{plugin.file.name}", plugin.source.decode(errors="replace"))
         if why:
             log.info(why=why)
             raise SharedStageFailed(why)
         for role, key in run.stages.items():
             if store.has(key):
                 if series := read_json(store.folder(key) / "series.json"):
-                    log.series(role, series)
+                    log.series(role, series, store.made(key))
             else:
                 make([key], plan, store, _Recording(watch, log, role), device)
             made = {"shared": key not in own, **store.made(key), **store.outcome(key)}
@@ -77,18 +83,33 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     }
     if plan.study.trial is not None:  # of a search
         config["trial"] = plan.study.trial
+    observers = guarded(plan.study.observers, store.out)
     try:
-        recorded = record(run.name, config, body, out=store.out, observers=plan.study.observers)
+        recorded = record(run.name, config, body, out=store.out, observers=observers)
     except (Exception, Interrupted) as error:
         status = "interrupted" if isinstance(error, Interrupted) else "failed"
-        write(**state.read() | {"run": run.name, "stage": last, "status": status, "why": str(error)})
+        write(
+            **state.read()
+            | {"run": run.name, "stage": last, "status": status, "why": hidden(str(error))}
+            | lost(observers)
+        )
         if isinstance(error, SharedStageFailed):
             return
         raise
+    finally:
+        for observer in observers:
+            if observer.news:
+                watch.note(observer.news)
     outcome = store.outcome(last)
     notes = [f"{outcome['term']} at step {outcome['step']}"] if recorded.status == "diverged" else []
-    notes += [f"not recorded by {', '.join(recorded.lost)}"] if recorded.lost else []
-    write(status=recorded.status, record=recorded.id, results=recorded.result, why="; ".join(notes))
+    why = "; ".join(notes)
+    write(status=recorded.status, record=recorded.id, results=recorded.result, why=why, **lost(observers))
+
+
+def lost(observers: Sequence[Guarded]) -> dict[str, dict[str, str]]:
+    """``lost``: why observers do not have a run, by their names; empty if all have it."""
+    found = {observer.name: observer.lost for observer in observers if observer.lost}
+    return {"lost": found} if found else {}
 
 
 def settle(out: Path, run: str, why: str = "its process was killed") -> None:

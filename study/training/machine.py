@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,8 @@ def _processor() -> str:
     return name.group(1).strip() if name else platform.processor() or platform.machine()
 
 
+@cache
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that a record depends on."""
-    names = ("torch", "numpy", "scikit-image", "sacred", "safetensors", "pillow")
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+    """The versions of Python and of every installed package, by their names."""
+    found = {one.name: one.version for one in reversed([*importlib.metadata.distributions()])}
+    return {"python": platform.python_version(), **dict(sorted(found.items()))}

@@ -135,7 +135,7 @@ READS = {
     "protocol.pictures=1": {"evaluate"},
     # names, and what is run beside it
     "study=another": set(),
-    "observers=[{kind: sql, url: x}]": set(),
+    "observers=[{kind: sql, url: 'sqlite://'}]": set(),
     "seeds=[0, 1, 2]": set(),
     "variants.more={extends: proposed, batch: 7}": set(),
     "multiverses={all: {base: [proposed], vary: {head: [mean, patch]}}}": set(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -15,8 +16,10 @@ import pytest
 import tiny
 import torch
 from PIL import Image
+from sacred.observers import RunObserver
 
-from study.errors import Interrupted, StudyError
+from study.errors import Interrupted, StudyError, hidden
+from study.plan.revision import revision
 from study.running import make
 from study.running import record as records
 from study.running.record import Diverged, Log, record, settle_record
@@ -152,10 +155,11 @@ def test_a_divergence_that_cannot_be_written_is_an_error(tmp_path: Path, monkeyp
         record("run", CONFIG, body, out=tmp_path)
 
 
-MONGO = {"kind": "mongo", "url": "mongodb://x", "database": None}
+MONGO = {"place": "runs.yaml:1:1: observers.0", "options": {"kind": "mongo", "url": "mongodb://me:secret@x"}}
+NAME = "runs.yaml:1:1: observers.0 (mongodb://me:***@x)"
 
 
-class Lost(records.RunObserver):  # type: ignore[misc]
+class Lost(RunObserver):  # type: ignore[misc]
     """A database that goes away after the start."""
 
     def started_event(self, *_: Any, **__: Any) -> None:
@@ -172,44 +176,34 @@ class Lost(records.RunObserver):  # type: ignore[misc]
 
 
 def test_another_observer_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_observer", lambda observer: Lost())
-    found = record("run", CONFIG, fine, out=tmp_path, observers=[MONGO])
-    assert found.status == "completed" and list(found.lost) == ["mongo: ConnectionError"]
+    monkeypatch.setattr(records, "_made", lambda options: Lost())
+    others = records.guarded([MONGO], tmp_path)
+    found = record("run", CONFIG, fine, out=tmp_path, observers=others)
+    assert found.status == "completed" and [(other.name, other.lost) for other in others] == [(NAME, "ConnectionError")]
     assert entry(tmp_path)["status"] == "COMPLETED"
 
 
 def test_a_database_that_is_not_there_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(observer: object) -> records.RunObserver:
+    def absent(observer: object) -> RunObserver:
         raise ConnectionError("no server at x")
 
-    monkeypatch.setattr(records, "_observer", absent)
-    found = record("run", CONFIG, fine, out=tmp_path, observers=[MONGO])
-    assert found.status == "completed" and list(found.lost) == ["mongo: no server at x"]
-
-
-def test_a_table_of_sacreds_gets_one_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results: list[Any] = []
-
-    class Table(records.RunObserver):  # type: ignore[misc]
-        def completed_event(self, stop_time: Any, result: Any) -> None:
-            results.append(result)
-
-    monkeypatch.setattr(records, "_observer", lambda observer: Table())
-    sql = {"kind": "sql", "url": "sqlite://", "database": None}
-    record("run", CONFIG, lambda log: {"psnr hole composite": 18.5, "l1 hole raw": 0.1}, out=tmp_path, observers=[sql])
-    assert results == [18.5]
+    monkeypatch.setattr(records, "_made", absent)
+    others = records.guarded([MONGO], tmp_path)
+    found = record("run", CONFIG, fine, out=tmp_path, observers=others)
+    assert found.status == "completed" and [other.lost for other in others] == ["no server at x"]
 
 
 def test_a_database_numbers_its_records_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    class Numbering(records.RunObserver):  # type: ignore[misc]
+    class Numbering(RunObserver):  # type: ignore[misc]
         def started_event(self, *_: Any, _id: Any = 0, **__: Any) -> int:
             asked.append(_id)
             return 1
 
-    monkeypatch.setattr(records, "_observer", lambda observer: Numbering())
-    ids = [record("run", CONFIG, fine, out=tmp_path, observers=[MONGO]).id for _ in range(2)]
+    monkeypatch.setattr(records, "_made", lambda options: Numbering())
+    every = [records.guarded([MONGO], tmp_path) for _ in range(2)]
+    ids = [record("run", CONFIG, fine, out=tmp_path, observers=others).id for others in every]
     assert ids == ["1", "2"] and asked == [None, None]
 
 
@@ -354,3 +348,73 @@ def test_sacred_works_without_find_loader() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+def commit(folder: Path) -> str:
+    """Makes a folder a git repository with one commit, and returns its name."""
+    git = ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@x"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"], ["rev-parse", "HEAD"]):
+        done = subprocess.run([*git, *command], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
+def test_a_record_holds_what_the_run_was_made_with(tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("def black(images, masks):\n    return images * 0\n\nFILLERS = {'black': black}\n")
+    changes = {"plugins": ["mine.py"], "observers": [{"kind": "sql", "url": "sqlite://?password=geheim"}]}
+    tiny.write(tmp_path, {"mean": {"method": "mean"}}, **changes)
+    name = commit(tmp_path)
+    plan, store = tiny.planned(tmp_path, {"mean": {"method": "mean"}}, **changes)
+    tiny.recorded(plan, store)
+    info = entry(store.out, "1", "info.json")
+    assert info["git"] == {"revision": name, "changed": False}
+    assert info["versions"]["python"] and {"torch", "sacred", "pillow"} <= {name.lower() for name in info["versions"]}
+    assert info["machine"]["device"] and info["machine"]["torch"]
+    folder = store.out / "sacred" / "1"
+    study = json.loads((folder / "resolved.json").read_text())
+    assert (
+        study["variants"] == {"mean": {"method": "mean"}} and study["observers"][0]["url"] == "sqlite://?password=***"
+    )
+    (source,) = folder.glob("*-mine.py")
+    assert source.read_text() == plugin.read_text()
+    assert not any(b"geheim" in file.read_bytes() for file in folder.iterdir())
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
+def test_a_revision_with_changes(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("x")
+    assert revision(tmp_path) is None
+    name = commit(tmp_path)
+    (tmp_path / "new").write_text("x")
+    (tmp_path / "below").mkdir()
+    assert revision(tmp_path / "below") == {"revision": name, "changed": False}
+    (tmp_path / "x").write_text("y")
+    assert revision(tmp_path) == {"revision": name, "changed": True}
+
+
+def test_shared_series_have_the_times_at_which_they_were_made(tmp_path: Path) -> None:
+    """Not those of copying them into the record, which may be days later."""
+    series = {"step": [10, 20, 40], "terms": {"loss": [3.0, None, 1.0]}}
+    made = {"made": "2026-01-02T04:00:40+01:00", "seconds": 40.0}
+    record("run", {}, lambda log: log.series("pretrain", series, made) or {}, out=tmp_path)  # type: ignore[func-returns-value]
+    (found,) = entry(tmp_path, file="metrics.json").values()
+    assert found["values"] == [3.0, 1.0] and found["steps"] == [10, 40]
+    assert found["timestamps"] == ["2026-01-02T03:00:10", "2026-01-02T03:00:40"]
+
+
+@pytest.mark.parametrize(
+    "secret, shown",
+    [
+        ("postgresql://me:pa:ss@w@host:5/db?x=1", "postgresql://me:***@host:5/db?x=1"),
+        ("mongodb://me:p@a:1,b:2/?authSource=x&password=p", "mongodb://me:***@a:1,b:2/?authSource=x&password=***"),
+        ("redis://:p@host", "redis://:***@host"),
+        ("mongodb://me:p/w@host", "mongodb://me:***@host"),
+        ("see https://host/a?api_key=1 and https://host:80/b", "see https://host/a?api_key=*** and https://host:80/b"),
+        ({"password": "p", "api_key": "k", "url": "ftp://a:b@c", "n": 1}, {"password": "***", "api_key": "***"}
+         | {"url": "ftp://a:***@c", "n": 1}),
+        (["ftp://a:b@c", None], ["ftp://a:***@c", None]),
+    ],
+)  # fmt: skip
+def test_passwords_are_hidden(secret: Any, shown: Any) -> None:
+    assert hidden(secret) == shown
