@@ -50,7 +50,7 @@ def fill(plan: Plan, store: Store, random: Generator, images: int, side: int) ->
     names = [f"test-{place:06d}" for place in range(images)]
     series = {key: _terms(stage) for key, stage in plan.stages.items()}
     for key, stage in plan.stages.items():
-        folder = store.workspace(key) / "files"
+        folder = store.files(key)
         if stage.kind == "data":
             packed = {"parts": {"train": [0, 3000], "test": [0, images]}, "digest": key, "left_out": [], "names": names}
             (folder / "data.json").write_text(json.dumps(packed))
@@ -66,7 +66,7 @@ def fill(plan: Plan, store: Store, random: Generator, images: int, side: int) ->
     for run in plan.runs:
         key = run.stages["evaluate"]
         if not store.has(key):
-            folder = store.workspace(key) / "files"
+            folder = store.files(key)
             level = effects[run.variant] + of_image + random.normal(0, 0.2)
             wide = level[:, None] + random.normal(0, 0.3, (images, len(columns)))
             save_file({"scores": wide}, folder / "scores.safetensors")

@@ -1,8 +1,9 @@
 """The store: published stages under their keys, complete or not at all, with checksums.
 
 out/stages/KEY/      a stage's files, and manifest.json: the checksum of each file, and the stage's outcome.
-                     They hold no key, time or path, so the bytes of two outputs can be compared.
+                     The files hold no key, time or path, so two outputs can be compared; the manifest names the key.
 out/making/KEY/      a stage being made: its checkpoint, and the files that are not yet published
+out/leases/NAME/     who makes a stage or a run (study.leases)
 out/made/KEY.json    where and when it was made: device, versions, seconds
 out/runs/NAME.json   a run's status, and the id of its Sacred record
 """
@@ -16,13 +17,13 @@ import re
 import shutil
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from study.errors import StudyError
+from study.leases import Lease, Leases
 
 MANIFEST = "manifest.json"
 
@@ -71,8 +72,11 @@ def file_digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def publish(files: Path, folder: Path, outcome: Mapping[str, Any]) -> bool:
-    """Writes the manifest of a folder of files and renames it to ``folder``, whole. Returns True if it replaced one."""
+def publish(files: Path, folder: Path, outcome: Mapping[str, Any], key: str = "") -> bool:
+    """Writes the manifest of a folder of files and renames it to ``folder``, whole. Returns True if it replaced one.
+
+    ``key``: of a stage. Such a folder is never replaced: raises FileExistsError if there is one.
+    """
     digests = {}
     for file in sorted(files.rglob("*")):
         if file.is_file() and file.name.startswith("."):
@@ -82,8 +86,15 @@ def publish(files: Path, folder: Path, outcome: Mapping[str, Any]) -> bool:
                 os.fsync(stream.fileno())
             digests[file.relative_to(files).as_posix()] = file_digest(file)
     facts = {"files": digests, "outcome": dict(outcome)}
-    write_json(files / MANIFEST, {**facts, "digest": _manifest_digest(facts)})
+    named = {"key": key} if key else {}
+    write_json(files / MANIFEST, {**facts, **named, "digest": _manifest_digest(facts)})
     folder.parent.mkdir(parents=True, exist_ok=True)
+    if key:
+        try:
+            files.rename(folder)
+        except OSError as error:
+            raise FileExistsError(folder) if folder.exists() else error from None
+        return False
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     replaced = folder.exists()
     if replaced:
@@ -99,6 +110,8 @@ def verify(folder: Path) -> None:
     files = manifest.get("files")
     if files is None or manifest.get("digest") != _manifest_digest(manifest):
         raise Damaged(f"{folder}: the stage has no readable manifest")
+    if manifest.get("key", folder.name) != folder.name:
+        raise Damaged(f"{folder}: this is the stage {manifest['key']}, under another name")
     for name, digest in files.items():
         if not (folder / name).is_file() or file_digest(folder / name) != digest:
             raise Damaged(f"{folder / name}: the file is not what was published")
@@ -113,8 +126,9 @@ class Store:
     """The stages of one output folder."""
 
     def __init__(self, out: Path) -> None:
-        self.out = out
+        self.out, self.leases = out, Leases(out / "leases")
         self._verified: set[str] = set()
+        self._held: dict[str, int] = {}
 
     def folder(self, key: str) -> Path:
         """The folder of a published stage."""
@@ -123,6 +137,11 @@ class Store:
     def has(self, key: str) -> bool:
         """Returns True if a stage is published."""
         return (self.folder(key) / MANIFEST).is_file()
+
+    def published(self) -> set[str]:
+        """The keys of all published stages."""
+        folder = self.out / "stages"
+        return {entry.name for entry in folder.iterdir()} if folder.is_dir() else set()
 
     def manifest(self, key: str) -> dict[str, Any]:
         """``files``: checksum by name; ``outcome``. Empty if the manifest is missing or damaged."""
@@ -157,17 +176,37 @@ class Store:
         place = self.out / "damaged" / key
         shutil.rmtree(place, ignore_errors=True)
         place.parent.mkdir(parents=True, exist_ok=True)
-        self.folder(key).rename(place)
+        with suppress(FileNotFoundError):  # another process was first
+            self.folder(key).rename(place)
         self._verified.discard(key)
 
-    def lock(self, key: str) -> FileLock:
-        """A lock held while a stage is made, by one process among all machines that share the folder."""
-        return FileLock(self.out / "locks" / f"{key}.lock")
+    def claim(self, key: str) -> Lease | None:
+        """The lease of a stage, needed to make it; None if another process makes it, on any machine.
 
-    def workspace(self, key: str) -> Path:
-        """The folder in which a stage is made. It keeps what an interrupted attempt left."""
-        folder = self.out / "making" / key
-        (folder / "files").mkdir(parents=True, exist_ok=True)
+        What an owner left that has ended can be gone on with. One that is only believed dead may still be writing: it
+        keeps its files, and only its checkpoint is taken over.
+        """
+        checkpoint = self.checkpoint(key)
+        mark = str(checkpoint.stat().st_mtime_ns) if checkpoint.exists() else ""
+        lease = self.leases.claim(key, mark)
+        if lease is not None:
+            before = sorted(self.out.glob(f"making/{key}/files*"), key=lambda folder: folder.stat().st_mtime_ns)
+            self.hold({key: lease.number})
+            if before and lease.after_end:
+                before[-1].rename(self._files(key))
+        return lease
+
+    def hold(self, held: Mapping[str, int]) -> None:
+        """Says which stages this process makes, with the numbers of their leases."""
+        self._held |= held
+
+    def _files(self, key: str) -> Path:
+        return self.out / "making" / key / f"files-{self._held.get(key, 0)}"
+
+    def files(self, key: str) -> Path:
+        """The folder for the files of a stage that is being made. It keeps what an interrupted attempt left."""
+        folder = self._files(key)
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def checkpoint(self, key: str) -> Path:
@@ -182,16 +221,20 @@ class Store:
         return place
 
     def publish(self, key: str, outcome: Mapping[str, Any], made: Mapping[str, Any]) -> None:
-        """Publishes the files of a stage's workspace in one rename, and removes the workspace."""
-        files = self.workspace(key) / "files"
-        write_json(self.out / "made" / f"{key}.json", dict(made))
+        """Publishes the files of a stage in one rename, and removes what else was left of making it.
+
+        If another process was first, on a machine that was believed dead, its files stay.
+        """
+        files = self.files(key)
         if not self.has(key):
             shutil.rmtree(self.folder(key), ignore_errors=True)  # no manifest: only half deleted
-            publish(files, self.folder(key), outcome)
+            write_json(self.out / "made" / f"{key}.json", dict(made))
+            with suppress(FileExistsError):
+                publish(files, self.folder(key), outcome, key)
         self.clear(key)
 
     def clear(self, key: str) -> None:
-        """Removes a stage's workspace, if there is one."""
+        """Removes what is left of making a stage, if there is anything."""
         shutil.rmtree(self.out / "making" / key, ignore_errors=True)
 
     def made(self, key: str) -> dict[str, Any]:
@@ -210,6 +253,11 @@ class RunState:
         """The state of a run by the run's name. The file name is readable and unique."""
         readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", run)[:80]
         return cls(out / "runs" / f"{readable}-{hashlib.sha256(run.encode()).hexdigest()[:8]}.json")
+
+    @property
+    def name(self) -> str:
+        """The run's name as a file name: of its lease, and of the note on its failure."""
+        return self.file.stem
 
     def read(self) -> dict[str, Any]:
         """``run``, ``status``, ``record``, ``stage``, ``why``, ``results``; empty if the run has not started."""

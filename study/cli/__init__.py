@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from study.cli import data, images, outcomes, starting, studies
+from study.cli import data, images, outcomes, starting, studies, working
 from study.cli.terminal import program
 from study.errors import StudyError
 
@@ -35,6 +35,8 @@ EXAMPLES = {
     "describe": ["study describe proposed --profile paper"],
     "check": ["study check my_method.py"],
     "tune": ["study tune runs.yaml --variant proposed --trials 50", "study tune runs.yaml --all"],
+    "work": ["study work out", "study work /shared/out --jobs 1 --time 4h"],
+    "stop": ["study stop out"],
     "status": ["study status out", "study status out --runs"],
     "claims": ["study claims out", "study claims out C1 C3     with all of their evidence"],
     "diff": ["study diff out out-changed"],
@@ -94,6 +96,7 @@ for command in (data.pack, data.show, data.write):
 for command in (
     *(starting.init, starting.docs),
     *(studies.run, studies.plan, studies.report, studies.describe, studies.check, studies.tune),
+    *(working.work, working.stop),
     *(outcomes.status, outcomes.claims, outcomes.diff, images.score, images.inpaint, images.export),
 ):
     app.command(epilog=_examples(command.__name__))(command)

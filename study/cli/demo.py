@@ -16,8 +16,8 @@ from study.cli.starting import shipped
 from study.cli.terminal import heed_sigterm
 from study.errors import BadInput, StudyError
 from study.plan.graph import Plan, Run
-from study.running.locks import output_lock
 from study.running.runs import settle_all
+from study.running.workers import working
 from study.store import Store
 
 
@@ -35,7 +35,7 @@ def model(out: Path, device: str, say: Callable[[str], None]) -> tuple[Path, str
             return folder, found
     say(f"{about}: it is trained once, in a minute or two, into {home}")
     heed_sigterm()
-    with output_lock(home), options.executor_of("local", home, jobs=None, device=kind) as executor:
+    with working(home, "run"), options.executor_of("local", home, jobs=None, device=kind) as executor:
         settle_all(home)
         summary = studies.make(plan, store=Store(home), executor=executor, console=Console())
     if summary.interrupted:

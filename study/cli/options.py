@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,6 +51,12 @@ Jobs = Annotated[
     ),
 ]
 ExecutorName = Annotated[str, typer.Option("--executor", help="Where to run: local, processes on this machine.")]
+ExecutorSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set-executor", metavar="KEY=VALUE", help="Settings of the executor: partition=gpu,time=4h. Repeatable."
+    ),
+]
 NoShare = Annotated[
     bool, typer.Option("--no-share", help="Train shared stages separately for each run. Slower; same results.")
 ]
@@ -119,11 +126,16 @@ def seconds_of(text: str, option: str = "--budget", also: str = "") -> float:
     return seconds
 
 
-def device_of(option: str) -> str:
+def device_of(option: str, *, elsewhere: bool = False) -> str:
     """A kind in ``DEVICES`` that torch finds here, from ``--device``. Says on stderr what is not promised on it.
 
-    ``auto`` never chooses a device on which the same bytes are not promised.
+    ``auto`` never chooses a device on which the same bytes are not promised. ``elsewhere``: on other machines, whose
+    devices are not known here.
     """
+    if elsewhere:
+        if option not in DEVICES:
+            raise BadInput(f"--device {option}: say which device the workers have: {', '.join(DEVICES)}")
+        return option
     if option == "auto":
         return "cuda" if _devices("cuda") else "cpu"
     if option not in DEVICES:
@@ -176,12 +188,33 @@ def check_precision(precision: str, kind: str) -> None:
         )
 
 
-def executor_of(name: str, out: Path, *, jobs: int | None, device: str) -> Executor:
+def executor_of(
+    name: str, out: Path, *, jobs: int | None, device: str, settings: Sequence[str] | None = None
+) -> Executor:
+    """An executor by its name. ``settings``: of ``--set-executor``. Raises BadInput."""
+    kind = executor_kind(name)
+    jobs = jobs or (1 if kind.elsewhere else jobs_of(device))
+    return kind(out, jobs=jobs, device=device, settings=_settings_of(settings or ()))
+
+
+def executor_kind(name: str) -> type[Executor]:
+    """The class of an executor. Raises BadInput."""
     from study.running.executors import EXECUTORS
 
     if name not in EXECUTORS:
         raise BadInput(f"--executor: {unknown(name, EXECUTORS)}")
-    return EXECUTORS[name](out, jobs=jobs or jobs_of(device), device=device)
+    return EXECUTORS[name]
+
+
+def _settings_of(texts: Sequence[str]) -> dict[str, str]:
+    """The settings in ``--set-executor partition=gpu,time=4h``. A comma within a value is kept: gres=gpu:1,mem=8G."""
+    settings: dict[str, str] = {}
+    for part in (part for text in texts for part in re.split(r",(?=[A-Za-z_-]+=)", text)):
+        key, equals, value = part.partition("=")
+        if not (key.strip() and equals):
+            raise BadInput(f"--set-executor {part}: write settings as key=value, such as partition=gpu,time=4h")
+        settings[key.strip().replace("-", "_")] = value.strip()
+    return settings
 
 
 def jobs_of(kind: str) -> int:

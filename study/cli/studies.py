@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from study.plan.graph import Plan
     from study.running.driver import Summary
     from study.running.executors import Event, Executor, Task
+    from study.running.workers import Worker
     from study.store import Store
 
 SKIPPED_SHOWN = 10
@@ -43,6 +44,10 @@ def run(
     device: options.Device = "auto",
     jobs: options.Jobs = None,
     executor_name: options.ExecutorName = "local",
+    executor_settings: options.ExecutorSettings = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="With an executor elsewhere: start its workers and return at once.")
+    ] = False,
     no_share: options.NoShare = False,
     until_resolved: options.UntilResolved = False,
     claims: options.Claims = None,
@@ -56,22 +61,29 @@ def run(
 ) -> None:
     """Run a study: train what is missing, evaluate, write the report."""
     from study.cli import cards, rehearsal, until
-    from study.running import driver, progress
-    from study.running.locks import output_lock
+    from study.running import driver
     from study.running.runs import settle_all
+    from study.running.workers import working
 
     heed_sigterm()
     started = time.monotonic()
     asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
     most, every_s = asked.most if asked else None, live.every_s_of(report_every)
-    study, plan, kind = planned(file, profile, only, seeds, settings, device, no_share, most)
+    elsewhere = options.executor_kind(executor_name).elsewhere
+    if detach and not (elsewhere and asked is None):
+        raise BadInput("--detach: only with an executor elsewhere, such as slurm, and without --until-resolved")
+    study, plan, kind = planned(file, profile, only, seeds, settings, device, no_share, most, elsewhere)
     until.check_claims(claims, asked, plan.study)
-    options.check_precision(study.numerics.precision, kind)
     console, store = Console(), options.store_of(out)
-    say, jobs = printer(console), cards.checked_jobs(plan, store, kind, jobs)
-    executor = options.executor_of(executor_name, out, jobs=jobs, device=kind)
+    say = printer(console)
+    if elsewhere:
+        jobs, rehearse = jobs or 1, False
+    else:
+        options.check_precision(study.numerics.precision, kind)
+        jobs = cards.checked_jobs(plan, store, kind, jobs)
+    executor = options.executor_of(executor_name, out, jobs=jobs, device=kind, settings=executor_settings)
     head = f"{study.name}, profile {study.profile or 'none'}, on {kind}"
-    with output_lock(out):
+    with working(out, "run") as worker:
         looks = until.looks_of(plan.study, out, asked)
         for damage in driver.check(plan, store):
             say(f"damaged: {damage}; it is set aside in {out / 'damaged'} and made again")
@@ -81,8 +93,18 @@ def run(
         own = {"command": command(), **({"looks": looks} if looks else {})}
         plan = replace(plan, study=plan.study.model_copy(update=own))
         renewal = live.Renewal(out, every_s, say)
-        make_it = partial(make, store=store, executor=executor, console=console, renewal=renewal)
-        with executor, progress.told(out), closing(renewal):
+        make_it = partial(make, store=store, executor=executor, console=console, renewal=renewal, worker=worker)
+        if detach:
+            plan.save(out)
+            for task in driver.tasks(plan, store):
+                driver.forget_failure(out, task)
+            executor.start()
+            say(f"{head}: {len(plan.runs)} runs; {jobs} workers are started, and this command may end")
+            say(f"to see the progress:  {command('status', str(out))}")
+            say(f"to stop them:         {command('stop', str(out))}")
+            say(f"the report, any time: {command('report', str(out))}")
+            return
+        with executor, closing(renewal):
             if asked is None:
                 known = len(plan.stages) - len({key for task in driver.tasks(plan, store) for key in task.keys})
                 say(f"{head}: {len(plan.runs)} runs, {len(plan.stages)} stages, {known} already done")
@@ -253,14 +275,15 @@ def tune(
     device: options.Device = "auto",
     jobs: options.Jobs = None,
     executor_name: options.ExecutorName = "local",
+    executor_settings: options.ExecutorSettings = None,
 ) -> None:
     """Search the settings that the paper set by hand. It scores validation images. Several processes share a search."""
     from rich.progress import TextColumn
 
     from study import config
     from study.config import paths, space
-    from study.running.locks import searching
     from study.running.progress import bars
+    from study.running.workers import working
     from study.search.tune import Tuner
 
     heed_sigterm()
@@ -277,17 +300,21 @@ def tune(
         raise BadInput("; ".join(left_out) or "choose what to tune: --variant NAME, or --all")
     for why in left_out:
         say(f"left out: {why}")
-    kind, store = options.device_of(device), options.store_of(out)
-    options.check_precision(study.numerics.precision, kind)
-    jobs = jobs or options.jobs_of(kind)
-    executor = options.executor_of(executor_name, store.out, jobs=jobs, device=kind)
+    elsewhere = options.executor_kind(executor_name).elsewhere
+    kind, store = options.device_of(device, elsewhere=elsewhere), options.store_of(out)
+    if not elsewhere:
+        options.check_precision(study.numerics.precision, kind)
+    jobs = jobs or (1 if elsewhere else options.jobs_of(kind))
+    executor = options.executor_of(executor_name, store.out, jobs=jobs, device=kind, settings=executor_settings)
     trials = trials or study.search.trials
     parallel = max(1, jobs // len(study.search.seeds))
-    with searching(store.out) as worker, executor:
+    with working(store.out, "tune") as worker, executor:
         for one in variants:
             tuner = Tuner(
                 study, one, store, worker=worker, device=kind, trials=trials, parallel=parallel, storage=storage
             )
+            if tuner.damage:
+                say(f"damaged: {tuner.damage}")
             done = min(trials, tuner.finished())
             searched = ", ".join(tuner.space)
             say(f"{one.name}, on {kind}: {done} of {trials} trials have ended; searching {searched}")
@@ -335,6 +362,7 @@ def planned(
     device: str,
     no_share: bool,
     most: int | None = None,
+    elsewhere: bool = False,
 ) -> tuple[Study, Plan, str]:
     """The study of a file and options, its plan, and the kind of device. ``most``: with as many seeds."""
     import torch
@@ -350,7 +378,7 @@ def planned(
         from study.cli import until
 
         study = until.with_seeds(study, most)
-    kind = options.device_of(device)
+    kind = options.device_of(device, elsewhere=elsewhere)
     with Console(stderr=True).status("reading the data; the first time this reads every image"):
         plan = planner.make_plan(study, device=kind, share=not no_share)
     for note in plan.study.notes:
@@ -359,19 +387,37 @@ def planned(
 
 
 def make(
-    plan: Plan, *, store: Store, executor: Executor, console: Console, renewal: live.Renewal | None = None
+    plan: Plan,
+    *,
+    store: Store,
+    executor: Executor,
+    console: Console,
+    renewal: live.Renewal | None = None,
+    worker: Worker | None = None,
+    more: Callable[[], Iterable[Task]] = tuple,
+    stopping: Callable[[], bool] = lambda: False,
+    helping: bool = False,
 ) -> Summary:
-    """Makes what a plan lacks, and shows the progress. Saves the plan as the most recent study."""
+    """Makes what a plan lacks, and shows the progress. Saves the plan as the most recent study.
+
+    Args:
+        worker: this process, which may be asked to stop.
+        more, stopping: as in ``study.running.driver.drive``.
+        helping: True if another process began the study. Then what has failed is not tried again.
+    """
     from study.running import driver
     from study.running.progress import Display
 
-    waiting = driver.tasks(plan, store, plan.save(store.out))
-    if not waiting:
+    file = plan.save(store.out, recent=not helping)
+    waiting = driver.tasks(plan, store, file)
+    if worker:
+        worker.tell(plans=[file.name])
+    if not waiting and more is tuple:
         return driver.Summary()
     names = {task.run for task in waiting}
     if renewal:
         renewal.wait_for([run.name for run in driver.first_runs(plan) if run.name in names])
-    with Display(plan, store, waiting, console) as display:
+    with Display(plan, store, waiting, console, worker) as display:
 
         def on_event(event: Event) -> None:
             display.on_event(event)
@@ -383,7 +429,16 @@ def make(
             if renewal:
                 renewal.on_tick()
 
-        return driver.drive(store, executor, waiting, on_event=on_event, on_tick=on_tick)
+        return driver.drive(
+            store,
+            executor,
+            waiting,
+            on_event=on_event,
+            on_tick=on_tick,
+            more=more,
+            stopping=lambda: stopping() or bool(worker and worker.stopped),
+            again=not helping,
+        )
 
 
 def _report(out: Path) -> tuple[Path, list[str]]:
@@ -391,16 +446,13 @@ def _report(out: Path) -> tuple[Path, list[str]]:
 
     Waits if another process renders it.
     """
-    from filelock import FileLock
-
     from reports.render import render
     from study.cli.outcomes import in_short
     from study.results.frames import load
     from study.results.own import own_sections
 
     load(out)  # says what is wrong with the folder before a file is written there
-    (out / "locks").mkdir(exist_ok=True)
-    with FileLock(out / "locks" / "report.lock"):
+    with options.store_of(out).leases.lock("report"):
         results = load(out)
         return render(results, out / "report", own_sections(out)), in_short(results)
 

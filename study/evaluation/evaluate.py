@@ -58,7 +58,7 @@ def evaluate(stage: Stage, store: Store, watch: Watch, device: torch.device) -> 
         with torch.inference_mode():
             raw = repair(masked_image.clone(), mask.clone()).clamp(0, 1)  # a plugin may write into its inputs
         scoring.add(indices, holes, *(each.to(place) for each in (image, mask, masked_image, raw)))
-    scoring.write(store.workspace(stage.key) / "files")
+    scoring.write(store.files(stage.key))
     seconds = round(time.monotonic() - started, 3)
     outcome: dict[str, Any] = {"status": "finished"}
     if warnings := scoring.warnings():

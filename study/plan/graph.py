@@ -136,10 +136,10 @@ class Plan:
             alone += sum(stage.work for stage in stages) + max(stage.forward for stage in stages)
         return {"shared": once, "unshared": alone}
 
-    def save(self, out: Path) -> Path:
+    def save(self, out: Path, *, recent: bool = True) -> Path:
         """Writes the plan for workers, named by its digest, and returns that file.
 
-        Also writes it as ``plan.json`` for readers, unless it is of a search's trial, which no report shows.
+        ``recent``: also writes it as ``plan.json`` for readers, unless it is of a search's trial: no report shows that.
         """
         value = {
             "study": self.study.plain(),
@@ -149,7 +149,7 @@ class Plan:
         file = out / "plans" / f"{json_digest(value)}.json"
         text = json.dumps(value, indent=1)  # keys are not sorted: a run's stages are in order
         write_atomically(file, text)
-        if self.study.trial is None:
+        if recent and self.study.trial is None:
             write_atomically(out / PLAN, text)
         return file
 

@@ -9,7 +9,7 @@ from typing import Any
 from study.external import entries
 from study.plan.graph import PLAN, Plan
 from study.running import progress
-from study.running.locks import workers
+from study.running.workers import workers
 from study.search.trials import brief, states
 from study.store import RunState, Store
 
@@ -21,7 +21,7 @@ def status(out: Path) -> tuple[dict[str, Any], list[tuple[str, str, str, str]] |
     neither a study nor a search.
     """
     searches = {state["variant"]: brief(state) for state in states(out)}
-    search_facts = {"searching": len(workers(out)), "searches": searches}
+    search_facts = {"searching": len(workers(out, "tune")), "searches": searches}
     if searches and not (out / PLAN).is_file():
         return {"running": False, **search_facts}, None
     plan, store, live = Plan.of(out), Store(out), progress.live(out)

@@ -1,19 +1,32 @@
-"""The driver submits the tasks of a plan as they become ready. A failure stops only what depends on it."""
+"""The driver claims the tasks of a plan as they become ready, and submits them.
+
+A failure stops only what depends on it.
+
+Several drivers may work on one output, on one machine or several: each task is made by the one that claims it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+from study.errors import StudyError
+from study.leases import Lease
 from study.plan.graph import Plan, Run
 from study.running.executors import Event, Executor, Task
 from study.running.runs import complete, settle
 from study.running.titles import Titles
-from study.store import Damaged, Store, write_atomically
+from study.store import Damaged, RunState, Store, write_atomically
 
-TRIES = 2  # how often a task is started whose process dies
+TRIES = 2  # how often a driver starts a task whose process dies
+DEATHS = 3  # of drivers in a row, without a new checkpoint, after which a task is taken for failed
 POLL_S = 0.5
+IDLE = 20  # rounds in which nothing is ready, running or made by others, before that is taken for a fault
+
+FAILURES = "failures"  # in an output: why tasks failed
 
 RANKS = {"data": 0, "pretrain": 1, "critic": 2, "joint": 3, "fit": 3, "evaluate": 4}
 
@@ -30,7 +43,8 @@ def check(plan: Plan, store: Store) -> list[str]:
     """Checks the published stages against their checksums, moves damaged ones aside, and describes the damage."""
     damaged = []
     for key in filter(store.has, plan.stages):
-        store.clear(key)
+        if store.leases.holder(key) is None:
+            store.clear(key)
         try:
             store.verified(key)
         except Damaged as error:
@@ -91,70 +105,171 @@ def drive(
     on_event: Callable[[Event], None],
     on_tick: Callable[[list[Task]], None] = lambda running: None,
     more: Callable[[], Iterable[Task]] = tuple,
+    stopping: Callable[[], bool] = lambda: False,
+    again: bool = True,
 ) -> Summary:
-    """Runs tasks as they become ready. An interrupt (KeyboardInterrupt) stops the executor.
+    """Makes tasks as they become ready. An interrupt (KeyboardInterrupt) stops the executor.
+
+    Each task is claimed first. What another driver makes meanwhile is waited for.
 
     Args:
         waiting: the tasks.
         on_event: called with every event. A task ends with one event: ``done`` or ``failed``.
         on_tick: called with the running tasks, twice a second.
         more: called before each round for further tasks; those already waiting or running are ignored.
+        stopping: asked before each round; True is an interrupt.
+        again: True to try again what failed, or killed its drivers, before this one began.
     """
     summary = Summary()
-    queue = list(waiting)
-    running: list[Task] = []
-    tries: dict[Task, int] = {}
+    queue: list[Task] = []
+    running: dict[Task, list[Lease]] = {}
+    tries: Counter[Task] = Counter()
+    new, idle = list(waiting), 0
     try:
+        executor.start()
         while True:
-            for task in more():
+            if stopping():
+                raise KeyboardInterrupt
+            for task in [*new, *more()]:
                 if (task.keys, task.run) not in {(other.keys, other.run) for other in (*queue, *running)}:
                     queue.append(task)
+                    if again:
+                        forget_failure(store.out, task)
+            new = []
+            for event in _of_others(store, queue):
+                queue.remove(event.task)
+                if event.kind == "failed":
+                    queue = _after_failure(event, queue, summary, record=not executor.elsewhere)
+                on_event(event)
+                idle = 0
             if not (queue or running):
                 break
             for task in list(queue):
                 if executor.free <= 0:
                     break
-                if all(store.has(need) for need in task.needs):
+                if not all(store.has(need) for need in task.needs) or (leases := _claim(store, task)) is None:
+                    continue
+                if not again and not tries[task] and min(lease.deaths for lease in leases) >= DEATHS:
+                    _release(leases)
+                    text = f"its process died {DEATHS} times"
                     queue.remove(task)
-                    running.append(task)
-                    tries[task] = tries.get(task, 0) + 1
-                    executor.submit(task)
-            assert running, f"no task is ready, yet these wait: {', '.join(task.title for task in queue)}"
+                    queue = _failed(store.out, Event("failed", task, text=text), queue, summary)
+                    on_event(Event("failed", task, text=text))
+                    continue
+                queue.remove(task)
+                running[task] = leases
+                tries[task] += 1
+                numbers = {lease.folder.name: lease.number for lease in leases}
+                executor.submit(replace(task, leases=tuple(numbers.get(key, 0) for key in task.keys)))
             for event in executor.poll(POLL_S):
                 task = event.task
                 if event.ends:
-                    running.remove(task)
+                    leases = running.pop(task)
+                    _release(leases, done=event.kind == "done")
+                    if any(lease.lost for lease in leases) and event.kind != "done":
+                        queue.append(task)  # another driver took it over, and makes it
+                        continue
                 if event.kind in ("failed", "died", "interrupted"):
                     _settle(store, task)
                     if event.kind == "died" and tries[task] < TRIES:
                         queue.insert(0, task)
                     else:
                         event = replace(event, kind="failed", text=event.text or "its process was told to stop")
-                        queue = _after_failure(store.out, event, queue, summary)
+                        queue = _failed(store.out, event, queue, summary)
                 on_event(event)
-            on_tick(running)
+            for task, leases in running.items():
+                if any(lease.lost for lease in leases):
+                    executor.cancel(task)
+            idle = 0 if running or executor.elsewhere or store.leases.held() else idle + 1
+            if idle > IDLE:
+                titles = ", ".join(task.title or task.name for task in queue)
+                raise StudyError(f"{store.out}: nobody makes what these wait for: {titles}; run the same command again")
+            on_tick(list(running))
     except KeyboardInterrupt:
         summary.interrupted = True
         executor.stop()
         for task in running:
             _settle(store, task)
+    finally:
+        for leases in running.values():
+            _release(leases)
     return summary
 
 
-def _settle(store: Store, task: Task) -> None:
+def _claim(store: Store, task: Task) -> list[Lease] | None:
+    """The leases of a task: of its run and of the stages that are missing. None if another driver has one of them."""
+    leases: list[Lease] = []
+    claims = [*([partial(store.leases.claim, RunState.of(store.out, task.run).name)] if task.run else [])]
+    claims += [partial(store.claim, key) for key in sorted(task.keys) if not store.has(key)]
+    for claim in claims:
+        if (lease := claim()) is None:
+            _release(leases)
+            return None
+        leases.append(lease)
+    if _made(store, task):  # while it was claimed
+        _release(leases, done=True)
+        return None
+    _settle(store, task, "its process was killed")
+    return leases
+
+
+def _release(leases: Iterable[Lease], *, done: bool = False) -> None:
+    for lease in leases:
+        lease.release(done=done)
+
+
+def _made(store: Store, task: Task) -> bool:
+    """True if a task is done, by whatever process."""
+    if task.why or not all(store.has(key) for key in (*task.keys, *task.needs)):
+        return False
+    state = RunState.of(store.out, task.run).read() if task.run else {}
+    return not task.run or (
+        state.get("status") in ("completed", "diverged") and state.get("stage") in (*task.keys, *task.needs)
+    )
+
+
+def _of_others(store: Store, queue: list[Task]) -> Iterator[Event]:
+    """The ends of waiting tasks that other drivers made."""
+    there, notes = store.published(), {file.stem for file in (store.out / FAILURES).glob("*.txt")}
+    for task in list(queue):
+        if there.issuperset((*task.keys, *task.needs)) and _made(store, task):
+            yield Event("done", task)
+        elif not task.why and (named := notes.intersection(_notes(store.out, task))):
+            text = (store.out / FAILURES / f"{min(named)}.txt").read_text()
+            yield Event("failed", task, text=text.partition("\n\n")[0].partition("\n")[2])
+
+
+def _settle(store: Store, task: Task, why: str = "its process ended") -> None:
     if task.run:
-        settle(store.out, task.run, "its process ended")
+        settle(store.out, task.run, why)
 
 
-def _after_failure(out: Path, failure: Event, queue: list[Task], summary: Summary) -> list[Task]:
-    """The queue after a failure, which is written down: runs that need what failed are only recorded as failed."""
-    task, name = failure.task, failure.task.run or failure.task.keys[0]
-    file = out / "failures" / f"{name.replace('/', '-').replace(':', '-')}.txt"
-    write_atomically(file, f"{name}\n{failure.text}\n\n{failure.trace}")
+def _notes(out: Path, task: Task) -> list[str]:
+    """The names of the files that say why a task failed: of its run, or of each of its stages."""
+    return [RunState.of(out, task.run).name] if task.run else list(task.keys)
+
+
+def forget_failure(out: Path, task: Task) -> None:
+    """Lets drivers try a task again that failed."""
+    for name in _notes(out, task):
+        (out / FAILURES / f"{name}.txt").unlink(missing_ok=True)
+
+
+def _failed(out: Path, failure: Event, queue: list[Task], summary: Summary) -> list[Task]:
+    """The queue after a failure, which is written down for people and for other drivers."""
+    for note in _notes(out, failure.task):
+        text = f"{failure.task.name}\n{failure.text}\n\n{failure.trace}"
+        write_atomically(out / FAILURES / f"{note}.txt", text)
+    return _after_failure(failure, queue, summary)
+
+
+def _after_failure(failure: Event, queue: list[Task], summary: Summary, *, record: bool = True) -> list[Task]:
+    """The queue after a failure: runs that need what failed are only recorded as failed, or not even that."""
+    task = failure.task
     if task.run:
         summary.failed[task.run] = failure.text
         return queue
-    reason = f"{task.title or name} failed: {failure.text}"
+    reason = f"{task.title or task.name} failed: {failure.text}"
     lost = set(task.keys)
     remaining: list[Task] = []
     for other in sorted(queue, key=lambda other: other.rank):
@@ -164,5 +279,6 @@ def _after_failure(out: Path, failure: Event, queue: list[Task], summary: Summar
         lost.update(other.keys)
         if other.run:
             summary.failed[other.run] = reason
-            remaining.append(replace(other, keys=(), needs=(), why=reason))
+            if record:
+                remaining.append(replace(other, keys=(), needs=(), why=reason))
     return remaining

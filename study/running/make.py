@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from functools import partial
 
 import torch
-from filelock import Timeout
 
 from models.masks import Files
 from study.data import DATASETS, duplicates, holes
@@ -22,49 +20,39 @@ from study.training.fit import fit
 from study.training.loop import train
 from study.training.machine import machine, set_precision
 
-LOCK_WAIT_S = 0.5
-
 
 def make(keys: Sequence[str], plan: Plan, store: Store, watch: Watch, device: torch.device) -> None:
     """Makes the stages that are missing: one stage, or the critics of one pass. Their inputs must be published.
 
-    Each stage is locked meanwhile. Another process that works in the same output waits, and then finds it published.
+    The caller, or the driver that sent this worker, has claimed the stages (``Store.claim``).
     """
-    with ExitStack() as locks:
-        for lock in map(store.lock, sorted(keys)):
-            while not lock.is_locked:
-                try:
-                    locks.enter_context(lock.acquire(timeout=LOCK_WAIT_S))
-                except Timeout:
-                    if watch.stopping:
-                        raise Interrupted from None
-        stages = [plan.stages[key] for key in keys if not store.has(key)]
-        if not stages:
-            return
-        kind = stages[0].kind
-        if numerics := stages[0].options.get("numerics"):
-            set_precision(numerics)
-        diverged = [need for need in stages[0].needs.values() if store.outcome(need).get("status") == "diverged"]
-        if diverged:  # then what needs it has diverged too
-            outcome = {**store.outcome(diverged[0]), "stands_on": diverged[0].split("-")[0]}
-            for stage in stages:
-                made = {"key": stage.key, "lineage": None, "steps": stage.steps, "seconds": 0.0}
-                store.publish(stage.key, outcome, made)
-        elif kind == "data":
-            _pack(stages[0], store, watch)
-        elif kind == "fit":
-            fit(stages[0], store, watch, device)
-        elif kind == "evaluate":
-            evaluate(stages[0], store, watch, device)
-        else:
-            train(stages, store, watch, device)
+    stages = [plan.stages[key] for key in keys if not store.has(key)]
+    if not stages:
+        return
+    kind = stages[0].kind
+    if numerics := stages[0].options.get("numerics"):
+        set_precision(numerics)
+    diverged = [need for need in stages[0].needs.values() if store.outcome(need).get("status") == "diverged"]
+    if diverged:  # then what needs it has diverged too
+        outcome = {**store.outcome(diverged[0]), "stands_on": diverged[0].split("-")[0]}
+        for stage in stages:
+            made = {"key": stage.key, "lineage": None, "steps": stage.steps, "seconds": 0.0}
+            store.publish(stage.key, outcome, made)
+    elif kind == "data":
+        _pack(stages[0], store, watch)
+    elif kind == "fit":
+        fit(stages[0], store, watch, device)
+    elif kind == "evaluate":
+        evaluate(stages[0], store, watch, device)
+    else:
+        train(stages, store, watch, device)
 
 
 def _pack(stage: Stage, store: Store, watch: Watch) -> None:
     """Packs a data set's images or the masks of a folder, and publishes them."""
     started = time.monotonic()
     options = stage.hints["options"]
-    folder, side = store.workspace(stage.key) / "files", stage.options["image_size"]
+    folder, side = store.files(stage.key), stage.options["image_size"]
 
     def report(done: int, total: int) -> None:
         watch.progress(stage.key, done, total)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from study.running.progress import LINE_EVERY_S, bars
 from study.store import Damaged, Store
 from study.training.checkpoint import Watch
 from study.training.machine import prepare
+
+WAIT_S = 0.5
 
 
 def pack(study: Study, name: str, store: Store, console: Console) -> Path:
@@ -42,12 +46,23 @@ def pack(study: Study, name: str, store: Store, console: Console) -> Path:
             store.set_aside(key)
             text = f"damaged: {damage}; it is moved to {store.out / 'damaged'} and packed again"
             console.print(text, highlight=False, soft_wrap=True, markup=False)
-    with bars(console, TimeRemainingColumn()) as bar:
+    with bars(console, TimeRemainingColumn()) as bar, claimed(store, key):
         try:
             make([key], plan, store, _Watch(f"packing {name}", bar), prepare("cpu"))
         except ValueError as error:
             raise BadInput(f"{study.data_nodes[name].place.fault(str(error))}") from error
     return store.folder(key)
+
+
+@contextmanager
+def claimed(store: Store, key: str) -> Iterator[None]:
+    """Holds the lease of a stage. Waits while another process makes it."""
+    while (lease := store.claim(key)) is None:
+        time.sleep(WAIT_S)
+    try:
+        yield
+    finally:
+        lease.release(done=store.has(key))
 
 
 class _Watch(Watch):

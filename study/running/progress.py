@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,12 +16,12 @@ from rich.text import Text
 
 from study.plan.graph import KINDS, Plan
 from study.running.executors import Event, Task
-from study.store import Store, read_facts, write_json
+from study.running.workers import Worker, told
+from study.store import Store
 
 LINE_EVERY_S = 30.0
 BAR = 16  # columns
 TEXT = 38  # columns that are left for text on a terminal of 80
-FILE = "progress.json"
 SMALL = 0.002  # the weight of a stage without counted work (packing, evaluation), as a share of all work
 CHECKPOINTED = 0.02  # a stage that first reports a larger share than this continues from a checkpoint
 
@@ -34,39 +32,26 @@ def bars(console: Console, *columns: ProgressColumn) -> Progress:
     return Progress(*first, *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
 
 
-@contextmanager
-def told(out: Path) -> Iterator[None]:
-    """While it is entered, an output's study is running for readers, also between the plans that it makes."""
-    try:
-        yield
-    finally:
-        if facts := read_facts(out / FILE):
-            write_json(out / FILE, {**facts, "over": True, "running": []})
-
-
 def live(out: Path) -> dict[str, Any]:
     """How far a running study is; empty if none is running.
 
     ``done``: the share of this start's work, 0 to 1. ``left_s``: seconds, or None. ``running``: the titles of what is
-    being made. ``at``: when this was written, in seconds since 1970.
+    being made, by all processes and machines that make it. ``at``: when this was written, in seconds since 1970.
     """
-    facts = read_facts(out / FILE)
-    return facts if facts and not facts["over"] and _alive(facts["pid"]) else {}
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
+    shown = [facts for facts in told(out).values() if "done" in facts]
+    if not shown:
+        return {}
+    first = max(shown, key=lambda facts: facts["done"])
+    return {**first, "running": [title for facts in shown for title in facts["running"]]}
 
 
 class Display:
-    """Counts the work of a plan's stages, and shows and writes how much is done."""
+    """Counts the work of a plan's stages, and shows how much is done. ``worker`` tells it to others."""
 
-    def __init__(self, plan: Plan, store: Store, waiting: list[Task], console: Console) -> None:
-        self._plan, self._store = plan, store
+    def __init__(
+        self, plan: Plan, store: Store, waiting: list[Task], console: Console, worker: Worker | None = None
+    ) -> None:
+        self._plan, self._store, self._worker = plan, store, worker
         self._print = partial(console.print, highlight=False, soft_wrap=True)
         passes = {key: len(keys) for keys in plan.passes() for key in keys}
         work = {key: stage.work + stage.forward / passes.get(key, 1) for key, stage in plan.stages.items()}
@@ -150,15 +135,10 @@ class Display:
             text = _fitting([task.title for task in running if self._kind(task) == kind])
             self._bars.update(row, completed=counts[kind], text=text)
         self._bars.update(self._all, completed=round(100 * done), text=self._summary())
-        state = {
-            "pid": os.getpid(),
-            "over": False,
-            "at": round(time.time()),
-            "done": round(done, 4),
-            "left_s": None if seconds is None else round(seconds),
-            "running": [task.title for task in running],
-        }
-        write_json(self._store.out / FILE, state)
+        if self._worker:
+            left_s = None if seconds is None else round(seconds)
+            titles = [task.title for task in running]
+            self._worker.tell(at=round(time.time()), done=round(done, 4), left_s=left_s, running=titles)
 
 
 def _fitting(titles: Sequence[str]) -> str:

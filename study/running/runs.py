@@ -15,9 +15,11 @@ from safetensors.numpy import load_file
 
 from study.errors import Interrupted, StudyError
 from study.evaluation.evaluation import PICTURES, Evaluation
+from study.leases import Leases
 from study.plan.graph import Plan, Run
 from study.running.make import make
 from study.running.record import FOLDER, Diverged, Log, record, settle_record
+from study.running.workers import workers
 from study.store import RunState, Store, read_json
 from study.training.checkpoint import Watch
 from study.training.machine import versions
@@ -99,10 +101,13 @@ def settle(out: Path, run: str, why: str = "its process was killed") -> None:
 
 
 def settle_all(out: Path) -> None:
-    """Settles every run and every record of an output. Needs the output's lock."""
+    """Settles every run of an output that nobody makes; and every record, if this is the only process at work."""
+    leases = Leases(out / "leases")
     for file in sorted((out / "runs").glob("*.json")):
-        if name := RunState(file).read().get("run"):
+        if (name := RunState(file).read().get("run")) and leases.holder(file.stem) is None:
             settle(out, name)
+    if len(workers(out)) > 1:
+        return
     for file in sorted((out / FOLDER).glob("*/run.json")):  # a run killed before its state was written
         settle_record(out, file.parent.name)
 

@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -35,20 +34,22 @@ from study.config import paths, space
 from study.config.schema import Range, Study, Variant
 from study.errors import BadInput
 from study.evaluation.evaluation import HOLE_PSNR, Evaluation
+from study.leases import Leases
 from study.plan.graph import Plan, json_digest
 from study.plan.planner import make_plan
 from study.running import driver
 from study.running.executors import Event, Executor, Task
-from study.running.locks import lives
 from study.running.runs import settle
+from study.running.workers import Worker, lives
 from study.search import tuned
+from study.search.journal import JournalLock, mended
 from study.search.trials import FOLDER, best_of, trial_name
 from study.seeds import seed_of
 from study.store import RunState, Store, write_json
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-POLL_S, BEAT_S, LOCKED_S = 1.0, 60.0, 60.0
+POLL_S, BEAT_S, LOCKED_S = 1.0, 60.0, 180.0
 STALE_S = 600.0  # a process on another machine that is silent for this long is taken for lost
 BEGIN_S, MOST_TRIES = 30.0, 20  # how long a process waits for another that begins the same search
 AT_ONCE = re.compile("already exists|duplicate|unique|locked|no such table", re.IGNORECASE)
@@ -95,7 +96,7 @@ class Tuner:
     variant: Variant
     store: Store
     _: KW_ONLY
-    worker: str  # this process's name (``study.running.locks.searching``)
+    worker: Worker  # this process
     device: str  # its kind, such as cuda
     trials: int  # how many the search has in the end, over all processes: completed, pruned and diverged
     parallel: int = 1  # how many trials this process makes at once
@@ -107,8 +108,10 @@ class Tuner:
         self.space = space.space_of(self.study, self.variant)
         self.folder = self.store.out / FOLDER
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock_file = _lock_file(self.storage) or self.folder / f"{self.variant.name}.lock"
-        self.lock = FileLock(lock_file, timeout=LOCKED_S)
+        shared, name = _sqlite_file(self.storage), f"search-{self.variant.name}"
+        leases = Leases(shared.with_name(f"{shared.name}.leases")) if shared else self.store.leases
+        self.lock = leases.lock(name, LOCKED_S)
+        self.damage = ""  # what was wrong with the journal
         self.usual = {key: space.usual(self.variant, key) for key in self.space}  # the study's own setting
         self.active: list[_ActiveTrial] = []
         self.stopped = ""
@@ -145,10 +148,15 @@ class Tuner:
                 "postgresql://user@host/name, or omit --storage"
             )
             start_over = f"remove study '{name}' there"
-        # held through the operating system, which releases it when its holder is killed
-        lock: Any = FileLock(journal.with_suffix(".journal.lock"), timeout=LOCKED_S)
+        lock = self.store.leases.lock(f"journal-{self.variant.name}", LOCKED_S)
         try:
-            storage = _database(url) if url else JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
+            if url:
+                storage: RDBStorage | JournalStorage = _database(url)
+            else:
+                with lock:
+                    self.damage = mended(journal)
+                mending: Any = JournalLock(journal, lock)
+                storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=mending))
             opened, begun = _created(storage, name, PRUNERS[self.study.search.pruner]())
         except Exception as error:  # database clients raise errors of their own
             why = " ".join(str(error).split())[:300] or type(error).__name__
@@ -212,7 +220,7 @@ class Tuner:
                 return None
             self.optuna.sampler = _sampler(self.study, self.variant, len(trials))
             trial = self.optuna.ask({key: _distribution(within) for key, within in self.space.items()})
-            trial.set_user_attr("worker", self.worker)
+            trial.set_user_attr("worker", self.worker.name)
             trial.set_user_attr("beat", time.time())
             before = self.optuna.get_trials(deepcopy=False)[: trial.number]
             if sum(one.state != TrialState.FAIL for one in before) >= self.trials:
@@ -260,10 +268,10 @@ class Tuner:
 
     def _lost(self, trial: FrozenTrial) -> bool:
         """Returns True if the process that makes a trial is gone."""
-        worker = trial.user_attrs.get("worker")
-        alive = lives(self.store.out, worker) if worker else None
-        if alive is not None or self.storage is None:
-            return not alive
+        if lives(self.store.out, trial.user_attrs.get("worker", "")):
+            return False
+        if self.storage is None:
+            return True
         began = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
         return bool(time.time() - trial.user_attrs.get("beat", began) > STALE_S)
 
@@ -307,6 +315,7 @@ class Tuner:
         one.plan = plan
         saved = plan if recorded else replace(plan, runs=[])
         one.files.append(saved.save(self.store.out))
+        self.worker.tell(plans=[file.name for other in self.active for file in other.files])
         if tasks := driver.tasks(saved, self.store, one.files[-1]):
             yield tasks
         while driver.tasks(saved, self.store):
@@ -420,12 +429,12 @@ def _row(trial: FrozenTrial, seeds: int, again: int | None) -> dict[str, Any]:
     }
 
 
-def _lock_file(url: str | None) -> Path | None:
-    """Where the processes of an SQLite file lock it, as SQLite lets two take one waiting trial; None for others."""
+def _sqlite_file(url: str | None) -> Path | None:
+    """The file of an SQLite URL, whose processes need a lock beside it: SQLite lets two take one waiting trial."""
     if url is None or not url.startswith("sqlite:"):
         return None
     file = Path(url.partition(":///")[2].partition("?")[0])
-    return file.with_name(f"{file.name}.lock").absolute() if file.name and file.parent.is_dir() else None
+    return file.absolute() if file.name and file.parent.is_dir() else None
 
 
 def _database(url: str) -> RDBStorage:

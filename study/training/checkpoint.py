@@ -211,7 +211,7 @@ class TrainingState:
 
     def publish(self, device: torch.device) -> None:
         """Publishes weights, optimiser states and series; only the series if the stage diverged."""
-        folder = self.store.workspace(self.stage.key) / "files"
+        folder = self.store.files(self.stage.key)
         series = {"step": self.steps, "terms": self.terms}
         write_atomically(folder / "series.json", json.dumps(series, sort_keys=True) + "\n")
         if self.every_step:

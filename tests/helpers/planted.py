@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from study.config import load
 from study.plan.graph import Plan, Stage
-from study.running import locks
+from study.running import workers
 from study.running.executors import Task
 from study.search import tune
 from study.store import RunState, Store
@@ -56,7 +56,7 @@ class Planted(AtOnce):
         """One stage, as a worker leaves it."""
         self.made.append(stage.key)
         outcome: dict[str, Any] = {"status": "finished"}
-        folder = self.store.workspace(stage.key) / "files"
+        folder = self.store.files(stage.key)
         if stage.kind in ("joint", "evaluate"):
             joint = stage if stage.kind == "joint" else plan.stages[stage.needs["model"]]
             weights = {name: critic["weight"] for name, critic in joint.options["critics"].items()}
@@ -77,7 +77,7 @@ def share(file: Path, out: Path, trials: int, pipe: Connection) -> None:
     After that it sends the number of each trial that it tells.
     """
     study, store = load(file), Store(out)
-    with locks.searching(out) as worker:
+    with workers.working(out, "tune") as worker:
         tuner = tune.Tuner(study, study.variants["toy"], store, worker=worker, device="cpu", trials=trials)
         tuner.on_trial = lambda trial, state: pipe.send(trial["number"])
         waited: list[Task] = []

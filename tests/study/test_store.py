@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from filelock import Timeout
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,10 +30,10 @@ def make(store: Store, files: Mapping[str, bytes] = FILES, pid: int = 1) -> None
     """Makes and publishes a stage, as ``study.running.make`` does: nothing where it is there."""
     if store.has(KEY):
         return
-    workspace = store.workspace(KEY)
-    (workspace / "checkpoint.safetensors").write_bytes(b"state")
+    files = store.files(KEY)
+    (files.parent / "checkpoint.safetensors").write_bytes(b"state")
     for name, content in files.items():
-        write_atomically(workspace / "files" / name, content)
+        write_atomically(files / name, content)
     store.publish(KEY, OUTCOME, {"seconds": 1.5, "key": KEY, "pid": pid})
 
 
@@ -214,25 +213,27 @@ def test_what_is_stored_holds_no_key_time_or_path(tmp_path: Path, monkeypatch: p
     make(one, pid=1)
     as_process(monkeypatch, 77)
     for name, body in reversed(FILES.items()):
-        write_atomically(other.workspace("another") / "files" / name, body)
+        write_atomically(other.files("another") / name, body)
     other.publish("another", dict(reversed(OUTCOME.items())), {"seconds": 99, "made": "later"})
-    assert (other.folder("another") / MANIFEST).read_bytes() == (one.folder(KEY) / MANIFEST).read_bytes()
-    text = (one.folder(KEY) / MANIFEST).read_text()
+    manifests = [one.manifest(KEY), other.manifest("another")]
+    assert [manifest.pop("key") for manifest in manifests] == [KEY, "another"]  # of the manifest alone
+    assert manifests[0] == manifests[1]
+    text = str(manifests[0])
     assert KEY not in text and str(tmp_path) not in text and "1.5" not in text
 
 
 def test_the_second_of_two_makers_changes_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     make(store)
-    (store.workspace(KEY) / "files" / "b").write_bytes(b"other")
+    (store.files(KEY) / "b").write_bytes(b"other")
     store.publish(KEY, {"status": "diverged"}, {})
     assert content(store) == FILES
     assert store.outcome(KEY) == OUTCOME
 
 
 def test_a_workspace_keeps_what_an_earlier_making_left(tmp_path: Path) -> None:
-    Store(tmp_path).workspace(KEY).joinpath("checkpoint").write_bytes(b"state")
-    assert Store(tmp_path).workspace(KEY).joinpath("checkpoint").read_bytes() == b"state"
+    Store(tmp_path).files(KEY).joinpath("half").write_bytes(b"state")
+    assert Store(tmp_path).files(KEY).joinpath("half").read_bytes() == b"state"
 
 
 @QUICK
@@ -305,13 +306,13 @@ HOLDS = """
 import sys
 from pathlib import Path
 from study.store import Store
-with Store(Path(sys.argv[1])).lock(sys.argv[2]):
-    print("held", flush=True)
-    sys.stdin.read()
+assert Store(Path(sys.argv[1])).claim(sys.argv[2])
+print("held", flush=True)
+sys.stdin.read()
 """
 
 
-def test_a_key_is_locked_by_one_process_and_freed_when_it_is_killed(tmp_path: Path) -> None:
+def test_a_stage_is_claimed_by_one_process_and_free_when_it_is_killed(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", HOLDS, str(tmp_path), KEY]
     pipe = subprocess.PIPE
@@ -319,14 +320,12 @@ def test_a_key_is_locked_by_one_process_and_freed_when_it_is_killed(tmp_path: Pa
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         store = Store(tmp_path)
-        with pytest.raises(Timeout):
-            store.lock(KEY).acquire(timeout=0.05)
-        with store.lock("another").acquire(timeout=600):
-            pass
+        assert store.claim(KEY) is None
+        assert store.claim("another") is not None
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-        with store.lock(KEY).acquire(timeout=600):
-            pass
+        lease = store.claim(KEY)
+        assert lease is not None and lease.deaths == 1
 
 
 MAKES = """
@@ -335,9 +334,9 @@ from pathlib import Path
 from study.store import Store
 store = Store(Path(sys.argv[1]))
 print("ready", flush=True); sys.stdin.readline()
-with store.lock("key"):
+if store.claim("key"):
     if not store.has("key"):
-        (store.workspace("key") / "files" / "who").write_text(sys.argv[2])
+        (store.files("key") / "who").write_text(sys.argv[2])
         store.publish("key", {"status": "finished"}, {"who": sys.argv[2]})
         print("made")
 """

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Task:
     rank: tuple[int, int] = (0, 0)  # tasks of a lower rank start first
     plan: str = ""  # the file of the saved plan that the names belong to
     title: str = ""  # what a person calls it, such as "23 critics, seed 0"
+    leases: tuple[int, ...] = field(default=(), compare=False)  # the numbers of the keys' leases, once it is claimed
 
     @property
     def name(self) -> str:
@@ -47,11 +49,23 @@ class Event:
 
 
 class Executor(ABC):
-    """Runs several tasks at once. It is a context manager: leaving it stops everything."""
+    """Runs several tasks at once. It is a context manager: leaving it stops everything.
+
+    One that starts ``study work`` elsewhere takes no tasks itself: these workers claim them.
+    """
+
+    elsewhere: ClassVar[bool] = False  # True if it is of that kind
 
     @abstractmethod
-    def __init__(self, out: Path, *, jobs: int, device: str) -> None:
-        """``out``: the output folder. ``jobs``: how many tasks run at once. ``device``: its kind, such as cuda."""
+    def __init__(self, out: Path, *, jobs: int, device: str, settings: Mapping[str, str]) -> None:
+        """``out``: the output folder. ``jobs``: how many tasks run at once. ``device``: its kind, such as cuda.
+
+        ``settings``: of ``--set-executor``. Raises BadInput for those that it does not know.
+        """
+
+    def start(self) -> None:
+        """Starts workers elsewhere, if it is of that kind."""
+        return
 
     @property
     @abstractmethod
@@ -65,6 +79,10 @@ class Executor(ABC):
     @abstractmethod
     def poll(self, timeout_s: float) -> list[Event]:
         """Returns the events since the last call. Waits at most this long for one."""
+
+    def cancel(self, task: Task) -> None:
+        """Asks a task to stop. It then ends with an event."""
+        return
 
     @abstractmethod
     def stop(self) -> None:

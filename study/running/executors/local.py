@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from study.errors import Interrupted, StudyError
+from study.errors import BadInput, Interrupted, StudyError
 from study.processes import end_with_parent
 from study.running.executors.base import Event, Executor, Task
 
@@ -28,7 +28,9 @@ PROGRESS_EVERY_S = 0.25
 class Local(Executor):
     """Worker processes on this machine."""
 
-    def __init__(self, out: Path, *, jobs: int, device: str) -> None:
+    def __init__(self, out: Path, *, jobs: int, device: str, settings: Mapping[str, str]) -> None:
+        if settings:
+            raise BadInput(f"--set-executor {next(iter(settings))}: the executor 'local' has no settings; leave it out")
         self._context = multiprocessing.get_context("spawn")
         self._arguments = (str(out), device)
         self._workers: list[_Worker] = []
@@ -60,6 +62,11 @@ class Local(Executor):
                 if worker.task is not None:
                     events.append(Event("died", worker.task, text=_exit_reason(worker.process.exitcode)))
         return events
+
+    def cancel(self, task: Task) -> None:
+        for worker in self._workers:
+            if worker.task == task:
+                worker.process.terminate()
 
     def stop(self) -> None:
         for worker in self._workers:
@@ -135,6 +142,8 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
     """Runs the tasks that come through the pipe until None comes."""
     watch = _Watch(pipe)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver; it sends SIGTERM
+    for other in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # as are these, which schedulers send to all
+        signal.signal(other, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: setattr(watch, "stopping", True))
     end_with_parent()
     for name in ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE"):  # the study's precision decides
@@ -162,6 +171,7 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
         if task is None:
             return
         watch.task = task
+        store.hold(dict(zip(task.keys, task.leases, strict=False)))
         try:
             if plan_file != task.plan:
                 saved = Plan.read(Path(task.plan))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,10 @@ from study.plan.graph import Plan
 from study.results.frames import load
 from study.running import driver, progress
 from study.running.executors import Event, Task
+from study.running.workers import working
 from study.store import Store, write_json
 
-STATE = {"pid": os.getpid(), "over": False, "done": 0.34, "left_s": 300, "running": ["pretrain, seed 1"], "at": 1.8e9}
+STATE = {"done": 0.34, "left_s": 300, "running": ["pretrain, seed 1"], "at": 1.8e9}
 
 
 class Clocked:
@@ -114,13 +115,13 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_a_watch_ends_with_the_study(out: Path) -> None:
-    write_json(out / progress.FILE, STATE)
     lines, made = list[str](), list[bool]()
+    running = ExitStack()
+    running.enter_context(working(out, "run")).tell(**STATE)
 
     def report(out: Path) -> tuple[Path, list[str]]:
         made.append(bool(progress.live(out)))
-        with progress.told(out):
-            pass
+        running.close()
         return out / "page", ["the answer"]
 
     live.watch(out, report, lines.append)
@@ -223,9 +224,9 @@ def test_only_the_page_of_a_running_study_has_the_line() -> None:
 def test_a_study_runs_for_readers_until_its_command_ends(tmp_path: Path) -> None:
     """Also between the looks of ``--until-resolved``, which are plans of their own."""
     plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]})
-    with progress.told(store.out):
+    with working(store.out, "run") as worker:
         for _ in range(2):
-            with progress.Display(plan, store, driver.tasks(plan, store), Console(file=io.StringIO())):
+            with progress.Display(plan, store, driver.tasks(plan, store), Console(file=io.StringIO()), worker):
                 pass
             assert progress.live(store.out)
     assert not progress.live(store.out)

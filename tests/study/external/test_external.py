@@ -364,8 +364,8 @@ def grouped(out: Path, names: list[str]) -> Results:
     facts = json.loads((store.folder(key) / "data.json").read_text())
     first = facts["parts"]["test"][0]
     facts["groups"] = [*facts["names"][:first], *names]
-    store.workspace(key).joinpath("files", "images.npy").write_bytes((store.folder(key) / "images.npy").read_bytes())
-    store.workspace(key).joinpath("files", "data.json").write_text(json.dumps(facts))
+    store.files(key).joinpath("images.npy").write_bytes((store.folder(key) / "images.npy").read_bytes())
+    store.files(key).joinpath("data.json").write_text(json.dumps(facts))
     shutil.rmtree(store.folder(key))
     store.publish(key, {"status": "finished"}, {})
     return study.load(out)

@@ -344,7 +344,7 @@ def test_an_output_without_worst_pictures_is_read(made: tuple[Plan, Store], tmp_
     copy = Store(shutil.copytree(store.out, tmp_path / "out"))
     for key in {run.stages["evaluate"] for run in plan.runs if run.variant != "wild"}:
         outcome, by = copy.outcome(key), copy.made(key)
-        files = copy.workspace(key) / "files"
+        files = copy.files(key)
         shutil.copytree(copy.folder(key), files, dirs_exist_ok=True)
         (files / "worst.safetensors").unlink()
         facts = json.loads((files / "evaluation.json").read_text())

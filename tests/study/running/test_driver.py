@@ -8,11 +8,10 @@ import pytest
 import tiny
 from at_once import AtOnce
 
-from study.errors import Interrupted, StudyError
+from study.errors import Interrupted
 from study.plan.graph import Plan
 from study.running import driver
 from study.running.executors import Event, Task
-from study.running.locks import output_lock
 from study.store import Store
 
 
@@ -118,17 +117,6 @@ def test_an_interrupt_stops_the_executor(tmp_path: Path, stop: type[BaseExceptio
     executor = AtOnce(store, fate=fate)
     summary, _ = drive(plan, store, executor)
     assert summary.interrupted and executor.stopped and summary.failed == {}
-
-
-def test_one_driver_an_output(tmp_path: Path) -> None:
-    with (
-        output_lock(tmp_path),
-        pytest.raises(StudyError, match="another run works in this folder"),
-        output_lock(tmp_path),
-    ):
-        raise AssertionError
-    with output_lock(tmp_path):
-        """Free again."""
 
 
 def test_a_task_that_waits_is_not_taken_twice(tmp_path: Path) -> None:

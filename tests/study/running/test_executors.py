@@ -34,7 +34,7 @@ def test_the_contract(name: str, tmp_path: Path) -> None:
     plan, store = make_plan(load(tiny.write(tmp_path, defaults=defaults))), Store(tmp_path / "out")
     file = plan.save(store.out)
     data, pretrain, *_ = driver.tasks(plan, store, file)
-    with EXECUTORS[name](store.out, jobs=1, device="cpu") as executor:
+    with EXECUTORS[name](store.out, jobs=1, device="cpu", settings={}) as executor:
         assert executor.free == 1
         executor.submit(data)
         assert executor.free == 0
@@ -48,7 +48,7 @@ def test_the_contract(name: str, tmp_path: Path) -> None:
         executor.submit(pretrain)
         progress = next_event(executor, "progress")
         assert progress.key == pretrain.keys[0] and progress.total == 1_000_000
-    with safe_open(store.workspace(pretrain.keys[0]) / "checkpoint.safetensors", framework="pt") as checkpoint:
+    with safe_open(store.checkpoint(pretrain.keys[0]), framework="pt") as checkpoint:
         facts = json.loads(checkpoint.metadata()["facts"])
     assert facts["step"] >= progress.done > 0 and not store.has(pretrain.keys[0])
     assert executor.free == 1

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from study.running import driver, progress
 from study.running.executors import Event, Task
-from study.store import read_facts
+from study.running.workers import working
 
 KEY = re.compile(r"[0-9a-f]{16}")
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "glcic", "mean")}
@@ -53,12 +53,13 @@ def test_a_log_names_no_key_and_a_terminal_of_80_columns_cuts_nothing(tmp_path: 
     console = Console(file=file, width=80, force_terminal=terminal, color_system=None)
 
     def tick(running: list[Task]) -> None:
-        seen.update(read_facts(store.out / progress.FILE).get("running", []))
+        seen.update(progress.live(store.out).get("running", []))
         display.on_tick(waiting[1:4])
 
     with (
         mock.patch.object(progress, "LINE_EVERY_S", -1.0),
-        progress.Display(plan, store, waiting, console) as display,
+        working(store.out, "run") as worker,
+        progress.Display(plan, store, waiting, console, worker) as display,
     ):
         driver.drive(store, AtOnce(store, fate=fate), waiting, on_event=display.on_event, on_tick=tick)
     text = file.getvalue()

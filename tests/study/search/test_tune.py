@@ -19,12 +19,11 @@ from study import config
 from study.config import space
 from study.config.schema import Study
 from study.data import Packed
-from study.errors import BadInput, Interrupted, StudyError
+from study.errors import BadInput, Interrupted
 from study.plan.planner import make_plan
 from study.results.frames import load
-from study.running import locks
+from study.running import workers
 from study.running.executors import Event, Executor, Task
-from study.running.locks import output_lock
 from study.running.make import make
 from study.search import trials, tune
 from study.store import RunState, Store
@@ -42,7 +41,7 @@ def searched(
 ) -> tune.SearchResult:
     """A search in this process, to its end."""
     study, store = config.load(file), Store(out)
-    with locks.searching(out) as worker:
+    with workers.working(out, "tune") as worker:
         tuner = tune.Tuner(study, study.variants[variant], store, worker=worker, device="cpu", **more)
         return tuner.run(executor or Planted(store))
 
@@ -214,12 +213,14 @@ def test_an_interrupt_loses_nothing(tmp_path: Path) -> None:
 def test_a_trial_of_a_process_that_is_gone_is_settled(tmp_path: Path) -> None:
     file, out = written(tmp_path), tmp_path / "out"
     study, store = config.load(file), Store(out)
-    with locks.searching(out) as worker:
+    with workers.working(out, "tune") as worker:
         lost = tune.Tuner(study, study.variants["toy"], store, worker=worker, device="cpu", trials=2)
         assert lost._claim() is not None
         state = RunState.of(out, "toy@0/faces/1000")
         state.write(run="toy@0/faces/1000", status="running", record="1")
-        beside = tune.Tuner(study, study.variants["toy"], store, worker="other", device="cpu", trials=1)
+        beside = tune.Tuner(
+            study, study.variants["toy"], store, worker=workers.Worker(out, "other"), device="cpu", trials=1
+        )
         assert beside._claim() is None  # it is another's, who lives
     searched(file, out, trials=2)
     assert [row["state"] for row in rows(out)] == ["failed", "completed", "completed"]
@@ -230,7 +231,7 @@ def test_a_trial_of_a_process_that_is_gone_is_settled(tmp_path: Path) -> None:
 def test_a_lost_trial_that_turns_up_again_is_not_counted_twice(tmp_path: Path) -> None:
     file, out = written(tmp_path), tmp_path / "out"
     study, store = config.load(file), Store(out)
-    slow = tune.Tuner(study, study.variants["toy"], store, worker="gone", device="cpu", trials=2)
+    slow = tune.Tuner(study, study.variants["toy"], store, worker=workers.Worker(out, "gone"), device="cpu", trials=2)
     slow._claim()
     searched(file, out, trials=2)
     slow.run(Planted(store))
@@ -264,7 +265,7 @@ def test_several_processes_share_a_search_and_one_is_killed(tmp_path: Path) -> N
     assert len(ended) == count and len({row["number"] for row in found}) == len(found)
     assert {row["state"] for row in found} <= {*trials.ENDED, "failed"}
     assert len([row for row in found if row["state"] == "failed"]) == 1
-    assert locks.workers(out) == []
+    assert workers.workers(out) == {}
 
 
 def test_several_at_once_in_one_process(tmp_path: Path) -> None:
@@ -284,7 +285,7 @@ def test_a_database_holds_a_search_too(tmp_path: Path) -> None:
 def opening(file: Path, out: Path, url: str, variant: str, barrier: Any, told: Any) -> None:
     """Opens a search with others, as on a machine of its own, and tells the first trial that it gets."""
     study = config.load(file)
-    with locks.searching(out) as worker:
+    with workers.working(out, "tune") as worker:
         barrier.wait()
         try:
             tuner = tune.Tuner(
@@ -326,20 +327,6 @@ def test_a_search_whose_creator_was_killed_begins(tmp_path: Path, monkeypatch: p
     tune.optuna.create_study(storage=url, study_name="tiny:None:toy", direction="maximize")
     searched(file, tmp_path / "out", trials=2, storage=url)
     assert [row["usual"] for row in rows(tmp_path / "out")] == [True, False]
-
-
-def test_a_study_is_not_made_where_a_search_is_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "BEGIN_S", 0.1)
-    with (
-        locks.searching(tmp_path),
-        locks.searching(tmp_path),
-        pytest.raises(StudyError, match="a search works in this folder"),
-        output_lock(tmp_path),
-    ):
-        pass
-    with output_lock(tmp_path), pytest.raises(StudyError, match="another run works"):  # noqa: SIM117
-        with output_lock(tmp_path, searches=True):
-            pass
 
 
 @pytest.fixture

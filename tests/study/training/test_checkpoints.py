@@ -132,7 +132,7 @@ def test_damages_of_every_kind(kind: str, tmp_path: Path) -> None:
             for one in keys:
                 store.set_aside(one)
         for one in keys:
-            store.workspace(one)
+            store.files(one)
         for one, content in sound.items():
             store.checkpoint(one).write_bytes(content)
 
