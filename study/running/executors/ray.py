@@ -7,6 +7,8 @@ the driver is killed. Ray starts it again elsewhere if its node dies.
 from __future__ import annotations
 
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +25,7 @@ SETTINGS = {
     "num_cpus": "processors of each worker: 1",
     "num_gpus": "GPUs of each worker: 1 on cuda, a fraction if several share one",
 }
+CONNECT_S = 10.0
 LOOK_S = 0.5
 STOP_S = 60.0
 FAILURES = 3  # the exit code of a worker that has made what it could, while some runs failed
@@ -60,19 +63,21 @@ class Ray(Executor):
         self._workers: list[Any] = []
 
     def start(self) -> None:
-        """Starts the workers, as soon as there is room for them."""
+        """Starts the workers that are missing, as soon as there is room for them."""
         import ray
 
+        if (where := re.fullmatch(r"(?:ray://)?(.+):(\d+)", self._address or "")) is not None:
+            try:  # Ray itself tries for minutes
+                socket.create_connection((where[1], int(where[2])), CONNECT_S).close()
+            except OSError as error:
+                raise BadInput(f"--set-executor address={self._address}: no Ray answers there: {error}") from None
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of this machine alone sends nothing
-        try:
-            ray.init(
-                address=self._address, ignore_reinit_error=True, include_dashboard=None if self._address else False
-            )
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).partition("\n")[0]
-            raise BadInput(f"--executor ray: no cluster at {self._address or 'RAY_ADDRESS'}: {reason}") from None
+        if not ray.is_initialized():
+            alone = {} if self._address or "RAY_ADDRESS" in os.environ else {"include_dashboard": False}
+            ray.init(address=self._address, **alone)
         task = ray.remote(work).options(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=-1)
-        self._workers = [task.remote(self._arguments) for _ in range(self._jobs)]
+        _, left = ray.wait(self._workers, num_returns=len(self._workers), timeout=0) if self._workers else ([], [])
+        self._workers = [*left, *(task.remote(self._arguments) for _ in range(self._jobs - len(left)))]
 
     @property
     def free(self) -> int:

@@ -13,6 +13,7 @@ Before its time is up, a job stops with checkpoints and goes back into the queue
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import re
@@ -23,6 +24,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -77,6 +79,7 @@ class Slurm(Executor):
     """Jobs of a Slurm cluster. ``settings`` are options of sbatch."""
 
     elsewhere: ClassVar[bool] = True
+    outlives: ClassVar[bool] = True
 
     def __init__(self, out: Path, *, jobs: int, device: str, settings: Mapping[str, str]) -> None:
         self._out, self._jobs, self._device = out.absolute(), jobs, device
@@ -112,7 +115,8 @@ class Slurm(Executor):
             additional_parameters={"requeue": True, "signal": f"B:USR2@{SIGNAL_S}", **self._settings},
         )
         try:
-            jobs = submitter.submit_array([Job(arguments)] * missing)
+            with redirect_stderr(io.StringIO()):  # submitit prints what is reported below
+                jobs = submitter.submit_array([Job(arguments)] * missing)
         except FailedJobError as error:
             raise BadInput(f"--executor slurm: sbatch refuses the jobs: {_reason(str(error))}") from None
         write_json(self._out / workers.CREWS / f"{crew}.json", {"crew": crew, "jobs": [job.job_id for job in jobs]})
