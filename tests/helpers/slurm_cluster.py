@@ -48,7 +48,7 @@ ReturnToService=2
 JobRequeue=1
 KillWait=30
 MinJobAge=600
-SlurmdTimeout=30
+SlurmdTimeout=10
 SlurmdParameters=config_overrides
 {nodes}
 PartitionName=debug Nodes=n[1-3] Default=YES MaxTime=INFINITE State=UP
