@@ -26,6 +26,7 @@ LASTS_S = 60.0  # an owner elsewhere that has not renewed its lease for so long 
 RENEWALS = 6  # in that time
 RETRY_S = 0.2
 
+FACTS = {"owner": dict, "lasts_s": float, "deaths": int, "mark": str}  # of a lease's file
 Owner = dict[str, Any]
 """A process: ``host``, ``boot``, ``space`` (of process ids), ``pid``, ``started``."""
 
@@ -60,9 +61,9 @@ def lives(owner: Owner) -> bool | None:
     if any(owner.get(name) != value for name, value in _place().items()):
         return None
     if Path("/proc/self/stat").exists():
-        return bool(_started(owner["pid"]) == owner["started"] != "")
+        return bool(_started(owner.get("pid", 0)) == owner.get("started") != "")
     try:
-        os.kill(owner["pid"], 0)
+        os.kill(int(owner.get("pid", 0)), 0)
     except ProcessLookupError:
         return False
     except OSError:
@@ -138,7 +139,7 @@ class Leases:
         deaths = (before.get("deaths", 0) + 1 if dies else 1) if not ended else 0
         known = ended or lives(before.get("owner", {})) is False
         lease = Lease(folder, number + 1, known, deaths, mark)
-        facts = {"owner": this_process(), "lasts_s": self.lasts_s, "deaths": deaths, "mark": mark}
+        facts = {"owner": this_process(), "lasts_s": float(self.lasts_s), "deaths": deaths, "mark": mark}
         if not _create(lease.file, facts):
             return None
         for old in _numbers(folder):
@@ -180,7 +181,7 @@ class Leases:
         here = lives(facts.get("owner", {}))
         if here is not None:
             return not here
-        file, lasts_s = self.folder / name / f"{number}.json", float(facts.get("lasts_s", LASTS_S))
+        file, lasts_s = self.folder / name / f"{number}.json", facts.get("lasts_s", LASTS_S)
         try:
             state = number, file.stat().st_mtime_ns
         except OSError:
@@ -300,9 +301,9 @@ def _numbers(folder: Path) -> list[int]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, KeyError, RecursionError):
         facts = json.loads(file.read_text())
-        if isinstance(facts, dict):
+        if isinstance(facts, dict) and all(isinstance(facts[name], kind) for name, kind in FACTS.items()):
             return facts
     return {}
 

@@ -20,7 +20,8 @@ ROOMS = {
     "study/facts": "",
     "study/processes": "",
     "study/seeds": "",
-    "study/store": "study/errors",
+    "study/leases": "",
+    "study/store": "study/errors study/leases",
     "study/metrics": "models study/errors study/seeds study/store",
     "study/data": "models study/errors study/processes study/seeds study/store",
     "study/parts": "baselines models reports/analysis study/data study/errors study/metrics",
@@ -33,8 +34,9 @@ ROOMS = {
     "study/evaluation": "models study/data study/errors study/metrics study/parts study/plan study/seeds study/store "
     "study/training",
     "study/running": "models study/config study/data study/errors study/evaluation study/inspection study/parts "
-    "study/plan study/processes study/store study/training",
-    "study/search": "study/config study/errors study/evaluation study/plan study/running study/seeds study/store",
+    "study/leases study/plan study/processes study/store study/training",
+    "study/search": "study/config study/errors study/evaluation study/leases study/plan study/running study/seeds "
+    "study/store",
     "study/conformance": "models reports reports/analysis reports/document study/config study/data study/errors "
     "study/parts study/plan study/results study/running study/store",
     "study/external": "models reports/analysis study/config study/data study/errors study/evaluation study/metrics "

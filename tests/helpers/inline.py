@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
@@ -15,7 +16,7 @@ from study.running.executors import EXECUTORS, Event, Executor, Task, local
 
 
 class Inline(Executor):
-    def __init__(self, out: Path, *, jobs: int, device: str) -> None:
+    def __init__(self, out: Path, *, jobs: int, device: str, settings: Mapping[str, str]) -> None:
         self.arguments, self.waiting = (str(out), device, 0), deque[Task | None]()
         self.events: list[Event] = []
 

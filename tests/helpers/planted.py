@@ -43,9 +43,8 @@ class Planted(AtOnce):
 
     def make(self, plan: Plan, task: Task) -> None:
         for key in task.keys:
-            with self.store.lock(key):
-                if not self.store.has(key):
-                    self.publish(plan, plan.stages[key])
+            if not self.store.has(key):
+                self.publish(plan, plan.stages[key])
         if task.run:
             run = next(run for run in plan.runs if run.name == task.run)
             last = run.stages["evaluate"]
@@ -83,10 +82,10 @@ def share(file: Path, out: Path, trials: int, pipe: Connection) -> None:
         waited: list[Task] = []
 
         def fate(task: Task) -> None:
-            if not waited:
+            if task.run and not waited:  # its own: what trials share is made by one of them
                 pipe.send("half-way")
                 pipe.recv()
-            waited.append(task)
+                waited.append(task)
 
         tuner.run(Planted(store, fate=fate))
     pipe.send(None)

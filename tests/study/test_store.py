@@ -30,10 +30,10 @@ def make(store: Store, files: Mapping[str, bytes] = FILES, pid: int = 1) -> None
     """Makes and publishes a stage, as ``study.running.make`` does: nothing where it is there."""
     if store.has(KEY):
         return
-    files = store.files(KEY)
-    (files.parent / "checkpoint.safetensors").write_bytes(b"state")
+    place = store.files(KEY)
+    (place.parent / "checkpoint.safetensors").write_bytes(b"state")
     for name, content in files.items():
-        write_atomically(files / name, content)
+        write_atomically(place / name, content)
     store.publish(KEY, OUTCOME, {"seconds": 1.5, "key": KEY, "pid": pid})
 
 

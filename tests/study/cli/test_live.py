@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -32,8 +33,8 @@ from study.plan.graph import Plan
 from study.results.frames import load
 from study.running import driver, progress
 from study.running.executors import Event, Task
-from study.running.workers import working
-from study.store import Store, write_json
+from study.running.workers import Worker, working
+from study.store import Store
 
 STATE = {"done": 0.34, "left_s": 300, "running": ["pretrain, seed 1"], "at": 1.8e9}
 
@@ -135,12 +136,13 @@ def test_a_watch_ends_with_the_study(out: Path) -> None:
 def test_a_page_says_how_far_a_running_study_is_and_a_finished_one_nothing(out: Path) -> None:
     before = load(out)
     assert before.study["progress"] is None and sections.sentence(before) == ""
-    write_json(out / progress.FILE, STATE)
-    assert sections.sentence(load(out)) == (
-        "This study is still running: 0 of 2 runs are done, 34% of the work, about 5 min left (2027-01-15 08:00 "
-        "UTC). Now: pretrain, seed 1. Results may still change."
-    )
-    write_json(out / progress.FILE, {**STATE, "pid": 2**22 + 1})  # it was killed
+    with working(out, "run") as worker:
+        worker.tell(**STATE)
+        assert sections.sentence(load(out)) == (
+            "This study is still running: 0 of 2 runs are done, 34% of the work, about 5 min left (2027-01-15 08:00 "
+            "UTC). Now: pretrain, seed 1. Results may still change."
+        )
+    worker.tell(**STATE)  # it was killed
     assert sections.sentence(load(out)) == ""
 
 
@@ -161,8 +163,9 @@ def test_a_running_study_shows_the_curves_of_stages_in_training_and_counts_them_
     plan, store, _ = _with_a_stage_in_training(tmp_path)
     before = load(store.out)
     assert before.running.empty, "nothing runs: it was interrupted"
-    write_json(store.out / progress.FILE, STATE)
-    during = load(store.out)
+    with working(store.out, "run") as worker:
+        worker.tell(**STATE)
+        during = load(store.out)
     rows = during.running.query("term == 'reconstruction'")
     assert rows["step"].tolist() == [2, 4] and (rows["value"] > 0).all()
     assert set(rows["run"]) == {tiny.run_of(plan, "reconstruction_only").name} and set(rows["stage"]) == {"pretrain"}
@@ -201,9 +204,15 @@ DAMAGED = {
 }
 
 
-def test_a_damaged_checkpoint_has_no_curves_and_the_rest_is_there(tmp_path: Path) -> None:
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Worker]:
+    with working(tmp_path / "out", "run") as worker:
+        yield worker
+
+
+def test_a_damaged_checkpoint_has_no_curves_and_the_rest_is_there(tmp_path: Path, running: Worker) -> None:
     _, store, key = _with_a_stage_in_training(tmp_path)
-    write_json(store.out / progress.FILE, STATE)
+    running.tell(**STATE)
     whole, before = store.checkpoint(key).read_bytes(), load(store.out)
     assert len(before.running)
     for harm, damaged in DAMAGED.items():
