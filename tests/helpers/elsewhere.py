@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import tiny
 
@@ -50,10 +51,10 @@ def planned(folder: Path) -> tuple[Plan, Store]:
 
 def made_here(folder: Path) -> dict[str, dict[str, bytes]]:
     """The bytes of the study's stages, made in this process."""
-    plan, store = planned(folder)
-    go(folder)
-    os.environ[PLACE] = str(folder)
-    tiny.made(plan, store)
+    with mock.patch.dict(os.environ, {PLACE: str(folder)}):
+        plan, store = planned(folder)
+        go(folder)
+        tiny.made(plan, store)
     return stages(plan, store)
 
 

@@ -98,11 +98,19 @@ class Slurm:
     def start_node(self, node: str) -> None:
         self.start(node, _program("slurmd"), "-D", "-N", node)
 
-    def lose(self, node: str) -> None:
-        """Loses a node as in a power cut: its daemon and all processes of its jobs end at once."""
-        jobs = [pid for pid, variables in self._processes().items() if f"SLURMD_NODENAME={node}" in variables]
-        keepers = [parent for pid in jobs if _command(parent := _parent(pid)).startswith("slurmstepd:")]
-        for pid in [self._started.pop(node).pid, *keepers, *jobs]:
+    def lose(self, node: str, *, jobs: bool = True) -> None:
+        """Loses a node as in a power cut: its daemon and all processes of its jobs end at once.
+
+        ``jobs``: False to end its daemon alone, as if the network were cut. Slurm notices after ``SlurmdTimeout``.
+        """
+        daemon = self._started.pop(node)
+        _kill(daemon.pid)
+        daemon.wait()
+        if not jobs:
+            return
+        own = [pid for pid, variables in self._processes().items() if f"SLURMD_NODENAME={node}" in variables]
+        keepers = [parent for pid in own if _command(parent := _parent(pid)).startswith("slurmstepd:")]
+        for pid in [*keepers, *own]:
             _kill(pid)
         self.run("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
 

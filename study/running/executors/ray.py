@@ -103,7 +103,7 @@ class Ray(Executor):
         """Why the workers ended, as far as they failed."""
         import ray
 
-        reasons = {}
+        reasons: dict[str, None] = {}
         for worker in self._workers:
             try:
                 ray.get(worker)
