@@ -11,6 +11,7 @@ import elsewhere
 import pytest
 import slurm_cluster
 
+from study.errors import BadInput, StudyError
 from study.running import driver
 from study.running.executors import EXECUTORS, Event, slurm
 
@@ -40,20 +41,28 @@ class Start:
         self.executor = EXECUTORS["slurm"](self.store.out, jobs=jobs, device="cpu", settings=settings)
         self.stopping, self.told = False, list[Event]()
         self.summary: driver.Summary | None = None
+        self.error: StudyError | None = None
         self._thread = threading.Thread(target=self._drive)
         self._thread.start()
 
     def _drive(self) -> None:
         tasks = driver.tasks(self.plan, self.store, self.plan.save(self.store.out))
-        with self.executor:
-            self.summary = driver.drive(
-                self.store, self.executor, tasks, on_event=self.told.append, stopping=lambda: self.stopping
-            )
+        try:
+            with self.executor:
+                self.summary = driver.drive(
+                    self.store, self.executor, tasks, on_event=self.told.append, stopping=lambda: self.stopping
+                )
+        except StudyError as error:
+            self.error = error
+
+    def join(self) -> None:
+        self._thread.join(180)
+        assert not self._thread.is_alive()
 
     def end(self) -> driver.Summary:
-        """Waits until the study is made."""
-        self._thread.join(180)
-        assert not self._thread.is_alive() and self.summary is not None
+        """Waits until the study is made, or stopped."""
+        self.join()
+        assert self.summary is not None, self.error
         return self.summary
 
     def trains(self) -> None:
@@ -128,3 +137,67 @@ def test_a_time_limit_is_met(
     assert one.end().failed == {}
     assert elsewhere.stages(one.plan, one.store) == made_here
     assert elsewhere.calls(one.folder) == 2 * 3 * (elsewhere.STEPS + 3), "no step was made twice"
+
+
+def test_two_copies_of_one_job(
+    start: Callable[..., Start], slurm_here: slurm_cluster.Slurm, made_here: dict[str, dict[str, bytes]]
+) -> None:
+    """A node that Slurm only believes lost: its daemon has ended, and its job goes on beside a second copy."""
+    one = start(1)
+    one.trains()
+    slurm_here.lose("n1", jobs=False)
+    again(slurm_here)
+    elsewhere.go(one.folder)
+    assert one.end().failed == {}
+    slurm_here.start_node("n1")
+    assert elsewhere.stages(one.plan, one.store) == made_here
+
+
+def test_stop_and_go_on(
+    start: Callable[..., Start], slurm_here: slurm_cluster.Slurm, made_here: dict[str, dict[str, bytes]]
+) -> None:
+    """Ctrl-C: the jobs that run write checkpoints, those that wait are cancelled. The next start goes on."""
+    one = start(8)
+    one.trains()
+    one.stopping = True
+    assert one.end().interrupted
+    assert not states(slurm_here), "six jobs ran and two waited"
+    assert list(one.store.out.glob("making/critic-*/checkpoint.safetensors"))
+    elsewhere.go(one.folder)
+    assert start(2).end().failed == {}
+    assert elsewhere.stages(one.plan, one.store) == made_here
+    assert elsewhere.calls(one.folder) == 2 * 3 * (elsewhere.STEPS + 3), "no step was made twice"
+
+
+def test_all_jobs_have_ended(start: Callable[..., Start], slurm_here: slurm_cluster.Slurm) -> None:
+    one = start(2)
+    one.trains()
+    slurm_here.run("scancel", "--user", "root", "--signal=KILL", "--full")
+    one.join()
+    text = str(one.error)
+    assert "all 2 jobs have ended, but something is left to make: 2 FAILED (exit code 0:9, on n1)" in text, text
+    assert "the last log" in text and "Loading pickle" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"partion": "gpu"}, r"partion: sbatch has no such option; see sbatch --help \(did you mean 'partition'\?\)"),
+        ({"array": "0-3"}, "array: study sets this option of sbatch itself; leave it out"),
+    ],
+)
+def test_bad_settings(start: Callable[..., Start], tmp_path: Path, settings: dict[str, str], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        EXECUTORS["slurm"](tmp_path, jobs=1, device="cpu", settings=settings)
+
+
+def test_what_sbatch_refuses(start: Callable[..., Start], tmp_path: Path) -> None:
+    executor = EXECUTORS["slurm"](tmp_path, jobs=1, device="cpu", settings={"partition": "gpu"})
+    with pytest.raises(BadInput, match="sbatch refuses the jobs: invalid partition specified: gpu"):
+        executor.start()
+
+
+def test_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BadInput, match="there is no sbatch here; run this where you submit jobs"):
+        EXECUTORS["slurm"](tmp_path, jobs=1, device="cpu", settings={})
