@@ -70,9 +70,12 @@ def run(
     started = time.monotonic()
     asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
     most, every_s = asked.most if asked else None, live.every_s_of(report_every)
-    elsewhere = options.executor_kind(executor_name).elsewhere
-    if detach and not (elsewhere and asked is None):
-        raise BadInput("--detach: only with an executor elsewhere, such as slurm, and without --until-resolved")
+    where = options.executor_kind(executor_name)
+    elsewhere = where.elsewhere
+    if detach and not (where.outlives and asked is None):
+        raise BadInput(
+            "--detach: only with an executor whose workers stay, such as slurm, and without --until-resolved"
+        )
     study, plan, kind = planned(file, profile, only, seeds, settings, device, no_share, most, elsewhere)
     until.check_claims(claims, asked, plan.study)
     console, store = Console(), options.store_of(out)

@@ -131,6 +131,7 @@ def stop(
 ) -> None:
     """Stop all that works in a folder, on whatever machine. Checkpoints are written; nothing is lost."""
     from study.running import workers
+    from study.running.executors import EXECUTORS
     from study.store import read_facts
 
     say = printer()
@@ -142,5 +143,8 @@ def stop(
     workers.stop(out, list(found), sorted(crews))
     for name, owner in found.items():
         say(f"asked to stop: {name} (process {owner.get('pid')} on {owner.get('host')})")
-    if not found:
+    withdrawn = [line for executor in EXECUTORS.values() for line in executor.withdraw(out)]
+    for line in withdrawn:
+        say(line)
+    if not (found or withdrawn):
         say(f"{out}: nobody works here")

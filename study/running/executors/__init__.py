@@ -2,7 +2,9 @@
 
 from study.running.executors.base import Event, Executor, Task
 from study.running.executors.local import Local
+from study.running.executors.ray import Ray
+from study.running.executors.slurm import Slurm
 
-EXECUTORS: dict[str, type[Executor]] = {"local": Local}
+EXECUTORS: dict[str, type[Executor]] = {"local": Local, "slurm": Slurm, "ray": Ray}
 
 __all__ = ["EXECUTORS", "Event", "Executor", "Local", "Task"]

@@ -56,6 +56,7 @@ class Executor(ABC):
     """
 
     elsewhere: ClassVar[bool] = False  # True if it is of that kind
+    outlives: ClassVar[bool] = False  # True if its workers go on after this process has ended
 
     @abstractmethod
     def __init__(self, out: Path, *, jobs: int, device: str, settings: Mapping[str, str]) -> None:
@@ -88,6 +89,11 @@ class Executor(ABC):
     @abstractmethod
     def stop(self) -> None:
         """Stops all tasks and ends all processes. Returns once each task has written its checkpoint."""
+
+    @classmethod
+    def withdraw(cls, out: Path) -> list[str]:
+        """Takes back the workers of an output that have not begun, from whatever process. Says so in sentences."""
+        return []
 
     def __enter__(self) -> Self:
         return self
