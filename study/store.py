@@ -22,7 +22,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from study.errors import StudyError
+from study.errors import StudyError, at_file
 
 MANIFEST = "manifest.json"
 
@@ -36,7 +36,7 @@ def write_atomically(file: Path, content: bytes | str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        with temporary.open("wb") as stream:
+        with at_file(file), temporary.open("wb") as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -78,7 +78,7 @@ def publish(files: Path, folder: Path, outcome: Mapping[str, Any]) -> bool:
         if file.is_file() and file.name.startswith("."):
             file.unlink()  # a temporary file of a process that was killed
         elif file.is_file() and file.name != MANIFEST:
-            with file.open("rb") as stream:
+            with at_file(file), file.open("rb") as stream:
                 os.fsync(stream.fileno())
             digests[file.relative_to(files).as_posix()] = file_digest(file)
     facts = {"files": digests, "outcome": dict(outcome)}
