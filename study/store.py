@@ -23,6 +23,7 @@ from typing import Any
 from filelock import FileLock
 
 from study.errors import StudyError, at_file
+from study.files import open_file
 
 MANIFEST = "manifest.json"
 
@@ -52,10 +53,11 @@ def write_json(file: Path, value: Any) -> None:
 
 
 def read_json(file: Path) -> Any:
-    """Reads JSON; None if the file is missing or damaged."""
+    """Reads JSON; None if the file is missing or damaged, nested too deeply, or no regular file."""
     try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError):
+        with open_file(file) as stream:
+            return json.loads(stream.read())
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -104,7 +104,10 @@ for command in (
 ):
     app.command(epilog=_examples(command.__name__))(command)
 
-PATH_ERRORS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+PATH_ERRORS = (
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+    *(errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENAMETOOLONG),
+)
 """Errors of the operating system that a wrong path causes."""
 CLOSED_PIPE = 141
 """The exit code if whoever reads what is printed goes away: that of SIGPIPE, as shells give it."""

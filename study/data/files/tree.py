@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from study.data.files.archives import archive
 from study.data.files.source import Facts, LeftOut, Listing, Source, composed, hidden, is_archive, is_side_file
+from study.files import open_file
 
 OUTSIDE = "it is a link to a folder outside the root, which is not followed"
 LOOP = "it is a link to a folder that holds it; following it would never end"
@@ -75,7 +76,7 @@ class _Folder(Source):
         return Facts(entry.st_size, None, entry.st_mtime_ns)
 
     def open(self, name: str) -> BinaryIO:
-        return self._path(name).open("rb")
+        return open_file(self._path(name))
 
     def at(self, path: str) -> Source | None:
         there, place = self.path / path, f"{self.place}/{path}"
