@@ -69,7 +69,10 @@ class _Folder(Source):
     follow: bool
 
     def has(self, name: str) -> bool:
-        return self._path(name).is_file()
+        try:
+            return self._path(name).is_file()
+        except (OSError, ValueError):  # a name that no file can have: too long, or with a zero byte
+            return False
 
     def facts(self, name: str) -> Facts:
         entry = self._path(name).stat()
