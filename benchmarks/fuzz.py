@@ -239,7 +239,7 @@ def settings(out: Path) -> Input:
     def one(rng: random.Random, folder: Path) -> None:
         path = ".".join(rng.choice(paths)) if rng.random() < 0.7 else damaged_text(rng, ".".join(rng.choice(paths)))
         value = rng.choice(VALUES) if rng.random() < 0.6 else damaged_value(rng, {"kind": "wgan", "a": [1, {"b": 2}]})
-        text = written(value) if rng.random() < 0.6 else damaged_text(rng, str(value)[:200])
+        text = written(value) if rng.random() < 0.6 else damaged_text(rng, written(value)[:200])
         load(file, settings=[f"{path}={text}"])
 
     return one
