@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +29,59 @@ class BadInput(StudyError):
 
 class Interrupted(KeyboardInterrupt):
     """Ends work that was asked to stop. Like Ctrl-C it is not an error, and the exit code is 130."""
+
+
+REMEDIES = {
+    errno.ENOSPC: "free some space there, or choose another folder; nothing that is finished is lost",
+    errno.EDQUOT: "your quota is used up: free some space there; nothing that is finished is lost",
+    errno.EFBIG: "the system limits the size of files: see ulimit -f",
+    errno.EMFILE: "allow more open files: ulimit -n 4096",
+    errno.ENFILE: "close other programs, or allow more open files",
+    errno.ENOMEM: "use fewer workers (--jobs), or a smaller batch",
+    errno.EROFS: "choose a folder that can be written to",
+    errno.EACCES: "choose a place that you have the rights for",
+    errno.EPERM: "choose a place that you have the rights for",
+    errno.EIO: "the disk or the network is failing; copy what is there to another",
+    errno.ENAMETOOLONG: "choose shorter names",
+    errno.ELOOP: "a link leads back to itself; remove it",
+}
+"""What to do after errors of the operating system; for others, the path is wrong."""
+
+
+NO_MEMORY = ("DefaultCPUAllocator", "OutOfMemoryError")
+"""What torch's errors say where memory is full."""
+
+
+def in_words(error: BaseException) -> str:
+    """An error as one sentence: what happened, where, and for errors of the machine what to do."""
+    if isinstance(error, StudyError):
+        return str(error)
+    if isinstance(error, MemoryError) or any(word in f"{type(error).__name__}: {error}" for word in NO_MEMORY):
+        why = " ".join(str(error).split())
+        return f"there is not enough memory{f' ({why})' if why else ''}; {REMEDIES[errno.ENOMEM]}"
+    code = error.errno if isinstance(error, OSError) else _code_in(str(error))
+    if code is None:
+        return f"{type(error).__name__}: {error}"
+    place = getattr(error, "filename", None)
+    what = (error.strerror if isinstance(error, OSError) else None) or os.strerror(code)
+    return f"{place if place is not None else 'a file'}: {what}; {REMEDIES.get(code, 'check the path')}"
+
+
+def _code_in(text: str) -> int | None:
+    """The error of the operating system that a library written in Rust names in its message."""
+    found = re.search(r"\(os error (\d{1,4})\)", text)
+    return int(found[1]) if found else None
+
+
+@contextmanager
+def at_file(file: object) -> Iterator[None]:
+    """Names a file in an OSError that names none, as one from a write does."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(file)
+        raise
 
 
 @contextmanager

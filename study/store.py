@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study.errors import StudyError
+from study.errors import StudyError, at_file
+from study.files import open_file
 from study.leases import Lease, Leases
 
 MANIFEST = "manifest.json"
@@ -37,7 +38,7 @@ def write_atomically(file: Path, content: bytes | str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
     try:
-        with temporary.open("wb") as stream:
+        with at_file(file), temporary.open("wb") as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
             stream.flush()
             os.fsync(stream.fileno())
@@ -53,10 +54,11 @@ def write_json(file: Path, value: Any) -> None:
 
 
 def read_json(file: Path) -> Any:
-    """Reads JSON; None if the file is missing or damaged."""
+    """Reads JSON; None if the file is missing or damaged, nested too deeply, or no regular file."""
     try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError):
+        with open_file(file) as stream:
+            return json.loads(stream.read())
+    except (OSError, ValueError, RecursionError):
         return None
 
 
@@ -82,7 +84,7 @@ def publish(files: Path, folder: Path, outcome: Mapping[str, Any], key: str = ""
         if file.is_file() and file.name.startswith("."):
             file.unlink()  # a temporary file of a process that was killed
         elif file.is_file() and file.name != MANIFEST:
-            with file.open("rb") as stream:
+            with at_file(file), file.open("rb") as stream:
                 os.fsync(stream.fileno())
             digests[file.relative_to(files).as_posix()] = file_digest(file)
     facts = {"files": digests, "outcome": dict(outcome)}

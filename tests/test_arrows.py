@@ -18,19 +18,20 @@ ROOMS = {
     # the ground of the harness
     "study/errors": "",
     "study/facts": "",
+    "study/files": "",
     "study/processes": "",
     "study/seeds": "",
     "study/leases": "",
-    "study/store": "study/errors study/leases",
-    "study/metrics": "models study/errors study/seeds study/store",
-    "study/data": "models study/errors study/processes study/seeds study/store",
-    "study/parts": "baselines models reports/analysis study/data study/errors study/metrics",
+    "study/store": "study/errors study/files study/leases",
+    "study/metrics": "models study/errors study/files study/seeds study/store",
+    "study/data": "models study/errors study/files study/processes study/seeds study/store",
+    "study/parts": "baselines models reports/analysis study/data study/errors study/files study/metrics",
     # from a study file to its results
-    "study/config": "models study/errors study/facts study/metrics study/parts",
+    "study/config": "models study/errors study/facts study/files study/metrics study/parts",
     "study/inspection": "models reports/analysis study/parts",
     "study/plan": "models study/config study/data study/errors study/facts study/inspection study/metrics "
     "study/parts study/store",
-    "study/training": "models study/data study/errors study/parts study/plan study/seeds study/store",
+    "study/training": "models study/data study/errors study/files study/parts study/plan study/seeds study/store",
     "study/evaluation": "models study/data study/errors study/metrics study/parts study/plan study/seeds study/store "
     "study/training",
     "study/running": "models study/config study/data study/errors study/evaluation study/inspection study/parts "
@@ -39,14 +40,14 @@ ROOMS = {
     "study/store",
     "study/conformance": "models reports reports/analysis reports/document study/config study/data study/errors "
     "study/parts study/plan study/results study/running study/store",
-    "study/external": "models reports/analysis study/config study/data study/errors study/evaluation study/metrics "
-    "study/parts study/plan study/store study/training",
-    "study/results": "reports/analysis study/errors study/evaluation study/external study/facts study/parts study/plan "
-    "study/running study/search study/store",
+    "study/external": "models reports/analysis study/config study/data study/errors study/evaluation study/files "
+    "study/metrics study/parts study/plan study/store study/training",
+    "study/results": "reports/analysis study/errors study/evaluation study/external study/facts study/files "
+    "study/parts study/plan study/running study/search study/store",
     "study/stores": "study/errors study/external study/facts study/leases study/plan study/running study/search "
     "study/store study/training",
-    "study/use": "models study/data study/errors study/evaluation study/parts study/plan study/results study/store "
-    "study/training",
+    "study/use": "models study/data study/errors study/evaluation study/files study/parts study/plan study/results "
+    "study/store study/training",
     "study/cli": "reports reports/analysis study/config study/conformance study/data study/errors study/external "
     "study/facts study/inspection study/parts study/plan study/results study/running study/search study/store "
     "study/stores study/use",

@@ -1,19 +1,25 @@
-"""The command line. Exit codes: 0 success, 1 error, 2 bad input, 3 some runs failed, 130 interrupted."""
+"""The command line.
+
+Exit codes: 0 success, 1 error, 2 bad input, 3 some runs failed, 130 interrupted, 141 the pipe it prints to was closed.
+"""
 
 from __future__ import annotations
 
 import errno
 import gc
+import io
 import os
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from study.cli import data, images, outcomes, starting, stores, studies, working
-from study.cli.terminal import program
-from study.errors import StudyError
+from study.cli.terminal import printable, program
+from study.errors import StudyError, at_file, in_words
 
 EXAMPLES = {
     "": [
@@ -105,41 +111,86 @@ for command in (
 ):
     app.command(epilog=_examples(command.__name__))(command)
 
-PATH_ERRORS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+PATH_ERRORS = (
+    *(errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR),
+    *(errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.ENAMETOOLONG),
+)
 """Errors of the operating system that a wrong path causes."""
+CLOSED_PIPE = 141
+"""The exit code if whoever reads what is printed goes away: that of SIGPIPE, as shells give it."""
 
 
 def main() -> None:
     """Runs the command line. Errors become a message and an exit code; STUDY_TRACEBACK=1 shows the traceback."""
     gc.set_threshold(200_000, 20, 20)  # imports make many objects: collecting garbage took an eighth of a plan's time
+    for stream in (sys.stdout, sys.stderr):  # a name that is not UTF-8, or a terminal that has no such letter
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    code = _exit_code()
+    with suppress(ValueError):  # in a thread
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to do takes no time, and would print a traceback
+    sys.exit(code)
+
+
+def _exit_code() -> int:
+    """Runs the command, and prints an error that ends it."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = int(app(standalone_mode=False) or 0)
+        _flush()
+        return code
     except typer.Exit as stop:
-        sys.exit(stop.exit_code)
+        return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
-    except Exception as error:
+        return 130
+    except (Exception, SystemExit) as error:
         if os.environ.get("STUDY_TRACEBACK"):
             raise
-        sys.exit(_explained(error))
+        return _explained(error)
 
 
-def _explained(error: Exception) -> int:
+def _flush() -> None:
+    """Writes what is printed; a pipe may be closed, or a disk full. What cannot be written is then forgotten."""
+    try:
+        with at_file("standard output"):
+            sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
+
+
+def _explained(error: BaseException) -> int:
     """Prints an error. Returns the exit code. Names the line of a plugin that raised it."""
+    if BrokenPipeError in (
+        type(error),
+        type(error.__context__),
+    ):  # as in ``study status out | head``: whoever reads has had enough
+        with suppress(OSError):
+            _flush()
+        return CLOSED_PIPE
     if isinstance(error, StudyError):
-        print(str(error).replace("python -m study ", f"{program()} "), file=sys.stderr)
+        _tell(str(error).replace("python -m study ", f"{program()} "))
         return error.exit_code
-    if isinstance(error, OSError):
-        print(f"{error.filename}: {error.strerror}; check the path", file=sys.stderr)
-        return 2 if error.errno in PATH_ERRORS else 1
     if (show := getattr(error, "show", None)) is not None:  # click's own: a wrong option
         show()
         return getattr(error, "exit_code", 2)
     from study.parts import plugins
 
     place = plugins.place_of(error)
-    text = f"{place or 'error'}: {type(error).__name__}: {error}"
-    print(f"{text}\n(set STUDY_TRACEBACK=1 for the traceback)", file=sys.stderr)
+    if isinstance(error, SystemExit):
+        _tell(f"{place or 'error'}: it ended this program, with exit code {error.code}; raise an exception instead")
+        return 2 if place else 1
+    text = in_words(error)
+    if not text.startswith(f"{type(error).__name__}: "):  # of the machine
+        _tell(text)
+        return 2 if getattr(error, "errno", None) in PATH_ERRORS else 1
+    _tell(f"{place or 'error'}: {text}\n(set STUDY_TRACEBACK=1 for the traceback)")
     for plugin in () if place else plugins.used():
-        print(f"to check the plugin {plugin.file}: {program()} check {plugin.file}", file=sys.stderr)
+        _tell(f"to check the plugin {plugin.file}: {program()} check {plugin.file}")
     return 2 if place else 1
+
+
+def _tell(text: str) -> None:
+    """Prints to standard error, if there is one: a terminal may be closed."""
+    with suppress(OSError, ValueError):
+        print(printable(text), file=sys.stderr)

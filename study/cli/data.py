@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from study.cli import options
-from study.cli.terminal import command, heed_sigterm, image_progress, print_json, printer, wide
+from study.cli.terminal import Screen, command, heed_signals, image_progress, print_json, printer, wide
 
 if TYPE_CHECKING:
     from study.config import Study
@@ -25,7 +25,7 @@ def pack(
     settings: options.Settings = None,
 ) -> None:
     """Pack a data set as training reads it. `run` does this when needed."""
-    folder = _prepared(file, name, out, profile, settings, Console())[1]
+    folder = _prepared(file, name, out, profile, settings, Screen())[1]
     printer()(f"packed: {folder}")
 
 
@@ -40,10 +40,10 @@ def show(
     """Show a data set. Counts, sizes, skipped images, duplicates between its parts, and a contact sheet."""
     from study.data import show
 
-    study, folder = _prepared(file, name, out, profile, settings, Console(stderr=as_json))
+    study, folder = _prepared(file, name, out, profile, settings, Screen(stderr=as_json))
     about = {key: getattr(study.data[name], key) for key in ("kind", "like", "licence")}
     sheet = show.sheet(folder, out / "data" / f"{name}.png")
-    with Console(stderr=True).status("comparing the parts"):
+    with Screen(stderr=True).status("comparing the parts"):
         facts = show.facts(folder, study.data[name])
     found = {"name": name, **about, "folder": str(folder), **facts, "sheet": str(sheet)}
     if as_json:
@@ -78,7 +78,7 @@ def _prepared(
     from study import config
     from study.running.pack import pack
 
-    heed_sigterm()
+    heed_signals()
     study = config.load(file, profile=profile, settings=settings or ())
     try:
         return study, pack(study, name, options.store_of(out), console)

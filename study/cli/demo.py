@@ -9,11 +9,10 @@ from pathlib import Path
 
 import typer
 from platformdirs import user_cache_path
-from rich.console import Console
 
 from study.cli import options, studies
 from study.cli.starting import shipped
-from study.cli.terminal import heed_sigterm
+from study.cli.terminal import Screen, heed_signals
 from study.errors import BadInput, StudyError
 from study.plan.graph import Plan, Run
 from study.running.runs import settle_all
@@ -34,10 +33,10 @@ def model(out: Path, device: str, say: Callable[[str], None]) -> tuple[Path, str
             say(f"{about}: found in {folder}")
             return folder, found
     say(f"{about}: it is trained once, in a minute or two, into {home}")
-    heed_sigterm()
+    heed_signals()
     with working(home, "run"), options.executor_of("local", home, jobs=None, device=kind) as executor:
         settle_all(home)
-        summary = studies.make(plan, store=Store(home), executor=executor, console=Console())
+        summary = studies.make(plan, store=Store(home), executor=executor, console=Screen())
     if summary.interrupted:
         raise typer.Exit(130)
     found = _same(plan.runs[0], home)

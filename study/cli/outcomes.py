@@ -228,5 +228,5 @@ def _show_searches(console: Console, searches: Mapping[str, Mapping[str, Any]], 
         text = f"best {best['validation_psnr_db']:.2f} dB, trial {best['trial']}" if best else "none completed yet"
         counts = ", ".join(f"{facts[word]} {word}" for word in ("pruned", "diverged", "running", "failed"))
         line = f"search of {name}: {facts['ended']} of {facts['of']} trials ({counts}); {text}"
-        console.print(line, highlight=False, soft_wrap=True)
-    console.print(f"processes that search here: {searching or 'none'}", highlight=False)
+        console.print(line, soft_wrap=True)
+    console.print(f"processes that search here: {searching or 'none'}")

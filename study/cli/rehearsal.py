@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from study.cli import options
+from study.cli.terminal import Screen
 from study.config import Study
 from study.errors import BadInput, StudyError
 from study.plan.graph import Plan, json_digest
@@ -55,7 +56,7 @@ def rehearse(short: Plan, device: str, jobs: int) -> pd.DataFrame:
     from study.running.progress import Display
 
     with tempfile.TemporaryDirectory() as folder:
-        store, console = Store(Path(folder)), Console(stderr=True)
+        store, console = Store(Path(folder)), Screen(stderr=True)
         waiting = driver.tasks(short, store, short.save(store.out))
         executor = options.executor_of("local", store.out, jobs=jobs, device=device)
         with Display(short, store, waiting, console) as display, executor:
@@ -79,7 +80,7 @@ def before_run(study: Study, plan: Plan, store: Store, device: str, jobs: int, c
     digest = json_digest(sorted(short.stages))
     if read_facts(store.out / FILE).get("plan") == digest:
         return
-    console.print(f"This study takes more than {LONG_H:g} hours. First a rehearsal, of minutes:", highlight=False)
+    console.print(f"This study takes more than {LONG_H:g} hours. First a rehearsal, of minutes:")
     table = rehearse(short, device, jobs)
     show(table, console)
     if (table["state"] == "exploded").any():
@@ -99,7 +100,7 @@ def show(table: pd.DataFrame, console: Console) -> None:
         shown.add_row(*texts, *(f"{row[name]:.3g}" for name in NUMBERS))
     console.print(shown)
     for sentence in sentences(table):
-        console.print(sentence, highlight=False, soft_wrap=True, markup=False)
+        console.print(sentence, soft_wrap=True)
 
 
 def sentences(table: pd.DataFrame) -> list[str]:

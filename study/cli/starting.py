@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from study.cli.terminal import command, printer
+from study.cli.terminal import Screen, command, printer
 from study.errors import BadInput, unknown
 
 NAME = "runs.yaml"
@@ -123,10 +123,9 @@ def docs(page: Annotated[str | None, typer.Argument(help="Page, such as readings
     if not sys.stdout.isatty():
         print(text, end="")
         return
-    from rich.console import Console
     from rich.markdown import Markdown
 
-    Console().print(Markdown(text))
+    Screen().print(Markdown(text))
 
 
 def _replaced(pattern: str, new: str, text: str) -> str:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from study.cli import options
-from study.cli.terminal import command, image_progress, print_json, printer
+from study.cli.terminal import Screen, command, image_progress, print_json, printer
 from study.errors import BadInput
 
 
@@ -36,7 +35,7 @@ def merge(
     if as_json:
         print_json(asdict(merged))
     else:
-        say, warn = printer(), printer(Console(stderr=True))
+        say, warn = printer(), printer(Screen(stderr=True))
         say(f"copied into {out}: {_counts(merged.copied)}; there already: {_counts(merged.skipped)}")
         for note in merged.notes:
             say(f"note: {note}")

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from study.cli import live, options
-from study.cli.terminal import command, heed_sigterm, print_json, printer, wide
+from study.cli.terminal import Screen, command, heed_signals, print_json, printer, wide
 from study.errors import BadInput, hidden, unknown
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run(
     from study.running.runs import settle_all
     from study.running.workers import working
 
-    heed_sigterm()
+    heed_signals()
     started = time.monotonic()
     asked = until.request(until_resolved, claims, max_seeds, budget, options.seeds_of(seeds))
     most, every_s = asked.most if asked else None, live.every_s_of(report_every)
@@ -78,7 +78,7 @@ def run(
         )
     study, plan, kind = planned(file, profile, only, seeds, settings, device, no_share, most, elsewhere)
     until.check_claims(claims, asked, plan.study)
-    console, store = Console(), options.store_of(out)
+    console, store = Screen(), options.store_of(out)
     say = printer(console)
     if elsewhere:
         jobs, rehearse = jobs or 1, False
@@ -169,7 +169,7 @@ def plan(
         from study.cli import power as seeds_for
 
         again = command("run", *(word for word in sys.argv[2:] if word not in ("--power", "--json")))
-        table = seeds_for.power(plan, store, again=again, warn=printer(Console(stderr=True)))
+        table = seeds_for.power(plan, store, again=again, warn=printer(Screen(stderr=True)))
         if as_json:
             print_json(seeds_for.as_json(table))
         else:
@@ -178,7 +178,7 @@ def plan(
     if rehearse:
         from study.cli import rehearsal
 
-        heed_sigterm()
+        heed_signals()
         chosen = [run.variant for run in plan.runs] if only else None
         table = rehearsal.rehearse(rehearsal.short_plan(study, plan, kind, chosen), kind, jobs or options.jobs_of(kind))
         if as_json:
@@ -206,7 +206,7 @@ def report(
     watch: Annotated[bool, typer.Option("--watch", help="Renew it each minute until the running study ends.")] = False,
 ) -> None:
     """Rebuild the report from the stored results."""
-    heed_sigterm()
+    heed_signals()
     if watch:
         live.watch(out, _report, printer())
     else:
@@ -293,10 +293,10 @@ def tune(
     from study.running.workers import working
     from study.search.tune import Tuner
 
-    heed_sigterm()
+    heed_signals()
     chosen = [f"search.{key}={value}" for key, value in (("sampler", sampler), ("pruner", pruner)) if value]
     study = config.load(file, profile=profile, settings=[*(settings or ()), *chosen])
-    console = Console()
+    console = Screen()
     say = printer(console)
     variants, left_out = space.candidates(study) if every else ([], [])
     for name in variant or ():
@@ -327,7 +327,7 @@ def tune(
             done = min(trials, tuner.finished())
             searched = ", ".join(tuner.space)
             say(f"{one.name}, on {kind}: {done} of {trials} trials have ended; searching {searched}")
-            with bars(console, TextColumn("{task.fields[best]}")) as bar:
+            with bars(console, TextColumn("{task.fields[best]}", markup=False)) as bar:
                 row = bar.add_task(one.name, total=trials, completed=done, best="")
                 tuner.on_trial = partial(_show_trial, bar, row)
                 result = tuner.run(executor)
@@ -358,7 +358,7 @@ def _show_trial(bar: Progress, row: TaskID, trial: Mapping[str, Any], state: Map
     usual = ", the study's own setting" if trial["usual"] else ""
     why = f" ({trial['why']})" if trial["why"] else ""
     what = f"{state['variant']}, trial {trial['number']}{usual}: {trial['state']}{value}{why}"
-    bar.console.print(f"{what}; {text}; {done} of {state['of']}", highlight=False, soft_wrap=True)
+    bar.console.print(f"{what}; {text}; {done} of {state['of']}", soft_wrap=True)
     bar.update(row, completed=done, best=text)
 
 
@@ -388,7 +388,7 @@ def planned(
 
         study = until.with_seeds(study, most)
     kind = options.device_of(device, elsewhere=elsewhere)
-    with Console(stderr=True).status("reading the data; the first time this reads every image"):
+    with Screen(stderr=True).status("reading the data; the first time this reads every image"):
         plan = planner.make_plan(study, device=kind, share=not no_share)
     for note in plan.study.notes:
         typer.echo(note, err=True)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from study.cli import options
-from study.cli.terminal import printer
+from study.cli.terminal import Screen, heed_signals, printer
 
 if TYPE_CHECKING:
     from study.plan.graph import Plan
@@ -41,9 +40,8 @@ def work(
     from study.running.runs import settle_all
     from study.running.workers import working
 
-    for sign in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(sign, signal.default_int_handler)
-    begun, store, console = time.monotonic(), options.store_of(out), Console()
+    heed_signals(signal.SIGUSR1, signal.SIGUSR2)  # schedulers send these
+    begun, store, console = time.monotonic(), options.store_of(out), Screen()
     say, plan = printer(console), Plan.of(out)
     whole = options.seconds_of(limit, "--time") if limit else float("inf")
     ends = begun + whole - min(STOP_BEFORE_S, whole / 10) if limit else float("inf")

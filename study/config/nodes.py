@@ -10,22 +10,28 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode
 from ruamel.yaml.nodes import Node as YamlNode
 
 from study.errors import BadInput, shown, unknown
+from study.files import read_file
 
 YAML_TAG = "tag:yaml.org,2002:"
 SCALARS = {YAML_TAG + name for name in ("str", "int", "float", "bool", "null")}
 COLLECTIONS = {YAML_TAG + "map", YAML_TAG + "seq"}
+MAX_BYTES = 500_000
 MAX_DEPTH = 30
 MAX_VALUES = 20_000
-"""Limits for a file, with its aliases expanded. A larger one is a mistake or an attack."""
+"""Limits for a file; of depth and values, with its aliases expanded. A larger one is a mistake or an attack."""
 WORD = re.compile(r'(?:^|\.)(?:"([^"]*)"|([^.]*))(?=\.|$)')
 """A key in the path of ``--set``: up to the next dot, or in quotes."""
 
+BESIDE = 100  # levels that are still composed, so that the message can name the place
+
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; a study file has fewer"
+TOO_MANY = f"more than {MAX_VALUES} values with aliases expanded; a study file has fewer"
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,7 @@ def _removes(node: Node, base: Node | None) -> bool:
 def read(file: Path, faults: list[str]) -> Node:
     """Reads a YAML file. Adds duplicate keys and values that are not plain to ``faults``. Raises BadInput."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_file(file, MAX_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise BadInput(f"{file}: cannot be read: {why}; name a study file such as runs.yaml") from error
@@ -168,11 +174,29 @@ def parse(text: str, source: str, faults: list[str], path: tuple[str, ...] = (),
         raise place.error(f"this is not YAML: {why}") from error
     except YAMLError as error:
         raise BadInput(f"{source}: this is not YAML: {' '.join(str(error).split())}") from error
-    except RecursionError:
-        raise BadInput(f"{source}: {TOO_DEEP}") from None
+    except BadInput as error:
+        raise BadInput(f"{source}: {error}") from None
     if root is None:
         return Node(None, Place(source, 1 if lines else 0, 1, path))
     return parser.node(root, path)
+
+
+class _Composer(Composer):
+    """ruamel's, which stops as soon as a file is too deep or too long, and not at its end."""
+
+    levels = 0
+    count = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.levels += 1
+        self.count += 1
+        if self.levels > MAX_DEPTH + BESIDE:
+            raise BadInput(TOO_DEEP)
+        if self.count > 2 * MAX_VALUES:  # keys and values
+            raise BadInput(TOO_MANY)
+        node = super().compose_node(parent, index)
+        self.levels -= 1
+        return node
 
 
 class _Parser:
@@ -180,6 +204,7 @@ class _Parser:
 
     def __init__(self, source: str, lines: bool, faults: list[str]) -> None:
         self.yaml, self.source, self.lines, self.faults = YAML(typ="safe", pure=True), source, lines, faults
+        self.yaml.Composer = _Composer
         self.count = 0
         self.open = set[int]()  # the collections around the current node: an alias to one of them has no end
 
@@ -195,7 +220,7 @@ class _Parser:
         if len(path) > MAX_DEPTH:
             raise short.error(TOO_DEEP)
         if self.count > MAX_VALUES:
-            raise short.error(f"more than {MAX_VALUES} values with aliases expanded; a study file has fewer")
+            raise short.error(TOO_MANY)
         if tag not in (SCALARS if isinstance(node, ScalarNode) else COLLECTIONS):
             self.faults.append(place.fault(_tagged(tag, node)))
         elif isinstance(node, ScalarNode):

@@ -6,6 +6,7 @@ All faults of a file are reported at once, each with its place, the value, and w
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +80,7 @@ def _use_plugins(root: Node, file: Path) -> None:
     nodes = root.listed("plugins")
     if wrong := [node for node in nodes if not node.text.endswith(".py")]:
         raise BadInput([node.place.fault(f"{shown(node.plain())} is not a plugin; write [mine.py]") for node in wrong])
-    plugins.use([(file.parent / node.text).resolve() for node in nodes])
+    plugins.use([Path(os.path.realpath(file.parent / node.text)) for node in nodes])  # resolve() fails at loops
 
 
 def _with_included(root: Node, file: Path, faults: list[str], unread: list[str]) -> Node:

@@ -29,7 +29,7 @@ import numpy as np
 from study.data.base import Report
 from study.data.files.image import Pixels
 from study.data.files.source import LeftOut
-from study.errors import StudyError
+from study.errors import StudyError, at_file
 from study.processes import end_with_parent
 from study.store import write_atomically
 
@@ -137,7 +137,8 @@ def write(
     plan = hashlib.sha256(json.dumps([image_size, [list(parts[part]) for part in PARTS]]).encode()).hexdigest()
     seen, noted = _resumed(folder, plan, 3 * image_size**2), monotonic()
     packed = _packed(seen)
-    with (folder / "images.npy").open("r+b" if packed else "wb") as file:
+    images = folder / "images.npy"
+    with at_file(images), images.open("r+b" if packed else "wb") as file:
         start = _write_header(file, (0, image_size, image_size, 3))
         file.seek(start + packed * 3 * image_size**2)
         file.truncate()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from study.data.files.source import Source, composed, is_image, printable, some
 from study.data.packed import PARTS
+from study.files import read_file
 from study.seeds import numpy_rng
 
 GROUPS = "groups.csv"
@@ -120,9 +121,9 @@ def listed(file: Path, shown: str, source: Source) -> list[str]:
         ValueError: the file cannot be read or is empty, or an entry is a duplicate or not an image of the source.
     """
     try:
-        content = file.read_bytes()
+        content = read_file(file)
         lines = content.decode("utf-16" if content[:2] in UTF_16 else "utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{shown}: the split file cannot be read ({error})") from error
     entries = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if not entries:

@@ -36,6 +36,7 @@ from study.evaluation.evaluation import Column
 from study.evaluation.scoring import scores_of
 from study.external.names import hint, patterns
 from study.external.pairs import Findings, HoleReader, Listed, Listener, Pairs, check, silent, together
+from study.files import read_file
 from study.metrics.perceptual import Gathering, Perceptual, find
 from study.training.machine import prepare
 
@@ -209,7 +210,7 @@ def _holes(
         return hole, f"{place}: {note}" if note else ""
 
     if masks is None:
-        return lambda _, image: read(str(mask), mask.read_bytes, image)
+        return lambda _, image: read(str(mask), partial(read_file, mask), image)
     if lacking := [name for name in names if name not in masks.files]:
         count = f"{len(lacking)} of {len(names)} images have no mask of their name"
         found.faults.append(f"--mask {mask}: {count}, the first {lacking[0]}; one file as --mask is the mask of all")

@@ -24,9 +24,11 @@ from models.masks import PluginMask
 from models.method import Filler, Trained
 from study.data import DataSet
 from study.errors import BadInput, StudyError, shown, unknown
+from study.files import read_file
 from study.metrics import REGIONS, Metric
 from study.parts import registries
 
+MOST_SOURCE = 2_000_000  # bytes of a plugin
 OURS = ("models", "baselines", "reports", "study")
 """The names of this program's packages, which come before a module of the same name elsewhere."""
 
@@ -147,9 +149,11 @@ def _unregister() -> None:
 def _load(file: Path) -> Plugin:
     """Runs a file and collects its parts."""
     try:
-        source = file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{file}: {error.strerror}; name a Python file, relative to the study file's folder") from error
+        source = read_file(file, MOST_SOURCE)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise BadInput(
+            f"{file}: {getattr(error, 'strerror', error)}; name a Python file, relative to the study file's folder"
+        ) from error
     digest = hashlib.sha256(source).hexdigest()[:16]
     module = ModuleType(f"plugin_{file.stem}_{digest}")
     module.__file__ = str(file)

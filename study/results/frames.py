@@ -31,6 +31,7 @@ from study.evaluation.evaluation import Evaluation
 from study.external import entries
 from study.external.entries import External
 from study.facts import DataFacts, StudyFacts, TreatmentFacts
+from study.files import open_file
 from study.plan.graph import PLAN, Plan, Run, Stage
 from study.running import progress
 from study.search.trials import states
@@ -185,6 +186,7 @@ class _Logged(BaseModel):
 def _so_far(store: Store, stage: Stage) -> dict[str, Any]:
     """``step`` and ``terms`` of a stage in training, from its checkpoint; empty if it has none or it is damaged."""
     try:
+        open_file(store.checkpoint(stage.key)).close()
         with safe_open(store.checkpoint(stage.key), framework="numpy") as opened:
             logged = _Logged.model_validate_json((opened.metadata() or {}).get("facts", ""))
     except (OSError, SafetensorError, ValueError):

@@ -45,7 +45,7 @@ def pack(study: Study, name: str, store: Store, console: Console) -> Path:
         except Damaged as damage:
             store.set_aside(key)
             text = f"damaged: {damage}; it is moved to {store.out / 'damaged'} and packed again"
-            console.print(text, highlight=False, soft_wrap=True, markup=False)
+            console.print(text, soft_wrap=True)
     with bars(console, TimeRemainingColumn()) as bar, claimed(store, key):
         try:
             make([key], plan, store, _Watch(f"packing {name}", bar), prepare("cpu"))
@@ -76,10 +76,10 @@ class _Watch(Watch):
         self._printed = time.monotonic()
 
     def note(self, text: str) -> None:
-        self._bar.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        self._bar.console.print(text, soft_wrap=True)
 
     def progress(self, key: str, done: int, total: int) -> None:
         self._bar.update(self._row, completed=done, total=total)
         if self._bar.disable and time.monotonic() - self._printed > LINE_EVERY_S:
             self._printed = time.monotonic()
-            self._bar.console.print(f"{self._text}: {done:,} of {total:,} images", highlight=False, soft_wrap=True)
+            self._bar.console.print(f"{self._text}: {done:,} of {total:,} images", soft_wrap=True)

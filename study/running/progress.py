@@ -28,7 +28,7 @@ CHECKPOINTED = 0.02  # a stage that first reports a larger share than this conti
 
 def bars(console: Console, *columns: ProgressColumn) -> Progress:
     """Progress bars with further columns, shown on a terminal only."""
-    first = (TextColumn("{task.description:<9}"), BarColumn(bar_width=BAR), MofNCompleteColumn())
+    first = (TextColumn("{task.description:<9}", markup=False), BarColumn(bar_width=BAR), MofNCompleteColumn())
     return Progress(*first, *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal)
 
 
@@ -52,7 +52,7 @@ class Display:
         self, plan: Plan, store: Store, waiting: list[Task], console: Console, worker: Worker | None = None
     ) -> None:
         self._plan, self._store, self._worker = plan, store, worker
-        self._print = partial(console.print, highlight=False, soft_wrap=True)
+        self._print = partial(console.print, soft_wrap=True)
         passes = {key: len(keys) for keys in plan.passes() for key in keys}
         work = {key: stage.work + stage.forward / passes.get(key, 1) for key, stage in plan.stages.items()}
         total = sum(work.values()) or 1
@@ -63,10 +63,10 @@ class Display:
         self._before = 0.0  # the part of the work that checkpoints held at the start
         self._runs_done = len(plan.runs) - sum(task.run is not None for task in waiting)
         self._started = self._printed = time.monotonic()
-        self._bars = bars(console, TextColumn("{task.fields[text]}"))
+        self._bars = bars(console, TextColumn("{task.fields[text]}", markup=False))
         counts = Counter(stage.kind for stage in plan.stages.values())
         self._rows = {kind: self._bars.add_task(kind, total=counts[kind], text="") for kind in KINDS if counts[kind]}
-        self._all = self._bars.add_task("[bold]all", total=100, text="")
+        self._all = self._bars.add_task("all", total=100, text="")
 
     def __enter__(self) -> Display:
         self._bars.start()

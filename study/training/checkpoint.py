@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save, save_file
 from torch import Tensor, nn
 
 from models.host import on_host
+from study.files import open_file
 from study.plan.graph import Stage
 from study.store import Damaged, Store, read_facts, write_atomically
 from study.training.machine import machine
@@ -287,6 +288,7 @@ def read_checkpoint(file: Path, key: str) -> tuple[dict[str, Any], dict[str, Ten
         Damaged: it is not exactly what the stage with this key saved.
     """
     try:
+        open_file(file).close()  # safe_open would wait for a pipe
         with safe_open(file, framework="pt") as opened:
             written = opened.metadata() or {}
         tensors = load_file(file)

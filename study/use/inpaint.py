@@ -25,6 +25,7 @@ from study.data.files.masks import Hole, doubt, read_hole
 from study.data.files.source import Source, is_archive, is_image, stem
 from study.data.files.tree import opened
 from study.errors import BadInput, prefixed
+from study.files import read_file
 from study.store import write_atomically
 from study.training.machine import prepare
 from study.use import windows
@@ -257,10 +258,8 @@ def _read(job: Job, source: HoleSource) -> tuple[Raster, Hole, list[str]]:
 def _content(file: Path) -> bytes:
     if file.is_dir():
         raise ValueError(_folder(file))
-    if file.exists() and not file.is_file():
-        raise ValueError("it is no regular file")
     try:
-        return file.read_bytes()
+        return read_file(file)
     except FileNotFoundError:
         raise ValueError("there is no such file") from None
     except OSError as error:

@@ -20,7 +20,7 @@ def command(*words: object, cwd: Path = ROOT, columns: int = 200) -> subprocess.
     """Runs ``python -m study`` with these words: its exit code and what it prints, in a pipe, at this width."""
     arguments = [str(word) for word in words]
     out, err = io.StringIO(), io.StringIO()
-    sigterm = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     code: object = 0
     with (
         contextlib.chdir(cwd),
@@ -34,6 +34,7 @@ def command(*words: object, cwd: Path = ROOT, columns: int = 200) -> subprocess.
         except SystemExit as stop:
             code = stop.code
         finally:
-            signal.signal(signal.SIGTERM, sigterm)  # some commands change it
+            for number, handler in handlers.items():  # commands change them
+                signal.signal(number, handler)
     assert isinstance(code, int)
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())

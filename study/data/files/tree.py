@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from study.data.files.archives import archive
 from study.data.files.source import Facts, LeftOut, Listing, Source, composed, hidden, is_archive, is_side_file
+from study.files import open_file
 
 OUTSIDE = "it is a link to a folder outside the root, which is not followed"
 LOOP = "it is a link to a folder that holds it; following it would never end"
@@ -68,14 +69,17 @@ class _Folder(Source):
     follow: bool
 
     def has(self, name: str) -> bool:
-        return self._path(name).is_file()
+        try:
+            return self._path(name).is_file()
+        except (OSError, ValueError):  # a name that no file can have: too long, or with a zero byte
+            return False
 
     def facts(self, name: str) -> Facts:
         entry = self._path(name).stat()
         return Facts(entry.st_size, None, entry.st_mtime_ns)
 
     def open(self, name: str) -> BinaryIO:
-        return self._path(name).open("rb")
+        return open_file(self._path(name))
 
     def at(self, path: str) -> Source | None:
         there, place = self.path / path, f"{self.place}/{path}"

@@ -12,6 +12,7 @@ from study.data.base import Count
 from study.data.files.image import SUFFIXES, square
 from study.data.files.source import Source
 from study.data.sets.images import Grouped
+from study.files import read_file
 
 __all__ = ["SUFFIXES", "Folder", "square"]
 
@@ -55,7 +56,7 @@ class Folder(Grouped):
     def identity(self) -> dict[str, Any]:
         """The options except the root and ``ABOUT``, and a digest of each image's relative path and bytes."""
         chosen = self.chosen()
-        files = [self.beside(file).read_bytes() for file in self._files().values()]
+        files = [read_file(self.beside(file)) for file in self._files().values()]
         options = self.deciding()
         if self.validation is None:  # older keys lack it
             del options["validation"]

@@ -19,6 +19,7 @@ from study.data.files.image import Unfit, decoded
 from study.data.files.source import LeftOut, Source, printable
 from study.data.files.tree import OUTSIDE, opened
 from study.errors import StudyError
+from study.files import read_file
 
 MOST_THREADS = 16
 TIFF = 2  # the version of how TIFFs are read; the first guessed the range of integers of 32 bits
@@ -115,8 +116,8 @@ class Grouped(Images):
         if self.groups is None and not file.is_file():
             return {}
         try:
-            content = file.read_bytes()
-        except OSError as error:
+            content = read_file(file)
+        except (OSError, ValueError) as error:
             raise ValueError(f"groups: {self.groups or file}: it cannot be read ({error})") from error
         return splits.grouped(content, self.groups or str(file), source)
 

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 from study.data.base import Like
 from study.data.files.source import Source, first_of, some
 from study.data.sets.distributed import Distributed, bases
+from study.files import read_file
 
 IMAGES = {
     "train": (
@@ -76,7 +77,7 @@ def _listed(file: Path, source: Source) -> tuple[list[str], list[str]]:
     """
     names: set[str] = set()
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = read_file(file).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"root: {file.name}: it cannot be read ({error})") from error
     for number, line in enumerate(lines, 1):

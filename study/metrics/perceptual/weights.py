@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from study.errors import StudyError
+from study.files import open_file
 from study.metrics.perceptual.inception import Inception
 from study.metrics.perceptual.lpips import LEAST_SIDE, Features, Heads
 from study.metrics.perceptual.options import LPIPS, Perceptual
@@ -132,6 +133,7 @@ def read(file: Path, kind: Kind) -> dict[str, Tensor]:
     ``weights_only`` reads only tensors and containers from a pickle, and runs no code.
     """
     try:
+        open_file(file).close()  # the readers would wait for a pipe
         if file.suffix == ".safetensors":
             weights: Any = load_file(file)
         else:

@@ -12,17 +12,19 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from study.errors import BadInput, Interrupted, StudyError
+from study.errors import BadInput, Interrupted, in_words
 from study.processes import end_with_parent
 from study.running.executors.base import Event, Executor, Task
 
 STOP_S = 30.0
 PROGRESS_EVERY_S = 0.25
+DRIVERS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Signals for the driver, which sends its workers SIGTERM."""
 
 
 class Local(Executor):
@@ -88,7 +90,8 @@ class _Worker:
         self.task: Task | None = None
         self.pipe, other_end = context.Pipe()
         self.process = context.Process(target=work, args=(other_end, *arguments, place), name=f"study-worker-{place}")
-        self.process.start()
+        with _undisturbed():
+            self.process.start()
         other_end.close()
 
     def submit(self, task: Task) -> None:
@@ -110,6 +113,19 @@ class _Worker:
             self.pipe.send(None)
         if self.task is not None:
             self.process.terminate()  # SIGTERM: it writes its checkpoint and stops
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Starts a process that Ctrl-C and a terminal that closes do not reach, not even before it says so itself.
+
+    They are for the driver, which gets those that come meanwhile afterwards.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, DRIVERS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _exit_reason(code: int | None) -> str:
@@ -141,9 +157,9 @@ class _Watch:
 def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
     """Runs the tasks that come through the pipe until None comes."""
     watch = _Watch(pipe)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the driver; it sends SIGTERM
-    for other in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):  # as are these, which schedulers send to all
-        signal.signal(other, signal.SIG_IGN)
+    for number in DRIVERS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, DRIVERS)
     signal.signal(signal.SIGTERM, lambda *_: setattr(watch, "stopping", True))
     end_with_parent()
     for name in ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE"):  # the study's precision decides
@@ -186,7 +202,9 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
             event = Event("done", task)
         except Interrupted:
             event = Event("interrupted", task)
-        except Exception as error:
-            text = str(error) if isinstance(error, StudyError) else f"{type(error).__name__}: {error}"
-            event = Event("failed", task, text=text, trace=traceback.format_exc())
-        pipe.send(event)
+        except (Exception, SystemExit) as error:  # SystemExit is that of a plugin
+            event = Event("failed", task, text=in_words(error), trace=traceback.format_exc())
+        try:
+            pipe.send(event)
+        except OSError:  # the driver has ended
+            return
