@@ -45,7 +45,8 @@ def work(
     say, plan = printer(console), Plan.of(out)
     whole = options.seconds_of(limit, "--time") if limit else float("inf")
     ends = begun + whole - min(STOP_BEFORE_S, whole / 10) if limit else float("inf")
-    kind = device_of(plan)
+    kind = options.device_of(device_of(plan))
+    options.check_precision(plan.study.numerics["precision"], kind)
     executor = options.executor_of("local", out, jobs=jobs, device=kind)
     with working(out, "work", crew) as worker, executor:
 

@@ -108,7 +108,9 @@ class Display:
         self._write(running)
         if self._bars.disable and time.monotonic() - self._printed > LINE_EVERY_S:
             self._printed = time.monotonic()
-            self._print(f"{self.done():4.0%}  {self._summary()}  now: {'; '.join(task.title for task in running)}")
+            titles = [task.title for task in running] or live(self._store.out).get("running", [])  # elsewhere
+            now = f"  now: {'; '.join(titles)}" if titles else ""
+            self._print(f"{self.done():4.0%}  {self._summary()}{now}")
 
     def done(self) -> float:
         """The share of the work that is done, 0 to 1."""

@@ -111,3 +111,9 @@ def test_what_has_failed_is_left_to_run(tmp_path: Path) -> None:
 def test_a_folder_without_a_study(tmp_path: Path) -> None:
     done = command("work", tmp_path)
     assert done.returncode == 2 and "there is no study here" in done.stderr
+
+
+def test_a_machine_without_the_plan_s_device_makes_nothing(tmp_path: Path) -> None:
+    _, store = tiny.planned(tmp_path, VARIANTS, device="xpu")
+    done = command("work", store.out)
+    assert done.returncode == 2 and "--device xpu: " in done.stderr and not (store.out / driver.FAILURES).exists()
