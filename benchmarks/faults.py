@@ -18,14 +18,15 @@ import random
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from glob import glob
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from benchmarks.fuzz import SMALL, damaged_bytes, damaged_value, written
 from study import cli, leases
 from study.cli import studies, working
 from study.plan.graph import Plan
-from study.running import record, workers
+from study.running import driver as driving
 from study.running.executors import local
 from study.running.runs import complete
 from study.search import trials, tune
@@ -57,6 +58,8 @@ PATIENCE_S = 120.0
 STARTS = 300
 """So often is a command repeated, at most, until it ends well."""
 TRIALS = 4
+OPERATIONS = 400
+"""On files of stages, at one of which a machine stops."""
 SHOWN = 10
 """Faults that are printed."""
 TRACEBACK = "Traceback (most recent call last)"
@@ -91,11 +94,18 @@ class Command:
         published: this file gets a line for each stage that it publishes.
         elsewhere: it is taken for one of another machine of this name.
         jumps: seeds the jumps of its clock, by hours, twice a second.
+        halts: it stops, with all its processes, as one of them begins so many operations on files of stages.
         largest: bytes of the largest file that it may write.
     """
 
     def __init__(
-        self, *words: object, published: Path, elsewhere: str = "", jumps: str = "", largest: int | None = None
+        self,
+        *words: object,
+        published: Path,
+        elsewhere: str = "",
+        jumps: str = "",
+        halts: int = 0,
+        largest: int | None = None,
     ) -> None:
         self.words, self.code, self.text = [*map(str, words)], None, ""
         self._pipe, end = os.pipe()
@@ -108,9 +118,10 @@ class Command:
             os.setsid()
             os.dup2(end, 1)
             os.dup2(end, 2)
+            sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
             os.close(end)
             os.close(self._pipe)
-            _begin(self.words, published, elsewhere, jumps, largest)
+            _begin(self.words, published, elsewhere, jumps, halts, largest)
         os.close(end)
 
     code: int | None
@@ -127,6 +138,13 @@ class Command:
             while self._pipe >= 0 and (part := os.read(self._pipe, 2**16)):
                 self.text += part.decode(errors="replace")
         return self.code is not None
+
+    @property
+    def stopped(self) -> bool:
+        """True while it is suspended."""
+        with suppress(OSError, IndexError):
+            return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return False
 
     def children(self) -> list[int]:
         """The ids of its worker processes."""
@@ -156,7 +174,9 @@ class Command:
         return True
 
 
-def _begin(words: Sequence[str], published: Path, elsewhere: str, jumps: str, largest: int | None) -> None:
+def _begin(
+    words: Sequence[str], published: Path, elsewhere: str, jumps: str, halts: int, largest: int | None
+) -> None:
     """Runs a command in the process that was just forked, and ends it."""
     code: object = 1
     try:
@@ -175,6 +195,8 @@ def _begin(words: Sequence[str], published: Path, elsewhere: str, jumps: str, la
         if jumps:
             now = time.time
             time.time = lambda: now() + 3600 * random.Random(f"{jumps} {int(2 * time.monotonic())}").uniform(-48, 48)
+        if halts:
+            _halt_at(halts)
         if largest is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
         sys.argv = ["study", *words]
@@ -182,11 +204,29 @@ def _begin(words: Sequence[str], published: Path, elsewhere: str, jumps: str, la
             cli.main()
         except SystemExit as end:
             code = end.code
+    except BaseException:
+        traceback.print_exc()
     finally:
         with suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 1)
+
+
+def _halt_at(operation: int) -> None:
+    """Stops this group of processes as one of them begins so many operations on files of stages."""
+    left = operation
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal left
+        if event in ("open", "os.rename", "os.mkdir", "os.remove", "shutil.rmtree", "os.utime", "os.link"):
+            place = str(arguments[0])
+            if ("/making/" in place or "/stages/" in place) and os.getpid() != os.getpgrp():
+                left -= 1
+                if not left:
+                    os.killpg(os.getpgrp(), signal.SIGSTOP)
+
+    sys.addaudithook(watch)
 
 
 def _prepare() -> None:
@@ -196,7 +236,7 @@ def _prepare() -> None:
     loop.train.__kwdefaults__["checkpoint_s"] = 0.0
     leases.Leases.__init__.__defaults__ = (LASTS_S,)
     leases.LASTS_S = LASTS_S
-    working.LOOK_S, tune.POLL_S = 0.2, 0.1
+    working.LOOK_S, tune.POLL_S, driving.POLL_S = 0.2, 0.1, 0.1
     studies._report = lambda out: (out / "report", [])
 
 
@@ -214,7 +254,7 @@ class Scene:
         self.commands: list[Command] = []
         self.wanted: dict[str, dict[str, bytes]] = {}
         first = self.start("run", self.whole)
-        assert self.wait(first) == 0, first.text
+        assert self.wait(first) == 0, (first.code, first.text)
         plan = Plan.of(self.whole)
         self.plan, self.wanted = plan, {key: stage_files(self.whole, key) for key in plan.stages}
 
@@ -357,38 +397,43 @@ def the_node(scene: Scene, out: Path, driver: Command, node: Command, rng: rando
 
 def a_holder(scene: Scene, out: Path, driver: Command, node: Command, rng: random.Random) -> int | None:
     """The process that takes the next lease, as soon as it has it."""
-    before = set((out / "leases").glob("*/*.json"))
+    before = set(held(out))
     deadline = time.monotonic() + 1
     while time.monotonic() < deadline and not (driver.ended and node.ended):
-        for file in set((out / "leases").glob("*/*.json")) - before:
+        for file in set(held(out)) - before:
             if (pid := read_facts(file).get("owner", {}).get("pid")) in (driver.pid, node.pid):
                 return pid
     return None
 
 
 def suspended(scene: Scene, times: int, rng: random.Random) -> None:
-    """Stops a machine, or the process on it that renews its leases, until another has taken them, and lets it go on."""
+    """Stops a machine, or the process on it that renews its leases, until another has taken them, and lets it go on.
+
+    The machine stops as it begins an operation on a file; the process, at a random moment while its worker goes on.
+    """
     while scene.found.times < times:
-        out = scene.begin()
-        first = scene.start("work", out, elsewhere="elsewhere")
-        _until(lambda: list((out / "leases").glob("[!w]*/*.json")))  # a stage or a run, no worker
-        time.sleep(rng.uniform(0, 1))
-        group = rng.random() < 0.7
-        first.kill(signal.SIGSTOP, group=group)
-        held = [lease for lease in (out / "leases").glob("[!w]*") if lease.is_dir()]
-        numbers = {lease: max(map(_number, lease.glob("*.json")), default=0) for lease in held}
+        out, whole = scene.begin(), rng.random() < 0.7
+        first = scene.start("work", out, elsewhere="elsewhere", halts=rng.randrange(1, OPERATIONS) if whole else 0)
+        if whole:
+            _until(lambda: first.ended or first.stopped)
+        else:
+            _until(lambda: held(out, "[!w]*"))
+            time.sleep(rng.uniform(0, 1))
+            first.kill(signal.SIGSTOP, group=False)
+        before = set(held(out, "[!w]*"))
         second = scene.start("run", out)
-        _until(lambda: second.ended or any(max(map(_number, lease.glob("*.json")), default=0) > number for lease, number in numbers.items()))
+        _until(lambda: second.ended or before - set(held(out, "[!w]*")))
         time.sleep(rng.choice((0.0, rng.uniform(0, 0.3), rng.uniform(0, 3))))
+        scene.found.times += not first.ended
         first.kill(signal.SIGCONT)
-        scene.found.times += 1
         scene.wait(second)
         scene.noted(out)
         scene.end(out)
 
 
-def _number(file: Path) -> int:
-    return int(file.stem) if file.stem.isdigit() else 0
+def held(out: Path, names: str = "*") -> list[Path]:
+    """The files of an output's leases. ``[!w]*``: those of stages and runs, not of the processes at work."""
+    return [*map(Path, glob(f"{out}/leases/{names}/*.json"))]
 
 
 def _until(true: Callable[[], object], timeout_s: float = 30) -> None:
@@ -421,7 +466,7 @@ def store_clock(scene: Scene, times: int, rng: random.Random) -> None:
         while not driver.ended:
             time.sleep(rng.uniform(0, 0.5))
             by_s = rng.uniform(-1, 1) * 48 * 3600
-            for file in (out / "leases").glob("*/*.json"):
+            for file in held(out):
                 with suppress(OSError):
                     os.utime(file, (time.time() + by_s,) * 2)
             scene.found.times += 1
@@ -527,7 +572,7 @@ def _saved(scene: Scene, rng: random.Random) -> dict[str, bytes]:
         out = scene.begin()
         command = scene.start("run", out)
         while not command.ended:
-            for file in (out / "making").glob("*/checkpoint.safetensors"):
+            for file in map(Path, glob(f"{out}/making/*/checkpoint.safetensors")):
                 with suppress(OSError):
                     saved[file.parent.name] = file.read_bytes()
             time.sleep(0.05)
@@ -712,7 +757,7 @@ def run(share: float, seed: int, only: Sequence[str] = (), say: Callable[[str], 
     _prepare()
     torch.set_num_threads(1)
     rows = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         scene = Scene(Path(folder), say)
         for name in only or KINDS:
             kind, began = KINDS[name], time.monotonic()
