@@ -196,7 +196,7 @@ def _begin(
             now = time.time
             time.time = lambda: now() + 3600 * random.Random(f"{jumps} {int(2 * time.monotonic())}").uniform(-48, 48)
         if halts:
-            _halt_at(halts)
+            _halt_at(halts, log)
         if largest is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
         sys.argv = ["study", *words]
@@ -213,8 +213,8 @@ def _begin(
         os._exit(code if isinstance(code, int) else 1)
 
 
-def _halt_at(operation: int) -> None:
-    """Stops this group of processes as one of them begins so many operations on files of stages."""
+def _halt_at(operation: int, log: Path) -> None:
+    """Stops this group of processes, once, as one of them begins so many operations on files of stages."""
     left = operation
 
     def watch(event: str, arguments: tuple[object, ...]) -> None:
@@ -223,7 +223,8 @@ def _halt_at(operation: int) -> None:
             place = str(arguments[0])
             if ("/making/" in place or "/stages/" in place) and os.getpid() != os.getpgrp():
                 left -= 1
-                if not left:
+                if not left and not (once := log.with_name("halted")).exists():
+                    once.touch()
                     os.killpg(os.getpgrp(), signal.SIGSTOP)
 
     sys.addaudithook(watch)
