@@ -167,6 +167,7 @@ def drive(
                     leases = running.pop(task)
                     _release(leases, done=event.kind == "done")
                     if any(lease.lost for lease in leases) and event.kind != "done":
+                        tries[task] -= 1
                         queue.append(task)  # another driver took it over, and makes it
                         continue
                 if event.kind in ("failed", "died", "interrupted"):
