@@ -13,6 +13,9 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import math
+import multiprocessing
+import multiprocessing.context
 import os
 import random
 import resource
@@ -27,7 +30,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from glob import glob
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,6 @@ from study import cli, leases
 from study.cli import studies, working
 from study.plan.graph import Plan
 from study.running import driver as driving
-from study.running.executors import local
 from study.running.runs import complete
 from study.search import trials, tune
 from study.store import RunState, Store, read_facts
@@ -175,9 +176,7 @@ class Command:
         return True
 
 
-def _begin(
-    words: Sequence[str], published: Path, elsewhere: str, jumps: str, halts: int, largest: int | None
-) -> None:
+def _begin(words: Sequence[str], published: Path, elsewhere: str, jumps: str, halts: int, largest: int | None) -> None:
     """Runs a command in the process that was just forked, and ends it."""
     code: object = 1
     try:
@@ -185,14 +184,14 @@ def _begin(
 
         def counted(files: Path, folder: Path, outcome: Any, key: str = "") -> bool:
             replaced = publish(files, folder, outcome, key)
-            with open(log, "ab", buffering=0) as stream:
+            with log.open("ab", buffering=0) as stream:
                 stream.write(f"{folder.name}\n".encode())
             return replaced
 
         log = published.absolute()
         study.store.publish = counted
         if elsewhere:
-            leases._place = lambda: {**PLACE, "host": elsewhere}
+            setattr(leases, "_place", lambda: {**PLACE, "host": elsewhere})  # noqa: B010
         if jumps:
             now = time.time
             time.time = lambda: now() + 3600 * random.Random(f"{jumps} {int(2 * time.monotonic())}").uniform(-48, 48)
@@ -233,7 +232,7 @@ def _halt_at(operation: int, log: Path) -> None:
 
 def _prepare() -> None:
     """What all commands have from this process."""
-    local.multiprocessing = type("fork", (), {"get_context": staticmethod(lambda kind: get_context("fork"))})
+    multiprocessing.get_context = lambda method=None: multiprocessing.context.ForkContext()  # type: ignore[assignment]
     assert loop.train.__kwdefaults__ is not None
     loop.train.__kwdefaults__["checkpoint_s"] = 0.0
     leases.Leases.__init__.__defaults__ = (LASTS_S,)
@@ -403,8 +402,10 @@ def a_holder(scene: Scene, out: Path, driver: Command, node: Command, rng: rando
     deadline = time.monotonic() + 1
     while time.monotonic() < deadline and not (driver.ended and node.ended):
         for file in set(held(out)) - before:
-            if (pid := read_facts(file).get("owner", {}).get("pid")) in (driver.pid, node.pid):
-                return pid
+            owner = read_facts(file).get("owner", {}).get("pid")
+            for command in (driver, node):
+                if command.pid == owner:
+                    return command.pid
     return None
 
 
@@ -413,7 +414,8 @@ def suspended(scene: Scene, times: int, rng: random.Random) -> None:
 
     The machine stops as it begins an operation on a file; the process, at a random moment while its worker goes on.
     """
-    while scene.found.times < times:
+
+    def suspend() -> None:
         out, whole = scene.begin(), rng.random() < 0.7
         first = scene.start("work", out, elsewhere="elsewhere", halts=rng.randrange(1, OPERATIONS) if whole else 0)
         if whole:
@@ -432,10 +434,18 @@ def suspended(scene: Scene, times: int, rng: random.Random) -> None:
         scene.noted(out)
         scene.end(out)
 
+    while scene.found.times < times:
+        suspend()
+
 
 def held(out: Path, names: str = "*") -> list[Path]:
     """The files of an output's leases. ``[!w]*``: those of stages and runs, not of the processes at work."""
-    return [*map(Path, glob(f"{out}/leases/{names}/*.json"))]
+    return there(f"{out}/leases/{names}/*.json")
+
+
+def there(pattern: str) -> list[Path]:
+    """The files of a pattern that are there now. A folder may disappear meanwhile, unlike with ``Path.glob``."""
+    return [*map(Path, glob(pattern))]  # noqa: PTH207
 
 
 def _until(true: Callable[[], object], timeout_s: float = 30) -> None:
@@ -574,7 +584,7 @@ def _saved(scene: Scene, rng: random.Random) -> dict[str, bytes]:
         out = scene.begin()
         command = scene.start("run", out)
         while not command.ended:
-            for file in map(Path, glob(f"{out}/making/*/checkpoint.safetensors")):
+            for file in there(f"{out}/making/*/checkpoint.safetensors"):
                 with suppress(OSError):
                     saved[file.parent.name] = file.read_bytes()
             time.sleep(0.05)
@@ -618,10 +628,12 @@ CHECKPOINTS: dict[str, Callable[[Path, bytes, random.Random], None]] = {
     "of another stage": _another,
     "a tensor missing": rewritten(lambda tensors, facts, name: tensors.pop(name)),
     "another type": rewritten(lambda tensors, facts, name: tensors.update({name: tensors[name].half()})),
-    "another shape": rewritten(lambda tensors, facts, name: tensors.update({name: tensors[name].reshape(1, -1).repeat(2, 1)})),
-    "not a number": rewritten(lambda tensors, facts, name: tensors.update({name: tensors[name].float() * float("nan")})),
+    "another shape": rewritten(
+        lambda tensors, facts, name: tensors.update({name: tensors[name].flatten()[None, None]})
+    ),
+    "not a number": rewritten(lambda tensors, facts, name: tensors.update({name: tensors[name].float() * math.nan})),
     "another step": rewritten(lambda tensors, facts, name: facts.update(step=facts["step"] + 1)),
-}  # fmt: skip
+}
 
 
 # ---- Full disks
@@ -766,7 +778,9 @@ def run(share: float, seed: int, only: Sequence[str] = (), say: Callable[[str], 
             scene.found = Found(kind.title)
             kind.inject(scene, max(1, round(kind.times * share)), random.Random(f"{seed} {name}"))
             rows.append(scene.found)
-            say(f"{kind.title}: {scene.found.times} times, {scene.found.wrong} faults, {time.monotonic() - began:.0f} s")
+            say(
+                f"{kind.title}: {scene.found.times} times, {scene.found.wrong} faults, {time.monotonic() - began:.0f} s"
+            )
     return rows
 
 
