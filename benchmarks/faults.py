@@ -21,6 +21,7 @@ import random
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -306,10 +307,9 @@ class Scene:
                 self.wrong("runs_lost", f"a process stays: {' '.join(command.words)}")
             if TRACEBACK in command.text:
                 self.wrong("tracebacks", command.text[command.text.index(TRACEBACK) :][-1500:])
-        store = Store(out)
+        store, said = Store(out), self.commands[-1].text[-600:] if self.commands else ""
         for run in self.plan.runs:
             if not complete(run, self.plan, store):
-                said = self.commands[-1].text[-600:]
                 self.wrong("runs_lost", f"{run.name}: {RunState.of(out, run.name).read()}: {said}")
         for key, files in self.wanted.items():
             if stage_files(out, key) != files:
@@ -640,14 +640,31 @@ CHECKPOINTS: dict[str, Callable[[Path, bytes, random.Random], None]] = {
 
 
 def full_disk(scene: Scene, times: int, rng: random.Random) -> None:
-    """No file may grow beyond a random size, which is what a full disk looks like to the one that writes."""
-    largest = max(file.stat().st_size for file in scene.whole.rglob("*") if file.is_file())
+    """The output is on a small disk, which later has room. Without the right to mount one, no file may be large."""
+    files = [file.stat().st_size for file in scene.whole.rglob("*") if file.is_file()]
     for _ in range(times):
         out = scene.begin()
-        scene.wait(scene.start("run", out, largest=int(largest * rng.random() ** 3)))
+        shutil.rmtree(out)
+        out.mkdir()
+        small = mounted(out, f"size={int(sum(files) * rng.random())}")
+        scene.wait(scene.start("run", out, largest=None if small else int(max(files) * rng.random() ** 3)))
         scene.found.times += 1
+        if small:
+            mounted(out, "remount,size=1g")
         scene.repeat("run", out)
         scene.end(out)
+        if small:
+            subprocess.run(["umount", out], check=True)
+            scene.clear(out)
+
+
+def mounted(folder: Path, options: str) -> bool:
+    """Mounts a file system in memory. False if this is not permitted here."""
+    line = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
+    try:
+        return subprocess.run(line, capture_output=True).returncode == 0
+    except OSError:
+        return False
 
 
 # ---- Searches
