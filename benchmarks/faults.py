@@ -809,6 +809,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", choices=KINDS, help="a kind; may be repeated")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     rows = run(options.share, options.seed, options.only or (), lambda text: print(text, file=sys.stderr, flush=True))
     print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
     return int(any(row.wrong for row in rows))
