@@ -270,8 +270,11 @@ class Scene:
             self.plan.save(out)
         return out
 
-    def start(self, verb: str, out: Path, **how: Any) -> Command:
-        words: list[object] = [verb, out, "--jobs", 1]
+    def start(self, verb: str, out: Path, *more: str, **how: Any) -> Command:
+        """Starts a command on an output."""
+        words: list[object] = [verb, out, *more]
+        if verb == "work":
+            words += ["--jobs", 1]
         if verb == "run":
             words = ["run", self.file, "--out", out, "--jobs", 1, "--report-every", "never", "--no-rehearsal"]
         if verb == "tune":
@@ -483,6 +486,20 @@ def store_clock(scene: Scene, times: int, rng: random.Random) -> None:
                     os.utime(file, (time.time() + by_s,) * 2)
             scene.found.times += 1
         scene.noted(out)
+        scene.end(out)
+
+
+def meanwhile(scene: Scene, times: int, rng: random.Random) -> None:
+    """Other commands look at an output, clean and mend it, at random moments while it is made."""
+    while scene.found.times < times:
+        out = scene.begin()
+        driver, node = scene.start("run", out), scene.start("work", out, elsewhere="elsewhere")
+        while not (driver.ended and node.ended):
+            verb, *more = rng.choice((("doctor", "--repair"), ("gc", "--yes"), ("status",), ("claims",)))
+            other = scene.start(verb, out, *more)
+            if scene.wait(other) != 0:
+                scene.wrong("runs_lost", f"{other.words} ended with {other.code}: {other.text[-600:]}")
+            scene.found.times += 1
         scene.end(out)
 
 
@@ -760,6 +777,7 @@ KINDS = {
     "suspended": Kind("holder of leases suspended, replaced, resumed", 20, suspended),
     "machine-clock": Kind("clock of a machine jumps by hours", 100, machine_clock),
     "store-clock": Kind("clock of the file system jumps by hours", 100, store_clock),
+    "meanwhile": Kind("doctor, gc, status, claims meanwhile", 100, meanwhile),
     "checkpoint": Kind("checkpoint damaged", 200, checkpoints),
     "stage": Kind("file of a stage damaged", 40, damaged(a_stage_file)),
     "manifest": Kind("manifest damaged", 40, damaged(one_of("stages/*/manifest.json"))),

@@ -236,7 +236,10 @@ def _of_others(store: Store, queue: list[Task]) -> Iterator[Event]:
         if there.issuperset((*task.keys, *task.needs)) and _made(store, task):
             yield Event("done", task, by_others=True)
         elif not task.why and (named := notes.intersection(_notes(store.out, task))):
-            text = (store.out / FAILURES / f"{min(named)}.txt").read_text()
+            try:
+                text = (store.out / FAILURES / f"{min(named)}.txt").read_text()
+            except FileNotFoundError:  # another driver tries it again
+                continue
             yield Event("failed", task, text=text.partition("\n\n")[0].partition("\n")[2], by_others=True)
 
 
