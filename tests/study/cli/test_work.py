@@ -99,7 +99,7 @@ def test_what_has_failed_is_left_to_run(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS)
     key = tiny.run_of(plan, "proposed").stages["pretrain"]
     task = next(task for task in driver.tasks(plan, store) if task.keys == (key,))
-    driver._failed(store.out, driver.Event("failed", task, text="no memory"), [], driver.Summary())
+    driver.note_failure(store.out, driver.Event("failed", task, text="no memory"))
     worker = started(store.out)
     said, _ = worker.communicate(timeout=300)
     assert worker.returncode == 0 and "failed: proposed/faces/0: pretrain, seed 0 failed: no memory" in said, said
