@@ -17,6 +17,7 @@ KEPT = DOCS / "performance.json"
 HEAD = """# Performance
 
 Each table is a benchmark of `benchmarks/`. Run one with `python -m benchmarks NAME`, all with `python -m benchmarks`.
+`python -m benchmarks.fuzz` and `python -m benchmarks.faults` count faults instead: see [Reliability](reliability.md).
 This page is written by `python docs/performance.py`, which measures everything again.
 
 - Measured on {date}: {device}, {cores} cores, load {load} at the start. {accelerator}
