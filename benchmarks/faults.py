@@ -58,8 +58,6 @@ STUDY = SMALL | {
 LASTS_S = 1.5
 PATIENCE_S = 120.0
 """A command that takes longer is counted as a run that is lost."""
-STARTS = 300
-"""So often is a command repeated, at most, until it ends well."""
 TRIALS = 4
 OPERATIONS = 400
 """On files of stages, at one of which a machine stops."""
@@ -365,8 +363,8 @@ def killed(victim: Callable[[Scene, Path, Command, Command, random.Random], Comm
             out = scene.begin()
             elsewhere = rng.choice(("", "elsewhere"))
             driver, node = scene.start("run", out), scene.start("work", out, elsewhere=elsewhere)
-            starts = 0
-            while starts < STARTS and driver.code != 0:
+            deadline = time.monotonic() + 5 * PATIENCE_S
+            while time.monotonic() < deadline and driver.code != 0:
                 time.sleep(rng.uniform(0.02, 1.0))
                 scene.noted(out)
                 if scene.found.times < times and not (driver.ended and driver.code == 0):
@@ -378,7 +376,7 @@ def killed(victim: Callable[[Scene, Path, Command, Command, random.Random], Comm
                             os.kill(one, signal.SIGKILL)
                     scene.found.times += one is not None
                 if driver.ended and driver.code != 0:
-                    driver, starts = scene.start("run", out), starts + 1
+                    driver = scene.start("run", out)
                 if node.ended and not driver.ended:
                     node = scene.start("work", out, elsewhere=elsewhere)
             scene.end(out)
@@ -705,7 +703,8 @@ def killed_searches(scene: Scene, times: int, rng: random.Random) -> None:
     while scene.found.times < times:
         out = scene.begin(finished=True)
         command, before = scene.start("tune", out, trials=TRIALS), dict[int, Any]()
-        while True:
+        deadline = time.monotonic() + 5 * PATIENCE_S
+        while time.monotonic() < deadline:
             time.sleep(rng.uniform(0.02, 1.0))
             before |= finished_trials(out)
             if command.ended and command.code == 0:
