@@ -222,15 +222,20 @@ class Store:
         What the owner before left can be gone on with if it has ended. One that is only believed dead may still be
         writing: it keeps its files, and only its checkpoint is taken over.
         """
-        checkpoint = self.checkpoint(key)
-        mark = str(checkpoint.stat().st_mtime_ns) if checkpoint.exists() else ""
-        lease = self.leases.claim(key, mark)
+        lease = self.leases.claim(key, self.mark(key))
         if lease is not None:
             self.hold({key: lease.number})
             before = self._files(key, lease.number - 1)
             if lease.after_end and before.exists():
                 before.rename(self._files(key, lease.number))
         return lease
+
+    def mark(self, key: str) -> str:
+        """What changes as the making of a stage goes on: the time of its checkpoint."""
+        try:
+            return str(self.checkpoint(key).stat().st_mtime_ns)
+        except OSError:
+            return ""
 
     def hold(self, held: Mapping[str, int]) -> None:
         """Says which stages this process makes, with the numbers of their leases."""

@@ -21,7 +21,7 @@ from study.running.runs import complete, settle
 from study.running.titles import Titles
 from study.store import Damaged, RunState, Store, write_atomically
 
-TRIES = 2  # how often a driver starts a task whose process dies
+TRIES = 2  # how often in a row a driver starts a task whose process dies without a new checkpoint
 DEATHS = 3  # of drivers in a row, without a new checkpoint, after which a task is taken for failed
 POLL_S = 0.5
 IDLE = 20  # rounds in which nothing is ready, running or made by others, before that is taken for a fault
@@ -208,6 +208,8 @@ class _Driving:
                 self._on_event(event)
                 continue
             _settle(self._store, task)
+            if any(self._store.mark(lease.folder.name) != lease.mark for lease in leases):
+                self._tries[task] = 1
             if event.kind == "died" and self._tries[task] < TRIES:
                 self.queue.insert(0, task)
                 self._on_event(event)

@@ -12,7 +12,7 @@ from study.errors import Interrupted
 from study.plan.graph import Plan
 from study.running import driver
 from study.running.executors import Event, Task
-from study.store import Store
+from study.store import Store, write_atomically
 
 
 def tasks(plan: Plan, store: Store) -> list[Task]:
@@ -103,6 +103,26 @@ def test_a_process_that_dies_is_forgiven_once(tmp_path: Path, deaths: int) -> No
     expected = {} if deaths == 1 else {"proposed/faces/0": "its process was killed by SIGKILL"}
     assert summary.failed == expected
     assert store.has(bad) == (deaths == 1)
+
+
+def test_deaths_are_forgiven_as_long_as_the_task_goes_on(tmp_path: Path) -> None:
+    """As on a machine whose memory is full now and then: each process writes a checkpoint before it is killed."""
+    plan, store = tiny.planned(tmp_path, VARIANTS)
+    bad, left = tiny.run_of(plan, "proposed").stages["joint"], [6]
+
+    def fate(task: Task) -> Event | None:
+        if bad not in task.keys or not left[0]:
+            return None
+        left[0] -= 1
+        if left[0]:
+            write_atomically(store.checkpoint(bad), str(left[0]))
+        else:
+            store.checkpoint(bad).unlink()
+        return Event("died", task, text="its process was killed by SIGKILL")
+
+    summary, told = drive(plan, store, AtOnce(store, fate=fate))
+    assert [event.kind for event in told if bad in event.task.keys] == ["died"] * 6 + ["done"]
+    assert summary.failed == {} and store.has(bad)
 
 
 def test_what_another_took_over_is_no_death(tmp_path: Path) -> None:
