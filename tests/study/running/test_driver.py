@@ -125,6 +125,17 @@ def test_deaths_are_forgiven_as_long_as_the_task_goes_on(tmp_path: Path) -> None
     assert summary.failed == {} and store.has(bad)
 
 
+def test_the_note_of_a_failure_may_disappear(tmp_path: Path) -> None:
+    """Another driver tries the task again, just as this one reads why it failed."""
+    plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]})
+    (store.out / driver.FAILURES).mkdir()
+    for key in plan.stages:
+        (store.out / driver.FAILURES / f"{key}.txt").symlink_to("gone")
+    executor = AtOnce(store)
+    summary = driver.drive(store, executor, tasks(plan, store), on_event=lambda event: None, again=False)
+    assert summary.failed == {} and all(store.has(key) for key in plan.stages)
+
+
 def test_what_another_took_over_is_no_death(tmp_path: Path) -> None:
     """This machine was suspended, and another had the lease meanwhile. Its worker ends as it is told."""
     plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]})
