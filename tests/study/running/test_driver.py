@@ -12,7 +12,7 @@ from study.errors import Interrupted
 from study.plan.graph import Plan
 from study.running import driver
 from study.running.executors import Event, Task
-from study.store import Store, write_atomically
+from study.store import Store, read_facts, write_atomically, write_json
 
 
 def tasks(plan: Plan, store: Store) -> list[Task]:
@@ -146,8 +146,8 @@ def test_what_another_took_over_is_no_death(tmp_path: Path) -> None:
             return None
         left[0] -= 1
         for key in task.keys:
-            number = store.leases.number(key)
-            (store.leases.folder / key / f"{number + 1}.json").write_text('{"ended": true}')
+            number, folder = store.leases.number(key), store.leases.folder / key
+            write_json(folder / f"{number + 1}.json", {**read_facts(folder / f"{number}.json"), "ended": True})
         return Event("died", task, text="its process ended with exit code 0")
 
     summary, told = drive(plan, store, AtOnce(store, fate=fate))
