@@ -468,10 +468,10 @@ def _report(out: Path) -> tuple[Path, list[str]]:
 
 def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:
     """Prints runs that diverged or failed, skipped images, warnings and totals."""
-    from study.store import RunState, read_json
+    from study.store import RunState
 
     states = {run.name: RunState.of(store.out, run.name).read() for run in plan.runs}
-    diverged = {name: state["why"] for name, state in states.items() if state.get("status") == "diverged"}
+    diverged = {name: state.get("why", "") for name, state in states.items() if state.get("status") == "diverged"}
     for name, why in diverged.items():
         say(f"diverged: {name}: {why}")
     for name, why in failed.items():
@@ -484,7 +484,7 @@ def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dic
         say(f"not recorded by {name}: {len(reasons)} of {len(plan.runs)} runs: {reasons[-1]}")
     for name, entry in plan.study.data.items():
         file = store.folder(entry.stage) / "data.json"
-        packed = read_json(file) or {}
+        packed = store.recorded(entry.stage, file.name)
         for note in packed.get("notes", []):
             say(f"note on {name}: {note}")
         left_out = packed.get("left_out", [])
