@@ -56,6 +56,8 @@ def in_words(error: BaseException) -> str:
     """An error as one sentence: what happened, where, and for errors of the machine what to do."""
     if isinstance(error, StudyError):
         return str(error)
+    if isinstance(error, SystemExit):  # of a plugin
+        return f"it ended this program, with exit code {error.code}; raise an exception instead"
     if isinstance(error, MemoryError) or any(word in f"{type(error).__name__}: {error}" for word in NO_MEMORY):
         why = " ".join(str(error).split())
         return f"there is not enough memory{f' ({why})' if why else ''}; {REMEDIES[errno.ENOMEM]}"
