@@ -120,80 +120,136 @@ def drive(
         stopping: asked before each round; True is an interrupt.
         again: True to try again what failed, or killed its drivers, before this one began.
     """
-    summary = Summary()
-    queue: list[Task] = []
-    running: dict[Task, list[Lease]] = {}
-    tries: Counter[Task] = Counter()
-    new, idle = list(waiting), 0
+    driving = _Driving(store, executor, on_event, again)
     try:
         executor.start()
+        driving.add(waiting)
         while True:
             if stopping():
                 raise KeyboardInterrupt
-            for task in [*new, *more()]:
-                if (task.keys, task.run) not in {(other.keys, other.run) for other in (*queue, *running)}:
-                    queue.append(task)
-                    if again:
-                        forget_failure(store.out, task)
-            new = []
-            for event in _of_others(store, queue):
-                queue.remove(event.task)
-                if event.kind == "failed":
-                    queue = _after_failure(event, queue, summary, record=not executor.elsewhere)
-                on_event(event)
-                idle = 0
-            if not (queue or running):
+            driving.add(more())
+            driving.take_in()
+            if not (driving.queue or driving.running):
                 break
-            for task in list(queue):
-                if executor.free <= 0:
-                    break
-                if not all(store.has(need) for need in task.needs) or (leases := _claim(store, task)) is None:
-                    continue
-                if not again and not tries[task] and min(lease.deaths for lease in leases) >= DEATHS:
-                    _release(leases)
-                    text = f"its process died {DEATHS} times"
-                    queue.remove(task)
-                    queue = _failed(store.out, Event("failed", task, text=text), queue, summary)
-                    on_event(Event("failed", task, text=text))
-                    continue
-                queue.remove(task)
-                running[task] = leases
-                tries[task] += 1
-                numbers = {lease.folder.name: lease.number for lease in leases}
-                executor.submit(replace(task, leases=tuple(numbers.get(key, 0) for key in task.keys)))
-            for event in executor.poll(POLL_S):
-                task = event.task
-                if event.ends:
-                    leases = running.pop(task)
-                    _release(leases, done=event.kind == "done")
-                    if any(lease.lost for lease in leases) and event.kind != "done":
-                        queue.append(task)  # another driver took it over, and makes it
-                        continue
-                if event.kind in ("failed", "died", "interrupted"):
-                    _settle(store, task)
-                    if event.kind == "died" and tries[task] < TRIES:
-                        queue.insert(0, task)
-                    else:
-                        event = replace(event, kind="failed", text=event.text or "its process was told to stop")
-                        queue = _failed(store.out, event, queue, summary)
-                on_event(event)
-            for task, leases in running.items():
-                if any(lease.lost for lease in leases):
-                    executor.cancel(task)
-            idle = 0 if running or executor.elsewhere or store.leases.held() else idle + 1
-            if idle > IDLE:
-                titles = ", ".join(task.title or task.name for task in queue)
-                raise StudyError(f"{store.out}: nobody makes what these wait for: {titles}; run the same command again")
-            on_tick(list(running))
+            driving.submit()
+            driving.poll()
+            driving.look_idle()
+            on_tick(list(driving.running))
     except KeyboardInterrupt:
-        summary.interrupted = True
+        driving.summary.interrupted = True
         executor.stop()
-        for task in running:
+        for task in driving.running:
             _settle(store, task)
     finally:
-        for leases in running.values():
+        for leases in driving.running.values():
             _release(leases)
-    return summary
+    return driving.summary
+
+
+class _Driving:
+    """What waits and what runs in one call of ``drive``."""
+
+    def __init__(self, store: Store, executor: Executor, on_event: Callable[[Event], None], again: bool) -> None:
+        self.summary = Summary()
+        self.queue: list[Task] = []
+        self.running: dict[Task, list[Lease]] = {}
+        self._store, self._executor, self._on_event, self._again = store, executor, on_event, again
+        self._tries: Counter[Task] = Counter()
+        self._idle = 0
+
+    def add(self, tasks: Iterable[Task]) -> None:
+        """Takes tasks that are new."""
+        for task in tasks:
+            if (task.keys, task.run) not in {(other.keys, other.run) for other in (*self.queue, *self.running)}:
+                self.queue.append(task)
+                if self._again:
+                    forget_failure(self._store.out, task)
+
+    def take_in(self) -> None:
+        """Takes what other drivers made, or failed at, from the queue."""
+        for event in _of_others(self._store, self.queue):
+            self.queue.remove(event.task)
+            if event.kind == "failed":
+                self._after_failure(event, record=not self._executor.elsewhere)
+            self._on_event(event)
+            self._idle = 0
+
+    def submit(self) -> None:
+        """Submits the tasks that are ready and can be claimed, as far as the executor has room."""
+        for task in list(self.queue):
+            if self._executor.free <= 0:
+                break
+            if not all(self._store.has(need) for need in task.needs):
+                continue
+            if (leases := _claim(self._store, task)) is None:
+                continue
+            self.queue.remove(task)
+            if not self._again and not self._tries[task] and min(lease.deaths for lease in leases) >= DEATHS:
+                _release(leases)
+                self._failed(Event("failed", task, text=f"its process died {DEATHS} times"))
+                continue
+            self.running[task] = leases
+            self._tries[task] += 1
+            numbers = {lease.folder.name: lease.number for lease in leases}
+            self._executor.submit(replace(task, leases=tuple(numbers.get(key, 0) for key in task.keys)))
+
+    def poll(self) -> None:
+        """Waits for events, and cancels what another driver has taken over."""
+        for event in self._executor.poll(POLL_S):
+            task = event.task
+            if event.ends:
+                leases = self.running.pop(task)
+                _release(leases, done=event.kind == "done")
+                if any(lease.lost for lease in leases) and event.kind != "done":
+                    self.queue.append(task)  # the other one makes it
+                    continue
+            if event.kind not in ("failed", "died", "interrupted"):
+                self._on_event(event)
+                continue
+            _settle(self._store, task)
+            if event.kind == "died" and self._tries[task] < TRIES:
+                self.queue.insert(0, task)
+                self._on_event(event)
+            else:
+                self._failed(replace(event, kind="failed", text=event.text or "its process was told to stop"))
+        for task, leases in self.running.items():
+            if any(lease.lost for lease in leases):
+                self._executor.cancel(task)
+
+    def look_idle(self) -> None:
+        """Raises StudyError if nothing has been ready, running or made by others for a while."""
+        busy = self.running or self._executor.elsewhere or self._store.leases.held()
+        self._idle = 0 if busy else self._idle + 1
+        if self._idle > IDLE:
+            titles = ", ".join(task.title or task.name for task in self.queue)
+            raise StudyError(
+                f"{self._store.out}: nobody makes what these wait for: {titles}; run the same command again"
+            )
+
+    def _failed(self, failure: Event) -> None:
+        note_failure(self._store.out, failure)
+        self._after_failure(failure)
+        self._on_event(failure)
+
+    def _after_failure(self, failure: Event, *, record: bool = True) -> None:
+        """Takes from the queue what needs a task that failed. Runs stay, to be recorded as failed, if ``record``."""
+        task = failure.task
+        if task.run:
+            self.summary.failed[task.run] = failure.text
+            return
+        reason = f"{task.title or task.name} failed: {failure.text}"
+        lost = set(task.keys)
+        remaining: list[Task] = []
+        for other in sorted(self.queue, key=lambda other: other.rank):
+            if not lost.intersection(other.needs) or other.why:
+                remaining.append(other)
+                continue
+            lost.update(other.keys)
+            if other.run:
+                self.summary.failed[other.run] = reason
+                if record:
+                    remaining.append(replace(other, keys=(), needs=(), why=reason))
+        self.queue = remaining
 
 
 def _claim(store: Store, task: Task) -> list[Lease] | None:
@@ -249,36 +305,14 @@ def _notes(out: Path, task: Task) -> list[str]:
     return [RunState.of(out, task.run).name] if task.run else list(task.keys)
 
 
+def note_failure(out: Path, failure: Event) -> None:
+    """Writes down why a task failed, for people and for other drivers."""
+    for name in _notes(out, failure.task):
+        text = f"{failure.task.name}\n{failure.text}\n\n{failure.trace}"
+        write_atomically(out / FAILURES / f"{name}.txt", text)
+
+
 def forget_failure(out: Path, task: Task) -> None:
     """Lets drivers try a task again that failed."""
     for name in _notes(out, task):
         (out / FAILURES / f"{name}.txt").unlink(missing_ok=True)
-
-
-def _failed(out: Path, failure: Event, queue: list[Task], summary: Summary) -> list[Task]:
-    """The queue after a failure, which is written down for people and for other drivers."""
-    for note in _notes(out, failure.task):
-        text = f"{failure.task.name}\n{failure.text}\n\n{failure.trace}"
-        write_atomically(out / FAILURES / f"{note}.txt", text)
-    return _after_failure(failure, queue, summary)
-
-
-def _after_failure(failure: Event, queue: list[Task], summary: Summary, *, record: bool = True) -> list[Task]:
-    """The queue after a failure: runs that need what failed are only recorded as failed, or not even that."""
-    task = failure.task
-    if task.run:
-        summary.failed[task.run] = failure.text
-        return queue
-    reason = f"{task.title or task.name} failed: {failure.text}"
-    lost = set(task.keys)
-    remaining: list[Task] = []
-    for other in sorted(queue, key=lambda other: other.rank):
-        if not lost.intersection(other.needs) or other.why:
-            remaining.append(other)
-            continue
-        lost.update(other.keys)
-        if other.run:
-            summary.failed[other.run] = reason
-            if record:
-                remaining.append(replace(other, keys=(), needs=(), why=reason))
-    return remaining
