@@ -127,8 +127,8 @@ def run(
             if renewal.made:
                 say(f"to bring the report up to date:  {command('report', str(out))}")
             raise typer.Exit(130)
+        _summarise(say, plan, store, summary.failed, time.monotonic() - started)
         page, answer = _report(out)
-    _summarise(say, plan, store, summary.failed, time.monotonic() - started)
     for line in [*answer, f"report: {page}"]:
         say(line)
     if summary.failed:
@@ -500,5 +500,5 @@ def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dic
     for warning, count in warnings.items():
         say(f"warning, in {count} stages: {warning}")
     fine = sum(state.get("status") == "completed" for state in states.values())
-    text = f"{fine} of {len(plan.runs)} runs completed, {len(diverged)} diverged, {len(failed)} failed"
+    text = f"{fine} of {len(plan.runs)} runs completed, {len(diverged)} diverged, {len(failed.keys() & states)} failed"
     say(f"{text}, in {seconds:.0f} s")
