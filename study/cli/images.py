@@ -106,13 +106,15 @@ def inpaint(
 ) -> None:
     """Repair images with a trained model. Without --mask or --box the transparent pixels are the hole."""
     from study.use.finished import Finished
-    from study.use.inpaint import HoleSource, repair_files
+    from study.use.inpaint import HoleSource, checked, repair_files
 
     kind, say, images = options.device_of(device), printer(), images or []
+    source = HoleSource(mask, box, hole, resize)
     if demo:
         from study.cli.demo import model
 
         images = [Path(named), *images]
+        checked(images, to, source)  # before the model is trained
         out, named = model(out, device, say)
     elif not images:
         raise BadInput(f"name the images to repair, as in: {command('inpaint', named, 'photo.png', '-o', str(to))}")
@@ -123,7 +125,6 @@ def inpaint(
         raise BadInput(f"{out}: there is no study here; name its folder with --out, or try the demo's model: {trial}")
     finished = Finished(out, named)
     say(f"{finished.run.name}, {finished.image_size} px, on {kind}")
-    source = HoleSource(mask, box, hole, resize)
     repair_files(finished, images, to, source, device=kind, print_line=say, blended=not no_blend, least=window)
 
 

@@ -50,7 +50,9 @@ Jobs = Annotated[
         help="Worker processes. Default: one per CPU core; one per GPU, or up to 4 where steps are small.",
     ),
 ]
-ExecutorName = Annotated[str, typer.Option("--executor", help="Where to run: local, processes on this machine.")]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", help="Where to run: local (processes here), slurm, ray, or manual (study work).")
+]
 ExecutorSettings = Annotated[
     list[str] | None,
     typer.Option(

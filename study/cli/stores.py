@@ -62,16 +62,23 @@ def gc(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove without a question.")] = False,
     each: Annotated[bool, typer.Option("--each", help="List each file or folder.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Remove from an output what no study names.
 
     The studies of an output are its most recent plan and its searches. Shows what and how much first. Without
-    optimiser states, a joint stage with more steps starts from its beginning; all else works as before.
+    optimiser states, a joint stage with more steps starts from its beginning; all else works as before. With --json
+    nothing is asked: --yes removes what is listed.
     """
     from study.stores.gc import remove, unneeded
 
     say = printer()
     found = unneeded(out, keep_days, optimizer_states)
+    if as_json:
+        print_json([{"path": str(one.path), "what": one.what, "bytes": one.size} for one in found])
+        if yes:
+            remove(out, found)
+        return
     groups = Counter(one.what for one in found)
     for what, count in groups.items():
         say(f"{_mib(sum(one.size for one in found if one.what == what)):>12}  {count} {what}")

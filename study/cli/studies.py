@@ -64,7 +64,7 @@ def run(
     from study.running import driver
     from study.running.record import contact
     from study.running.runs import settle_all
-    from study.running.workers import working
+    from study.running.workers import workers, working
 
     heed_signals()
     started = time.monotonic()
@@ -74,7 +74,7 @@ def run(
     elsewhere = where.elsewhere
     if detach and not (where.outlives and asked is None):
         raise BadInput(
-            "--detach: only with an executor whose workers stay, such as slurm, and without --until-resolved"
+            "--detach: only with an executor whose workers stay (slurm, manual), and without --until-resolved"
         )
     study, plan, kind = planned(file, profile, only, seeds, settings, device, no_share, most, elsewhere)
     until.check_claims(claims, asked, plan.study)
@@ -104,8 +104,8 @@ def run(
             plan.save(out)
             for task in driver.tasks(plan, store):
                 driver.forget_failure(out, task)
-            executor.start()
-            say(f"{head}: {len(plan.runs)} runs; {jobs} workers are started, and this command may end")
+            say(f"{head}: {len(plan.runs)} runs; {executor.start()}")
+            say(f"to start a worker:    {command('work', str(out))}")
             say(f"to see the progress:  {command('status', str(out))}")
             say(f"to stop them:         {command('stop', str(out))}")
             say(f"the report, any time: {command('report', str(out))}")
@@ -122,6 +122,8 @@ def run(
                 plan, summary = until.until_resolved(plan, store, asked, make=make_it, say=say, workers=jobs)
         if summary.interrupted:
             say(f"interrupted; nothing is lost. Go on with:  {plan.study.command}")
+            if others := len(workers(out).keys() - {worker.name}):
+                say(f"{others} other processes go on here; to stop them:  {command('stop', str(out))}")
             if renewal.made:
                 say(f"to bring the report up to date:  {command('report', str(out))}")
             raise typer.Exit(130)

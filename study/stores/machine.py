@@ -43,7 +43,7 @@ def machine() -> tuple[dict[str, Any], list[Finding]]:
         "devices": _cards() or ["cpu"],
         "cores": os.cpu_count(),
         "cores that this process may use": workers,
-        "cores' worth of time": quota,
+        "cores' worth of time": "no limit" if quota is None else quota,
         "free memory, GiB": memory if memory is None else round(memory, 1),
     }
     return facts, found
@@ -59,18 +59,18 @@ def folder(place: Path) -> tuple[dict[str, Any], list[Finding]]:
     facts: dict[str, Any] = {"file system": _kind(place), "free, GiB": round(free, 1)}
     try:
         with tempfile.TemporaryDirectory(dir=place, prefix=".doctor.") as made:
-            cannot, facts["clock is ahead by, s"] = _tried(Path(made))
+            cannot, facts["its clock is ahead by, s"] = _tried(Path(made))
     except OSError as error:
         advice = "make it writable, or use another folder"
         return facts, [*found, Finding(str(place), f"no file can be written here ({error.strerror})", advice)]
-    facts["cannot"] = cannot
+    facts["it lacks"] = cannot
     for what in cannot:
         if what == "link":  # leases do without
             continue
         advice = "use a folder on another file system: several processes would damage each other's work here"
         found.append(Finding(str(place), f"this file system ({facts['file system']}) has no {what}", advice))
-    if abs(facts["clock is ahead by, s"]) > CLOCK_S:
-        what = f"its file system's clock differs from this machine's by {facts['clock is ahead by, s']:.0f} s"
+    if abs(facts["its clock is ahead by, s"]) > CLOCK_S:
+        what = f"its file system's clock differs from this machine's by {facts['its clock is ahead by, s']:.0f} s"
         found.append(Finding(str(place), what, "set this machine's clock: the times in records would be wrong"))
     return facts, found
 
@@ -198,4 +198,4 @@ def _tried(made: Path) -> tuple[list[str], float]:
     os.utime(file)
     if abs(file.stat().st_mtime - written) > CLOCK_S:
         cannot.append("renewal of a file's time")
-    return cannot, round(ahead, 1)
+    return cannot, round(ahead, 1) + 0.0  # never -0.0

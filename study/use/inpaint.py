@@ -133,14 +133,7 @@ def repair_files(
     Raises:
         BadInput: with every fault of every input; then nothing is written.
     """
-    jobs, faults = _jobs(images, to, source)
-    for job in jobs:
-        try:
-            _read(job, source)
-        except ValueError as fault:
-            faults.append(str(fault))
-    if faults:
-        raise BadInput(faults)
+    jobs = checked(images, to, source)
     place = prepare(device)  # numerics as in training: one thread, which is as fast for small images
     for job in jobs:
         started = time.monotonic()
@@ -155,6 +148,19 @@ def repair_files(
         count = f"{len(used)} window{'s' * (len(used) > 1)} of {least_side}{max(sides)} px"
         took = f"in {time.monotonic() - started:.1f} s"
         print_line(f"{job.image}: {count}; {job.to}, {took}; {hole.mean():.1%} of the image was hole")
+
+
+def checked(images: Sequence[Path], to: Path, source: HoleSource) -> list[Job]:
+    """Reads every input. Raises BadInput with every fault."""
+    jobs, faults = _jobs(images, to, source)
+    for job in jobs:
+        try:
+            _read(job, source)
+        except ValueError as fault:
+            faults.append(str(fault))
+    if faults:
+        raise BadInput(faults)
+    return jobs
 
 
 def _repaired(

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, NoReturn, Self
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,9 @@ class Event:
 
 
 class Executor(ABC):
-    """Runs several tasks at once. It is a context manager: leaving it stops everything.
+    """Runs several tasks at once. It is a context manager: leaving it stops everything."""
 
-    One that starts ``study work`` elsewhere takes no tasks itself: these workers claim them.
-    """
-
-    elsewhere: ClassVar[bool] = False  # True if it is of that kind
+    elsewhere: ClassVar[bool] = False  # True for ``Elsewhere``
     outlives: ClassVar[bool] = False  # True if its workers go on after this process has ended
 
     @abstractmethod
@@ -65,9 +62,9 @@ class Executor(ABC):
         ``settings``: of ``--set-executor``. Raises BadInput for those that it does not know.
         """
 
-    def start(self) -> None:
-        """Starts workers elsewhere, if it is of that kind."""
-        return
+    def start(self) -> str:
+        """Starts workers elsewhere, if it is of that kind, and says so."""
+        return ""
 
     @property
     @abstractmethod
@@ -100,3 +97,16 @@ class Executor(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+class Elsewhere(Executor):
+    """An executor of workers elsewhere, ``study work OUT``. It takes no tasks itself: the workers claim them."""
+
+    elsewhere: ClassVar[bool] = True
+
+    @property
+    def free(self) -> int:
+        return 0
+
+    def submit(self, task: Task) -> NoReturn:
+        raise AssertionError("the workers claim their tasks")

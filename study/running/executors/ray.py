@@ -17,10 +17,10 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any
 
 from study.errors import BadInput, StudyError, unknown
-from study.running.executors.base import Event, Executor, Task
+from study.running.executors.base import Elsewhere, Event
 
 SETTINGS = {
     "address": "of the cluster, such as 10.0.0.1:6379; without it, RAY_ADDRESS, or a Ray on this machine alone",
@@ -42,10 +42,8 @@ runpy.run_module("study", run_name="__main__", alter_sys=True)
 """
 
 
-class Ray(Executor):
+class Ray(Elsewhere):
     """Tasks of a Ray cluster. ``settings``: see ``SETTINGS``."""
-
-    elsewhere: ClassVar[bool] = True
 
     def __init__(self, out: Path, *, jobs: int, device: str, settings: Mapping[str, str]) -> None:
         for name in settings:
@@ -63,7 +61,7 @@ class Ray(Executor):
         self._jobs, self._gone = jobs, False
         self._workers: list[Any] = []
 
-    def start(self) -> None:
+    def start(self) -> str:
         """Starts the workers that are missing, as soon as there is room for them."""
         import ray
 
@@ -83,13 +81,7 @@ class Ray(Executor):
         task = ray.remote(work).options(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=-1)
         _, left = ray.wait(self._workers, num_returns=len(self._workers), timeout=0) if self._workers else ([], [])
         self._workers = [*left, *(task.remote(self._arguments) for _ in range(self._jobs - len(left)))]
-
-    @property
-    def free(self) -> int:
-        return 0
-
-    def submit(self, task: Task) -> NoReturn:
-        raise AssertionError("the workers claim their tasks")
+        return f"{self._jobs} workers are started"
 
     def poll(self, timeout_s: float) -> list[Event]:
         """Waits. Raises StudyError if all workers have ended although something is left to make."""

@@ -28,11 +28,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from study.errors import BadInput, StudyError, near
 from study.running import workers
-from study.running.executors.base import Event, Executor, Task
+from study.running.executors.base import Elsewhere, Event, Task
 from study.store import read_facts, write_json
 
 OWN = ("array", "error", "open-mode", "output", "parsable", "requeue", "signal", "test-only", "wait", "wrap")
@@ -90,10 +90,9 @@ def _this_job() -> str:
     return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ["SLURM_JOB_ID"]
 
 
-class Slurm(Executor):
+class Slurm(Elsewhere):
     """Jobs of a Slurm cluster. ``settings`` are options of sbatch."""
 
-    elsewhere: ClassVar[bool] = True
     outlives: ClassVar[bool] = True
 
     def __init__(self, out: Path, *, jobs: int, device: str, settings: Mapping[str, str]) -> None:
@@ -107,14 +106,14 @@ class Slurm(Executor):
             raise BadInput("--executor slurm needs submitit: pip install 'mo-zhou-study[slurm]'") from None
         self._next_look, self._gone, self._said = 0.0, False, ""
 
-    def start(self) -> None:
+    def start(self) -> str:
         """Submits the jobs that are missing: those of an earlier start that wait or run still count."""
         from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError
 
         missing = self._jobs - len(_queue(_submitted(self._out)) or ())
         if missing <= 0:
-            return
+            return f"{self._jobs} jobs of an earlier start wait or run"
         crew = f"slurm-{uuid.uuid4().hex[:8]}"
         cores = self._settings.get("cpus-per-task", "1")
         arguments = (str(self._out), "--crew", crew, *(("--jobs", cores) if self._device == "cpu" else ()))
@@ -135,13 +134,7 @@ class Slurm(Executor):
         except FailedJobError as error:
             raise BadInput(f"--executor slurm: sbatch refuses the jobs: {_reason(str(error))}") from None
         write_json(self._out / workers.CREWS / f"{crew}.json", {"crew": crew, "jobs": [job.job_id for job in jobs]})
-
-    @property
-    def free(self) -> int:
-        return 0
-
-    def submit(self, task: Task) -> NoReturn:
-        raise AssertionError("the jobs claim their tasks")
+        return f"{missing} jobs are submitted"
 
     def poll(self, timeout_s: float) -> list[Event]:
         """Waits. Says how many jobs run. Raises StudyError if all have ended although something is left to make."""

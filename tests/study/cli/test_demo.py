@@ -31,6 +31,8 @@ def test_the_demos_model_is_trained_once_and_found(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(EXECUTORS, "local", Inline)
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     words = ("inpaint", "--demo", "a.png", "--box", "10,10,12,12", "-o", "b.png")
+    refused = command("inpaint", "--demo", "a.png", "--mask", "none.png", "-o", "b.png", cwd=tmp_path)
+    assert refused.returncode == 2 and "none.png" in refused.stderr and not (tmp_path / "cache").exists()
     first, second = (command(*words, cwd=tmp_path) for _ in range(2))
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     home = tmp_path / "cache" / "mo-zhou-study" / "demo"

@@ -117,3 +117,15 @@ def test_a_machine_without_the_plan_s_device_makes_nothing(tmp_path: Path) -> No
     _, store = tiny.planned(tmp_path, VARIANTS, device="xpu")
     done = command("work", store.out)
     assert done.returncode == 2 and "--device xpu: " in done.stderr and not (store.out / driver.FAILURES).exists()
+
+
+@pytest.mark.slow
+def test_workers_that_are_started_by_hand(tmp_path: Path) -> None:
+    file, out = tiny.write(tmp_path, variants={"mean": tiny.EVERY["mean"]}), tmp_path / "out"
+    run = ("run", file, "--out", out, "--device", "cpu", "--executor", "manual", "--report-every", "never")
+    detached = command(*run, "--detach")
+    assert detached.returncode == 0 and f"study work {out}" in detached.stdout, detached.stdout + detached.stderr
+    worker = started(out)
+    watching = command(*run)
+    assert "1 of 1 runs completed" in watching.stdout, watching.stdout
+    assert worker.wait(60) == 0

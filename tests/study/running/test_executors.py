@@ -135,6 +135,6 @@ def test_an_executor_takes_tasks(name: str, tmp_path: Path) -> None:
 
 def test_an_unknown_executor(tmp_path: Path) -> None:
     with pytest.raises(
-        BadInput, match=r"--executor: 'locale' is unknown; choose local, ray, slurm \(did you mean 'local'\?\)"
+        BadInput, match=r"--executor: 'locale' is unknown; choose local, manual, ray, slurm \(did you mean 'local'\?\)"
     ):
         executor_of("locale", tmp_path, jobs=1, device="cpu")

@@ -1,5 +1,6 @@
 """``study gc``: what no study names is shown and removed; what a study, a search or a live process needs stays."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -45,7 +46,9 @@ def test_an_earlier_study_goes_and_the_last_one_stays(out: Path) -> None:
     assert len(keys) == 2  # its joint and evaluate stages
     shown = command("gc", out, "--each")
     assert shown.returncode == 0 and "2 stages that no study names" in shown.stdout and "--yes" in shown.stdout
-    assert all(str(out / "stages" / key) in shown.stdout for key in keys) and earlier(out) == keys
+    assert all(str(out / "stages" / key) in shown.stdout for key in keys)
+    listed = json.loads(command("gc", out, "--json").stdout)
+    assert {str(out / "stages" / key) for key in keys} < {one["path"] for one in listed} and earlier(out) == keys
     assert command("gc", out, "--yes").returncode == 0
     assert not earlier(out) and len(load(out).scores) == scores and len(list((out / "plans").iterdir())) == 1
     assert {file.stem for file in (out / "made").iterdir()} == Plan.of(out).stages.keys()
