@@ -166,9 +166,15 @@ class Slurm(Elsewhere):
             time.sleep(1)
 
     @classmethod
+    def waiting(cls, out: Path) -> list[str]:
+        """How many jobs of an output wait in the queue, and Slurm's reasons."""
+        reasons = Counter(_waiting(out).values())
+        return [f"{count} jobs wait in Slurm's queue {reason}".strip() for reason, count in sorted(reasons.items())]
+
+    @classmethod
     def withdraw(cls, out: Path) -> list[str]:
         """Takes back the jobs of an output that wait in the queue."""
-        waiting = [job for job, state in (_queue(_submitted(out)) or {}).items() if state.startswith("PENDING")]
+        waiting = _waiting(out)
         if waiting:
             subprocess.run(["scancel", *waiting], capture_output=True, timeout=60)
         for crew in _crews(out):
@@ -218,8 +224,14 @@ def _queue(jobs: Sequence[str]) -> dict[str, str] | None:
     found = {}
     for job, state, reason in (line.split("|", 2) for line in lines):
         if job in jobs:
-            found[job] = f"{state} ({reason})" if state == "PENDING" else state
+            found[job] = f"{state} ({reason})" if state == "PENDING" and reason != "None" else state
     return found
+
+
+def _waiting(out: Path) -> dict[str, str]:
+    """The jobs of an output that wait in the queue, with the reasons."""
+    queue = _queue(_submitted(out)) or {}
+    return {job: state.partition(" ")[2] for job, state in queue.items() if state.startswith("PENDING")}
 
 
 def _obituary(out: Path, jobs: Sequence[str]) -> str:

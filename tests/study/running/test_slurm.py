@@ -12,6 +12,8 @@ from typing import Any
 import elsewhere
 import pytest
 import slurm_cluster
+import tiny
+from commands import command
 
 from study.errors import BadInput
 from study.running.executors import EXECUTORS, slurm
@@ -77,11 +79,16 @@ def test_a_time_limit_is_met(
 
 
 @pytest.mark.slow
-def test_jobs_that_wait_are_cancelled(start: Callable[..., Any], slurm_here: slurm_cluster.Slurm) -> None:
-    one = start("slurm", 2, begin="now+1hour")
+def test_jobs_that_wait_are_shown_and_cancelled(slurm_here: slurm_cluster.Slurm, tmp_path: Path) -> None:
+    file, out = tiny.write(tmp_path), tmp_path / "out"
+    run = ["run", file, "--out", out, "--executor", "slurm", "--device", "cpu", "--jobs", "2", "--detach"]
+    run += ["--set-executor", "begin=now+1hour"]
+    assert "1 runs; 2 jobs are submitted\n" in command(*run).stdout
+    assert "2 jobs of an earlier start wait or run\n" in command(*run).stdout
     elsewhere.until(lambda: list(states(slurm_here).values()) == ["PENDING", "PENDING"])
-    one.stop()
-    assert one.end().interrupted and not states(slurm_here)
+    assert "nothing is running here\n2 jobs wait in Slurm's queue" in (said := command("status", out).stdout), said
+    assert command("stop", out).stdout == "2 jobs that waited in Slurm's queue are cancelled\n"
+    assert not states(slurm_here)
 
 
 def test_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
