@@ -18,6 +18,8 @@ from study.leases import Leases, lives
 from study.plan.graph import KINDS, PLAN, Plan
 from study.running import workers
 from study.running.driver import FAILURES
+from study.running.executors import EXECUTORS
+from study.running.observers import FILE as OBSERVERS
 from study.running.record import FOLDER as RECORDS
 from study.running.record import settle_record
 from study.running.runs import settle
@@ -33,7 +35,8 @@ TEMPORARY = re.compile(r"\.doctor\..+|\..+\.\d+(\.\d+|\.old)?|\.(clock-)?[0-9a-f
 STALE_S = 3600.0  # a temporary file is never written for so long
 BELONGS = {
     *("stages", "making", "made", "leases", "damaged", "runs", "plans", "report", "holes", "data", "locks", PLAN),
-    *(SEARCHES, RECORDS, FAILURES, entries.FOLDER, workers.FOLDER, workers.CREWS, workers.STOP),
+    *(SEARCHES, RECORDS, FAILURES, entries.FOLDER, workers.FOLDER, workers.CREWS, workers.STOP, OBSERVERS),
+    *EXECUTORS,
     *("driver.lock", "driver.json", "progress.json"),  # of earlier versions
 }
 """What is in an output folder."""
