@@ -45,6 +45,7 @@ from study import cli, leases
 from study.cli import studies, working
 from study.plan.graph import Plan
 from study.running import driver as driving
+from study.running.executors import local
 from study.running.runs import complete
 from study.search import trials, tune
 from study.store import RunState, Store, read_facts
@@ -238,6 +239,8 @@ def _prepare() -> None:
     leases.LASTS_S = LASTS_S
     working.LOOK_S, tune.POLL_S, driving.POLL_S = 0.2, 0.1, 0.1
     studies._report = lambda out: (out / "report", [])
+    for module in (cli, local):
+        setattr(module, "refuse_sudden_ends", lambda: None)  # noqa: B010 - it is how a forked worker ends
 
 
 # ---- The scene: outputs, commands, and what is counted

@@ -22,15 +22,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from study.errors import StudyError, at_file
 from study.files import open_file
 from study.leases import Lease, Leases
 
 MANIFEST = "manifest.json"
+CHECKSUM = "checksum"  # in a JSON object: of all else that is in it
 
 
 class Damaged(StudyError):
     """A published stage whose files do not match its manifest."""
+
+
+class Shape(BaseModel):
+    """What a JSON object of an output may hold: its fields with their types, and any others."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
 
 
 def write_atomically(file: Path, content: bytes | str) -> None:
@@ -62,10 +71,28 @@ def read_json(file: Path) -> Any:
         return None
 
 
-def read_facts(file: Path) -> dict[str, Any]:
-    """Reads a JSON object; empty if the file is missing, damaged, or holds something else."""
+def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object with its checksum, which ``read_facts`` holds it to. Plain values, as they are read again."""
+    plain: dict[str, Any] = json.loads(json.dumps(facts))
+    return {**plain, CHECKSUM: _digest(plain)}
+
+
+def read_facts(file: Path, shape: type[Shape] = Shape) -> dict[str, Any]:
+    """Reads a JSON object; empty if the file is missing, damaged, or holds something else.
+
+    What has a checksum must match it. Older versions of this program wrote none.
+    """
     value = read_json(file)
-    return value if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        return {}
+    checksum = value.pop(CHECKSUM, None)
+    if checksum is not None and checksum != _digest(value):
+        return {}
+    try:
+        shape.model_validate(value)
+    except ValidationError:
+        return {}
+    return value
 
 
 def file_digest(file: Path) -> str:
@@ -154,8 +181,26 @@ def without(folder: Path, names: Iterable[str]) -> None:
 
 
 def _manifest_digest(manifest: Mapping[str, Any]) -> str:
-    facts = [manifest.get("files"), manifest.get("outcome")]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return _digest([manifest.get("files"), manifest.get("outcome")])
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+class Made(Shape):
+    """Where and when a stage was made."""
+
+    key: str = ""
+    device: str = ""
+    torch: str = ""
+    python: str = ""
+    made: str = ""  # when it ended, ISO 8601
+    seconds: float = 0.0
+    threads: int = 0
+    peak_memory_mib: float = 0.0
+    steps: int = 0
+    lineage: str | None = None
 
 
 class Store:
@@ -206,6 +251,10 @@ class Store:
         if not file.is_file() or manifest.get("digest") != _manifest_digest(manifest):
             return False
         return bool(file_digest(file) == manifest.get("files", {}).get(name))
+
+    def recorded(self, key: str, name: str) -> dict[str, Any]:
+        """A JSON object among a stage's files; empty if it is damaged, or there is none."""
+        return read_facts(self.folder(key) / name) if self.intact(key, name) else {}
 
     def set_aside(self, key: str) -> None:
         """Moves a damaged stage to ``out/damaged``. It will be made again."""
@@ -269,7 +318,7 @@ class Store:
         """
         files = self.files(key)
         if not self.has(key):
-            write_json(self.out / "made" / f"{key}.json", dict(made))
+            self.write_made(key, made)
             with suppress(FileExistsError):
                 publish(files, self.folder(key), outcome, key)
         if self.leases.number(key) > self._held.get(key, 0):
@@ -282,8 +331,23 @@ class Store:
         shutil.rmtree(self.out / "making" / key, ignore_errors=True)
 
     def made(self, key: str) -> dict[str, Any]:
-        """Where and when a stage was made: device, versions, seconds; empty if unknown."""
-        return read_facts(self.out / "made" / f"{key}.json")
+        """Where and when a stage was made: device, versions, seconds; empty if unknown, or of another stage."""
+        facts = read_facts(self.out / "made" / f"{key}.json", Made)
+        return facts if facts.get("key", key) == key else {}
+
+    def write_made(self, key: str, made: Mapping[str, Any]) -> None:
+        """Writes where and when a stage was made."""
+        write_json(self.out / "made" / f"{key}.json", sealed(made))
+
+
+class _Run(Shape):
+    run: str = ""
+    status: str = ""
+    record: str = ""
+    stage: str = ""
+    why: str = ""
+    results: dict[str, float] = {}
+    lost: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -304,12 +368,17 @@ class RunState:
         return self.file.stem
 
     def read(self) -> dict[str, Any]:
-        """``run``, ``status``, ``record``, ``stage``, ``why``, ``results``; empty if the run has not started."""
-        return read_facts(self.file)
+        """``run``, ``status``, ``record``, ``stage``, ``why``, ``results``.
+
+        Empty if the run has not started, or if the file is damaged or is of another run.
+        """
+        facts = read_facts(self.file, _Run)
+        named = self.of(self.file.parent.parent, facts["run"]) if "run" in facts else self
+        return facts if named == self else {}
 
     def write(self, **facts: Any) -> None:
         """Replaces the state."""
-        write_json(self.file, facts)
+        write_json(self.file, sealed(facts))
 
     @staticmethod
     def word(state: Mapping[str, Any], there: bool, alive: bool) -> str:

@@ -23,7 +23,7 @@ from study.running.make import make
 from study.running.observers import Guarded
 from study.running.record import FOLDER, Diverged, Log, guarded, record, settle_record
 from study.running.workers import workers
-from study.store import RunState, Store, read_json
+from study.store import RunState, Store
 from study.training.checkpoint import Watch
 from study.training.machine import machine, versions
 
@@ -63,7 +63,7 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
             raise SharedStageFailed(why)
         for role, key in run.stages.items():
             if store.has(key):
-                if series := read_json(store.folder(key) / "series.json"):
+                if series := store.recorded(key, "series.json"):
                     log.series(role, series, store.made(key))
             else:
                 make([key], plan, store, _Recording(watch, log, role), device)
@@ -118,7 +118,7 @@ def settle(out: Path, run: str, why: str = "its process was killed") -> None:
     state = RunState.of(out, run)
     facts = state.read()
     if facts.get("status") == "running":
-        settle_record(out, facts["record"])
+        settle_record(out, facts.get("record", ""))
         state.write(**{**facts, "status": "interrupted", "why": why})
 
 

@@ -18,11 +18,13 @@ from study.leases import Leases, lives
 from study.plan.graph import KINDS, PLAN, Plan
 from study.running import workers
 from study.running.driver import FAILURES
+from study.running.executors import EXECUTORS
+from study.running.observers import FILE as OBSERVERS
 from study.running.record import FOLDER as RECORDS
 from study.running.record import settle_record
 from study.running.runs import settle
+from study.search import trials
 from study.search.journal import mended
-from study.search.trials import FIELDS
 from study.search.trials import FOLDER as SEARCHES
 from study.store import MANIFEST, Damaged, RunState, Store, read_facts, verify
 from study.training.checkpoint import read_checkpoint
@@ -33,7 +35,8 @@ TEMPORARY = re.compile(r"\.doctor\..+|\..+\.\d+(\.\d+|\.old)?|\.(clock-)?[0-9a-f
 STALE_S = 3600.0  # a temporary file is never written for so long
 BELONGS = {
     *("stages", "making", "made", "leases", "damaged", "runs", "plans", "report", "holes", "data", "locks", PLAN),
-    *(SEARCHES, RECORDS, FAILURES, entries.FOLDER, workers.FOLDER, workers.CREWS, workers.STOP),
+    *(SEARCHES, RECORDS, FAILURES, entries.FOLDER, workers.FOLDER, workers.CREWS, workers.STOP, OBSERVERS),
+    *EXECUTORS,
     *("driver.lock", "driver.json", "progress.json"),  # of earlier versions
 }
 """What is in an output folder."""
@@ -104,8 +107,10 @@ class _Output:
             for file in sorted(folder.rglob("*")):
                 if file.is_file() and file.relative_to(folder).as_posix() not in named:
                     yield self.stranger(file)
-            if self.store.made(key).get("key", key) != key:
-                yield Finding(str(self.out / "made" / f"{key}.json"), "it is of another stage", "remove it")
+            made = self.out / "made" / f"{key}.json"
+            if not self.store.made(key) and made.exists():
+                what = "it is damaged" if read_facts(made).get("key", key) == key else "it is of another stage"
+                yield Finding(str(made), what, "remove it: the hours and machine of this stage are unknown")
             elif not self.store.made(key):
                 advice = "its results are sound, its hours and machine are unknown; study merge copies them if known"
                 yield Finding(str(folder), f"there is no record of where it was made (made/{key}.json)", advice)
@@ -140,8 +145,7 @@ class _Output:
         live = set()
         for file in sorted((self.out / "runs").glob("*.json")):
             state = RunState(file).read()
-            run = state.get("run")
-            if not isinstance(run, str) or RunState.of(self.out, run).file != file:
+            if not (run := state.get("run", "")):
                 yield Finding(str(file), "it is damaged, or of another run", "remove it; the run is recorded again")
                 continue
             record = str(state.get("record") or "")
@@ -168,7 +172,7 @@ class _Output:
 
     def searches(self) -> Iterator[Finding]:
         for file in sorted((self.out / SEARCHES).glob("*.json")):
-            if not read_facts(file).keys() >= FIELDS:
+            if not trials.read(file):
                 yield Finding(str(file), "it is damaged", "run study tune again: it is written from the journal")
         for file in sorted((self.out / SEARCHES).glob("*.journal")):
             if self.alone and (damage := _journal(file)):

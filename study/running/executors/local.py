@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import BadInput, Interrupted, in_words
-from study.processes import end_with_parent
+from study.processes import end_with_parent, refuse_sudden_ends
 from study.running.executors.base import Event, Executor, Task
 
 STOP_S = 30.0
@@ -164,6 +164,7 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DRIVERS)
     signal.signal(signal.SIGTERM, lambda *_: setattr(watch, "stopping", True))
     end_with_parent()
+    refuse_sudden_ends()
     for name in ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE"):  # the study's precision decides
         os.environ.pop(name, None)
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}

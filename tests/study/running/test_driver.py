@@ -53,6 +53,15 @@ def test_the_first_seed_of_the_variants_comes_first_and_cells_of_ablations_last(
     )
 
 
+def test_a_shared_stage_that_fails_is_named_though_its_runs_are_complete(tmp_path: Path) -> None:
+    plan, store = tiny.planned(tmp_path, VARIANTS)
+    drive(plan, store, AtOnce(store))
+    store.set_aside(tiny.run_of(plan, "proposed").stages["pretrain"])
+    (lost,) = tasks(plan, store)
+    summary, told = drive(plan, store, AtOnce(store, fate=lambda task: Event("failed", task, text="no")))
+    assert summary.failed == {lost.title: "no"} and [event.kind for event in told] == ["failed"]
+
+
 def test_a_failure_does_not_change_the_order(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS, seeds=[0, 1])
     bad = tiny.run_of(plan, "ce").stages["joint"]
