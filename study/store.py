@@ -119,10 +119,7 @@ def publish(files: Path, folder: Path, outcome: Mapping[str, Any], key: str = ""
     write_json(files / MANIFEST, {**facts, **named, "digest": _manifest_digest(facts)})
     folder.parent.mkdir(parents=True, exist_ok=True)
     if key:
-        try:
-            files.rename(folder)
-        except OSError as error:
-            raise FileExistsError(folder) if folder.exists() else error from None
+        _rename(files, folder)
         return False
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     replaced = folder.exists()
@@ -131,6 +128,19 @@ def publish(files: Path, folder: Path, outcome: Mapping[str, Any], key: str = ""
     files.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
     return replaced
+
+
+def _rename(files: Path, folder: Path) -> None:
+    """Renames files to a stage, unless there is one. Half a stage, of which the rest was deleted, gives way."""
+    try:
+        files.rename(folder)
+    except OSError as error:
+        if (folder / MANIFEST).exists() or not folder.exists():
+            raise FileExistsError(folder) if folder.exists() else error from None
+        half = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+        folder.rename(half)
+        shutil.rmtree(half, ignore_errors=True)
+        _rename(files, folder)
 
 
 def verify(folder: Path) -> None:
@@ -258,29 +268,29 @@ class Store:
     def claim(self, key: str) -> Lease | None:
         """The lease of a stage, needed to make it; None if another process makes it, on any machine.
 
-        What an owner left that has ended can be gone on with. One that is only believed dead may still be writing: it
-        keeps its files, and only its checkpoint is taken over.
+        What the owner before left can be gone on with if it has ended. One that is only believed dead may still be
+        writing: it keeps its files, and only its checkpoint is taken over.
         """
         checkpoint = self.checkpoint(key)
         mark = str(checkpoint.stat().st_mtime_ns) if checkpoint.exists() else ""
         lease = self.leases.claim(key, mark)
         if lease is not None:
-            before = sorted(self.out.glob(f"making/{key}/files*"), key=lambda folder: folder.stat().st_mtime_ns)
             self.hold({key: lease.number})
-            if before and lease.after_end:
-                before[-1].rename(self._files(key))
+            before = self._files(key, lease.number - 1)
+            if lease.after_end and before.exists():
+                before.rename(self._files(key, lease.number))
         return lease
 
     def hold(self, held: Mapping[str, int]) -> None:
         """Says which stages this process makes, with the numbers of their leases."""
         self._held |= held
 
-    def _files(self, key: str) -> Path:
-        return self.out / "making" / key / f"files-{self._held.get(key, 0)}"
+    def _files(self, key: str, number: int) -> Path:
+        return self.out / "making" / key / f"files-{number}"
 
     def files(self, key: str) -> Path:
         """The folder for the files of a stage that is being made. It keeps what an interrupted attempt left."""
-        folder = self._files(key)
+        folder = self._files(key, self._held.get(key, 0))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -298,15 +308,18 @@ class Store:
     def publish(self, key: str, outcome: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         """Publishes the files of a stage in one rename, and removes what else was left of making it.
 
-        If another process was first, on a machine that was believed dead, its files stay.
+        If another process was first, on a machine that was believed dead, its files stay. If another makes the stage
+        now, because it believes this one dead, what it writes stays.
         """
         files = self.files(key)
         if not self.has(key):
-            shutil.rmtree(self.folder(key), ignore_errors=True)  # no manifest: only half deleted
             self.write_made(key, made)
             with suppress(FileExistsError):
                 publish(files, self.folder(key), outcome, key)
-        self.clear(key)
+        if self.leases.number(key) > self._held.get(key, 0):
+            shutil.rmtree(files, ignore_errors=True)
+        else:
+            self.clear(key)
 
     def clear(self, key: str) -> None:
         """Removes what is left of making a stage, if there is anything."""

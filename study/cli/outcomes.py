@@ -213,6 +213,7 @@ def _show_runs(console: Console, facts: Mapping[str, Any], runs: list[tuple[str,
         lines += [f"  {name}" for name in facts["now"]]
     else:
         lines.append("nothing is running here")
+    lines += facts["waiting"]
     for line in lines:
         console.print(Text(line), soft_wrap=True)
 

@@ -9,6 +9,7 @@ from typing import Any
 from study.external import entries
 from study.plan.graph import PLAN, Plan
 from study.running import progress
+from study.running.executors import EXECUTORS
 from study.running.workers import workers
 from study.search.trials import brief, states
 from study.store import RunState, Store
@@ -41,6 +42,7 @@ def status(out: Path) -> tuple[dict[str, Any], list[tuple[str, str, str, str]] |
         "done": live.get("done"),
         "left_s": live.get("left_s"),
         "now": live.get("running", []),
+        "waiting": [line for executor in EXECUTORS.values() for line in executor.waiting(out)],
         **{
             word: {name: record.get("why", "") for name, record in records.items() if record.get("status") == word}
             for word in ("failed", "diverged")

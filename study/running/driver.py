@@ -201,6 +201,7 @@ class _Driving:
                 leases = self.running.pop(task)
                 _release(leases, done=event.kind == "done")
                 if any(lease.lost for lease in leases) and event.kind != "done":
+                    self._tries[task] -= 1
                     self.queue.append(task)  # the other one makes it
                     continue
             if event.kind not in ("failed", "died", "interrupted"):

@@ -47,8 +47,10 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     state = RunState.of(store.out, run.name)
     before, own, last = state.read(), plan.own(run), run.stages["evaluate"]
     write = partial(state.write, run=run.name, stage=last)
+    records = {None, before.get("record")}
 
     def body(log: Log) -> Mapping[str, float]:
+        records.add(log.id)
         write(status="running", record=log.id, pid=os.getpid())
         if before.get("record"):
             log.info(follows=before["record"], followed_status=before.get("status", "unknown"))
@@ -88,11 +90,10 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         recorded = record(run.name, config, body, out=store.out, observers=observers)
     except (Exception, Interrupted) as error:
         status = "interrupted" if isinstance(error, Interrupted) else "failed"
-        write(
-            **state.read()
-            | {"run": run.name, "stage": last, "status": status, "why": hidden(str(error))}
-            | lost(observers)
-        )
+        found = state.read()
+        if found.get("record") in records:  # else another process makes the run: it believed this one dead
+            facts = {"run": run.name, "stage": last, "status": status, "why": hidden(str(error))}
+            write(**found | facts | lost(observers))
         if isinstance(error, SharedStageFailed):
             return
         raise

@@ -14,10 +14,12 @@ from typing import Any
 
 from study.errors import BadInput
 from study.external import entries
-from study.leases import Leases
+from study.leases import Leases, lives
 from study.plan.graph import KINDS, PLAN, Plan
 from study.running import workers
 from study.running.driver import FAILURES
+from study.running.executors import EXECUTORS
+from study.running.observers import FILE as OBSERVERS
 from study.running.record import FOLDER as RECORDS
 from study.running.record import settle_record
 from study.running.runs import settle
@@ -33,7 +35,8 @@ TEMPORARY = re.compile(r"\.doctor\..+|\..+\.\d+(\.\d+|\.old)?|\.(clock-)?[0-9a-f
 STALE_S = 3600.0  # a temporary file is never written for so long
 BELONGS = {
     *("stages", "making", "made", "leases", "damaged", "runs", "plans", "report", "holes", "data", "locks", PLAN),
-    *(SEARCHES, RECORDS, FAILURES, entries.FOLDER, workers.FOLDER, workers.CREWS, workers.STOP),
+    *(SEARCHES, RECORDS, FAILURES, entries.FOLDER, workers.FOLDER, workers.CREWS, workers.STOP, OBSERVERS),
+    *EXECUTORS,
     *("driver.lock", "driver.json", "progress.json"),  # of earlier versions
 }
 """What is in an output folder."""
@@ -189,7 +192,8 @@ class _Output:
         """Leases of processes that ended without a word, temporary files, and what is no part of an output."""
         for folder in sorted((self.out / "leases").glob("[!.]*")):
             files = sorted(folder.glob("*.json"), key=lambda file: int(file.stem) if file.stem.isdigit() else 0)
-            if folder.name not in self.held and files and not read_facts(files[-1]).get("ended"):
+            facts = read_facts(files[-1]) if files else {"ended": True}
+            if folder.name not in self.held and not facts.get("ended") and (_here(facts) or _old(files[-1])):
                 what = "its owner has ended without releasing it"
                 yield Finding(str(folder), what, "remove it; the next process would take it over", _remover(folder))
         for file in sorted(self.out.rglob("*")):
@@ -226,6 +230,12 @@ def _aside(out: Path, folder: Path) -> Callable[[], object]:
         folder.rename(place)
 
     return move
+
+
+def _here(lease: dict[str, Any]) -> bool:
+    """True if a lease's owner was a process of this machine. One elsewhere may only be suspended."""
+    owner = lease.get("owner")
+    return isinstance(owner, dict) and lives(owner) is not None
 
 
 def _old(file: Path) -> bool:

@@ -46,7 +46,7 @@ SelectTypeParameters=CR_Core
 SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
 ReturnToService=2
 JobRequeue=1
-KillWait=30
+KillWait=10
 MinJobAge=600
 SlurmdTimeout=10
 SlurmdParameters=config_overrides

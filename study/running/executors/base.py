@@ -88,6 +88,11 @@ class Executor(ABC):
         """Stops all tasks and ends all processes. Returns once each task has written its checkpoint."""
 
     @classmethod
+    def waiting(cls, out: Path) -> list[str]:
+        """Sentences about the workers of an output that have not begun, from whatever process started them."""
+        return []
+
+    @classmethod
     def withdraw(cls, out: Path) -> list[str]:
         """Takes back the workers of an output that have not begun, from whatever process. Says so in sentences."""
         return []

@@ -40,10 +40,10 @@ class Local(Executor):
 
     @property
     def free(self) -> int:
-        return self._jobs - sum(worker.task is not None for worker in self._workers)
+        return self._jobs - sum(worker.task is not None or worker.ending for worker in self._workers)
 
     def submit(self, task: Task) -> None:
-        worker = next((worker for worker in self._workers if worker.task is None), None)
+        worker = next((worker for worker in self._workers if worker.task is None and not worker.ending), None)
         if worker is None:
             taken = {worker.place for worker in self._workers}
             place = next(place for place in range(self._jobs) if place not in taken)
@@ -69,6 +69,7 @@ class Local(Executor):
         for worker in self._workers:
             if worker.task == task:
                 worker.process.terminate()
+                worker.ending = True
 
     def stop(self) -> None:
         for worker in self._workers:
@@ -88,6 +89,7 @@ class _Worker:
     def __init__(self, context: Any, arguments: tuple[str, str], place: int) -> None:
         self.place = place
         self.task: Task | None = None
+        self.ending = False  # True once it was told to stop
         self.pipe, other_end = context.Pipe()
         self.process = context.Process(target=work, args=(other_end, *arguments, place), name=f"study-worker-{place}")
         with _undisturbed():

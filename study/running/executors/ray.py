@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -28,7 +30,6 @@ SETTINGS = {
 CONNECT_S = 10.0
 LOOK_S = 0.5
 STOP_S = 60.0
-FAILURES = 3  # the exit code of a worker that has made what it could, while some runs failed
 
 # study, which stops as soon as its standard input is closed: when the process that started it ends, however that ends
 TETHERED = """
@@ -72,7 +73,11 @@ class Ray(Elsewhere):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray of this machine alone sends nothing
         if not ray.is_initialized():
             alone = {} if self._address or "RAY_ADDRESS" in os.environ else {"include_dashboard": False}
-            ray.init(address=self._address, **alone)
+            before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+            ray.init(address=self._address, logging_level="warning", log_to_driver=False, **alone)
+            if threading.current_thread() is threading.main_thread():
+                for number, handler in before.items():  # Ray has its own
+                    signal.signal(number, handler)
         task = ray.remote(work).options(num_cpus=self._cpus, num_gpus=self._gpus, max_retries=-1)
         _, left = ray.wait(self._workers, num_returns=len(self._workers), timeout=0) if self._workers else ([], [])
         self._workers = [*left, *(task.remote(self._arguments) for _ in range(self._jobs - len(left)))]
@@ -117,13 +122,26 @@ class Ray(Elsewhere):
 
 
 def work(arguments: tuple[str, ...]) -> None:
-    """What a task of Ray's runs: ``study work`` with these arguments."""
-    command = [sys.executable, "-c", TETHERED, "work", *arguments]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as worker:  # leaving closes the pipe, and waits
+    """What a task of Ray's runs: ``study work`` with these arguments. Its output is in ``out/ray/``."""
+    log = Path(arguments[0], "ray", f"{os.uname().nodename}-{os.getpid()}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # Ray kills a process with its children and its group, without time for a checkpoint. So the worker is the child of
+    # a child, in a group of its own.
+    command = ["/bin/sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-c", TETHERED, "work", *arguments]
+    with log.open("ab") as output:
+        worker = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
         while worker.poll() is None:
             time.sleep(LOOK_S)  # not wait(): a cancelled task is only told between two sleeps
-    if worker.returncode not in (0, FAILURES):
-        raise RuntimeError(f"a worker ended with exit code {worker.returncode}")
+    finally:
+        worker.communicate()  # closes the pipe, and waits
+    if code := worker.returncode:
+        said = log.read_text(errors="replace").strip().splitlines()[-1:]
+        raise RuntimeError(
+            f"a worker ended with exit code {code if code > 0 else 128 - code} ({log}: {' '.join(said)})"
+        )
 
 
 def _number(settings: Mapping[str, str], name: str, default: float) -> float:

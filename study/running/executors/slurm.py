@@ -17,6 +17,7 @@ import io
 import math
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -41,7 +42,14 @@ LOOK_S = 15.0  # between two looks at the queue
 STOP_S = 60.0
 LINES = 5  # of a log, in a message
 MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 1440}
-FAILURES = 3  # the exit code of a worker that has made what it could, while some runs failed
+SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
+"""What Slurm sends a job whose time is nearly up, and one that has to make room."""
+HELD = f"""exec {shlex.quote(sys.executable)} -ISc '
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {[int(number) for number in SIGNALS]})
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+'"""
+"""Python for the batch script, which holds these signals back until the job is ready for them (``Job``)."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +61,27 @@ class Job:
     def __call__(self) -> None:
         """Returns when there is nothing left to make. After a signal, waits until Slurm ends the job."""
         heard: list[int] = []
-        worker = subprocess.Popen([sys.executable, "-m", "study", "work", *self.arguments])
+        started: list[subprocess.Popen[bytes]] = []
 
         def stop(number: int, _: object) -> None:
             heard.append(number)
-            worker.terminate()
+            for worker in started:
+                worker.terminate()
 
-        for number in (signal.SIGUSR2, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, stop)
-        code = worker.wait()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # what came since the job began arrives here
+        if not heard:
+            started.append(subprocess.Popen([sys.executable, "-m", "study", "work", *self.arguments]))
+        if heard:  # meanwhile
+            stop(heard[0], None)
+        code = max((worker.wait() for worker in started), default=0)
         if signal.SIGUSR2 in heard:  # its time is nearly up
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # which Slurm answers with: it need not wait for SIGKILL
             subprocess.run(["scontrol", "requeue", _this_job()], check=True, timeout=60)
         if heard:  # a job that ends itself is not queued again after it had to make room
             time.sleep(3600)
-        if code not in (0, FAILURES):
+        if code:
             sys.exit(code if code > 0 else 128 - code)
 
 
@@ -103,7 +118,7 @@ class Slurm(Elsewhere):
         cores = self._settings.get("cpus-per-task", "1")
         arguments = (str(self._out), "--crew", crew, *(("--jobs", cores) if self._device == "cpu" else ()))
         # exec: so that it is the job that gets the signal, and not the shell that started it. srun is not needed.
-        submitter = SlurmExecutor(folder=self._out / "slurm", python=f"exec {sys.executable}")
+        submitter = SlurmExecutor(folder=self._out / "slurm", python=HELD)
         submitter.update_parameters(
             time=None,  # not submitit's, but the cluster's own limit
             wckey=None,
@@ -151,9 +166,15 @@ class Slurm(Elsewhere):
             time.sleep(1)
 
     @classmethod
+    def waiting(cls, out: Path) -> list[str]:
+        """How many jobs of an output wait in the queue, and Slurm's reasons."""
+        reasons = Counter(_waiting(out).values())
+        return [f"{count} jobs wait in Slurm's queue {reason}".strip() for reason, count in sorted(reasons.items())]
+
+    @classmethod
     def withdraw(cls, out: Path) -> list[str]:
         """Takes back the jobs of an output that wait in the queue."""
-        waiting = [job for job, state in (_queue(_submitted(out)) or {}).items() if state.startswith("PENDING")]
+        waiting = _waiting(out)
         if waiting:
             subprocess.run(["scancel", *waiting], capture_output=True, timeout=60)
         for crew in _crews(out):
@@ -203,8 +224,14 @@ def _queue(jobs: Sequence[str]) -> dict[str, str] | None:
     found = {}
     for job, state, reason in (line.split("|", 2) for line in lines):
         if job in jobs:
-            found[job] = f"{state} ({reason})" if state == "PENDING" else state
+            found[job] = f"{state} ({reason})" if state == "PENDING" and reason != "None" else state
     return found
+
+
+def _waiting(out: Path) -> dict[str, str]:
+    """The jobs of an output that wait in the queue, with the reasons."""
+    queue = _queue(_submitted(out)) or {}
+    return {job: state.partition(" ")[2] for job, state in queue.items() if state.startswith("PENDING")}
 
 
 def _obituary(out: Path, jobs: Sequence[str]) -> str:

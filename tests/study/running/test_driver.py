@@ -114,6 +114,25 @@ def test_a_process_that_dies_is_forgiven_once(tmp_path: Path, deaths: int) -> No
     assert store.has(bad) == (deaths == 1)
 
 
+def test_what_another_took_over_is_no_death(tmp_path: Path) -> None:
+    """This machine was suspended, and another had the lease meanwhile. Its worker ends as it is told."""
+    plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]})
+    left = [5]
+
+    def fate(task: Task) -> Event | None:
+        if not left[0]:
+            return None
+        left[0] -= 1
+        for key in task.keys:
+            number = store.leases.number(key)
+            (store.leases.folder / key / f"{number + 1}.json").write_text('{"ended": true}')
+        return Event("died", task, text="its process ended with exit code 0")
+
+    summary, told = drive(plan, store, AtOnce(store, fate=fate))
+    assert summary.failed == {} and {event.kind for event in told} == {"done"} and not left[0]
+    assert all(store.has(key) for key in plan.stages)
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, Interrupted])
 def test_an_interrupt_stops_the_executor(tmp_path: Path, stop: type[BaseException]) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS)
