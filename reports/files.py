@@ -96,7 +96,9 @@ def write(path: Path, content: str | bytes) -> Path:
             temporary.close()
             Path(temporary.name).chmod(0o644)
             Path(temporary.name).replace(path)
-        except BaseException:
+        except BaseException as error:
             Path(temporary.name).unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.filename is None:
+                error.filename = str(path)
             raise
     return path

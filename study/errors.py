@@ -48,6 +48,8 @@ REMEDIES = {
 """What to do after errors of the operating system; for others, the path is wrong."""
 
 
+OF_NO_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors that any file would give."""
 NO_MEMORY = ("DefaultCPUAllocator", "OutOfMemoryError")
 """What torch's errors say where memory is full."""
 
@@ -61,28 +63,31 @@ def in_words(error: BaseException) -> str:
     if isinstance(error, MemoryError) or any(word in f"{type(error).__name__}: {error}" for word in NO_MEMORY):
         why = " ".join(str(error).split())
         return f"there is not enough memory{f' ({why})' if why else ''}; {REMEDIES[errno.ENOMEM]}"
-    code = error.errno if isinstance(error, OSError) else _code_in(str(error))
+    code = code_of(error)
     if code is None:
         return f"{type(error).__name__}: {error}"
     place = getattr(error, "filename", None)
     what = (error.strerror if isinstance(error, OSError) else None) or os.strerror(code)
-    return f"{place if place is not None else 'a file'}: {what}; {REMEDIES.get(code, 'check the path')}"
+    where = f"{place}: " if place is not None else "" if code in OF_NO_FILE else "a file: "
+    return f"{where}{what}; {REMEDIES.get(code, 'check the path')}"
 
 
-def _code_in(text: str) -> int | None:
-    """The error of the operating system that a library written in Rust names in its message."""
-    found = re.search(r"\(os error (\d{1,4})\)", text)
+def code_of(error: BaseException) -> int | None:
+    """The number of an error of the operating system; a library written in Rust has it in its message."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"\(os error (\d{1,4})\)", str(error))
     return int(found[1]) if found else None
 
 
 @contextmanager
 def at_file(file: object) -> Iterator[None]:
-    """Names a file in an OSError that names none, as one from a write does."""
+    """Names a file, or the folder where one is written, in an error of the system that names none."""
     try:
         yield
-    except OSError as error:
-        if error.filename is None:
-            error.filename = str(file)
+    except Exception as error:
+        if code_of(error) is not None and getattr(error, "filename", None) is None:
+            error.filename = str(file)  # type: ignore[attr-defined]
         raise
 
 

@@ -107,11 +107,13 @@ class Lease:
         self.renew()  # this process may have been suspended for hours
         if self.lost:
             return
-        with suppress(OSError):
-            if done:
-                shutil.rmtree(self.folder, ignore_errors=True)
-            else:
+        try:
+            if not done:
                 _write(self.file, {**_read(self.file), "ended": True})
+                return
+        except OSError:
+            pass  # the disk is full, but what is there can be removed
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Leases:

@@ -12,6 +12,7 @@ import typer
 
 from study.cli import options
 from study.cli.terminal import Screen, heed_signals, printer
+from study.errors import BadInput
 
 if TYPE_CHECKING:
     from study.plan.graph import Plan
@@ -134,6 +135,8 @@ def stop(
     from study.store import read_facts
 
     say = printer()
+    if not out.is_dir():
+        raise BadInput(f"{out}: there is no such folder; name the one that --out named")
     options.store_of(out)
     found = workers.workers(out)
     crews = {facts.get("crew", "") for facts in workers.told(out).values()} - {""}

@@ -10,7 +10,7 @@ import torch
 
 from models.masks import Files
 from study.data import DATASETS, duplicates, holes
-from study.errors import Interrupted, StudyError
+from study.errors import Interrupted, StudyError, at_file
 from study.evaluation.evaluate import evaluate
 from study.parts import registries
 from study.plan.graph import Plan, Stage
@@ -38,14 +38,16 @@ def make(keys: Sequence[str], plan: Plan, store: Store, watch: Watch, device: to
         for stage in stages:
             made = {"key": stage.key, "lineage": None, "steps": stage.steps, "seconds": 0.0}
             store.publish(stage.key, outcome, made)
-    elif kind == "data":
-        _pack(stages[0], store, watch)
-    elif kind == "fit":
-        fit(stages[0], store, watch, device)
-    elif kind == "evaluate":
-        evaluate(stages[0], store, watch, device)
-    else:
-        train(stages, store, watch, device)
+        return
+    with at_file(store.out / "making" / stages[0].key):
+        if kind == "data":
+            _pack(stages[0], store, watch)
+        elif kind == "fit":
+            fit(stages[0], store, watch, device)
+        elif kind == "evaluate":
+            evaluate(stages[0], store, watch, device)
+        else:
+            train(stages, store, watch, device)
 
 
 def _pack(stage: Stage, store: Store, watch: Watch) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from benchmarks import fuzz
 
 
-def test_a_few_hundred_inputs_are_taken_or_refused_with_a_sentence() -> None:
+def test_a_hundred_inputs_are_taken_or_refused_with_a_sentence() -> None:
     faults: list[str] = []
-    rows = fuzz.run(200, seed=1, say=faults.append)
+    rows = fuzz.run(100, seed=1, say=faults.append)
     assert faults == [] and not any(row.tracebacks or row.hangs for row in rows)
     assert all(row.taken + row.refused == row.inputs > 0 for row in rows)
     assert "| mask files |" in fuzz.table(rows)

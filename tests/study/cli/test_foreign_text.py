@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from study import cli
 from study.cli.terminal import Screen, printer
 from study.plan.graph import PLAN
 from study.running.executors import Event
@@ -154,3 +156,58 @@ def test_the_progress_of_a_run_shows_events_as_they_are(tmp_path: Path) -> None:
 
 def test_help_keeps_what_is_in_brackets() -> None:
     assert "[lpips, fid, kid]" in shown(command("score", "--help").stdout)
+
+
+HOSTILE = "[/data] [red]it [lpips, fid]\x1b[31m\x07 :smile:"
+"""A name of a file, folder, variant, option or data set."""
+GIVEN = {
+    "init": [f"STUDY/{HOSTILE}"],
+    "docs": [HOSTILE],
+    "run": [HOSTILE],
+    "plan": ["STUDY", "--only", HOSTILE],
+    "report": [HOSTILE],
+    "describe": [HOSTILE, "--study", "STUDY"],
+    "check": [HOSTILE],
+    "tune": ["STUDY", "--variant", HOSTILE],
+    "work": [HOSTILE],
+    "stop": [HOSTILE],
+    "status": [HOSTILE],
+    "claims": ["OUT", HOSTILE],
+    "diff": ["OUT", HOSTILE],
+    "score": ["--output", HOSTILE, "--truth", HOSTILE],
+    "inpaint": [HOSTILE, "photo.png", "--out", "OUT", "-o", "x.png", "--box", "1,1,9,9"],
+    "export": [HOSTILE, "model", "--out", "OUT"],
+    "merge": ["OUT", HOSTILE],
+    "gc": [HOSTILE],
+    "doctor": [HOSTILE],
+    "data pack": ["STUDY", HOSTILE],
+    "data show": ["STUDY", HOSTILE],
+    "data write": ["OUT", "images", "--data", HOSTILE],
+}
+
+
+def test_every_command_is_tried_here() -> None:
+    assert GIVEN.keys() == cli.EXAMPLES.keys() - {""}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_every_command_repeats_a_foreign_name_as_it_is(out: Path, tmp_path: Path, name: str) -> None:
+    places = {"STUDY": str(tiny.write(tmp_path, {"mean": {"method": "mean"}})), "OUT": str(out)}
+    words = [re.sub("STUDY|OUT", lambda found: places[found[0]], word) for word in GIVEN[name]]
+    done = command(*name.split(), *words, cwd=tmp_path)
+    said = done.stdout + done.stderr
+    assert done.returncode in (1, 2) and "Traceback" not in said, said
+    assert "\x1b" not in said and "\x07" not in said
+    assert "[/data] [red]it [lpips" in shown(said).lower(), said  # claims are named in capital letters
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_the_help_of_every_command_is_whole(name: str) -> None:
+    found = typer.main.get_command(cli.app)
+    for word in name.split():
+        found = found.commands[word]  # type: ignore[attr-defined]
+    said = shown(command(*name.split(), "--help").stdout).replace(" ", "")
+    texts = [found.help or "", found.epilog or "", *(getattr(one, "help", "") or "" for one in found.params)]
+    hidden = [one.help for one in found.params if getattr(one, "hidden", False)]
+    for text in texts:
+        assert text in hidden or re.sub(r"[\s\b]", "", text) in said, text

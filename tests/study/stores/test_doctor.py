@@ -3,21 +3,27 @@
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
+import inline
 import pytest
+import tiny
 from commands import command
 from tiny import CPU, PROPOSED, Onlooker, planned, recorded, stopped_at
 
+from reports.files import write
 from study.leases import Leases
 from study.plan.graph import Plan
 from study.running.runs import make_run
 from study.store import MANIFEST, RunState, publish, read_facts, write_json
 from study.stores import machine
-from study.stores.doctor import findings
+from study.stores.doctor import TEMPORARY, findings
+from study.stores.gc import remove, unneeded
+from study.stores.merge import merge
 
 
 @pytest.fixture(scope="module")
@@ -226,3 +232,45 @@ def test_a_file_system_that_lacks_something_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     result = command("doctor", tmp_path / "none")
     assert result.returncode == 2 and "there is no such folder" in result.stderr
+
+
+MADE: list[str] = []
+"""Every path that this process has opened for writing, made, linked or renamed to, while it is watched."""
+WATCHED = [""]
+
+
+def heard(event: str, given: tuple[object, ...]) -> None:
+    """An audit hook: it cannot be removed, so it looks at ``WATCHED``."""
+    if not WATCHED[0]:
+        return
+    if event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR):
+        MADE.append(str(given[0]))
+    elif event in ("os.mkdir", "os.rename", "os.link"):
+        MADE.append(str(given[0] if event == "os.mkdir" else given[1]))
+
+
+def test_every_temporary_name_of_this_program_is_known(tmp_path: Path) -> None:
+    """What is made in an output and is gone at the end would stay if its process was killed: doctor and gc know it."""
+    file, out = tiny.write(tmp_path, {name: tiny.EVERY[name] for name in ("proposed", "mean")}), tmp_path / "out"
+    sys.addaudithook(heard)
+    WATCHED[0] = str(out)
+    try:
+        assert inline.run(file, out).returncode == 0
+        other = shutil.copytree(out, tmp_path / "other")
+        shutil.rmtree(out / "stages" / joint(out))
+        merge(out, [other])
+        remove(out, unneeded(out))
+        list(findings(out))
+        machine.folder(out)
+        Leases(out / "leases")._age_s(out / "plan.json")
+        write(out / "report" / "report.html", "")
+    finally:
+        WATCHED[0] = ""
+    names = {Path(path).relative_to(out) for path in MADE if path.startswith(f"{out}/")}
+    gone = [path for path in names if not (out / path).exists()]
+    assert len(gone) > 20
+    places = ("making", "leases", "workers")  # whose own names say what is left there
+    unknown = [path for path in gone if not any(map(TEMPORARY.fullmatch, path.parts)) and path.parts[0] not in places]
+    assert unknown == []
+    dots = {part for path in names for part in path.parts if part.startswith((".", "tmp"))}
+    assert dots and all(map(TEMPORARY.fullmatch, dots)), dots
