@@ -18,8 +18,8 @@ import benchmarks
 from benchmarks.timing import Disagreement, NotMeasured, Row
 from study.training.machine import machine, versions
 
-SHARED = ("__main__", "fuzz", "timing", "training")
-"""Modules of this folder that are no benchmarks. ``fuzz`` is a command of its own."""
+SHARED = ("__main__", "faults", "fuzz", "timing", "training")
+"""Modules of this folder that are no benchmarks. ``faults`` and ``fuzz`` are commands of their own."""
 
 NAMES = tuple(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in SHARED)
 

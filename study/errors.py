@@ -56,6 +56,8 @@ def in_words(error: BaseException) -> str:
     """An error as one sentence: what happened, where, and for errors of the machine what to do."""
     if isinstance(error, StudyError):
         return str(error)
+    if isinstance(error, SystemExit):  # of a plugin
+        return f"it ended this program, with exit code {error.code}; raise an exception instead"
     if isinstance(error, MemoryError) or any(word in f"{type(error).__name__}: {error}" for word in NO_MEMORY):
         why = " ".join(str(error).split())
         return f"there is not enough memory{f' ({why})' if why else ''}; {REMEDIES[errno.ENOMEM]}"
@@ -93,16 +95,23 @@ def prefixed(place: object) -> Iterator[None]:
         raise ValueError(f"{place}: {fault}") from fault
 
 
+MANY = 100
+"""Choices that a message names, and faults after which the rest of a file is not read."""
+LONG = 100
+"""Characters of a wrong word that are compared with the right ones."""
+
+
 def near(word: str, words: Iterable[str]) -> str:
     """`` (did you mean 'wgan'?)`` if one of ``words`` is close to ``word``, otherwise an empty string."""
-    matches = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(word[:LONG], list(words)[:MANY], n=1, cutoff=0.6)
     return f" (did you mean '{matches[0]}'?)" if matches else ""
 
 
 def unknown(word: object, words: Iterable[str], what: str = "") -> str:
     """``'wgam' is unknown; choose js, wgan (did you mean 'wgan'?)``."""
     known = sorted(words)
-    choice = f"choose {', '.join(known)}" if known else "there is none"
+    more = f" and {len(known) - MANY:,} more" if len(known) > MANY else ""
+    choice = f"choose {', '.join(known[:MANY])}{more}" if known else "there is none"
     return f"{shown(word)} is {what or 'unknown'}; {choice}{near(str(word), known)}"
 
 

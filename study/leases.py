@@ -98,11 +98,13 @@ class Lease:
             self.lost = True
         except OSError:
             return  # the file system may come back
-        self.lost = self.lost or _numbers(self.folder)[-1:] != [self.number]
+        owner = _read(self.file).get("owner", this_process())
+        self.lost = self.lost or _numbers(self.folder)[-1:] != [self.number] or owner != this_process()
 
     def release(self, *, done: bool = False) -> None:
         """Ends the lease. ``done``: what it was for is there, so its folder is not needed any more."""
         _KEEPER.leave(self)
+        self.renew()  # this process may have been suspended for hours
         if self.lost:
             return
         with suppress(OSError):
@@ -130,7 +132,7 @@ class Leases:
         """
         folder = self.folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        number = max(_numbers(folder), default=0)
+        number = self.number(name)
         before: dict[str, Any] = _read(folder / f"{number}.json") if number else {"ended": True}
         ended = bool(before.get("ended"))
         if not ended and not self._dead(name, number, before):
@@ -155,10 +157,14 @@ class Leases:
         """A lease that is waited for, at most this long."""
         return Lock(self, name, timeout_s)
 
+    def number(self, name: str) -> int:
+        """The number of the latest lease of a name; 0 if there is none."""
+        return max(_numbers(self.folder / name), default=0)
+
     def holder(self, name: str) -> Owner | None:
         """The owner that holds a lease, as far as it is known at once; None if nobody does."""
         folder = self.folder / name
-        number = max(_numbers(folder), default=0)
+        number = self.number(name)
         facts: dict[str, Any] = _read(folder / f"{number}.json") if number else {"ended": True}
         if facts.get("ended"):
             return None

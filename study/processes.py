@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import threading
 from multiprocessing.connection import wait
+from os import _exit as end_at_once
+from typing import NoReturn
 
 
 def processors() -> int:
@@ -21,4 +23,19 @@ def end_with_parent() -> None:
 def _wait_for_parent() -> None:
     if parent := multiprocessing.parent_process():
         wait([parent.sentinel])
-        os._exit(1)
+        end_at_once(1)
+
+
+def refuse_sudden_ends() -> None:
+    """From now on ``os._exit`` raises SystemExit: a plugin that calls it would end a command as if all were well.
+
+    A process that is forked from this one ends as usual, and so does whoever took the function before.
+    """
+    here = os.getpid()
+
+    def end(status: int) -> NoReturn:
+        if os.getpid() != here:
+            end_at_once(status)
+        raise SystemExit(status)
+
+    os._exit = end

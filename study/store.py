@@ -22,15 +22,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from study.errors import StudyError, at_file
 from study.files import open_file
 from study.leases import Lease, Leases
 
 MANIFEST = "manifest.json"
+CHECKSUM = "checksum"  # in a JSON object: of all else that is in it
 
 
 class Damaged(StudyError):
     """A published stage whose files do not match its manifest."""
+
+
+class Shape(BaseModel):
+    """What a JSON object of an output may hold: its fields with their types, and any others."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
 
 
 def write_atomically(file: Path, content: bytes | str) -> None:
@@ -62,10 +71,28 @@ def read_json(file: Path) -> Any:
         return None
 
 
-def read_facts(file: Path) -> dict[str, Any]:
-    """Reads a JSON object; empty if the file is missing, damaged, or holds something else."""
+def sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON object with its checksum, which ``read_facts`` holds it to. Plain values, as they are read again."""
+    plain: dict[str, Any] = json.loads(json.dumps(facts))
+    return {**plain, CHECKSUM: _digest(plain)}
+
+
+def read_facts(file: Path, shape: type[Shape] = Shape) -> dict[str, Any]:
+    """Reads a JSON object; empty if the file is missing, damaged, or holds something else.
+
+    What has a checksum must match it. Older versions of this program wrote none.
+    """
     value = read_json(file)
-    return value if isinstance(value, dict) else {}
+    if not isinstance(value, dict):
+        return {}
+    checksum = value.pop(CHECKSUM, None)
+    if checksum is not None and checksum != _digest(value):
+        return {}
+    try:
+        shape.model_validate(value)
+    except ValidationError:
+        return {}
+    return value
 
 
 def file_digest(file: Path) -> str:
@@ -92,10 +119,7 @@ def publish(files: Path, folder: Path, outcome: Mapping[str, Any], key: str = ""
     write_json(files / MANIFEST, {**facts, **named, "digest": _manifest_digest(facts)})
     folder.parent.mkdir(parents=True, exist_ok=True)
     if key:
-        try:
-            files.rename(folder)
-        except OSError as error:
-            raise FileExistsError(folder) if folder.exists() else error from None
+        _rename(files, folder)
         return False
     old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     replaced = folder.exists()
@@ -104,6 +128,19 @@ def publish(files: Path, folder: Path, outcome: Mapping[str, Any], key: str = ""
     files.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
     return replaced
+
+
+def _rename(files: Path, folder: Path) -> None:
+    """Renames files to a stage, unless there is one. Half a stage, of which the rest was deleted, gives way."""
+    try:
+        files.rename(folder)
+    except OSError as error:
+        if (folder / MANIFEST).exists() or not folder.exists():
+            raise FileExistsError(folder) if folder.exists() else error from None
+        half = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+        folder.rename(half)
+        shutil.rmtree(half, ignore_errors=True)
+        _rename(files, folder)
 
 
 def verify(folder: Path) -> None:
@@ -144,8 +181,26 @@ def without(folder: Path, names: Iterable[str]) -> None:
 
 
 def _manifest_digest(manifest: Mapping[str, Any]) -> str:
-    facts = [manifest.get("files"), manifest.get("outcome")]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return _digest([manifest.get("files"), manifest.get("outcome")])
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+class Made(Shape):
+    """Where and when a stage was made."""
+
+    key: str = ""
+    device: str = ""
+    torch: str = ""
+    python: str = ""
+    made: str = ""  # when it ended, ISO 8601
+    seconds: float = 0.0
+    threads: int = 0
+    peak_memory_mib: float = 0.0
+    steps: int = 0
+    lineage: str | None = None
 
 
 class Store:
@@ -197,6 +252,10 @@ class Store:
             return False
         return bool(file_digest(file) == manifest.get("files", {}).get(name))
 
+    def recorded(self, key: str, name: str) -> dict[str, Any]:
+        """A JSON object among a stage's files; empty if it is damaged, or there is none."""
+        return read_facts(self.folder(key) / name) if self.intact(key, name) else {}
+
     def set_aside(self, key: str) -> None:
         """Moves a damaged stage to ``out/damaged``. It will be made again."""
         place = self.out / "damaged" / key
@@ -209,29 +268,29 @@ class Store:
     def claim(self, key: str) -> Lease | None:
         """The lease of a stage, needed to make it; None if another process makes it, on any machine.
 
-        What an owner left that has ended can be gone on with. One that is only believed dead may still be writing: it
-        keeps its files, and only its checkpoint is taken over.
+        What the owner before left can be gone on with if it has ended. One that is only believed dead may still be
+        writing: it keeps its files, and only its checkpoint is taken over.
         """
         checkpoint = self.checkpoint(key)
         mark = str(checkpoint.stat().st_mtime_ns) if checkpoint.exists() else ""
         lease = self.leases.claim(key, mark)
         if lease is not None:
-            before = sorted(self.out.glob(f"making/{key}/files*"), key=lambda folder: folder.stat().st_mtime_ns)
             self.hold({key: lease.number})
-            if before and lease.after_end:
-                before[-1].rename(self._files(key))
+            before = self._files(key, lease.number - 1)
+            if lease.after_end and before.exists():
+                before.rename(self._files(key, lease.number))
         return lease
 
     def hold(self, held: Mapping[str, int]) -> None:
         """Says which stages this process makes, with the numbers of their leases."""
         self._held |= held
 
-    def _files(self, key: str) -> Path:
-        return self.out / "making" / key / f"files-{self._held.get(key, 0)}"
+    def _files(self, key: str, number: int) -> Path:
+        return self.out / "making" / key / f"files-{number}"
 
     def files(self, key: str) -> Path:
         """The folder for the files of a stage that is being made. It keeps what an interrupted attempt left."""
-        folder = self._files(key)
+        folder = self._files(key, self._held.get(key, 0))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -249,23 +308,41 @@ class Store:
     def publish(self, key: str, outcome: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         """Publishes the files of a stage in one rename, and removes what else was left of making it.
 
-        If another process was first, on a machine that was believed dead, its files stay.
+        If another process was first, on a machine that was believed dead, its files stay. If another makes the stage
+        now, because it believes this one dead, what it writes stays.
         """
         files = self.files(key)
         if not self.has(key):
-            shutil.rmtree(self.folder(key), ignore_errors=True)  # no manifest: only half deleted
-            write_json(self.out / "made" / f"{key}.json", dict(made))
+            self.write_made(key, made)
             with suppress(FileExistsError):
                 publish(files, self.folder(key), outcome, key)
-        self.clear(key)
+        if self.leases.number(key) > self._held.get(key, 0):
+            shutil.rmtree(files, ignore_errors=True)
+        else:
+            self.clear(key)
 
     def clear(self, key: str) -> None:
         """Removes what is left of making a stage, if there is anything."""
         shutil.rmtree(self.out / "making" / key, ignore_errors=True)
 
     def made(self, key: str) -> dict[str, Any]:
-        """Where and when a stage was made: device, versions, seconds; empty if unknown."""
-        return read_facts(self.out / "made" / f"{key}.json")
+        """Where and when a stage was made: device, versions, seconds; empty if unknown, or of another stage."""
+        facts = read_facts(self.out / "made" / f"{key}.json", Made)
+        return facts if facts.get("key", key) == key else {}
+
+    def write_made(self, key: str, made: Mapping[str, Any]) -> None:
+        """Writes where and when a stage was made."""
+        write_json(self.out / "made" / f"{key}.json", sealed(made))
+
+
+class _Run(Shape):
+    run: str = ""
+    status: str = ""
+    record: str = ""
+    stage: str = ""
+    why: str = ""
+    results: dict[str, float] = {}
+    lost: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -286,12 +363,17 @@ class RunState:
         return self.file.stem
 
     def read(self) -> dict[str, Any]:
-        """``run``, ``status``, ``record``, ``stage``, ``why``, ``results``; empty if the run has not started."""
-        return read_facts(self.file)
+        """``run``, ``status``, ``record``, ``stage``, ``why``, ``results``.
+
+        Empty if the run has not started, or if the file is damaged or is of another run.
+        """
+        facts = read_facts(self.file, _Run)
+        named = self.of(self.file.parent.parent, facts["run"]) if "run" in facts else self
+        return facts if named == self else {}
 
     def write(self, **facts: Any) -> None:
         """Replaces the state."""
-        write_json(self.file, facts)
+        write_json(self.file, sealed(facts))
 
     @staticmethod
     def word(state: Mapping[str, Any], there: bool, alive: bool) -> str:

@@ -49,8 +49,8 @@ ROOMS = {
     "study/use": "models study/data study/errors study/evaluation study/files study/parts study/plan study/results "
     "study/store study/training",
     "study/cli": "reports reports/analysis study/config study/conformance study/data study/errors study/external "
-    "study/facts study/inspection study/parts study/plan study/results study/running study/search study/store "
-    "study/stores study/use",
+    "study/facts study/inspection study/parts study/plan study/processes study/results study/running study/search "
+    "study/store study/stores study/use",
     "study/__init__": "study/results",
     "study/__main__": "study/cli",
     # the report

@@ -20,6 +20,7 @@ import typer
 from study.cli import data, images, outcomes, starting, stores, studies, working
 from study.cli.terminal import printable, program
 from study.errors import StudyError, at_file, in_words
+from study.processes import refuse_sudden_ends
 
 EXAMPLES = {
     "": [
@@ -122,6 +123,7 @@ CLOSED_PIPE = 141
 
 def main() -> None:
     """Runs the command line. Errors become a message and an exit code; STUDY_TRACEBACK=1 shows the traceback."""
+    refuse_sudden_ends()
     gc.set_threshold(200_000, 20, 20)  # imports make many objects: collecting garbage took an eighth of a plan's time
     for stream in (sys.stdout, sys.stderr):  # a name that is not UTF-8, or a terminal that has no such letter
         if isinstance(stream, io.TextIOWrapper):
@@ -178,7 +180,7 @@ def _explained(error: BaseException) -> int:
 
     place = plugins.place_of(error)
     if isinstance(error, SystemExit):
-        _tell(f"{place or 'error'}: it ended this program, with exit code {error.code}; raise an exception instead")
+        _tell(f"{place or 'error'}: {in_words(error)}")
         return 2 if place else 1
     text = in_words(error)
     if not text.startswith(f"{type(error).__name__}: "):  # of the machine

@@ -127,8 +127,8 @@ def run(
             if renewal.made:
                 say(f"to bring the report up to date:  {command('report', str(out))}")
             raise typer.Exit(130)
+        _summarise(say, plan, store, summary.failed, time.monotonic() - started)
         page, answer = _report(out)
-    _summarise(say, plan, store, summary.failed, time.monotonic() - started)
     for line in [*answer, f"report: {page}"]:
         say(line)
     if summary.failed:
@@ -470,10 +470,10 @@ def _report(out: Path) -> tuple[Path, list[str]]:
 
 def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dict[str, str], seconds: float) -> None:
     """Prints runs that diverged or failed, skipped images, warnings and totals."""
-    from study.store import RunState, read_json
+    from study.store import RunState
 
     states = {run.name: RunState.of(store.out, run.name).read() for run in plan.runs}
-    diverged = {name: state["why"] for name, state in states.items() if state.get("status") == "diverged"}
+    diverged = {name: state.get("why", "") for name, state in states.items() if state.get("status") == "diverged"}
     for name, why in diverged.items():
         say(f"diverged: {name}: {why}")
     for name, why in failed.items():
@@ -486,7 +486,7 @@ def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dic
         say(f"not recorded by {name}: {len(reasons)} of {len(plan.runs)} runs: {reasons[-1]}")
     for name, entry in plan.study.data.items():
         file = store.folder(entry.stage) / "data.json"
-        packed = read_json(file) or {}
+        packed = store.recorded(entry.stage, file.name)
         for note in packed.get("notes", []):
             say(f"note on {name}: {note}")
         left_out = packed.get("left_out", [])
@@ -500,5 +500,5 @@ def _summarise(say: Callable[[str], None], plan: Plan, store: Store, failed: dic
     for warning, count in warnings.items():
         say(f"warning, in {count} stages: {warning}")
     fine = sum(state.get("status") == "completed" for state in states.values())
-    text = f"{fine} of {len(plan.runs)} runs completed, {len(diverged)} diverged, {len(failed)} failed"
+    text = f"{fine} of {len(plan.runs)} runs completed, {len(diverged)} diverged, {len(failed.keys() & states)} failed"
     say(f"{text}, in {seconds:.0f} s")

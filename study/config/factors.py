@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 DESIGNS = ("one_at_a_time", "product")
 MAX_UNIVERSES = 64
 """The default of a multiverse's ``most``: a larger number is usually a mistake."""
+MAX_CELLS = 500
+"""Of an ablation: a larger number is a mistake, and takes minutes to read."""
+MAX_MOST = 1000
+"""The largest ``most``."""
 Levels = Mapping[str, list[Node]]
 
 
@@ -34,6 +39,7 @@ class FactorExpander:
 
     def __init__(self, reader: VariantReader, variants: dict[str, Variant]) -> None:
         self.reader, self.variants, self.named = reader, variants, dict(variants)
+        self.names = {variant.configuration: name for name, variant in reversed(variants.items())}
 
     def ablation(self, _: str, node: Node) -> AblationFacts:
         """The product of factors around one reference; ``zip``ped ones move together, and ``exclude`` drops cells."""
@@ -44,9 +50,11 @@ class FactorExpander:
         (reference,) = self.expandable([entry])
         levels = self.levels(node, "factors", [reference], "{multiscale: [0, 1, 2, 3]}")
         left_out = _excluded(node, levels)
+        if (size := math.prod(map(len, groups := _zipped(node, levels)))) > MAX_CELLS:
+            raise node.name_place.error(f"this ablation has {size:,} cells; the limit is {MAX_CELLS}: vary less")
         cells = [
             (tuple(label(chosen[factor]) for factor in levels), self.cell(reference, chosen))
-            for chosen in _zipped(node, levels)
+            for chosen in map(_joined, itertools.product(*groups))
             if not any(all(label(chosen[factor]) in only for factor, only in one.items()) for one in left_out)
         ]
         if not cells:
@@ -98,7 +106,7 @@ class FactorExpander:
     def is_own(self, base: str, key: str, level: Node) -> bool:
         """Returns True if a level leaves a base as it is."""
         try:
-            return self.with_levels("", base, {key: level}).same_as(self.named[base])
+            return self.with_levels("", base, {key: level}).configuration == self.named[base].configuration
         except BadInput:  # a level that is impossible alone may be possible together with others
             return False
 
@@ -164,15 +172,13 @@ class FactorExpander:
         differences = ",".join(f"{factor}={label(node)}" for factor, node in others.items())
         name = f"{reference}:{differences}" if differences else reference
         variant = self.with_levels(name, reference, chosen)
-        for known in self.variants.values():
-            if known.same_as(variant):
-                return known.name
-        self.variants[name] = replace(variant, reference=reference)
-        return name
+        if (known := self.names.setdefault(variant.configuration, name)) == name:
+            self.variants.setdefault(name, replace(variant, reference=reference))
+        return known
 
 
-def _zipped(node: Node, levels: Levels) -> list[dict[str, Node]]:
-    """Every combination of levels, where the factors of each group under ``zip`` move together. Raises BadInput."""
+def _zipped(node: Node, levels: Levels) -> list[list[dict[str, Node]]]:
+    """The levels of the factors that move together (``zip``), in groups, and of each other factor. Raises BadInput."""
     groups, alone = [], dict(levels)
     for group in node.listed("zip"):
         names = group.plain()
@@ -194,7 +200,11 @@ def _zipped(node: Node, levels: Levels) -> list[dict[str, Node]]:
     groups += [[{factor: level} for level in nodes] for factor, nodes in alone.items()]
     order = list(levels)
     groups.sort(key=lambda rows: min(map(order.index, rows[0])))  # the order of the file
-    return [{key: one for row in rows for key, one in row.items()} for rows in itertools.product(*groups)]
+    return groups
+
+
+def _joined(rows: Sequence[dict[str, Node]]) -> dict[str, Node]:
+    return {key: one for row in rows for key, one in row.items()}
 
 
 def _excluded(node: Node, levels: Levels) -> list[dict[str, set[str]]]:
@@ -224,15 +234,18 @@ def _check_size(node: Node, levels: Levels, bases: Sequence[str], product: bool)
     """Raises BadInput if a multiverse has more universes than it may, or its ``most`` is wrong."""
     most = node.get("most") or Node(MAX_UNIVERSES, node.place)
     limit = most.value
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise most.place.error(f"got {shown(most.plain())}; write a whole number, the most universes allowed")
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_MOST:
+        what = f"write a whole number up to {MAX_MOST:,}, the most universes allowed"
+        raise most.place.error(f"got {shown(most.plain())}; {what}")
     counts = [len(nodes) for nodes in levels.values()]
     size = math.prod(counts) if product else 1 + sum(counts)
     if size > limit:
-        fewer = "vary less, set 'design: one_at_a_time'," if product else "vary less"
+        ways = ["vary less", *(["set 'design: one_at_a_time'"] if product else [])]
+        ways += [f"set 'most: {size}'"] if size <= MAX_MOST else []
+        fewer = f"{', '.join(ways[:-1])}{',' * (len(ways) > 2)} or {ways[-1]}" if len(ways) > 1 else ways[0]
         raise node.name_place.error(
             f"this multiverse has up to {size:,} universes, that is {size * len(bases):,} variants of "
-            f"{', '.join(bases)} for each seed; the limit is {limit}: {fewer} or set 'most: {size}'"
+            f"{', '.join(bases)} for each seed; the limit is {limit}: {fewer}"
         )
 
 
@@ -245,7 +258,7 @@ def _assignments(levels: Levels, product: bool) -> list[dict[str, Node]]:
 
 def _repeated(words: Sequence[str]) -> str | None:
     """The first word that appears for the second time."""
-    return next((word for index, word in enumerate(words) if word in words[:index]), None)
+    return next((word for word, count in Counter(words).items() if count > 1), None)
 
 
 def label(node: Node) -> str:

@@ -14,6 +14,7 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode
 from ruamel.yaml.nodes import Node as YamlNode
+from ruamel.yaml.scanner import Scanner
 
 from study.errors import BadInput, shown, unknown
 from study.files import read_file
@@ -23,7 +24,7 @@ SCALARS = {YAML_TAG + name for name in ("str", "int", "float", "bool", "null")}
 COLLECTIONS = {YAML_TAG + "map", YAML_TAG + "seq"}
 MAX_BYTES = 500_000
 MAX_DEPTH = 30
-MAX_VALUES = 20_000
+MAX_VALUES = 8_000
 """Limits for a file; of depth and values, with its aliases expanded. A larger one is a mistake or an attack."""
 WORD = re.compile(r'(?:^|\.)(?:"([^"]*)"|([^.]*))(?=\.|$)')
 """A key in the path of ``--set``: up to the next dot, or in quotes."""
@@ -199,12 +200,21 @@ class _Composer(Composer):
         return node
 
 
+class _Scanner(Scanner):
+    """ruamel's, which stops at brackets that are too deep: it reads far ahead of the composer."""
+
+    def fetch_flow_collection_start(self, *arguments: Any, **named: Any) -> None:
+        if self.flow_level > MAX_DEPTH + BESIDE:
+            raise BadInput(TOO_DEEP)
+        super().fetch_flow_collection_start(*arguments, **named)
+
+
 class _Parser:
     """Turns ruamel's nodes into ours. Collects faults; a node with a fault gets the value None."""
 
     def __init__(self, source: str, lines: bool, faults: list[str]) -> None:
         self.yaml, self.source, self.lines, self.faults = YAML(typ="safe", pure=True), source, lines, faults
-        self.yaml.Composer = _Composer
+        self.yaml.Composer, self.yaml.Scanner = _Composer, _Scanner
         self.count = 0
         self.open = set[int]()  # the collections around the current node: an alias to one of them has no end
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -178,9 +179,10 @@ class Variant:
     options: Trained | Filler
     reference: str | None = None
 
-    def same_as(self, other: Variant) -> bool:
-        """Returns True if both are the same configuration, whatever their names."""
-        return self.method == other.method and self.options == other.options
+    @cached_property
+    def configuration(self) -> str:
+        """The method and its options as text: equal for variants that are the same, whatever their names."""
+        return f"{self.method} {self.options.model_dump_json(by_alias=True)}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -101,7 +101,8 @@ def candidates(study: Study) -> tuple[list[Variant], list[str]]:
     left_out: list[str] = []
     for variant in study.variants.values():
         derived = variant.reference or variant.name in study.tuned
-        if derived or isinstance(variant.options, Filler) or any(variant.same_as(other) for other in chosen):
+        repeated = variant.configuration in {one.configuration for one in chosen}
+        if derived or repeated or isinstance(variant.options, Filler):
             continue
         try:
             space_of(study, variant)

@@ -17,7 +17,7 @@ from study.config import paths
 from study.config.nodes import Node, assign, known_keys, not_a_mapping, read
 from study.config.reader import NAMED, SETTINGS, StudyReader
 from study.config.schema import Study
-from study.errors import BadInput, shown, unknown
+from study.errors import MANY, BadInput, shown, unknown
 from study.parts import plugins
 
 INCLUDED = ("variants", "tuned")
@@ -65,7 +65,13 @@ def load(
     if unread or faults or study is None:
         places = {_place_of(fault) for fault in unread}  # report a value that cannot be read once
         faults = [*unread, *(fault for fault in faults if _place_of(fault) not in places)]
-        raise BadInput(list(dict.fromkeys(faults)))
+        faults = list(dict.fromkeys(faults))
+        if len(faults) >= MANY:
+            faults = [
+                *faults[:MANY],
+                f"{file}: these are the first {MANY} faults; correct them to see whether there are more",
+            ]
+        raise BadInput(faults)
     study = _selected(study, only, seeds)
     _check(study, tree, only)
     return study

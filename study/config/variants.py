@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from study.config.messages import explain, fields
 from study.config.nodes import MAX_DEPTH, Node, Place, collected, node_of, not_a_mapping
 from study.config.schema import Variant
-from study.errors import BadInput, near, shown, unknown
+from study.errors import MANY, BadInput, near, shown, unknown
 from study.parts import registries
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -43,6 +43,8 @@ class VariantReader:
         if not node.is_mapping:
             self.fault(node.place, not_a_mapping(node, "names"))
         for name, entry in node.items():
+            if len(self.faults) >= MANY:
+                break
             if not NAME.fullmatch(name):
                 rule = "use letters, digits, '_', '-' and '.', 64 at most"
                 self.fault(entry.name_place, f"{shown(name)} is not a valid name; {rule}")
@@ -58,8 +60,8 @@ class VariantReader:
 
         A variant with ``optimizer_of`` has the optimizer and the rates of the generator of the variant named there.
         """
-        entries, chain = dict(self.section(section).items()), (*chain, name)
-        node = entries[name]
+        entries: dict[str, Node] = self.section(section).value
+        node, chain = entries[name], (*chain, name)
         if len(chain) > MAX_DEPTH:
             place = (entries[chain[0]].get("extends") or entries[chain[0]]).place
             raise place.error(f"'extends' leads through more than {MAX_DEPTH} {section}; extend one nearer its base")
@@ -89,7 +91,7 @@ class VariantReader:
 
     def optimizer_of(self, source: Node, chain: tuple[str, ...]) -> Node:
         """The optimizer and the rates of the generator of the variant that ``source`` names."""
-        variants = dict(self.section("variants").items())
+        variants: dict[str, Node] = self.section("variants").value
         if source.text in chain:
             raise source.place.error(f"'optimizer_of' goes in a circle: {' -> '.join([*chain, source.text])}")
         if source.text not in variants:

@@ -17,6 +17,7 @@ from study.files import read_file
 from study.seeds import numpy_rng
 
 GROUPS = "groups.csv"
+LONGEST = 4096  # characters of a path, on any system
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # how a list begins that PowerShell wrote
 HEADER = ["image", "group"]
 
@@ -153,9 +154,8 @@ def _spellings(source: Source, entry: str) -> Iterator[str]:
 
 def _unlabelled(entry: str) -> str:
     """An entry of a list without what follows the name of the image: 'a.png 3' or 'a.png,cat'."""
-    parts = re.split(r"(\s+|\s*[,;]\s*)", entry)
-    cuts = ("".join(parts[:end]) for end in range(len(parts) - 2, 0, -2))
-    return next((name for name in cuts if is_image(name)), entry)
+    ends = [found.start() for found in re.finditer(r"\s+|\s*[,;]\s*", entry[:LONGEST])]
+    return next((name for end in reversed(ends) if is_image(name := entry[:end])), entry)
 
 
 def _is_below(source: Source, name: str) -> bool:
@@ -204,20 +204,22 @@ def grouped(content: bytes, shown: str, source: Source) -> dict[str, str]:
             continue
         cells = [cell.strip() for cell in row]
         if len(cells) != len(HEADER) or not all(cells):
-            raise ValueError(f"groups: {shown}:{number}: a line is an image and its group, got '{','.join(row)}'")
+            raise ValueError(
+                f"groups: {shown}:{number}: a line is an image and its group, got '{printable(','.join(row))}'"
+            )
         spellings = (posixpath.normpath(composed(spelling)) for spelling in _spellings(source, cells[0]))
         name = next((each for each in spellings if _is_below(source, each)), posixpath.normpath(cells[0]))
         group = cells[1]
         if name in groups:
-            raise ValueError(f"groups: {shown}:{number}: the image {name} is listed twice")
+            raise ValueError(f"groups: {shown}:{number}: the image {printable(name)} is listed twice")
         if not _is_below(source, name):
-            raise ValueError(f"groups: {shown}:{number}: '{cells[0]}' {_not_below(source, cells[0])}")
+            raise ValueError(f"groups: {shown}:{number}: '{printable(cells[0])}' {_not_below(source, cells[0])}")
         groups[name] = group
     for group in sorted(set(groups.values())):
         if group not in groups and is_image(group) and source.has(group):
             raise ValueError(
-                f"groups: {shown}: the group '{group}' is called as an image that the file does not name; name that "
-                f"image too, with its group, or call the group otherwise"
+                f"groups: {shown}: the group '{printable(group)}' is called as an image that the file does not "
+                f"name; name that image too, with its group, or call the group otherwise"
             )
     return groups
 

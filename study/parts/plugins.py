@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
+import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO
 
 from models.masks import PluginMask
 from models.method import Filler, Trained
 from study.data import DataSet
-from study.errors import BadInput, StudyError, shown, unknown
+from study.errors import BadInput, StudyError, in_words, shown, unknown
 from study.files import read_file
 from study.metrics import REGIONS, Metric
 from study.parts import registries
@@ -160,11 +163,13 @@ def _load(file: Path) -> Plugin:
     sys.modules[module.__name__] = module  # pydantic looks up annotations there
     before = set(sys.modules)
     try:
-        exec(compile(source, str(file), "exec", dont_inherit=True), vars(module))  # run exactly what is digested
+        with _set_apart():
+            exec(compile(source, str(file), "exec", dont_inherit=True), vars(module))  # run exactly what is digested
     except (Exception, SystemExit) as error:  # SystemExit would end the command without a message
         syntax = f"{file}:{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else None
         place = syntax or place_of(error, [file]) or file
-        raise BadInput(f"{place}: {type(error).__name__}: {error}{_hidden(error, file)}") from error
+        what = in_words(error) if isinstance(error, SystemExit) else f"{type(error).__name__}: {error}"
+        raise BadInput(f"{place}: {what}{_hidden(error, file)}") from error
     if neighbour := _imported_neighbour(file, before):
         how = "a plugin is one file: move the code into it, or install it as a package"
         raise BadInput(f"{file}: it imports {neighbour}, whose edits would not invalidate results; {how}")
@@ -181,6 +186,39 @@ def _load(file: Path) -> Plugin:
     if not parts:
         raise BadInput(f"{file}: it declares no part; write one of {', '.join(registries.REGISTRIES)}, a dictionary")
     return plugin
+
+
+class _Aside(io.TextIOBase):
+    """A stream that cannot be closed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+@contextmanager
+def _set_apart() -> Iterator[None]:
+    """Sends what a plugin prints to standard error. Afterwards both streams are as before, even if it closed them."""
+    kept = {number: os.dup(number) for number in (1, 2)}
+    aside = _Aside(sys.stderr)
+    try:
+        with redirect_stdout(aside), redirect_stderr(aside):
+            yield
+    finally:
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 def _hidden(error: BaseException, file: Path) -> str:

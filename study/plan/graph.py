@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter
+
 from study.errors import BadInput
 from study.facts import StudyFacts
-from study.store import read_json, write_atomically
+from study.store import read_facts, sealed, write_atomically
 
 KINDS = ("data", "pretrain", "critic", "joint", "fit", "evaluate")
 LAST = ("joint", "fit", "evaluate")
@@ -29,6 +31,8 @@ class Stage:
 
     A stage can continue from a shorter one of the same ``lineage``: the key without the number of steps.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     key: str
     kind: str
@@ -49,6 +53,8 @@ class Stage:
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """A variant x data set x seed."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     name: str
     variant: str
@@ -147,7 +153,7 @@ class Plan:
             "stages": [asdict(stage) for stage in self.stages.values()],
         }
         file = out / "plans" / f"{json_digest(value)}.json"
-        text = json.dumps(value, indent=1)  # keys are not sorted: a run's stages are in order
+        text = json.dumps(sealed(value), indent=1)  # keys are not sorted: a run's stages are in order
         write_atomically(file, text)
         if recent and self.study.trial is None:
             write_atomically(out / PLAN, text)
@@ -173,12 +179,17 @@ class Plan:
 
     @staticmethod
     def read(file: Path) -> Plan | None:
-        """Reads a saved plan; None if there is no such file."""
-        if not (value := read_json(file)):
+        """Reads a saved plan; None if there is no such file, or it is damaged. Raises ValueError if it fits no plan."""
+        if not (value := read_facts(file)):
             return None
-        stages = {stage["key"]: Stage(**stage) for stage in value["stages"]}
-        runs = [Run(**run) for run in value["runs"]]
-        return Plan(study=StudyFacts.model_validate(value["study"]), runs=runs, stages=stages)
+        stages, runs = _STAGES.validate_python(value.get("stages")), _RUNS.validate_python(value.get("runs"))
+        if len({run.name for run in runs}) < len(runs):
+            raise ValueError("a run is listed twice")
+        study = StudyFacts.model_validate(value.get("study"))
+        return Plan(study=study, runs=runs, stages={stage.key: stage for stage in stages})
+
+
+_STAGES, _RUNS = TypeAdapter(list[Stage]), TypeAdapter(list[Run])
 
 
 def pass_of(stage: Stage) -> str:

@@ -35,10 +35,13 @@ from study.files import open_file
 from study.plan.graph import PLAN, Plan, Run, Stage
 from study.running import progress
 from study.search.trials import states
-from study.store import Damaged, RunState, Store, read_facts
+from study.store import Damaged, RunState, Store
 
 TRAINED = ("pretrain", "critic", "joint", "fit")
 """The kinds of stage that are trained, and so have curves."""
+
+MADE = {"device", "torch", "python", "made", "seconds", "threads", "peak_memory_mib"}
+"""What is recorded of how a stage was made."""
 
 STUDY_FACTS = {
     "name", "file", "profile", "image_size", "command", "seeds", "looks", "numerics", "protocol", "networks", "metrics",
@@ -173,7 +176,7 @@ def _some(names: Sequence[str], most: int = 8) -> str:
 def _record(store: Store, key: str, kind: str) -> dict[str, Any]:
     """What a stage recorded: ``step`` and ``terms`` of training, the parts of a data set; empty if it is damaged."""
     name = "series.json" if kind in TRAINED else "data.json"
-    return read_facts(store.folder(key) / name) if store.intact(key, name) else {}
+    return store.recorded(key, name)
 
 
 class _Logged(BaseModel):
@@ -199,9 +202,7 @@ def _so_far(store: Store, stage: Stage) -> dict[str, Any]:
 def _made(store: Store, key: str) -> dict[str, Any]:
     """The machine and the time that made a stage; empty if they are not recorded, or the record is damaged."""
     made = store.made(key)
-    texts = all(isinstance(made.get(name), str) for name in ("device", "torch", "python", "made"))
-    numbers = all(isinstance(made.get(name), int | float) for name in ("seconds", "threads", "peak_memory_mib"))
-    return made if texts and numbers and isinstance(made.get("steps", 0), int) else {}
+    return made if made.keys() >= MADE else {}
 
 
 def _frame(name: str, rows: Any) -> pd.DataFrame:

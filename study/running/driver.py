@@ -33,7 +33,7 @@ RANKS = {"data": 0, "pretrain": 1, "critic": 2, "joint": 3, "fit": 3, "evaluate"
 
 @dataclass
 class Summary:
-    """The outcome of ``drive``. ``failed``: the reason by run."""
+    """The outcome of ``drive``. ``failed``: the reason by run; by title for a stage that no waiting run needs."""
 
     failed: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
@@ -201,6 +201,7 @@ class _Driving:
                 leases = self.running.pop(task)
                 _release(leases, done=event.kind == "done")
                 if any(lease.lost for lease in leases) and event.kind != "done":
+                    self._tries[task] -= 1
                     self.queue.append(task)  # the other one makes it
                     continue
             if event.kind not in ("failed", "died", "interrupted"):
@@ -238,7 +239,7 @@ class _Driving:
             self.summary.failed[task.run] = failure.text
             return
         reason = f"{task.title or task.name} failed: {failure.text}"
-        lost = set(task.keys)
+        lost, before = set(task.keys), len(self.summary.failed)
         remaining: list[Task] = []
         for other in sorted(self.queue, key=lambda other: other.rank):
             if not lost.intersection(other.needs) or other.why:
@@ -249,6 +250,8 @@ class _Driving:
                 self.summary.failed[other.run] = reason
                 if record:
                     remaining.append(replace(other, keys=(), needs=(), why=reason))
+        if len(self.summary.failed) == before and not task.why:  # its runs were recorded before it was lost
+            self.summary.failed[task.title or task.name] = failure.text
         self.queue = remaining
 
 

@@ -42,7 +42,7 @@ def live(out: Path) -> dict[str, Any]:
     if not shown:
         return {}
     first = max(shown, key=lambda facts: facts["done"])
-    return {**first, "running": [title for facts in shown for title in facts["running"]]}
+    return {**first, "running": [title for facts in shown for title in facts.get("running", ())]}
 
 
 class Display:

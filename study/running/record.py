@@ -25,7 +25,7 @@ from study.errors import StudyError, hidden
 from study.parts import observers as named_observers
 from study.running.observers import BEGIN_S, FILE, Guarded
 from study.running.output import captured, tidy
-from study.store import read_json, write_atomically, write_json
+from study.store import read_facts, write_atomically, write_json
 
 with warnings.catch_warnings(action="ignore"):  # sacred imports pkg_resources, which is deprecated
     from sacred import SETTINGS, Experiment
@@ -322,9 +322,9 @@ def _plain(value: Any) -> Any:
 def settle_record(out: Path, record_id: str) -> None:
     """Marks a record as INTERRUPTED if a killed process left it RUNNING."""
     file = out / FOLDER / record_id / "run.json"
-    entry = read_json(file)
+    entry = read_facts(file)
     output = file.with_name("cout.txt")
-    if entry and entry.get("status") == "RUNNING":
+    if entry.get("status") == "RUNNING":
         entry["status"] = "INTERRUPTED"
         entry["stop_time"] = entry.get("heartbeat") or datetime.now(UTC).replace(tzinfo=None).isoformat()
         write_json(file, entry)

@@ -23,7 +23,7 @@ from study.running.make import make
 from study.running.observers import Guarded
 from study.running.record import FOLDER, Diverged, Log, guarded, record, settle_record
 from study.running.workers import workers
-from study.store import RunState, Store, read_json
+from study.store import RunState, Store
 from study.training.checkpoint import Watch
 from study.training.machine import machine, versions
 
@@ -47,8 +47,10 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
     state = RunState.of(store.out, run.name)
     before, own, last = state.read(), plan.own(run), run.stages["evaluate"]
     write = partial(state.write, run=run.name, stage=last)
+    records = {None, before.get("record")}
 
     def body(log: Log) -> Mapping[str, float]:
+        records.add(log.id)
         write(status="running", record=log.id, pid=os.getpid())
         if before.get("record"):
             log.info(follows=before["record"], followed_status=before.get("status", "unknown"))
@@ -61,7 +63,7 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
             raise SharedStageFailed(why)
         for role, key in run.stages.items():
             if store.has(key):
-                if series := read_json(store.folder(key) / "series.json"):
+                if series := store.recorded(key, "series.json"):
                     log.series(role, series, store.made(key))
             else:
                 make([key], plan, store, _Recording(watch, log, role), device)
@@ -88,11 +90,10 @@ def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.dev
         recorded = record(run.name, config, body, out=store.out, observers=observers)
     except (Exception, Interrupted) as error:
         status = "interrupted" if isinstance(error, Interrupted) else "failed"
-        write(
-            **state.read()
-            | {"run": run.name, "stage": last, "status": status, "why": hidden(str(error))}
-            | lost(observers)
-        )
+        found = state.read()
+        if found.get("record") in records:  # else another process makes the run: it believed this one dead
+            facts = {"run": run.name, "stage": last, "status": status, "why": hidden(str(error))}
+            write(**found | facts | lost(observers))
         if isinstance(error, SharedStageFailed):
             return
         raise
@@ -117,7 +118,7 @@ def settle(out: Path, run: str, why: str = "its process was killed") -> None:
     state = RunState.of(out, run)
     facts = state.read()
     if facts.get("status") == "running":
-        settle_record(out, facts["record"])
+        settle_record(out, facts.get("record", ""))
         state.write(**{**facts, "status": "interrupted", "why": why})
 
 

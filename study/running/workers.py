@@ -10,13 +10,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from study.leases import Leases, Owner
-from study.store import read_facts, write_json
+from study.store import Shape, read_facts, write_json
 
 FOLDER = "workers"  # in the output: what each of them is doing
 STOP = "stop.json"  # in the output: the workers that were asked to stop
 CREWS = "crews"  # in the output: workers that were started elsewhere, a file for each start
 PREFIX = "worker-"
+
+
+class _Told(Shape):
+    """What a worker says that it does."""
+
+    kind: str = ""
+    crew: str = ""
+    plans: list[str] = Field([])
+    at: float = 0.0  # when it was written, in seconds since 1970
+    done: float = 0.0  # the share of its work, 0 to 1
+    left_s: float | None = None
+    running: list[str] = Field([])  # titles of tasks
+
+
+class _Asked(Shape):
+    workers: list[str] = Field([])
+    crews: list[str] = Field([])
 
 
 @dataclass(frozen=True)
@@ -38,7 +57,7 @@ class Worker:
     @property
     def stopped(self) -> bool:
         """True once this worker, or its crew, was asked to stop (``stop``)."""
-        asked = read_facts(self.out / STOP)
+        asked = read_facts(self.out / STOP, _Asked)
         return self.name in asked.get("workers", ()) or bool(self.crew and self.crew in asked.get("crews", ()))
 
 
@@ -73,12 +92,12 @@ def told(out: Path) -> dict[str, dict[str, Any]]:
     """What the workers of an output say that they do, by name."""
     if not any((out / FOLDER).glob("*.json")):
         return {}
-    return {name: read_facts(out / FOLDER / f"{name}.json") for name in workers(out)}
+    return {name: read_facts(out / FOLDER / f"{name}.json", _Told) for name in workers(out)}
 
 
 def stop(out: Path, names: Sequence[str], crews: Sequence[str] = ()) -> None:
     """Asks workers to stop, and crews, of which some may not have begun."""
-    before = read_facts(out / STOP)
+    before = read_facts(out / STOP, _Asked)
     write_json(
         out / STOP,
         {

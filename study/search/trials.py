@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from study.store import read_facts
+from pydantic import Field
+
+from study.store import Shape, read_facts
 
 FOLDER = "search"
-FIELDS = frozenset({"variant", "space", "of", "trials"})  # every search's state has these
 ENDED = ("completed", "pruned", "diverged")  # the states of trials that count
 
 
@@ -25,10 +26,39 @@ def trial_name(variant: str, number: int) -> str:
     return f"{variant}@{number}"
 
 
+class _Trial(Shape):
+    number: int
+    state: str
+    value: float | None
+    seconds: float = 0.0
+    settings: dict[str, Any]
+    usual: bool = False
+    record: str = ""
+    why: str = ""
+
+
+class _Option(Shape):
+    key: str
+
+
+class _Search(Shape):
+    variant: str
+    profile: str | None = None
+    of: int
+    space: list[_Option]
+    importance: dict[str, float] = Field({})
+    trials: list[_Trial]
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The state of a search; empty if the file is damaged, or is of another search."""
+    state = read_facts(file, _Search)
+    return state if state.get("variant") == file.stem else {}
+
+
 def states(out: Path) -> list[dict[str, Any]]:
     """The states of an output's searches, ordered by variant."""
-    states = map(read_facts, sorted((out / FOLDER).glob("*.json")))
-    return [state for state in states if state.keys() >= FIELDS]
+    return list(filter(None, map(read, sorted((out / FOLDER).glob("*.json")))))
 
 
 def best_of(state: Mapping[str, Any]) -> Mapping[str, Any] | None:

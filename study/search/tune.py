@@ -45,7 +45,7 @@ from study.search import tuned
 from study.search.journal import JournalLock, mended
 from study.search.trials import FOLDER, best_of, trial_name
 from study.seeds import seed_of
-from study.store import RunState, Store, write_json
+from study.store import RunState, Store, sealed, write_json
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -384,7 +384,7 @@ class Tuner:
                 "importance": self._importance(),
                 "trials": self._rows(),
             }
-            write_json(self.folder / f"{self.variant.name}.json", state)
+            write_json(self.folder / f"{self.variant.name}.json", sealed(state))
         return state
 
     def _rows(self) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from study.errors import BadInput
 from study.external import entries
-from study.leases import Leases
+from study.leases import Leases, lives
 from study.plan.graph import KINDS, PLAN, Plan
 from study.running import workers
 from study.running.driver import FAILURES
@@ -23,8 +23,8 @@ from study.running.observers import FILE as OBSERVERS
 from study.running.record import FOLDER as RECORDS
 from study.running.record import settle_record
 from study.running.runs import settle
+from study.search import trials
 from study.search.journal import mended
-from study.search.trials import FIELDS
 from study.search.trials import FOLDER as SEARCHES
 from study.store import MANIFEST, Damaged, RunState, Store, read_facts, verify
 from study.training.checkpoint import read_checkpoint
@@ -107,8 +107,10 @@ class _Output:
             for file in sorted(folder.rglob("*")):
                 if file.is_file() and file.relative_to(folder).as_posix() not in named:
                     yield self.stranger(file)
-            if self.store.made(key).get("key", key) != key:
-                yield Finding(str(self.out / "made" / f"{key}.json"), "it is of another stage", "remove it")
+            made = self.out / "made" / f"{key}.json"
+            if not self.store.made(key) and made.exists():
+                what = "it is damaged" if read_facts(made).get("key", key) == key else "it is of another stage"
+                yield Finding(str(made), what, "remove it: the hours and machine of this stage are unknown")
             elif not self.store.made(key):
                 advice = "its results are sound, its hours and machine are unknown; study merge copies them if known"
                 yield Finding(str(folder), f"there is no record of where it was made (made/{key}.json)", advice)
@@ -143,8 +145,7 @@ class _Output:
         live = set()
         for file in sorted((self.out / "runs").glob("*.json")):
             state = RunState(file).read()
-            run = state.get("run")
-            if not isinstance(run, str) or RunState.of(self.out, run).file != file:
+            if not (run := state.get("run", "")):
                 yield Finding(str(file), "it is damaged, or of another run", "remove it; the run is recorded again")
                 continue
             record = str(state.get("record") or "")
@@ -171,7 +172,7 @@ class _Output:
 
     def searches(self) -> Iterator[Finding]:
         for file in sorted((self.out / SEARCHES).glob("*.json")):
-            if not read_facts(file).keys() >= FIELDS:
+            if not trials.read(file):
                 yield Finding(str(file), "it is damaged", "run study tune again: it is written from the journal")
         for file in sorted((self.out / SEARCHES).glob("*.journal")):
             if self.alone and (damage := _journal(file)):
@@ -191,7 +192,8 @@ class _Output:
         """Leases of processes that ended without a word, temporary files, and what is no part of an output."""
         for folder in sorted((self.out / "leases").glob("[!.]*")):
             files = sorted(folder.glob("*.json"), key=lambda file: int(file.stem) if file.stem.isdigit() else 0)
-            if folder.name not in self.held and files and not read_facts(files[-1]).get("ended"):
+            facts = read_facts(files[-1]) if files else {"ended": True}
+            if folder.name not in self.held and not facts.get("ended") and (_here(facts) or _old(files[-1])):
                 what = "its owner has ended without releasing it"
                 yield Finding(str(folder), what, "remove it; the next process would take it over", _remover(folder))
         for file in sorted(self.out.rglob("*")):
@@ -228,6 +230,12 @@ def _aside(out: Path, folder: Path) -> Callable[[], object]:
         folder.rename(place)
 
     return move
+
+
+def _here(lease: dict[str, Any]) -> bool:
+    """True if a lease's owner was a process of this machine. One elsewhere may only be suspended."""
+    owner = lease.get("owner")
+    return isinstance(owner, dict) and lives(owner) is not None
 
 
 def _old(file: Path) -> bool:

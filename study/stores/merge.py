@@ -19,7 +19,19 @@ from study.external import entries
 from study.plan.graph import PLAN, Plan, json_digest
 from study.running.record import FOLDER as RECORDS
 from study.search.trials import FOLDER as SEARCHES
-from study.store import MANIFEST, Damaged, RunState, Store, digests, read_facts, verify, write_atomically, write_json
+from study.search.trials import read as read_search
+from study.store import (
+    MANIFEST,
+    Damaged,
+    RunState,
+    Store,
+    digests,
+    read_facts,
+    sealed,
+    verify,
+    write_atomically,
+    write_json,
+)
 from study.stores import union
 
 ENDED = ("completed", "diverged")
@@ -96,7 +108,7 @@ class _Merge:
 
         def add_made() -> None:
             if made and not known:
-                write_json(self.out / "made" / f"{key}.json", made)
+                self.store.write_made(key, made)
 
         if self.published("stages", self.source.folder(key), self.store.folder(key), add_made):
             add_made()
@@ -242,9 +254,9 @@ class _Merge:
         theirs, ours = self.other / SEARCHES, self.out / SEARCHES
         if tuned := _read_text(theirs / f"{name}_tuned.yaml"):
             write_atomically(ours / f"{name}_tuned.yaml", tuned)
-        if state := read_facts(theirs / f"{name}.json"):
-            rows = [{**row, "record": self.renumbered(row.get("record", ""))} for row in state.get("trials", [])]
-            write_json(ours / f"{name}.json", {**state, "trials": rows})
+        if state := read_search(theirs / f"{name}.json"):
+            rows = [{**row, "record": self.renumbered(row.get("record", ""))} for row in state["trials"]]
+            write_json(ours / f"{name}.json", sealed({**state, "trials": rows}))
         if journal := _read_text(theirs / f"{name}.journal"):
             write_atomically(ours / f"{name}.journal", "".join(map(self.entry, journal.splitlines(keepends=True))))
         self.merged.copied["searches"] += 1

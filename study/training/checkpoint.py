@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from models.host import on_host
 from study.files import open_file
 from study.plan.graph import Stage
-from study.store import Damaged, Store, read_facts, write_atomically
+from study.store import Damaged, Store, write_atomically
 from study.training.machine import machine
 
 VANISHED, EXPLODED = 1e-4, 1e4  # bounds of the mean size of a critic's scores, outside of which a warning is logged
@@ -146,23 +146,25 @@ class TrainingState:
         """Continues from the longest published stage that differs only in its number of steps."""
         if self.stage.lineage is None:
             return
-        made = map(read_facts, (self.store.out / "made").glob(f"{self.stage.kind}-*.json"))
+        keys = [file.stem for file in (self.store.out / "made").glob(f"{self.stage.kind}-*.json")]
         shorter = [
-            (facts["steps"], facts["key"])
-            for facts in made
+            (facts.get("steps", 0), key)
+            for key, facts in zip(keys, map(self.store.made, keys), strict=True)
             if facts.get("lineage") == self.stage.lineage
-            and facts["steps"] < self.stage.steps
-            and self.store.outcome(facts["key"]).get("status") == "finished"
-            and not self.store.manifest(facts["key"]).get("removed")  # its optimiser states
+            and facts.get("steps", 0) < self.stage.steps
+            and self.store.outcome(key).get("status") == "finished"
+            and not self.store.manifest(key).get("removed")  # its optimiser states
         ]
         for steps, key in sorted(shorter, reverse=True):
             try:
                 folder = self.store.verified(key)
             except Damaged:
                 continue
+            series = json.loads((folder / "series.json").read_text())
+            if series["step"][-1:] != [steps]:
+                continue  # the record of how it was made is damaged
             for learner in self.learners:
                 learner.load(*read_learner(folder, learner.name))
-            series = json.loads((folder / "series.json").read_text())
             self.step, self.steps, self.terms = steps, series["step"], series["terms"]
             if (every_step := folder / "every_step.safetensors").exists():
                 self.every_step = load_file(every_step)

@@ -107,6 +107,32 @@ def test_an_owner_elsewhere_is_dead_once_it_is_silent(
     assert Leases(tmp_path).claim("key") is None, "and takes nothing back"
 
 
+def test_an_owner_that_was_suspended_ends_no_lease_but_its_own(
+    clock: Clock, tmp_path: Path, elsewhere: Callable[[str], Lease]
+) -> None:
+    lease = elsewhere("key")
+    older(lease, 100)
+    mine = Leases(tmp_path)
+    assert mine.claim("key") is None
+    clock.now += 25
+    taken = mine.claim("key")
+    assert taken is not None
+    lease.release(done=True)  # before it was renewed
+    assert lease.lost and mine.holder("key") == leases.this_process() and taken.file.exists()
+
+
+def test_a_number_that_was_given_anew_is_another_lease(tmp_path: Path, elsewhere: Callable[[str], Lease]) -> None:
+    """The folder was removed meanwhile."""
+    lease = Leases(tmp_path).claim("key")
+    assert lease is not None
+    lease.renew()
+    assert not lease.lost
+    lease.file.unlink()
+    assert elsewhere("key").number == lease.number
+    lease.renew()
+    assert lease.lost
+
+
 @pytest.mark.parametrize("jump_s", [-1e6, 1e6])
 def test_a_jump_of_the_clock_takes_no_lease_from_an_owner_that_lives(
     clock: Clock, tmp_path: Path, elsewhere: Callable[[str], Lease], jump_s: float

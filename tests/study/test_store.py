@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from study import leases
+from study.leases import Lease
 from study.store import MANIFEST, Damaged, RunState, Store, file_digest, read_json, write_atomically, write_json
 
 ROOT = Path(__file__).parents[2]
@@ -326,6 +329,67 @@ def test_a_stage_is_claimed_by_one_process_and_free_when_it_is_killed(tmp_path: 
         holder.wait()
         lease = store.claim(KEY)
         assert lease is not None and lease.deaths == 1
+
+
+ELSEWHERE = {"host": "elsewhere", "boot": "b", "space": "s", "pid": 1, "started": "1"}
+
+
+def believed_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, Lease, Store, Lease]:
+    """A store whose stage is half made, on a machine that is silent; and one that has taken its lease over."""
+    monkeypatch.setattr(leases._KEEPER, "keep", lambda lease, every_s: None)
+    first, second = Store(tmp_path), Store(tmp_path)
+    held = first.claim(KEY)
+    assert held is not None
+    facts = json.loads(held.file.read_text())
+    held.file.write_text(json.dumps({**facts, "owner": ELSEWHERE, "lasts_s": 0.0}))
+    write_atomically(first.files(KEY) / "b", FILES["b"])
+    while (taken := second.claim(KEY)) is None:
+        time.sleep(0.01)
+    assert not taken.after_end
+    return first, held, second, taken
+
+
+def test_a_process_that_was_believed_dead_keeps_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever takes the lease over may give it back at once, and a third one makes the stage."""
+    first, _, _, taken = believed_dead(tmp_path, monkeypatch)
+    taken.release()
+    third = Store(tmp_path)
+    lease = third.claim(KEY)
+    assert lease is not None and lease.number == 3 and not list(third.files(KEY).iterdir())
+    make(first)
+    assert content(first) == FILES
+
+
+def test_one_that_publishes_after_all_leaves_the_others_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, held, second, taken = believed_dead(tmp_path, monkeypatch)
+    write_atomically(second.files(KEY) / "b", FILES["b"])
+    make(first)
+    held.release(done=True)
+    assert content(first) == FILES and held.lost
+    assert [file.name for file in second.files(KEY).iterdir()] == ["b"]
+    assert second.claim(KEY) is None, "its lease is still there"
+    second.publish(KEY, OUTCOME, {})
+    taken.release(done=True)
+    assert content(first) == FILES and not (tmp_path / "making" / KEY).exists() and second.leases.held() == {}
+
+
+def test_one_that_is_too_late_by_a_moment_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is suspended after it has looked whether the stage is there."""
+    first, _, second, _ = believed_dead(tmp_path, monkeypatch)
+    make(second)
+    there = (second.folder(KEY) / MANIFEST).stat().st_ino
+    monkeypatch.setattr(first, "has", lambda key: False)
+    make(first)
+    assert (second.folder(KEY) / MANIFEST).stat().st_ino == there and content(second) == FILES
+
+
+def test_half_a_stage_gives_way(tmp_path: Path) -> None:
+    """Its manifest is gone: somebody was deleting it."""
+    store = Store(tmp_path)
+    make(store)
+    (store.folder(KEY) / MANIFEST).unlink()
+    make(store)
+    assert content(store) == FILES and [folder.name for folder in (tmp_path / "stages").iterdir()] == [KEY]
 
 
 MAKES = """

@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple
 from study.data.files.image import SUFFIXES
 
 SHOWN = 3  # names in one sentence, at most
+LONG = 500  # characters of a name in a sentence, at most
 SIDE_FILES = {
     *("__macosx", ".ds_store", "icon\r", ".localized", "@eadir", "#recycle", "thumbs.db", "ehthumbs.db", "desktop.ini"),
     *("$recycle.bin", "system volume information", "lost+found", ".directory"),
@@ -138,8 +139,9 @@ def some(names: Sequence[str]) -> str:
 
 
 def printable(name: str) -> str:
-    """A file name with everything that is not printable or not UTF-8 escaped."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in name)
+    """A file name with everything that is not printable or not UTF-8 escaped, and with its beginning if it is long."""
+    short = name if len(name) <= LONG else f"{name[: LONG - 3]}..."
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in short)
 
 
 class Together(Source):

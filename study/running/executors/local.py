@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import BadInput, Interrupted, in_words
-from study.processes import end_with_parent
+from study.processes import end_with_parent, refuse_sudden_ends
 from study.running.executors.base import Event, Executor, Task
 
 STOP_S = 30.0
@@ -40,10 +40,10 @@ class Local(Executor):
 
     @property
     def free(self) -> int:
-        return self._jobs - sum(worker.task is not None for worker in self._workers)
+        return self._jobs - sum(worker.task is not None or worker.ending for worker in self._workers)
 
     def submit(self, task: Task) -> None:
-        worker = next((worker for worker in self._workers if worker.task is None), None)
+        worker = next((worker for worker in self._workers if worker.task is None and not worker.ending), None)
         if worker is None:
             taken = {worker.place for worker in self._workers}
             place = next(place for place in range(self._jobs) if place not in taken)
@@ -69,6 +69,7 @@ class Local(Executor):
         for worker in self._workers:
             if worker.task == task:
                 worker.process.terminate()
+                worker.ending = True
 
     def stop(self) -> None:
         for worker in self._workers:
@@ -88,6 +89,7 @@ class _Worker:
     def __init__(self, context: Any, arguments: tuple[str, str], place: int) -> None:
         self.place = place
         self.task: Task | None = None
+        self.ending = False  # True once it was told to stop
         self.pipe, other_end = context.Pipe()
         self.process = context.Process(target=work, args=(other_end, *arguments, place), name=f"study-worker-{place}")
         with _undisturbed():
@@ -162,6 +164,7 @@ def work(pipe: Connection, out: str, device_kind: str, place: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, DRIVERS)
     signal.signal(signal.SIGTERM, lambda *_: setattr(watch, "stopping", True))
     end_with_parent()
+    refuse_sudden_ends()
     for name in ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE"):  # the study's precision decides
         os.environ.pop(name, None)
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from study.cli.terminal import Screen, printer
 from study.plan.graph import PLAN
 from study.running.executors import Event
 from study.running.progress import Display, bars
-from study.store import RunState
+from study.store import RunState, read_facts
 from tests.helpers import tiny
 from tests.helpers.commands import ROOT, command
 
@@ -86,7 +87,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     state = RunState.of(store.out, RUN)
     state.write(run=RUN, status="failed", why=f"{PLANTED} {CODES}", record="[/data]", stage="")
     file = store.out / PLAN
-    text = file.read_text().replace('"titled"', '"[/data] titled"').replace("faces/0", "[red]faces/0")
+    text = json.dumps(read_facts(file)).replace('"titled"', '"[/data] titled"').replace("faces/0", "[red]faces/0")
     file.write_text(text.replace('"mean', '"[bold]m').replace('"faces"', '"[red]faces"'))
     yield store.out
 

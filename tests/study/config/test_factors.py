@@ -336,12 +336,17 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "a size that is none": (
         {"base": ["proposed"], **HEADS, "most": "many"},
         ".most",
-        "got 'many'; write a whole number, the most universes allowed",
+        "got 'many'; write a whole number up to 1,000, the most universes allowed",
+    ),
+    "a size that takes hours": (
+        {"base": ["proposed"], **HEADS, "most": 10**9},
+        ".most",
+        "got 1000000000; write a whole number up to 1,000, the most universes allowed",
     ),
     "a switch for a size": (
         {"base": ["proposed"], **HEADS, "most": True},
         ".most",
-        "got true; write a whole number, the most universes allowed",
+        "got true; write a whole number up to 1,000, the most universes allowed",
     ),
 }
 
@@ -445,3 +450,12 @@ def test_a_fault_of_an_ablation_says_where_what_and_what_is_allowed(name: str, t
     more, fault = OF_CELLS[name]
     with pytest.raises(BadInput, match=fault):
         cells_of(tmp_path, **more)
+
+
+def test_an_ablation_of_too_many_cells_is_refused_before_they_are_made(tmp_path: Path) -> None:
+    levels = {key: list(range(1, 201)) for key in ("batch", "log_every", "total_weight")}
+    file = tiny.write(tmp_path, ablations={"all": {"reference": "proposed", "factors": levels}})
+    with pytest.raises(
+        BadInput, match=r"ablations\.all: this ablation has 8,000,000 cells; the limit is 500: vary less"
+    ):
+        config.load(file)

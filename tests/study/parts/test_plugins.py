@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
 import inline
 import pytest
 import tiny
-from commands import command
+from commands import ROOT, command
 from own_parts import FIT, LOSS, MASK, METRIC
 
 from reports.analysis import naming
@@ -168,7 +170,7 @@ def test_the_plan_of_a_study_without_plugins_names_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "sentence"),
     [
-        ("raise SystemExit(0)", "own.py:1: SystemExit: 0"),
+        ("raise SystemExit(0)", "own.py:1: it ended this program, with exit code 0; raise an exception instead"),
         ("x = = 2\n", "own.py:1: SyntaxError"),
         ("import torch\n\nraise RuntimeError('no')\n", "own.py:3: RuntimeError: no"),
         ("x = 2\n", "it declares no part; write one of METHODS, GENERATORS"),
@@ -349,3 +351,43 @@ def test_own_claims_are_decided_beside_the_paper_s_and_by_own_metrics(tmp_path: 
         and "'M3' is not a claim of the paper; choose C1, " in done.stderr
         and ", M1, M2" in done.stderr
     )
+
+
+SPOILS = ("print(1000000 * 'x')", "sys.stdout.close()", "sys.stderr.close()", "os.close(1)", "sys.stdout = None")
+FILLER = """
+import os, signal, sys
+def fill(images, masks):
+    {late}
+    return images * 0 + 0.5
+FILLERS = {{"own": fill}}
+class Own(Filler):
+    filler = "own"
+METHODS = {{"own": Own}}
+{early}
+"""
+
+
+def spoiling(folder: Path, *, late: str = "pass", early: str = "") -> Path:
+    (folder / "own.py").write_text("from models.method import Filler\n" + FILLER.format(late=late, early=early))
+    return tiny.write(folder, {"own": {"method": "own"}}, plugins=["own.py"])
+
+
+@pytest.mark.parametrize("code", ["os._exit(0)", "sys.exit(0)"])
+def test_a_plugin_that_ends_the_program_as_it_is_read_is_named(tmp_path: Path, code: str) -> None:
+    done = command("plan", spoiling(tmp_path, early=code))
+    assert done.returncode == 2 and done.stdout == ""
+    assert "own.py:11: it ended this program, with exit code 0; raise an exception instead" in done.stderr
+
+
+def test_a_run_whose_plugin_ends_its_process_has_failed(tmp_path: Path) -> None:
+    plan = make_plan(read(spoiling(tmp_path, late="os._exit(0)")))
+    plan.save(tmp_path / "out")
+    done = command("work", tmp_path / "out", "--jobs", "1")
+    assert "it ended this program, with exit code 0" in done.stdout, done
+
+
+def test_a_plugin_can_neither_spoil_what_a_command_prints_nor_close_it(tmp_path: Path) -> None:
+    file = spoiling(tmp_path, early="; ".join(SPOILS))
+    words = [sys.executable, "-m", "study", "plan", str(file), "--json"]  # in a process whose streams may be closed
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and json.loads(done.stdout)["runs"], done.stderr[-500:]

@@ -27,7 +27,7 @@ from study.plan import planner
 from study.plan.graph import Plan
 from study.results.diff import diff
 from study.results.show_diff import show
-from study.store import read_json, write_json
+from study.store import read_facts, read_json, write_json
 
 ROOT = Path(study.__file__).parents[1]
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "glcic", "mean")}
@@ -274,7 +274,7 @@ def test_masks_from_files_are_data_too(tmp_path: Path) -> None:
 
 
 def test_versions_of_parts(out: Path, copy: Path) -> None:
-    text_of = (copy / "plan.json").read_text()
+    text_of = json.dumps(read_facts(copy / "plan.json"))
     (copy / "plan.json").write_text(text_of.replace('"psnr": 1', '"psnr": 2').replace('"seam"', '"seem"'))
     found = diff(out, copy)["code"]
     assert found["parts"] == [{"name": "metric.psnr", "a": 1, "b": 2}]
@@ -309,7 +309,7 @@ def test_other_bits_under_one_key_are_told(out: Path, copy: Path) -> None:
     )
 
     made_by = copy / "made" / f"{key}.json"
-    write_json(made_by, {**read_json(made_by), "torch": "1.0"})
+    write_json(made_by, {**read_facts(made_by), "torch": "1.0"})
     found = diff(out, copy)
     assert found["code"]["machine"] == [{"name": "torch", "a": [torch.__version__], "b": ["1.0", torch.__version__]}]
     told = " ".join(text(found).split())
@@ -321,7 +321,7 @@ def test_claims_are_each_outputs_own(out: Path, heavy: Path, copy: Path) -> None
     found = diff(out, heavy)["claims"]
     for side, place in (("a", out), ("b", heavy)):
         assert [row[side] for row in found] == claims_table(study.load(place))["outcome"].tolist()
-    plan = read_json(copy / "plan.json")
+    plan = read_facts(copy / "plan.json")
     plan["study"]["data"]["faces"]["like"] = "CelebA"
     (copy / "plan.json").write_text(json.dumps(plan))
     other = diff(out, copy)

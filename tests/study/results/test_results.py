@@ -28,7 +28,7 @@ from study.evaluation.shares import hole_shares
 from study.plan.graph import Plan
 from study.plan.planner import make_plan
 from study.results.frames import Results, frames_of
-from study.store import RunState, Store
+from study.store import RunState, Store, read_facts
 
 VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "single", "glcic", "reconstruction_only", "mean")}
 WILD = {**tiny.PROPOSED, "optimizer": {"kind": "adam", "lr": 1.0e30}, "norm": "none"}
@@ -270,21 +270,65 @@ def test_json_that_says_something_else_is_damaged(made: tuple[Plan, Store], tmp_
         (out / name).write_bytes(whole)
 
 
-def test_no_flipped_bit_hides_a_run(made: tuple[Plan, Store], tmp_path: Path) -> None:
+def test_no_flipped_bit_hides_a_run_or_changes_it_in_silence(
+    made: tuple[Plan, Store], results: Results, tmp_path: Path
+) -> None:
     plan, store = made
     out, drawn = shutil.copytree(store.out, tmp_path / "out"), random.Random(0)
     places = ("plan.json", "made/*.json", "runs/*.json", "stages/*/*.json", "stages/*/*.safetensors")
     files = [sorted(out.glob(place)) for place in places]
-    for number in range(30):
+    for number in range(20):
         file = drawn.choice(files[number % len(files)])
         whole = file.read_bytes()
         place = drawn.randrange(len(whole))
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << drawn.randrange(7)]) + whole[place + 1 :])
         try:
-            assert len(study.load(out).runs) == len(plan.runs)
+            found = study.load(out)
+            assert len(found.runs) == len(plan.runs)
+            _unchanged(found, results)
         except BadInput:
             assert file.name == "plan.json"
         file.write_bytes(whole)
+
+
+def _unchanged(found: Results, sound: Results) -> None:
+    """Asserts that each run whose ``why`` says no more than it did has its numbers."""
+    now, before = found.runs.set_index("run"), sound.runs.set_index("run")
+    same = now.index[now["why"] == before["why"]]
+    pd.testing.assert_frame_equal(now.loc[same], before.loc[same], check_dtype=False)
+    for name in ("scores", "curves"):
+        of = [frame[frame["run"].isin(same)] for frame in (getattr(found, name), getattr(sound, name))]
+        pd.testing.assert_frame_equal(*(one.reset_index(drop=True) for one in of), check_categorical=False)
+    both = found.stages.merge(sound.stages, on="key")
+    known = both["seconds_x"].notna()
+    assert (both["seconds_x"] == both["seconds_y"])[known].all()
+
+
+@pytest.mark.parametrize("name", ["made/*.json", "runs/*.json", "plan.json"])
+def test_no_changed_value_is_taken_for_the_one_that_was_written(
+    made: tuple[Plan, Store], results: Results, tmp_path: Path, name: str
+) -> None:
+    out = shutil.copytree(made[1].out, tmp_path / "out")
+    file = sorted(out.glob(name))[0]
+    facts = json.loads(file.read_text())
+    for key, value in facts.items():
+        other = {str: "other", float: 123.5, int: 7, list: [], dict: {}}.get(type(value), 1)
+        file.write_text(json.dumps({**facts, key: other}))
+        try:
+            _unchanged(study.load(out), results)
+        except BadInput:
+            assert name == "plan.json"
+
+
+def test_a_record_of_another_stage_or_run_is_not_taken(made: tuple[Plan, Store], tmp_path: Path) -> None:
+    plan, store = made
+    out, copy = shutil.copytree(store.out, tmp_path / "out"), Store(tmp_path / "out")
+    joint = [key for key, stage in plan.stages.items() if stage.kind == "joint"][:2]
+    shutil.copy(out / "made" / f"{joint[0]}.json", out / "made" / f"{joint[1]}.json")
+    assert copy.made(joint[0]) and copy.made(joint[1]) == {}
+    first, second = (RunState.of(out, run.name) for run in plan.runs[:2])
+    shutil.copy(first.file, second.file)
+    assert first.read() and second.read() == {}
 
 
 def test_a_diverged_run_whose_end_is_damaged_is_missing(made: tuple[Plan, Store], tmp_path: Path) -> None:
@@ -312,7 +356,7 @@ def test_a_damaged_plan_says_what_to_do(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("lost", ["stage", "evaluate", "level"])
 def test_a_plan_in_which_something_is_lost_is_damaged(made: tuple[Plan, Store], tmp_path: Path, lost: str) -> None:
-    value = json.loads((made[1].out / "plan.json").read_text())
+    value = read_facts(made[1].out / "plan.json")
     if lost == "stage":
         del value["stages"][0]
     elif lost == "evaluate":

@@ -53,6 +53,15 @@ def test_the_first_seed_of_the_variants_comes_first_and_cells_of_ablations_last(
     )
 
 
+def test_a_shared_stage_that_fails_is_named_though_its_runs_are_complete(tmp_path: Path) -> None:
+    plan, store = tiny.planned(tmp_path, VARIANTS)
+    drive(plan, store, AtOnce(store))
+    store.set_aside(tiny.run_of(plan, "proposed").stages["pretrain"])
+    (lost,) = tasks(plan, store)
+    summary, told = drive(plan, store, AtOnce(store, fate=lambda task: Event("failed", task, text="no")))
+    assert summary.failed == {lost.title: "no"} and [event.kind for event in told] == ["failed"]
+
+
 def test_a_failure_does_not_change_the_order(tmp_path: Path) -> None:
     plan, store = tiny.planned(tmp_path, VARIANTS, seeds=[0, 1])
     bad = tiny.run_of(plan, "ce").stages["joint"]
@@ -103,6 +112,25 @@ def test_a_process_that_dies_is_forgiven_once(tmp_path: Path, deaths: int) -> No
     expected = {} if deaths == 1 else {"proposed/faces/0": "its process was killed by SIGKILL"}
     assert summary.failed == expected
     assert store.has(bad) == (deaths == 1)
+
+
+def test_what_another_took_over_is_no_death(tmp_path: Path) -> None:
+    """This machine was suspended, and another had the lease meanwhile. Its worker ends as it is told."""
+    plan, store = tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]})
+    left = [5]
+
+    def fate(task: Task) -> Event | None:
+        if not left[0]:
+            return None
+        left[0] -= 1
+        for key in task.keys:
+            number = store.leases.number(key)
+            (store.leases.folder / key / f"{number + 1}.json").write_text('{"ended": true}')
+        return Event("died", task, text="its process ended with exit code 0")
+
+    summary, told = drive(plan, store, AtOnce(store, fate=fate))
+    assert summary.failed == {} and {event.kind for event in told} == {"done"} and not left[0]
+    assert all(store.has(key) for key in plan.stages)
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, Interrupted])

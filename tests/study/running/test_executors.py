@@ -126,6 +126,13 @@ def test_an_executor_takes_tasks(name: str, tmp_path: Path) -> None:
         executor.submit(pretrain)
         progress = next_event(executor, "progress")
         assert progress.key == pretrain.keys[0] and progress.total == 1_000_000
+
+        executor.cancel(pretrain)
+        assert next_event(executor, "interrupted").task == pretrain
+        while not executor.free:  # who was told to stop gets nothing more
+            executor.poll(0.5)
+        executor.submit(pretrain)
+        next_event(executor, "progress")
     with safe_open(store.checkpoint(pretrain.keys[0]), framework="pt") as checkpoint:
         facts = json.loads(checkpoint.metadata()["facts"])
     assert facts["step"] >= progress.done > 0 and not store.has(pretrain.keys[0])

@@ -418,3 +418,22 @@ def test_shared_series_have_the_times_at_which_they_were_made(tmp_path: Path) ->
 )  # fmt: skip
 def test_passwords_are_hidden(secret: Any, shown: Any) -> None:
     assert hidden(secret) == shown
+
+
+def test_a_process_that_was_believed_dead_changes_no_state_of_the_one_that_replaced_it(tmp_path: Path) -> None:
+    plan, store = tiny.planned(tmp_path)
+    (run,) = plan.runs
+    state = RunState.of(store.out, run.name)
+    tiny.made(plan, store, set(plan.stages) - set(plan.own(run)))
+
+    class Replaced(tiny.Onlooker):
+        """Another process completes the run while this one trains, and this one is told to stop."""
+
+        @property
+        def stopping(self) -> bool:
+            state.write(run=run.name, stage=run.stages["evaluate"], status="completed", record="99")
+            return True
+
+    with pytest.raises(Interrupted):
+        make_run(run, plan, store, Replaced(), tiny.CPU)
+    assert state.read()["status"] == "completed" and statuses(store.out) == ["INTERRUPTED"]

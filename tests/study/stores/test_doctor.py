@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
@@ -11,6 +12,7 @@ import pytest
 from commands import command
 from tiny import CPU, PROPOSED, Onlooker, planned, recorded, stopped_at
 
+from study.leases import Leases
 from study.plan.graph import Plan
 from study.running.runs import make_run
 from study.store import MANIFEST, RunState, publish, read_facts, write_json
@@ -167,6 +169,14 @@ def test_without_repair_nothing_is_changed(out: Path) -> None:
     assert result.returncode == 1 and len(facts["findings"]) == 2
     assert all(row["safe"] and not row["repaired"] and row["do"] for row in facts["findings"])
     assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+
+
+def test_a_lease_of_a_machine_that_is_silent_for_minutes_stays(out: Path) -> None:
+    """The machine may only be suspended, and would not notice that another has its number."""
+    DAMAGE["a stale lease"][0](out)
+    file = next(out.glob("leases/joint-0123456789abcdef/3.json"))
+    os.utime(file, (time.time() - 600,) * 2)
+    assert Leases(out / "leases").held() == {} and list(findings(out)) == []
 
 
 def test_a_stage_that_will_be_continued_is_as_it_should_be(tmp_path: Path) -> None:

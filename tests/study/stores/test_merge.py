@@ -55,7 +55,7 @@ def add_search(out: Path, record: str = "1") -> None:
     shutil.copytree(out / "sacred" / "1", out / "sacred" / "77")
     write_json(out / "sacred" / "77" / "config.json", {"run": run})
     RunState.of(out, run).write(run=run, status="completed", record="77", stage=evaluated)
-    trial = {"number": 0, "state": "completed", "value": 1.0, "record": "77", "usual": True}
+    trial = {"number": 0, "state": "completed", "value": 1.0, "record": "77", "usual": True, "settings": {}}
     write_json(out / "search" / "proposed.json", {"variant": "proposed", "space": [], "of": 1, "trials": [trial]})
     lines = [{"op_code": 8, "trial_id": 0, "user_attr": {"records": ["77"]}}, {"op_code": 0, "study_name": "proposed"}]
     (out / "search" / "proposed.journal").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
@@ -230,7 +230,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
 @pytest.mark.parametrize("what", CHANGES)
 def test_plans_of_two_studies_are_not_joined(outputs: tuple[Path, Path], what: str) -> None:
     one, two = outputs
-    value = json.loads((two / "plan.json").read_text())
+    value = read_facts(two / "plan.json")
     CHANGES[what](value)
     (two / "plan.json").write_text(json.dumps(value))
     before = (one / "plan.json").read_text()

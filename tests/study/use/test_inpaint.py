@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageOps
 from safetensors.torch import load_file, save_file
 
 from study.errors import BadInput
-from study.store import Damaged, RunState, read_json
+from study.store import Damaged, RunState, read_facts
 from study.use import inpaint
 from study.use.finished import Finished, Repairer
 
@@ -515,7 +515,7 @@ def test_the_command_says_what_it_took_and_exits_as_documented(out: Path, tmp_pa
 
 
 def test_a_plan_that_knew_no_plugins_can_be_used(out: Path, tmp_path: Path) -> None:
-    plan = read_json(out / "plan.json")
+    plan = read_facts(out / "plan.json")
     del plan["study"]["plugins"]
     for name in ("stages", "runs"):
         (tmp_path / name).symlink_to(out / name)

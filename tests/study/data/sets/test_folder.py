@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import unicodedata
 import zipfile
 from pathlib import Path
@@ -570,3 +571,14 @@ def test_groups_that_cannot_be_meant(root: Path, rows: list[str], sentence: str)
     with pytest.raises(ValueError) as told:
         Folder(root=str(root)).chosen()
     assert sentence in str(told.value)
+
+
+def test_a_long_line_of_a_list_is_refused_at_once(root: Path) -> None:
+    lists = {
+        "train": listed(root, "train.txt", ["a/00.{" + "a: {" * 50_000]),
+        "test": listed(root, "test.txt", ["b/01.png"]),
+    }
+    began = time.process_time()
+    with pytest.raises(ValueError, match="is not an image below") as error:
+        Folder(root=str(root), **lists).identity()
+    assert time.process_time() - began < 1 and len(str(error.value)) < 1_000
