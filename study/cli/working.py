@@ -35,7 +35,6 @@ def work(
 ) -> None:
     """Help to make the study in a folder, on this machine or another. Any number may work on one folder."""
     from study.cli.studies import make
-    from study.plan.graph import Plan
     from study.running import driver
     from study.running.record import contact
     from study.running.runs import settle_all
@@ -43,7 +42,7 @@ def work(
 
     heed_signals(signal.SIGUSR1, signal.SIGUSR2)  # schedulers send these
     begun, store, console = time.monotonic(), options.store_of(out), Screen()
-    say, plan = printer(console), Plan.of(out)
+    say, plan = printer(console), _plan_of(out)
     whole = options.seconds_of(limit, "--time") if limit else float("inf")
     ends = begun + whole - min(STOP_BEFORE_S, whole / 10) if limit else float("inf")
     kind = options.device_of(device_of(plan))
@@ -73,7 +72,7 @@ def work(
             )
             if summary.interrupted or stopping() or not others.wait(stopping):
                 break
-            plan = Plan.of(out)
+            plan = _plan_of(out)
         for name, why in summary.failed.items():
             say(f"failed: {name}: {why} (see {store.out / driver.FAILURES}); study run tries it again")
         if summary.interrupted:
@@ -85,6 +84,25 @@ def device_of(plan: Plan) -> str:
     return next(
         (stage.options["numerics"]["device"] for stage in plan.stages.values() if "numerics" in stage.options), "cpu"
     )
+
+
+def _plan_of(out: Path) -> Plan:
+    """The plan of the most recent study. Where only a search works, that of one of its trials, which is waited for.
+
+    Raises BadInput if there is neither.
+    """
+    from study.plan.graph import PLAN, Plan
+    from study.running.workers import told
+
+    while not (out / PLAN).is_file():
+        searches = [facts for facts in told(out).values() if facts.get("kind") == "tune"]
+        for file in {file for facts in searches for file in facts.get("plans", ())}:
+            if (plan := Plan.read(out / "plans" / file)) is not None:
+                return plan
+        if not searches:
+            break
+        time.sleep(LOOK_S)
+    return Plan.of(out)
 
 
 class _Others:

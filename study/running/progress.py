@@ -46,7 +46,10 @@ def live(out: Path) -> dict[str, Any]:
 
 
 class Display:
-    """Counts the work of a plan's stages, and shows how much is done. ``worker`` tells it to others."""
+    """Counts the work of a plan's stages, and shows how much is done. ``worker`` tells it to others.
+
+    Tasks of other plans, such as a search's, are only named.
+    """
 
     def __init__(
         self, plan: Plan, store: Store, waiting: list[Task], console: Console, worker: Worker | None = None
@@ -80,6 +83,8 @@ class Display:
         """Counts an event of the driver's, and prints failures and divergences."""
         task, name = event.task, event.task.title
         if event.kind == "progress":
+            if event.key not in self._plan.stages:
+                return
             share = event.done / max(event.total, 1)
             if event.key not in self._share and share > CHECKPOINTED:
                 self._before += self._weight[event.key] * share
@@ -91,11 +96,10 @@ class Display:
         elif event.kind == "failed":
             self._print(Text.assemble(("failed", "red"), f" {name}: {event.text}"))
         elif not task.why:
-            self._share |= dict.fromkeys(task.keys, 1.0)
+            self._share |= {key: 1.0 for key in task.keys if key in self._plan.stages}
             outcome: dict[str, Any] = {}
-            if task.run:
+            if run := next((run for run in self._plan.runs if run.name == task.run), None):
                 self._runs_done += 1
-                run = next(run for run in self._plan.runs if run.name == task.run)
                 outcome = self._store.outcome(run.stages["evaluate"])
             if outcome.get("status") == "diverged":
                 why = f" {name}: {outcome['term']} at step {outcome['step']}"
@@ -127,7 +131,8 @@ class Display:
 
     def _kind(self, task: Task) -> str | None:
         """The kind of stage that a task is making: the first of its stages that is not done."""
-        return next((self._plan.stages[key].kind for key in task.keys if self._share.get(key, 0) < 1), None)
+        stages = (self._plan.stages[key] for key in task.keys if key in self._plan.stages)
+        return next((stage.kind for stage in stages if self._share.get(stage.key, 0) < 1), None)
 
     def _write(self, running: list[Task]) -> None:
         """Updates the bars and the file."""

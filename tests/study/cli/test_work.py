@@ -23,7 +23,11 @@ VARIANTS = {name: tiny.EVERY[name] for name in ("proposed", "proposed_js", "ce",
 
 
 def started(out: Path, *options: str) -> subprocess.Popen[str]:
-    line = [sys.executable, "-m", "study", "work", str(out), "--jobs", "1", *options]
+    return begun("work", out, "--jobs", "1", *options)
+
+
+def begun(*words: object) -> subprocess.Popen[str]:
+    line = [sys.executable, "-m", "study", *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -71,6 +75,7 @@ def test_a_worker_that_is_killed_is_replaced_by_the_others(tmp_path: Path, whole
     assert the_same(plan, store, whole)
 
 
+MANUAL = ("--executor", "manual", "--device", "cpu")
 LONG = {"defaults": {"steps": {"pretrain": 1_000_000, "critic": 3, "joint": 3}, "log_every": 1000}}
 
 
@@ -122,10 +127,25 @@ def test_a_machine_without_the_plan_s_device_makes_nothing(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_workers_that_are_started_by_hand(tmp_path: Path) -> None:
     file, out = tiny.write(tmp_path, variants={"mean": tiny.EVERY["mean"]}), tmp_path / "out"
-    run = ("run", file, "--out", out, "--device", "cpu", "--executor", "manual", "--report-every", "never")
+    run = ("run", file, "--out", out, *MANUAL, "--report-every", "never")
     detached = command(*run, "--detach")
     assert detached.returncode == 0 and f"study work {out}" in detached.stdout, detached.stdout + detached.stderr
     worker = started(out)
     watching = command(*run)
     assert "1 of 1 runs completed" in watching.stdout, watching.stdout
     assert worker.wait(60) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("study", [True, False], ids=["beside a study", "alone"])
+def test_workers_that_are_started_by_hand_make_a_search(tmp_path: Path, study: bool) -> None:
+    toy, out = {"toy": {"method": "proposed", "multiscale": 0, "loss": "wgan"}}, tmp_path / "out"
+    if study:
+        tiny.recorded(*tiny.planned(tmp_path, {"mean": tiny.EVERY["mean"]}))
+    search = begun("tune", tiny.write(tmp_path, toy), "--variant", "toy", "--trials", "1", "--out", out, *MANUAL)
+    while not any(facts.get("plans") for facts in workers.told(out).values()):
+        assert search.poll() is None
+    worker = command("work", out, "--jobs", "1")
+    assert worker.returncode == 0 and "made toy@0, seed 1000" in worker.stdout, worker
+    said, _ = search.communicate(timeout=100)
+    assert search.returncode == 0 and "trial 0, the study's own setting: completed" in said, said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,9 @@ def ray_here() -> Iterator[Any]:
             yield cluster
         finally:
             cluster.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
+            while folder.exists():  # what Ray has ended may write a last line
+                shutil.rmtree(folder, ignore_errors=True)
+                time.sleep(0.1)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ What it shares with the other executors is in ``test_executors.py``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,17 @@ def again(cluster: slurm_cluster.Slurm, jobs: int = 1) -> None:
     for job, state in states(cluster).items():
         if state == "PENDING":
             cluster.run("scontrol", "update", f"jobid={job}", "StartTime=now")
+    elsewhere.until(lambda: "PENDING" not in states(cluster).values())
+
+
+def importing(out: Path) -> bool:
+    """True once Python has begun in a job."""
+    line = f"-u\0-m\0submitit.core._submit\0{out / 'slurm'}\0".encode()
+    found = False
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found |= file.read_bytes().partition(b"\0")[2] == line
+    return found
 
 
 @pytest.mark.slow
@@ -63,7 +75,7 @@ def test_a_time_limit_is_met(
     """Also, a job that is told to stop before it could begin is queued again."""
     monkeypatch.setattr(slurm, "SIGNAL_S", 45)
     one = start("slurm", 1, time="10m", mem="200M")
-    elsewhere.until(lambda: "RUNNING" in states(slurm_here).values())
+    elsewhere.until(lambda: importing(one.store.out))
     slurm_here.run("scancel", "--signal=USR2", "--batch", *states(slurm_here))
     again(slurm_here)
     one.trains()
