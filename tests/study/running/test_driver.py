@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -125,7 +126,9 @@ def test_what_another_took_over_is_no_death(tmp_path: Path) -> None:
         left[0] -= 1
         for key in task.keys:
             number = store.leases.number(key)
-            (store.leases.folder / key / f"{number + 1}.json").write_text('{"ended": true}')
+            (store.leases.folder / key / f"{number + 1}.json").write_text(
+                json.dumps({"owner": {}, "lasts_s": 60.0, "deaths": 0, "mark": "", "ended": True})
+            )
         return Event("died", task, text="its process ended with exit code 0")
 
     summary, told = drive(plan, store, AtOnce(store, fate=fate))
