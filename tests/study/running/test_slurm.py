@@ -27,11 +27,11 @@ def states(cluster: slurm_cluster.Slurm) -> dict[str, str]:
 
 
 def again(cluster: slurm_cluster.Slurm, jobs: int = 1) -> None:
-    """Waits until so many jobs are back in the queue, and lets them start at once: Slurm waits for two minutes."""
+    """Waits until so many jobs are back in the queue, and lets them start soon: Slurm waits for two minutes."""
     elsewhere.until(lambda: list(states(cluster).values()).count("PENDING") == jobs)
     for job, state in states(cluster).items():
         if state == "PENDING":
-            cluster.run("scontrol", "update", f"jobid={job}", "StartTime=now")
+            cluster.run("scontrol", "update", f"jobid={job}", "StartTime=now+2")  # at once: credential revoked
     elsewhere.until(lambda: "PENDING" not in states(cluster).values())
 
 
