@@ -46,7 +46,7 @@ from study.cli import studies, working
 from study.plan.graph import Plan
 from study.running import driver as driving
 from study.running.executors import local
-from study.running.runs import complete
+from study.running.states import complete
 from study.search import trials, tune
 from study.store import RunState, Store, read_facts
 from study.training import loop

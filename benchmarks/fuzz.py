@@ -307,7 +307,7 @@ def outputs(out: Path) -> Input:
     from study.results.frames import load as frames
     from study.results.status import status
     from study.running import driver
-    from study.running.runs import settle_all
+    from study.running.states import settle_all
     from study.use.finished import Finished
 
     plan, store = Plan.of(out), Store(out)

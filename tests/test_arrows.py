@@ -173,6 +173,7 @@ LIGHT = (
         "study.cli": {"torch", "pandas", "sacred", "matplotlib", "models", "reports"},
         "study.plan.graph": {"torch", "pandas", "sacred", "models"},
         "study.running.progress": {"torch", "pandas", "sacred"},
+        "study.running.driver": {"torch", "models"},
     },
     {
         "reports": {"torch", "study", "models", "baselines", "sacred"},

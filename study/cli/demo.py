@@ -15,7 +15,7 @@ from study.cli.starting import shipped
 from study.cli.terminal import Screen, heed_signals
 from study.errors import BadInput, StudyError
 from study.plan.graph import Plan, Run
-from study.running.runs import settle_all
+from study.running.states import settle_all
 from study.running.workers import working
 from study.store import Store
 

@@ -177,12 +177,14 @@ def _why_not(kind: str) -> str:
 
 def check_precision(precision: str, kind: str) -> None:
     """Raises BadInput if the device does not have a precision of ``numerics``."""
-    import torch
-
     place = f"numerics.precision: {precision}"
     if precision == "tf32" and kind != "cuda":
         raise BadInput(f"{place}: only CUDA cards have it; on {kind}, choose --set numerics.precision=fp32 or bf16")
-    if kind == "cuda" and precision != "fp32" and (capability := torch.cuda.get_device_capability()) < (8, 0):
+    if kind != "cuda":
+        return
+    import torch
+
+    if precision != "fp32" and (capability := torch.cuda.get_device_capability()) < (8, 0):
         card, older = torch.cuda.get_device_name(), ".".join(map(str, capability))
         raise BadInput(
             f"{place}: {card} does not have it (compute capability {older}, 8.0 is needed); choose "

@@ -63,7 +63,7 @@ def run(
     from study.cli import cards, rehearsal, until
     from study.running import driver
     from study.running.record import contact
-    from study.running.runs import settle_all
+    from study.running.states import settle_all
     from study.running.workers import workers, working
 
     heed_signals()

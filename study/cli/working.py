@@ -37,7 +37,7 @@ def work(
     from study.cli.studies import make
     from study.running import driver
     from study.running.record import contact
-    from study.running.runs import settle_all
+    from study.running.states import settle_all
     from study.running.workers import working
 
     heed_signals(signal.SIGUSR1, signal.SIGUSR2)  # schedulers send these

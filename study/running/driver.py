@@ -17,7 +17,7 @@ from study.errors import StudyError
 from study.leases import Lease
 from study.plan.graph import Plan, Run
 from study.running.executors import Event, Executor, Task
-from study.running.runs import complete, settle
+from study.running.states import complete, settle
 from study.running.titles import Titles
 from study.store import Damaged, RunState, Store, write_atomically
 

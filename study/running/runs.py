@@ -16,13 +16,11 @@ from safetensors.numpy import load_file
 
 from study.errors import Interrupted, StudyError, hidden
 from study.evaluation.evaluation import PICTURES, Evaluation
-from study.leases import Leases
 from study.parts import plugins
 from study.plan.graph import Plan, Run
 from study.running.make import make
 from study.running.observers import Guarded
-from study.running.record import FOLDER, Diverged, Log, guarded, record, settle_record
-from study.running.workers import workers
+from study.running.record import Diverged, Log, guarded, record
 from study.store import RunState, Store
 from study.training.checkpoint import Watch
 from study.training.machine import machine, versions
@@ -30,13 +28,6 @@ from study.training.machine import machine, versions
 
 class SharedStageFailed(StudyError):
     """Ends a run whose shared stages could not be made."""
-
-
-def complete(run: Run, plan: Plan, store: Store) -> bool:
-    """Returns True if a run has its record and its own stages."""
-    state = RunState.of(store.out, run.name).read()
-    done = state.get("status") in ("completed", "diverged") and state.get("stage") == run.stages["evaluate"]
-    return done and all(store.has(key) for key in plan.own(run))
 
 
 def make_run(run: Run, plan: Plan, store: Store, watch: Watch, device: torch.device, why: str = "") -> None:
@@ -111,27 +102,6 @@ def lost(observers: Sequence[Guarded]) -> dict[str, dict[str, str]]:
     """``lost``: why observers do not have a run, by their names; empty if all have it."""
     found = {observer.name: observer.lost for observer in observers if observer.lost}
     return {"lost": found} if found else {}
-
-
-def settle(out: Path, run: str, why: str = "its process was killed") -> None:
-    """Marks a run, and its record, as interrupted if they say running. The run's process must have ended."""
-    state = RunState.of(out, run)
-    facts = state.read()
-    if facts.get("status") == "running":
-        settle_record(out, facts.get("record", ""))
-        state.write(**{**facts, "status": "interrupted", "why": why})
-
-
-def settle_all(out: Path) -> None:
-    """Settles every run of an output that nobody makes; and every record, if this is the only process at work."""
-    leases = Leases(out / "leases")
-    for file in sorted((out / "runs").glob("*.json")):
-        if (name := RunState(file).read().get("run")) and leases.holder(file.stem) is None:
-            settle(out, name)
-    if len(workers(out)) > 1:
-        return
-    for file in sorted((out / FOLDER).glob("*/run.json")):  # a run killed before its state was written
-        settle_record(out, file.parent.name)
 
 
 class _Recording(Watch):

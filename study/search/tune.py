@@ -39,7 +39,7 @@ from study.plan.graph import Plan, json_digest
 from study.plan.planner import make_plan
 from study.running import driver
 from study.running.executors import Event, Executor, Task
-from study.running.runs import settle
+from study.running.states import settle
 from study.running.workers import Worker, lives
 from study.search import tuned
 from study.search.journal import JournalLock, mended

@@ -22,7 +22,7 @@ from study.running.executors import EXECUTORS
 from study.running.observers import FILE as OBSERVERS
 from study.running.record import FOLDER as RECORDS
 from study.running.record import settle_record
-from study.running.runs import settle
+from study.running.states import settle
 from study.search import trials
 from study.search.journal import mended
 from study.search.trials import FOLDER as SEARCHES

@@ -16,7 +16,7 @@ from study.leases import Leases
 from study.plan.graph import PLAN, Plan
 from study.running.driver import FAILURES
 from study.running.record import FOLDER as RECORDS
-from study.running.runs import complete
+from study.running.states import complete
 from study.search.trials import FOLDER as SEARCHES
 from study.search.trials import brief, states
 from study.store import Damaged, RunState, Store, read_facts, verify, without

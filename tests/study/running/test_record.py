@@ -23,7 +23,8 @@ from study.plan.revision import revision
 from study.running import make
 from study.running import record as records
 from study.running.record import Diverged, Log, record, settle_record
-from study.running.runs import make_run, settle_all
+from study.running.runs import make_run
+from study.running.states import settle_all
 from study.store import RunState, write_json
 
 CONFIG = {"variant": "proposed", "options": {"norm": "batch", "a.b=c": 1, "$d": [{"e.f": 2}]}}
