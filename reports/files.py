@@ -98,7 +98,7 @@ def write(path: Path, content: str | bytes) -> Path:
             Path(temporary.name).replace(path)
         except BaseException as error:
             Path(temporary.name).unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.filename is None:
+            if isinstance(error, OSError) and error.errno and error.filename is None:
                 error.filename = str(path)
             raise
     return path

@@ -111,7 +111,10 @@ class Slurm(Elsewhere):
         from submitit import SlurmExecutor
         from submitit.core.utils import FailedJobError
 
-        missing = self._jobs - len(_queue(_submitted(self._out)) or ())
+        queue = _queue(_submitted(self._out))
+        if queue is None:
+            raise StudyError("Slurm's queue does not answer (squeue), so nothing is submitted; try again later")
+        missing = self._jobs - len(queue)
         if missing <= 0:
             return f"{self._jobs} jobs of an earlier start wait or run"
         crew = f"slurm-{uuid.uuid4().hex[:8]}"

@@ -48,7 +48,7 @@ def test_workers_stop_with_checkpoints_and_go_on(
     assert list(one.store.out.glob("making/critic-*/checkpoint.safetensors")) and not one.store.leases.held()
     elsewhere.go(tmp_path)
     again = start(name, 2)
-    assert again.end().failed == elsewhere.FAILURES and not again.error
+    assert (again.end().failed, again.error) == (elsewhere.FAILURES, "")
     assert elsewhere.stages(one.plan, one.store) == made_here
     assert elsewhere.calls(tmp_path) == elsewhere.ALL_CALLS, "no step was made twice"
     assert f"FOUND {one.store.out}" not in (doctor := command("doctor", one.store.out).stdout), doctor

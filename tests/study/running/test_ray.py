@@ -47,7 +47,7 @@ def test_a_node_is_lost(start: Callable[..., Any], ray_here: Any, made_here: dic
     ray_here.remove_node(node, allow_graceful=False)
     elsewhere.go(one.folder)
     try:
-        assert one.end().failed == elsewhere.FAILURES and not one.error
+        assert (one.end().failed, one.error) == (elsewhere.FAILURES, "")
     finally:
         ray_here.add_node(num_cpus=1)
     assert elsewhere.stages(one.plan, one.store) == made_here

@@ -60,7 +60,7 @@ def test_a_node_is_lost_and_another_is_only_believed_lost(
     slurm_here.start_node("n1")
     again(slurm_here)  # n2's, on n1
     elsewhere.go(one.folder)
-    assert one.end().failed == elsewhere.FAILURES and not one.error
+    assert (one.end().failed, one.error) == (elsewhere.FAILURES, "")
     slurm_here.start_node("n2")
     assert elsewhere.stages(one.plan, one.store) == made_here
 
@@ -84,19 +84,25 @@ def test_a_time_limit_is_met(
     again(slurm_here)
     assert list(one.store.out.glob("making/critic-*/checkpoint.safetensors"))
     elsewhere.go(one.folder)
-    assert one.end().failed == elsewhere.FAILURES and not one.error
+    assert (one.end().failed, one.error) == (elsewhere.FAILURES, "")
     assert elsewhere.stages(one.plan, one.store) == made_here
     assert elsewhere.calls(one.folder) == elsewhere.ALL_CALLS, "no step was made twice"
     assert {event.kind for event in one.told} <= {"done", "failed", "note"}
 
 
 @pytest.mark.slow
-def test_jobs_that_wait_are_shown_and_cancelled(slurm_here: slurm_cluster.Slurm, tmp_path: Path) -> None:
+def test_jobs_that_wait_are_shown_and_cancelled(
+    slurm_here: slurm_cluster.Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, out = tiny.write(tmp_path), tmp_path / "out"
     run = ["run", file, "--out", out, "--executor", "slurm", "--device", "cpu", "--jobs", "2", "--detach"]
     run += ["--set-executor", "begin=now+1hour"]
     assert "1 runs; 2 jobs are submitted\n" in command(*run).stdout
     assert "2 jobs of an earlier start wait or run\n" in command(*run).stdout
+    with monkeypatch.context() as patch:
+        patch.setattr(slurm, "_asked", lambda *words: None)
+        silent = command(*run)
+    assert silent.returncode == 1 and "does not answer (squeue), so nothing is submitted" in silent.stderr
     elsewhere.until(lambda: list(states(slurm_here).values()) == ["PENDING", "PENDING"])
     assert "nothing is running here\n2 jobs wait in Slurm's queue" in (said := command("status", out).stdout), said
     assert command("stop", out).stdout == "2 jobs that waited in Slurm's queue are cancelled\n"
