@@ -56,10 +56,9 @@ def work(
         settle_all(out)
         for line in contact(plan.study.observers, out):
             say(line)
-        others = _Others(store, worker, kind)
+        others, failed = _Others(store, worker, kind), dict[str, str]()
+        say(f"{plan.study.name}, on {kind}: {len(driver.tasks(plan, store))} tasks are left")
         while True:
-            missing = driver.tasks(plan, store)
-            say(f"{plan.study.name}, on {kind}: {len(missing)} tasks are left")
             summary = make(
                 plan,
                 store=store,
@@ -70,10 +69,11 @@ def work(
                 stopping=stopping,
                 helping=True,
             )
+            failed |= summary.failed
             if summary.interrupted or stopping() or not others.wait(stopping):
                 break
             plan = _plan_of(out)
-        for name, why in summary.failed.items():
+        for name, why in failed.items():
             say(f"failed: {name}: {why} (see {store.out / driver.FAILURES}); study run tries it again")
         if summary.interrupted:
             say("stopped; nothing is lost")
