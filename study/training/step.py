@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.losses import clip_, gradient_penalty
-from models.masking import composite, erase
+from models.masking import composite, erase, known
 from study.data.batches import Batch
 from study.training.checkpoint import Learner
 from study.training.learners import CriticLearner, GeneratorLearner
@@ -118,8 +118,10 @@ def update_generator(
     if critics:
         size = gradient.norm().clamp_min(1e-30)
         adversarial_gradient = torch.zeros_like(gradient)
+        prediction = predictions[-1].detach()
+        repaired = composite(prediction, batch.image, batch.mask)
         for critic in critics:
-            loss, pull = adversarial_pull(critic, outputs[-1], batch)
+            loss, pull = adversarial_pull(critic, critic.judged(prediction, repaired), batch)
             terms |= {f"{critic.name}.adversarial": loss, f"{critic.name}.gradient_ratio": pull.norm() / size}
             adversarial_gradient = adversarial_gradient + pull
         terms["generator.ratio"] = adversarial_gradient.norm() / size
@@ -135,14 +137,16 @@ def update_generator(
     return terms
 
 
-def adversarial_pull(critic: CriticLearner, output: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+def adversarial_pull(critic: CriticLearner, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     """One critic's part of eq. (8): its unweighted loss for G, a scalar, and its weighted gradient at G's output.
 
-    ``output``: (B, 3, H, W), a leaf that requires a gradient. The gradient has its shape.
+    ``fake``: (B, 3, H, W), what the critic judges, without a gradient. The gradient has its shape.
     """
-    repaired = composite(output, batch.image, batch.mask)
-    loss = critic.loss.generator(critic.scores(critic.judged(output, repaired), batch.windows))
-    (pull,) = torch.autograd.grad(critic.weight * loss, output)
+    seen = fake.detach().requires_grad_()
+    loss = critic.loss.generator(critic.scores(seen, batch.windows))
+    (pull,) = torch.autograd.grad(critic.weight * loss, seen)
+    if critic.options.sees == "composite":  # the known pixels of a repaired image are not G's
+        pull = erase(pull, known(batch.mask), 0.0)
     return loss, pull
 
 
