@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 from collections.abc import Mapping
-from functools import cache
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -24,12 +22,6 @@ NAMED = ("data", "recipes", "variants", "ablations", "multiverses", "tuned")
 SETTINGS = ("seeds", "image_size", "defaults", "protocol", "numerics", "observers", "search")
 FIXED = ("study", "plugins", "include", "profile", "profiles")
 """The sections of a study file: those with named entries, settings, and those that a profile cannot override."""
-
-
-@cache
-def _build(registry: str, part: str, version: int | str) -> None:
-    """Builds a network without memory, once per version. Raises ValueError if its options do not fit together."""
-    registries.outlined(registries.REGISTRIES[registry], json.loads(part))
 
 
 class StudyReader(VariantReader):
@@ -108,7 +100,7 @@ class StudyReader(VariantReader):
             return
         try:
             for registry, part in registries.networks(variant.options.method(image_size)):
-                _build(registry, json.dumps(part), registries.version(registry, part["kind"]))
+                registries.outlined(registry, part)
         except ValueError as error:
             node = self.section("variants").get(variant.reference or variant.name) or self.section("variants")
             size = f"image_size {image_size} ({self.section('image_size').place})"

@@ -20,8 +20,7 @@ from torch.overrides import TorchFunctionMode
 from models.masking import Box, center_box
 from models.method import Part
 from study.inspection.operations import Operations, tensors
-from study.parts import registries
-from study.parts.registries import SOURCES
+from study.parts.registries import SOURCES, outlined, version
 
 SMALL = 4e9
 """Parameters times pixels of a network that is traced on the CPU; its forward pass takes some milliseconds."""
@@ -145,29 +144,26 @@ def of_generator(part: Part, side: int, window: Box | None = None, training: boo
 
     With a ``window``, of computing the window only; in ``training`` only if the network's norms then read no more.
     """
-    version = registries.version("GENERATORS", part["kind"])
-    return _of_part("GENERATORS", json.dumps(part, sort_keys=True), version, side, window, training)
+    if training and not getattr(outlined("GENERATORS", part).train(), "windowed", False):
+        window = None
+    return _of_part("GENERATORS", json.dumps(part, sort_keys=True), version("GENERATORS", part["kind"]), side, window)
 
 
 def of_critic(part: Part, side: int) -> Anatomy:
     """The anatomy of the critic that a part describes, on images of ``side`` pixels with the central hole."""
-    version = registries.version("CRITICS", part["kind"])
-    return _of_part("CRITICS", json.dumps(part, sort_keys=True), version, side, None, False)
+    return _of_part("CRITICS", json.dumps(part, sort_keys=True), version("CRITICS", part["kind"]), side, None)
 
 
 @cache
-def _of_part(name: str, part: str, version: int | str, side: int, window: Box | None, training: bool) -> Anatomy:
-    registry, described = getattr(registries, name), json.loads(part)
-    network = registries.outlined(registry, described)
-    if training and not getattr(network.train(), "windowed", False):
-        return _of_part(name, part, version, side, None, False)
-    kind = "meta"
-    if sum(map(torch.numel, network.parameters())) * side**2 < SMALL and (name, described["kind"]) not in SOURCES:
-        kind = "cpu"  # it is faster to compute: the first operation on meta imports torch's compiler, for a second
-        network = registries.outlined(registry, described, kind)
-    with torch.device(kind):
+def _of_part(registry: str, part: str, version: int | str, side: int, window: Box | None) -> Anatomy:
+    described = json.loads(part)
+    network, device = outlined(registry, described), "meta"
+    if sum(map(torch.numel, network.parameters())) * side**2 < SMALL and (registry, described["kind"]) not in SOURCES:
+        device = "cpu"  # it is faster to compute: the first operation on meta imports torch's compiler, for a second
+        network = outlined(registry, described, device)
+    with torch.device(device):
         image, mask = torch.zeros(1, 3, side, side), torch.zeros(1, 1, side, side)
-        return trace(network.eval(), image, *((mask, window) if name == "GENERATORS" else ([center_box(side)],)))
+        return trace(network.eval(), image, *((mask, window) if registry == "GENERATORS" else ([center_box(side)],)))
 
 
 class _Tracer(TorchFunctionMode):

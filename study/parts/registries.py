@@ -6,7 +6,9 @@ plugins of a study add to the registries (``study.parts.plugins``).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -54,10 +56,18 @@ def build(registry: Mapping[str, Any], part: Part) -> nn.Module:
     return network
 
 
-def outlined(registry: Mapping[str, Any], part: Part, device: str = "meta") -> nn.Module:
-    """The same network without first weights; on ``meta`` without memory, too. Raises ValueError like ``build``."""
+def outlined(registry: str, part: Part, device: str = "meta") -> nn.Module:
+    """The same network without first weights; on ``meta`` without memory, too. Raises ValueError like ``build``.
+
+    It is built once: all callers share it.
+    """
+    return _outlined(registry, json.dumps(part, sort_keys=True), version(registry, part["kind"]), device)
+
+
+@cache
+def _outlined(registry: str, part: str, version: int | str, device: str) -> nn.Module:
     with torch.device(device), _Unfilled():
-        return build(registry, part)
+        return build(REGISTRIES[registry], json.loads(part))
 
 
 class _Unfilled(TorchFunctionMode):
