@@ -39,6 +39,10 @@ and compare: PSNR of the hole +0.08 dB (95% interval −0.30 to +0.45), SSIM +0.
 python -m study run runs.yaml --only proposed --set numerics.precision=bf16 --out out-bf16
 python -m study diff out out-bf16
 ```
+
+With `numerics.compile=true`, stages of 20,000 steps and more train networks that `torch.compile` has compiled. Nobody
+has measured that on a card yet: there, `python -m benchmarks compiled` says after how many steps it pays, and how far
+the weights are from those of eager networks.
 """
 
 

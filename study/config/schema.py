@@ -127,9 +127,10 @@ class Numerics(Options):
     """What changes the last bits of a result. Fixed before keys are computed; never depends on the machine's load.
 
     ``precision``: ``tf32`` is fp32 with TF32 in matrix products and convolutions. ``bf16`` trains the generator and the
-    critics under autocast; losses, penalties, clipping, weights and optimiser states stay fp32. ``compile``: train
-    networks that ``torch.compile`` has compiled. ``offload`` alone changes no bit: between the forward and the backward
-    pass, activations are kept in main memory, so that a smaller card is enough.
+    critics under autocast; losses, penalties, clipping, weights and optimiser states stay fp32. ``compile``:
+    stages of ``planner.COMPILED_FROM`` steps or more train networks that ``torch.compile`` has compiled. ``offload``
+    alone changes no bit: between the forward and the backward pass, activations are kept in main memory, so that a
+    smaller card is enough.
     """
 
     precision: Literal["fp32", "tf32", "bf16"] = "fp32"

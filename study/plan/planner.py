@@ -26,6 +26,9 @@ from study.plan.revision import revision
 VERSIONS = {"data": 1, "pretrain": 1, "critic": 2, "joint": 2, "fit": 1, "evaluate": 3}
 """The version of each kind of stage: raise it when the same options give other numbers."""
 
+COMPILED_FROM = 20_000
+"""Steps from which on a stage is compiled, if ``numerics.compile`` is true: compiling takes minutes."""
+
 Add = Callable[..., str]
 """Adds a stage of one run. Returns its key."""
 
@@ -221,7 +224,10 @@ class _Planner:
         """Adds a stage that trains or evaluates, and returns its key."""
         if self.study.numerics.offload:
             more["hints"] = {"offload": True, **more.get("hints", {})}
-        stage = _stage(kind, {**options, "numerics": self.numerics}, {"data": data.key, **needs}, **more)
+        numerics = dict(self.numerics)
+        if options.get("steps", 0) < COMPILED_FROM:
+            numerics.pop("compile", None)
+        stage = _stage(kind, {**options, "numerics": numerics}, {"data": data.key, **needs}, **more)
         self.stages[stage.key] = stage
         return stage.key
 

@@ -9,18 +9,20 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, partial
+from functools import cache, partial, partialmethod
 from pathlib import Path
 
 import pytest
 import tiny
 import torch
+from torch import nn
 
 import benchmarks.__main__ as runner
 from benchmarks import (
     batches,
     blending,
     checkpoints,
+    compiled,
     gpu,
     holes,
     records,
@@ -38,6 +40,7 @@ TINY: dict[str, Callable[[], Iterable[Row]]] = {
     "batches": partial(batches.rows, side=16, batch=2, images=8, repeats=1),
     "blending": partial(blending.rows, side=32, boxes=1, free=1, repeats=1),
     "checkpoints": partial(checkpoints.rows, side=64, width=0.0625, repeats=1),
+    "compiled": partial(compiled.rows, steps=2, repeats=1),
     "gpu": partial(gpu.measured, training.CPU, SMALL, 1, 16),
     "holes": partial(holes.rows, side=32, count=2, repeats=1),
     "records": partial(records.rows, SMALL, lengths=(40,), repeats=1),
@@ -49,8 +52,10 @@ TINY: dict[str, Callable[[], Iterable[Row]]] = {
 
 @pytest.fixture(autouse=True)
 def nothing_slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process of its own takes seconds to start."""
+    """A process of its own takes seconds to start, and torch's compiler to compile."""
     monkeypatch.setattr(training, "Process", threading.Thread)
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend="eager"))
+    monkeypatch.setattr(compiled, "which", lambda name: name)
     monkeypatch.setattr(report, "render", written)  # rendering has tests of its own
 
 

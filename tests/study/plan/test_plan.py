@@ -621,3 +621,16 @@ def test_the_plan_for_people(whole: Plan, tmp_path: Path) -> None:
 def test_options_of_a_trained_method_say_what_they_train() -> None:
     with pytest.raises(AssertionError, match="Trained does not say what it trains"):
         Trained().method(64)
+
+
+def test_only_long_stages_are_compiled(tmp_path: Path) -> None:
+    file = tmp_path / "runs.yaml"
+    file.write_text(BASE.replace("pretrain: 8, critic: 4, joint: 8", "pretrain: 20000, critic: 10000, joint: 70000"))
+    eager, compiled = (
+        make_plan(config.load(file, settings=[f"numerics.compile={value}"])) for value in ("null", "true")
+    )
+    long = {stage.kind for stage in compiled.stages.values() if stage.options.get("numerics", {}).get("compile")}
+    assert long == {"pretrain", "joint"}
+    assert [stage.options["numerics"] for stage in compiled.stages.values() if stage.kind == "critic"] == [
+        stage.options["numerics"] for stage in eager.stages.values() if stage.kind == "critic"
+    ]

@@ -22,6 +22,7 @@ from models.masking import center_box
 from study.cli import options
 from study.errors import BadInput
 from study.parts import registries
+from study.plan import planner
 from study.running.make import make
 from study.training import machine
 from study.training.checkpoint import read_learner
@@ -149,6 +150,7 @@ def test_compiled_networks_have_a_key_of_their_own_and_the_same_weights(
 ) -> None:
     compiled: list[nn.Module] = []
     compile_ = nn.Module.compile
+    monkeypatch.setattr(planner, "COMPILED_FROM", 1)
     monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self) or compile_(self, backend="eager"))
     keys, weights = [], []
     for name, numerics in (("eager", {}), ("compiled", {"compile": True})):
