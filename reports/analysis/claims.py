@@ -6,7 +6,7 @@ by the rule of ``reports.analysis.statistics``; a link between networks is compu
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations, product
 from operator import eq, ge, gt, le, lt
@@ -194,10 +194,18 @@ def links_table(frames: Frames) -> pd.DataFrame:
     )
 
 
-def findings(frames: Frames, claim: Claim, *, controls: bool = False) -> list[tuple[str, Link, Finding]]:
-    """The links of a claim, or its controls, with their findings and the id of their row in the table."""
-    studies, links = _studies(frames, claim), claim.controls if controls else claim.links
-    return [(one.id_of(claim), link, found) for one in studies for link in links for found in one.findings(link)]
+def findings(
+    frames: Frames, chosen: Collection[str] | None = None, *, controls: bool = False
+) -> list[tuple[str, Link, Finding]]:
+    """The links of the chosen claims (None: of all), or their controls: the id of the claim's row, link and finding."""
+    return [
+        (study.id_of(claim), link, found)
+        for claim in claims_of(frames.study)
+        if chosen is None or claim.id in chosen
+        for study in _studies(frames, claim)
+        for link in (claim.controls if controls else claim.links)
+        for found in study.findings(link)
+    ]
 
 
 def all_of(outcomes: Sequence[Outcome | None]) -> Outcome:

@@ -16,7 +16,6 @@ from reports.analysis.claims import ARTEFACTS, MARGINAL, Finding, diverged, find
 from reports.analysis.critics import inert
 from reports.analysis.frames import Frames
 from reports.analysis.links import Link
-from reports.analysis.links import claims as claims_of_paper
 from reports.analysis.statistics import (
     ENOUGH_SEEDS,
     LEVEL,
@@ -100,9 +99,7 @@ def undecided(frames: Frames, claims: Sequence[str] | None, most: int) -> list[O
     """
     return [
         _open(frames, name, link, found, most)
-        for claim in claims_of_paper()
-        if claims is None or claim.id in claims
-        for name, link, found in findings(frames, claim)
+        for name, link, found in findings(frames, claims)
         if found.outcome == "inconclusive"
     ]
 
@@ -224,8 +221,7 @@ def power_table(frames: Frames) -> pd.DataFrame:
     """
     rows = [
         {"id": name, "link": link.name, **_costs(frames, link, found)}
-        for claim in claims_of_paper()
-        for name, link, found in findings(frames, claim)
+        for name, link, found in findings(frames)
         if found.n and found.level is not None
     ]
     columns = ("id", "link", "contrast", "data", "n", "effect", "published", *SEEDS_FOR, "variants")

@@ -210,18 +210,6 @@ def _pairs(frames: Frames, one: Open) -> Iterator[Pair]:
 # What a claim compares
 
 
-def _links(
-    frames: Frames, chosen: Collection[str] | None, *, controls: bool = False
-) -> Iterator[tuple[str, Link, Finding]]:
-    """The links, or controls, of the chosen claims, or of all: the id of the claim's row, the link and its finding."""
-    from reports.analysis.claims import findings
-    from reports.analysis.links import claims_of
-
-    for claim in claims_of(frames.study):
-        if chosen is None or claim.id in chosen:
-            yield from findings(frames, claim, controls=controls)
-
-
 def _compared(plan: Plan, out: Path, chosen: Collection[str] | None) -> list[Pair]:
     """The variants, each on a data set, that the chosen claims compare; all variants where none is chosen.
 
@@ -229,12 +217,14 @@ def _compared(plan: Plan, out: Path, chosen: Collection[str] | None) -> list[Pai
 
     Raises BadInput if the study has nothing to compare for them.
     """
+    from reports.analysis.claims import findings
+
     frames = _planned_frames(plan, out)
     every = list(dict.fromkeys((run.variant, run.data) for run in plan.runs))
-    links = [each for each in _links(frames, chosen) if not _computed(each[1])]
+    links = [each for each in findings(frames, chosen) if not _computed(each[1])]
     needed = {pair for _, link, found in links for pair in product(*_sides(frames, link, found))}
     if needed:
-        controls = _links(frames, chosen, controls=True)
+        controls = findings(frames, chosen, controls=True)
         needed |= {pair for _, link, found in controls for pair in product(*_sides(frames, link, found))}
         return [pair for pair in every if chosen is None or pair in needed]
     of = ", ".join(chosen or ())
@@ -303,9 +293,11 @@ class _Told:
 
     def look(self, frames: Frames, chosen: Collection[str] | None, found: Sequence[Open], *, last: bool) -> None:
         """Says what a look showed."""
+        from reports.analysis.claims import findings
+
         inconclusive = {(one.claim, one.link, one.data): one for one in found}
         self._open = {}
-        for claim, link, finding in _links(frames, chosen):
+        for claim, link, finding in findings(frames, chosen):
             one = inconclusive.get((claim, link.name, finding.data))
             name, at = _name(claim, link, finding), f"at {finding.n} seeds"
             state = str(finding.outcome)

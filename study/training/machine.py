@@ -132,4 +132,5 @@ def _processor() -> str:
 def versions() -> dict[str, str]:
     """The versions of Python and of every installed package, by their names."""
     found = {one.name: one.version for one in reversed([*importlib.metadata.distributions()])}
+    found["torch"] = torch.__version__  # with its build, such as +cu130, which pip leaves out
     return {"python": platform.python_version(), **dict(sorted(found.items()))}

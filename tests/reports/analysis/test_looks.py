@@ -180,7 +180,7 @@ def test_a_blocked_outcome_has_the_p_value_of_none(study: dict[str, Any], claim:
 
 
 def test_a_claim_s_p_value_is_that_of_what_it_needs() -> None:
-    found = {link.name: each for _, link, each in findings(made(), next(c for c in claims() if c.id == "C13"))}
+    found = {link.name: each for _, link, each in findings(made(), ["C13"])}
     links = list(found.values())
     values = [link.p for link in links if link.p is not None]
     assert len(values) == 6
@@ -201,7 +201,7 @@ def test_an_exact_contradiction_has_no_p_value() -> None:
 def test_the_p_value_of_diverged_seeds_is_exact() -> None:
     lost = {f"proposed/faces/{seed}": "diverged" for seed in range(8)}
     for frames in (made(seeds=24), made(seeds=8, lost=lost)):
-        link = next(found for _, link, found in findings(frames, C5) if link.metric == "diverged")
+        link = next(found for _, link, found in findings(frames, ["C5"]) if link.metric == "diverged")
         assert link.outcome in ("supported", "contradicted") and link.p is not None and 0 < link.p <= 0.05
 
 
@@ -397,7 +397,7 @@ def test_the_table_of_power_has_a_row_per_tested_link_between_runs() -> None:
 def test_the_cost_is_the_least_number_of_seeds_that_is_enough() -> None:
     frames = made(noise=6)
     costs = power_table(frames).iloc[0]
-    link = findings(frames, claims()[0])[0][2]
+    link = findings(frames, ["C1"])[0][2]
     assert link.comparison is not None and link.published is not None and link.margin is not None
     now, n = link.comparison.estimate, link.n
     for seeds, asked, size in (

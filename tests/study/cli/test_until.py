@@ -189,7 +189,7 @@ def test_what_the_chosen_claims_do_not_need_is_recorded_as_left_out(plan: Plan, 
         assert left_out == {(run.variant, run.data) for run in plan.runs} - ran
         assert {one.by for one in found.study.left_out.values()} == {"--claims"}
     frames = frames_of(Plan.of(tmp_path / "a"), tmp_path / "a")
-    (over_glcic, _) = real_findings(frames, next(claim for claim in claims() if claim.id == "C1"))
+    (over_glcic, _) = real_findings(frames, ["C1"])
     assert "no run of glcic on faces; --claims left it out: run without --claims" in over_glcic[2].why
     assert not Made(tmp_path / "b", {}).run(plan).study.left_out  # all claims
     both = Made(tmp_path / "c", {}).run(planned(file, only=["proposed", "glcic", "mean"]), ["C1"]).study.left_out
@@ -229,12 +229,12 @@ def test_each_link_has_one_line_until_it_changes(plan: Plan, tmp_path: Path) -> 
 def scripted(made: Made) -> Callable[..., list[tuple[Any, ...]]]:
     """The findings, but inconclusive where the script says so, and otherwise supported."""
 
-    def findings(frames: Any, claim: Any, controls: bool = False) -> list[tuple[Any, ...]]:
+    def findings(frames: Any, chosen: Any = None, *, controls: bool = False) -> list[tuple[Any, ...]]:
         still = {(one.claim, one.link) for one in made.undecided(frames, None, 0)}
         n = int(frames.runs.groupby(["variant", "data"]).size().max())
         return [
             (name, link, replace(found, outcome="inconclusive" if (name, link.name) in still else "supported", n=n))
-            for name, link, found in real_findings(frames, claim, controls=controls)
+            for name, link, found in real_findings(frames, chosen, controls=controls)
         ]
 
     return findings

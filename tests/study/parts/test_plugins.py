@@ -13,7 +13,7 @@ import tiny
 from commands import ROOT, command
 from own_parts import FIT, LOSS, MASK, METRIC
 
-from reports.analysis import naming
+from reports.analysis import looks, naming
 from reports.analysis.tables import readings_table
 from study.config import load as read
 from study.errors import BadInput, StudyError
@@ -345,6 +345,10 @@ def test_own_claims_are_decided_beside_the_paper_s_and_by_own_metrics(tmp_path: 
     assert table.loc["M2", "contrast"] == "other − Mean filler"  # a variant by its name
     assert table.loc["M1", "why"].startswith("Own of the whole image on faces, first against Mean filler: ")
     assert set(table.loc[["M1", "M2"], "outcome"]) <= {"supported", "contradicted", "equivalent", "inconclusive"}
+    own = table.loc[["M1", "M2"]]
+    undecided = own.index[own["outcome"] == "inconclusive"]
+    assert {one.claim for one in looks.undecided(results, ["M1", "M2"], 12)} == set(undecided)
+    assert {"M1", "M2"} <= set(looks.power_table(results)["id"])
     done = command("run", str(file), "--until-resolved", "--claims", "m3", cwd=tmp_path)
     assert (
         done.returncode == 2
