@@ -1,7 +1,8 @@
-"""A step of the paper profile, counted on tensors without values. The peer's critics are in fp32, G in bf16.
+"""A step of the paper profile, counted on tensors without values, and times predicted from it for one H200.
 
-Hours are predictions for an H200 from the counts: matrix products at the measured 788 TFLOP/s (bf16) and the published
-67 (fp32), then the bytes moved at the measured 4.3 TB/s, as if nothing overlapped. Nothing here is measured.
+The peer has its critics in fp32 and G in bf16. Times are computed from the counts: matrix products at the measured 788
+TFLOP/s (bf16) and the published 67 (fp32), then the bytes moved at the measured 4.3 TB/s, as if nothing overlapped.
+Nothing here is measured.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ MATRIX = 8192
 def rows() -> Iterator[Row]:
     """Yields the matrix rate, a step of each stage, and the schedule. Raises NotMeasured without a CUDA card."""
     if not torch.cuda.is_available():
-        raise NotMeasured("this machine has no CUDA card; docs/performance.md has counted figures")
+        raise NotMeasured("this machine has no CUDA card; the benchmark counted has predictions")
     try:
         yield from measured(torch.device("cuda"), [], STEPS)
     except torch.OutOfMemoryError:

@@ -42,7 +42,8 @@ python -m study diff out out-bf16
 
 With `numerics.compile=true`, stages of 20,000 steps and more train networks that `torch.compile` has compiled. Nobody
 has measured that on a card yet: there, `python -m benchmarks compiled` says after how many steps it pays, and how far
-the weights are from those of eager networks.
+the weights are from those of eager networks. `numerics.offload=true` keeps activations in main memory: it takes less
+of the card's, is slower, and changes no result.
 """
 
 

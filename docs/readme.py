@@ -9,18 +9,22 @@ HEAD = """\
 | The paper's claim | Outcome | Measured here | Published | Where critics matter |
 | --- | --- | --- | --- | --- |
 """
+NOTES = r"Not tested, because|C\d+(-scaled)? needs all of its contrasts|Of so many claims|\*PSNR\* and"
+"""The beginnings of the notes of docs/results.md that the README has, too."""
 
 
 def answers(page: str) -> str:
-    """Size, training and seeds of the study, and the table of its answers, with measured and published differences."""
+    """Size, training and seeds of the study, the table of its answers, and the notes that they need."""
     about = re.findall(r"(?m)^- \*\*(?:Size|Training|Seeds):.*(?:\n  .*)*", page)
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if re.match(r"\| C\d+[.,]", line)]
-    return "\n".join(about) + "\n\n" + HEAD + "".join(f"| {' | '.join(_row(*cells))} |\n" for cells in rows)
+    notes = [text for text in page.split("\n\n") if re.match(NOTES, text)]
+    table = HEAD + "\n".join(f"| {' | '.join(_row(*cells))} |" for cells in rows)
+    return "\n\n".join(["\n".join(about), table, *notes]) + "\n"
 
 
 def _row(claim: str, printed: str, scaled: str) -> list[str]:
     outcome, contrast, *published = printed.split("<br>")
-    measured = re.sub(r",\sn\s=\s\d+$", "", contrast.rpartition(": ")[2])
+    measured = re.sub(r",\sn\s=\s\d+$", "", contrast)
     return [claim, outcome, measured, (published or ["–"])[0].removeprefix("published: "), scaled.partition("<br>")[0]]
 
 

@@ -105,8 +105,14 @@ python -m study claims out/{name}
 python docs/results.py out/{name}
 ```
 
-The numbers behind this page, claim by claim and method by method, are in [`docs/results/tables.md`](results/tables.md).
+{images}
+
+The numbers behind this page, claim by claim and method by method, are in
+[`docs/results/tables.md`](results/tables.md).
 """
+
+DRAWN = "The images are drawn from a seed: the commands make the same ones."
+IMAGES = "The lists of images are not published: the study can be repeated on other images, not on these."
 
 MACHINE = re.compile(r"(?:/(?:home|root|tmp|work|Users|mnt)/|\bC:\\)")
 """The beginning of a path of one machine."""
@@ -145,6 +151,7 @@ def page(frames: Frames) -> str:
         contrasts=wrapped(CONTRASTS),
         critics=paragraphs(of_critics(frames)),
         seeds=bullets(of_seeds(frames)),
+        images=wrapped(IMAGES if any(entry["kind"] == "folder" for entry in frames.study["data"]) else DRAWN),
         command=neutral(str(frames.study["command"]), str(frames.study["name"])),
     )
 
@@ -290,6 +297,7 @@ def answer(row: dict[str, Any], link: dict[str, Any]) -> Cell:
     n = unbroken(f"n = {link['n']}")
     text = f"{link['contrast']}, {of}: {ours} {unbroken(ends)}, {n}"
     beside = "" if link["published"] is None else f"\npublished: {theirs}"
+    beside += ", which contradicts the claim, too" if "say otherwise" in link["why"] else ""
     return Cell(row["outcome"], below=text + beside, strong=True)
 
 
@@ -316,11 +324,17 @@ def notes(frames: Frames) -> Iterator[str]:
             "Of so many claims some are decided by chance. After Holm's adjustment for all of them these outcomes do "
             f"not stand: {', '.join(fallen['id'])}."
         )
+    yield from disagreements(links)
     if spent := looks_in_words(frames):
         claims_asked = re.search(r"--claims[ =](\S+)", str(frames.study["command"]))
         yield spent + (f" This was done for {claims_asked[1].replace(',', ', ')}." if claims_asked else "")
     margins = [f"{QUANTITIES[name].margin:g} {QUANTITIES[name].unit}".strip() for name in ("psnr", "ssim")]
     least = int(seeds_of(frames).min())
+    yield (
+        "*PSNR* and *SSIM*: more is better. *Sharpness*: of the repair against the original; 1 is as sharp. *Decade*: "
+        "a factor of ten; the spread is how much the critics' gradient varies within a training. *Recipes*: each loss "
+        "with an optimizer, rate and norm of its own. *Matched pair*: both losses with those of WGAN."
+    )
     yield " ".join(
         [
             *(f"*{name.capitalize()}*: {meaning}" for name, meaning in OUTCOMES.items()),
@@ -331,13 +345,31 @@ def notes(frames: Frames) -> Iterator[str]:
     )
 
 
+def disagreements(links: pd.DataFrame) -> Iterator[str]:
+    """Claims of which some contrasts support what others contradict."""
+    tested = links[(links["role"] == "link") & links["outcome"].isin(["supported", "contradicted"])]
+    for claim, own in tested.groupby("id", sort=False):
+        if own["outcome"].nunique() == 2:
+            parts = [f"{outcome} in {effects(sided)}" for outcome, sided in own.groupby("outcome")]
+            yield f"{claim} needs all of its contrasts, and they disagree: {'; '.join(parts)}."
+
+
+def effects(links: pd.DataFrame) -> str:
+    """Links by name, each with its effect and unit."""
+    return ", ".join(f"*{link['name']}* ({measured(link)})" for link in records(links))
+
+
+def measured(link: dict[str, Any]) -> str:
+    """The effect of a link with its sign and unit."""
+    quantity = QUANTITIES[link["metric"]]
+    return f"{number(link['effect'], quantity.digits, sign='+').text} {quantity.unit}".strip()
+
+
 def of_control(link: dict[str, Any]) -> str:
     """A control with its effect, as text."""
-    unit, digits = QUANTITIES[link["metric"]].unit, QUANTITIES[link["metric"]].digits
+    digits = QUANTITIES[link["metric"]].digits
     theirs = f" (published {number(link['published'], digits, sign='+').text})" if pd.notna(link["published"]) else ""
-    effect = (
-        f"{number(link['effect'], digits, sign='+').text} {unit} {interval(link['low'], link['high'], digits, '+')}"
-    )
+    effect = f"{measured(link)} {interval(link['low'], link['high'], digits, '+')}"
     return f"*{link['name']}*, {link['contrast']}, {effect}{theirs}"
 
 
@@ -428,7 +460,7 @@ def of_seeds(frames: Frames) -> Iterator[str]:
 
 
 def reason(why: str) -> str:
-    """Why a link is open: where the critics were inert, this alone."""
+    """Why a link is open: where the critics were inert (docs/critics.md), this alone."""
     return why[why.index("the critics were inert") :] if "the critics were inert" in why else why
 
 

@@ -154,7 +154,9 @@ def _futile(frames: Frames, link: Link, found: Finding, most: int) -> str:
     if (lost := sum(comparison.diverged)) and reached(most, (0, 0)):
         return f"{lost} seed{'s' * (lost > 1)} diverged"
     if now.images_variance and not reached(np.inf, comparison.blocking):
-        return "the images' part of the interval alone is too wide: it takes more test images"
+        left = comparison.images_left_out
+        some = f"; {left} of those at hand were not scored by both" if left else ""
+        return f"the images' part of the interval alone is too wide: it takes more test images{some}"
     return more
 
 

@@ -31,8 +31,8 @@ Outcome = Literal["supported", "contradicted", "equivalent", "inconclusive", "pa
 OUTCOMES: dict[Outcome, str] = {
     "supported": "The 95% interval lies on the claimed side of zero, or of the margin that the claim states.",
     "contradicted": "The 95% interval lies on the other side.",
-    "equivalent": "The 90% interval lies within the margin, where a difference could have been seen. This goes first: "
-    "a difference so small neither supports nor contradicts, even if it is not zero.",
+    "equivalent": "The 90% interval lies within the margin, and the study could have seen a difference. This is "
+    "checked first: a difference smaller than the margin is equivalent even if it is clearly not zero.",
     "inconclusive": "Tested, and none of the above; always with fewer than 3 seeds or 8 groups of images.",
     "partly tested": "What was tested is supported, and the study lacks the rest.",
     "not tested": "The study has no data for it.",

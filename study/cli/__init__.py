@@ -95,7 +95,7 @@ def study(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Reproduce a paper: train its model, baselines and ablations, and report the results."""
+    """Test the claims of a paper on image inpainting: train its model, baselines and ablations; report the results."""
 
 
 data_app = typer.Typer(help="Pack, inspect and export data sets.", no_args_is_help=True, rich_markup_mode=None)

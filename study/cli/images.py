@@ -13,7 +13,12 @@ from study.cli.terminal import command, image_progress, print_json, printer, wid
 from study.errors import BadInput
 
 RunName = Annotated[
-    str, typer.Argument(help="A completed run: VARIANT/DATA/SEED, or a unique part of it.", metavar="RUN")
+    str,
+    typer.Argument(
+        help="A completed run: VARIANT, VARIANT/DATA, VARIANT/SEED or VARIANT/DATA/SEED. Default: the first data set "
+        "and the lowest seed.",
+        metavar="RUN",
+    ),
 ]
 Resize = Annotated[
     str | None, typer.Option("--resize", help="nearest: take masks of another size, resized to the nearest neighbour.")

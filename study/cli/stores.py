@@ -58,7 +58,7 @@ def gc(
         float, typer.Option("--keep-days", min=0, metavar="N", help="Keep what was made or used within N days.")
     ] = 0.0,
     optimizer_states: Annotated[
-        bool, typer.Option("--optimizer-states", help="Also those of a finished study's joint stages.")
+        bool, typer.Option("--optimizer-states", help="Also the optimizer states of a finished study's joint stages.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove without a question.")] = False,
     each: Annotated[bool, typer.Option("--each", help="List each file or folder.")] = False,

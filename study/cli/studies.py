@@ -56,7 +56,10 @@ def run(
     report_every: options.ReportEvery = live.EVERY,
     rehearse: Annotated[
         bool,
-        typer.Option("--rehearsal/--no-rehearsal", help="Rehearse a study of hours first: do its critics explode?"),
+        typer.Option(
+            "--rehearsal/--no-rehearsal",
+            help="Before a study of over two hours, train for some minutes; stop if critics explode.",
+        ),
     ] = True,
 ) -> None:
     """Run a study: train what is missing, evaluate, write the report."""
