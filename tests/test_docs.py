@@ -48,3 +48,12 @@ def test_the_readme_has_the_answers_of_the_results_page() -> None:
     assert answers.count("| C") > 10 and answers in (ROOT / "README.md").read_text(encoding="utf-8"), (
         "run: python docs/readme.py"
     )
+
+
+def test_the_numbers_of_the_readme_s_summary_are_of_the_results_page() -> None:
+    readme, page = (
+        " ".join((ROOT / name).read_text(encoding="utf-8").split()) for name in ("README.md", "docs/results.md")
+    )
+    numbers = re.findall(r"[+−][\d.]+ dB \[[^\]]+\]", readme.partition("<!-- answers -->")[0].replace("\\", ""))
+    numbers += re.findall(r"[\d.]+ machine hours", readme)
+    assert len(numbers) == 2 and all(number in page for number in numbers)
