@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from study.conformance.expectation import Fault
 
@@ -167,8 +168,9 @@ class Card(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Notes a wait, if it is one. Returns what the operation gives for zeros and for masks that are all true."""
         if name in _WAITS or _BY_VALUES & set(func.tags):
             self._waits[f"{_WAITS.get(name, name.strip('_'))}{line}"] = None
-        result = func(*_on_cpu(args), **_on_cpu(kwargs))
-        return result if name in _WAITS and name != "index" else _to_meta(result)
+        args, kwargs = tree_map_only(Tensor, _on_cpu, (args, kwargs))
+        result = func(*args, **kwargs)
+        return result if name in _WAITS and name != "index" else tree_map_only(Tensor, lambda one: one.to(META), result)
 
     def _line(self) -> str:
         """`` (line N of FILE)`` of the innermost frame in our files; '' if there is none."""
@@ -204,30 +206,12 @@ def _reads(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
 
 def _tensors(values: Any) -> list[Tensor]:
     """The tensors among an operation's arguments, which are values and lists of them."""
-    found: list[Tensor] = []
-    for value in values:
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif isinstance(value, list | tuple):
-            found += _tensors(value)
-    return found
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
-def _on_cpu(values: Any) -> Any:
-    """The same with tensors on the CPU: zeros, and true for masks."""
-    if isinstance(values, Tensor):
-        if not values.is_meta:
-            return values
-        full = torch.ones_like if values.dtype == torch.bool and values.dim() else torch.zeros_like
-        return full(values, device="cpu")
-    if isinstance(values, dict):
-        return {name: _on_cpu(value) for name, value in values.items()}
-    if isinstance(values, list | tuple):
-        return type(values)(_on_cpu(value) for value in values)
-    return values
-
-
-def _to_meta(values: Any) -> Any:
-    if isinstance(values, Tensor):
-        return values.to(META)
-    return type(values)(_to_meta(value) for value in values) if isinstance(values, list | tuple) else values
+def _on_cpu(tensor: Tensor) -> Tensor:
+    """A tensor on the CPU for one on ``META``: zeros, and true for masks."""
+    if not tensor.is_meta:
+        return tensor
+    full = torch.ones_like if tensor.dtype == torch.bool and tensor.dim() else torch.zeros_like
+    return full(tensor, device="cpu")
