@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from benchmarks.timing import Row
 from study import config
 from study.inspection.operations import Operations
 from study.plan.graph import Plan, Stage
@@ -21,16 +21,6 @@ STUDY = Path(__file__).parents[1] / "runs.yaml"
 TFLOP_S = {"bfloat16": 788.0, "float32": 67.0}
 TB_S = 4.3
 MINUTE_S, HOUR_S = 60, 3600
-
-
-class Row(NamedTuple):
-    """One line of the table. ratio: how many times better ours is than the peer's; None if there is no peer."""
-
-    name: str
-    ours: float
-    peer: float | None = None
-    unit: str = ""
-    ratio: float | None = None
 
 
 def rows() -> Iterator[Row]:
@@ -98,9 +88,3 @@ def _counted(
 def _seconds(operations: Operations, traffic: bool) -> float:
     matrix = sum(flops / (1e12 * TFLOP_S[kind]) for kind, flops in operations.flops.items())
     return matrix + traffic * operations.moved / (1e12 * TB_S)
-
-
-if __name__ == "__main__":
-    for row in rows():
-        peer = "" if row.peer is None else f"{row.peer:.4g}"
-        print(f"{row.name:<40} {row.ours:>10.4g} {row.unit:<12} {peer:>10} {row.ratio or '':.4}")

@@ -235,7 +235,6 @@ def _prepare() -> None:
     multiprocessing.get_context = lambda method=None: multiprocessing.context.ForkContext()  # type: ignore[assignment]
     assert loop.train.__kwdefaults__ is not None
     loop.train.__kwdefaults__["checkpoint_s"] = 0.0
-    leases.Leases.__init__.__defaults__ = (LASTS_S,)
     leases.LASTS_S = LASTS_S
     working.LOOK_S, tune.POLL_S, driving.POLL_S = 0.2, 0.1, 0.1
     studies._report = lambda out: (out / "report", [])

@@ -14,6 +14,7 @@ import io
 import json
 import random
 import resource
+import shutil
 import signal
 import sys
 import tempfile
@@ -35,7 +36,7 @@ from study.config import load
 from study.data import splits
 from study.data.files.masks import read_hole
 from study.data.files.tree import opened
-from study.errors import StudyError
+from study.errors import Interrupted, StudyError
 from study.plan.graph import Plan
 from study.plan.planner import make_plan
 from study.running.make import make
@@ -69,34 +70,9 @@ SMALL: dict[str, Any] = {
 }
 VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 1, 2, 7, 2**31, 2**64, 10**400, 0.5, -0.0, 1e-320, 1e308, float("inf"), float("nan")),
-    *(
-        "",
-        " ",
-        "0",
-        "no",
-        "1e3",
-        "center",
-        "wgan",
-        "proposed",
-        "faces",
-        "../x",
-        "/dev/zero",
-        "[/data]",
-        "\x00",
-        "\ud800",
-    ),
-    *(
-        "é" * 300,
-        "x" * 5000,
-        [],
-        {},
-        [[]],
-        {"": {}},
-        [1, "a", None],
-        {"kind": "wgan"},
-        {"kind": None},
-        list(range(300)),
-    ),
+    *("", " ", "0", "no", "1e3", "center", "wgan", "proposed", "faces", "../x", "/dev/zero", "[/data]"),
+    *("\x00", "\ud800", "é" * 300, "x" * 5000),
+    *([], {}, [[]], {"": {}}, [1, "a", None], {"kind": "wgan"}, {"kind": None}, list(range(300))),
 )
 WORDS = (
     *("{", "}", "[", "]", ":", ": ", ",", "- ", "\n", "\n  ", "\t", "#", "&a ", "*a", "<<: ", "!!python/object ", "? "),
@@ -355,8 +331,6 @@ def outputs(out: Path) -> Input:
 
 def _restored(out: Path, files: dict[Path, bytes], folders: Sequence[Path]) -> None:
     """Puts an output back as it was."""
-    import shutil
-
     shutil.rmtree(out.parent / "handed out", ignore_errors=True)
     for place in sorted((out / "damaged").glob("*")):
         target = out / "stages" / place.name
@@ -438,8 +412,6 @@ def finished(folder: Path) -> Path:
 
 def _checkpoint(key: str, plan: Plan, store: Store, folder: Path) -> None:
     """Keeps the checkpoint of a stage that is stopped."""
-    from study.errors import Interrupted
-
     watch: Watch = _Stops()
     try:
         make([key], plan, store, watch, CPU)
@@ -464,18 +436,16 @@ def fuzz(name: str, inputs: int, seed: int, out: Path) -> Found:
                 try:
                     one(random.Random(f"{seed} {name} {number}"), Path(place))
                     found.taken += 1
-                except kind.refused as error:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                    if str(error).strip():
-                        found.refused += 1
-                    else:
-                        _count(found, seen, number, error)
                 except Hang as error:
                     found.hangs += 1
                     _fault(found, seen, number, error)
                 except Exception as error:
                     signal.setitimer(signal.ITIMER_REAL, 0)
-                    _count(found, seen, number, error)
+                    if isinstance(error, kind.refused) and str(error).strip():
+                        found.refused += 1
+                    else:
+                        found.tracebacks += 1
+                        _fault(found, seen, number, error)
                 finally:
                     signal.setitimer(signal.ITIMER_REAL, 0)
                 found.inputs += 1
@@ -484,11 +454,6 @@ def fuzz(name: str, inputs: int, seed: int, out: Path) -> Found:
         signal.signal(signal.SIGALRM, before)
     found.memory_mib = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
     return found
-
-
-def _count(found: Found, seen: Counter[str], number: int, error: BaseException) -> None:
-    found.tracebacks += 1
-    _fault(found, seen, number, error)
 
 
 def _fault(found: Found, seen: Counter[str], number: int, error: BaseException) -> None:

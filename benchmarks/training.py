@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
@@ -64,7 +65,7 @@ def fixed_batch(stage: Stage, device: torch.device = CPU) -> Batch:
     return Batch(image, mask, 0.0, boxes, boxes, torch.zeros(count, device=device))
 
 
-class Ours:
+class Ours(AbstractContextManager["Ours"]):
     """Our training step of one stage, or of the critics of one pass. A context manager: it has a temporary folder."""
 
     def __init__(self, stages: Sequence[Stage], device: torch.device = CPU) -> None:
@@ -74,9 +75,6 @@ class Ours:
         self.generator, self.critics, self.states = set_up(stages, store, Quiet(), device)
         self.generator.network.train(self.stage.kind != "critic")
         self._whole_output = needs_whole_output(self.stage.options, self.critics)
-
-    def __enter__(self) -> Ours:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._folder.cleanup()
@@ -172,16 +170,13 @@ class Plain:
             parameter.clamp_(-bound, bound)
 
 
-class Apart:
+class Apart(AbstractContextManager["Apart"]):
     """The plain loop in a process of its own, with the system's defaults, as a script runs. A context manager."""
 
     def __init__(self) -> None:
         self._pipe, far_end = Pipe()
         self._process = Process(target=serve, args=(far_end,), daemon=True)
         self._process.start()
-
-    def __enter__(self) -> Apart:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._pipe.send("end")

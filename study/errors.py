@@ -120,6 +120,12 @@ def unknown(word: object, words: Iterable[str], what: str = "") -> str:
     return f"{shown(word)} is {what or 'unknown'}; {choice}{near(str(word), known)}"
 
 
+def few(names: Sequence[object], most: int, joint: str = ", ") -> str:
+    """``a, b and 3 more``, or with a joint of ``; ``: ``a; b; and 3 more``."""
+    more = f"{joint.strip(', ')} and {len(names) - most} more" if len(names) > most else ""
+    return joint.join(map(str, names[:most])) + more
+
+
 def shown(value: object) -> str:
     """A value for a message: as YAML writes it, text in quotes, at most 60 characters."""
     if value is None:

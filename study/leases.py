@@ -117,14 +117,10 @@ class Lease:
 
 
 class Leases:
-    """The leases of a folder, by name.
+    """The leases of a folder, by name."""
 
-    Args:
-        lasts_s: after how many seconds without renewal an owner elsewhere is dead.
-    """
-
-    def __init__(self, folder: Path, lasts_s: float = LASTS_S) -> None:
-        self.folder, self.lasts_s = folder, lasts_s
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}  # by name: number and time of the file, since when
 
     def claim(self, name: str, mark: str = "") -> Lease | None:
@@ -143,7 +139,7 @@ class Leases:
         deaths = (before.get("deaths", 0) + 1 if dies else 1) if not ended else 0
         known = ended or lives(before.get("owner", {})) is False
         lease = Lease(folder, number + 1, known, deaths, mark)
-        facts = {"owner": this_process(), "lasts_s": float(self.lasts_s), "deaths": deaths, "mark": mark}
+        facts = {"owner": this_process(), "lasts_s": LASTS_S, "deaths": deaths, "mark": mark}
         if not _create(lease.file, facts):
             return None
         for old in _numbers(folder):
@@ -152,7 +148,7 @@ class Leases:
                     (folder / f"{old}.json").unlink()
         if _numbers(folder)[-1:] != [lease.number]:  # the folder was removed meanwhile, and begun anew
             return None
-        _KEEPER.keep(lease, self.lasts_s / RENEWALS)
+        _KEEPER.keep(lease)
         return lease
 
     def lock(self, name: str, timeout_s: float | None = None) -> Lock:
@@ -261,13 +257,13 @@ class _Keeper:
     """Renews the leases of this process, in a thread."""
 
     def __init__(self) -> None:
-        self._held: dict[Lease, tuple[float, float]] = {}  # the pause between two renewals, and when the next is due
+        self._held: dict[Lease, float] = {}  # when the next renewal is due
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def keep(self, lease: Lease, every_s: float) -> None:
+    def keep(self, lease: Lease) -> None:
         with self._changed:
-            self._held[lease] = every_s, time.monotonic() + every_s
+            self._held[lease] = time.monotonic() + LASTS_S / RENEWALS
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
                 self._thread.start()
@@ -280,16 +276,15 @@ class _Keeper:
     def _run(self) -> None:
         while True:
             with self._changed:
-                due = min((at for _, at in self._held.values()), default=time.monotonic() + 60)
+                due = min(self._held.values(), default=time.monotonic() + 60)
                 self._changed.wait(max(0.0, due - time.monotonic()))
                 now = time.monotonic()
-                ready = [lease for lease, (_, at) in self._held.items() if at <= now]
+                ready = [lease for lease, at in self._held.items() if at <= now]
             for lease in ready:
                 lease.renew()
                 with self._changed:
                     if lease in self._held:
-                        every_s = self._held[lease][0]
-                        self._held[lease] = every_s, time.monotonic() + every_s
+                        self._held[lease] = time.monotonic() + LASTS_S / RENEWALS
 
     def forget(self) -> None:
         """Forgets the leases of the process that this one was forked from."""

@@ -258,12 +258,16 @@ class Store:
 
     def set_aside(self, key: str) -> None:
         """Moves a damaged stage to ``out/damaged``. It will be made again."""
-        place = self.out / "damaged" / key
+        with suppress(FileNotFoundError):  # another process was first
+            self.to_damaged(self.folder(key), key)
+        self._verified.discard(key)
+
+    def to_damaged(self, path: Path, name: str) -> Path:
+        """Moves a file or folder to ``out/damaged``, under a name, and returns its new path."""
+        place = self.out / "damaged" / name
         shutil.rmtree(place, ignore_errors=True)
         place.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # another process was first
-            self.folder(key).rename(place)
-        self._verified.discard(key)
+        return path.replace(place)
 
     def claim(self, key: str) -> Lease | None:
         """The lease of a stage, needed to make it; None if another process makes it, on any machine.
@@ -305,10 +309,7 @@ class Store:
 
     def set_checkpoint_aside(self, key: str) -> Path:
         """Moves a damaged checkpoint to ``out/damaged``, and returns its new path."""
-        place = self.out / "damaged" / f"{key}.checkpoint.safetensors"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        self.checkpoint(key).replace(place)
-        return place
+        return self.to_damaged(self.checkpoint(key), f"{key}.checkpoint.safetensors")
 
     def publish(self, key: str, outcome: Mapping[str, Any], made: Mapping[str, Any]) -> None:
         """Publishes the files of a stage in one rename, and removes what else was left of making it.

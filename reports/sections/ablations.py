@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pandas as pd
-
 from reports import figures
 from reports.analysis import tables
 from reports.analysis.frames import Frames
@@ -19,11 +17,10 @@ from reports.document import (
     TableView,
     block_or_note,
     each,
-    interval,
     number,
     text,
 )
-from reports.sections.common import NO_DATA_SET, of_what_ran, slug, table_view
+from reports.sections.common import NO_DATA_SET, of_what_ran, ranged, slug, table_view
 
 WHY = (
     "Each ablation changes stated options of the proposed model and nothing else. The intervals of one ablation hold "
@@ -89,15 +86,8 @@ def all_values(frames: Frames, data: str) -> TableView:
         table,
         lambda row: [
             Cell(label(row["variant"]), below=ablation_label(row["ablation"])),
-            number(row["mean"], digits, interval(row["low"], row["high"], digits)),
-            number(
-                row["difference"],
-                digits + 1,
-                interval(row["difference_low"], row["difference_high"], digits + 1, "+")
-                if pd.notna(row["difference"])
-                else "",
-                "+",
-            ),
+            ranged(row, "mean", digits),
+            ranged(row, "difference", digits + 1, "+", of="difference_"),
             Cell("paired" if row["paired"] else NONE),
             number(row["seeds"]),
             number(row["diverged"]),
@@ -117,13 +107,12 @@ def values(frames: Frames, ablation: str, data: str) -> TableView:
     digits = metric_of("psnr").digits
 
     def cells(row: dict[str, Any]) -> list[Cell]:
-        difference = interval(row["difference_low"], row["difference_high"], digits + 1, "+")
         return [
             Cell(label(row["variant"])),
             *(text(level_label(str(row[factor]))) for factor in factors),
-            number(row["mean"], digits, interval(row["low"], row["high"], digits)),
+            ranged(row, "mean", digits),
             each(row["by_seed"], digits),
-            number(row["difference"], digits + 1, difference, "+"),
+            ranged(row, "difference", digits + 1, "+", of="difference_"),
             number(row["seeds"]),
             number(row["diverged"]),
         ]

@@ -13,7 +13,7 @@ from reports.analysis.claims import as_printed, claims_table
 from reports.analysis.frames import Frames, NoDataError
 from reports.analysis.naming import label, metric_of
 from reports.analysis.published import paper
-from reports.analysis.statistics import OUTCOMES
+from reports.analysis.statistics import OUTCOMES, undetected
 from reports.document import Block, Document, Heading, Note, Section, TableView, block_or_note, number, words
 from reports.sections import ablations, answer, architecture, claims, repairs, results, training
 from reports.sections.common import NO_DATA_SET, difference, intervals, protocol, records
@@ -260,7 +260,7 @@ def conclusions(frames: Frames) -> list[Block]:
     seeds = len(frames.study["seeds"] or [])
     limits = [
         answer.scope(frames),
-        f"{_count(seeds, 'seed')} cannot exclude a collapse in up to {1 - 0.05 ** (1 / seeds):.0%} of all seeds."
+        f"{_count(seeds, 'seed')} cannot exclude a collapse in up to {undetected(seeds):.0%} of all seeds."
         if seeds
         else "",
         f"{_count(lost, 'run')} of {len(frames.runs):,} did not complete." if lost else "",

@@ -44,6 +44,13 @@ def difference(row: Mapping[str, Any]) -> tuple[str, str]:
     return f"{number(row['effect'], digits, sign='+').text} {row['unit']}".rstrip(), bounds
 
 
+def ranged(
+    row: Mapping[str, Any], name: str, digits: int, sign: str = "", *, of: str = "", strong: bool = False
+) -> Cell:
+    """A number of a row, and below it the interval from its columns low and high, whose names begin with ``of``."""
+    return number(row[name], digits, interval(row[f"{of}low"], row[f"{of}high"], digits, sign), sign, strong=strong)
+
+
 def intervals(frames: Frames) -> str:
     """The kind of intervals that decide the study's outcomes."""
     return "95% intervals" if isinstance(frames.level, float) else "intervals at the level of each look"

@@ -6,8 +6,8 @@ from reports import figures
 from reports.analysis import tables
 from reports.analysis.frames import Frames
 from reports.analysis.naming import metric_of
-from reports.document import Block, Cell, FigureView, Heading, Note, TableView, block_or_note, interval, number
-from reports.sections.common import slug, table_view, unit
+from reports.document import Block, Cell, FigureView, Heading, Note, TableView, block_or_note
+from reports.sections.common import ranged, slug, table_view, unit
 
 METRICS = (("psnr", "hole"), ("psnr", "whole"), ("ssim", "whole"))
 WHY = (
@@ -51,10 +51,7 @@ def values(frames: Frames, data: str, metric: str, region: str) -> TableView:
     wide = wide.set_axis([f"{column[1]} {column[0]}" for column in wide.columns], axis=1).reset_index()
 
     def cells(row: dict[str, Any]) -> list[Cell]:
-        means = [
-            number(row[f"{one} mean"], digits, interval(row[f"{one} low"], row[f"{one} high"], digits)) for one in bins
-        ]
-        return [Cell(row["label"]), *means]
+        return [Cell(row["label"]), *(ranged(row, f"{one} mean", digits, of=f"{one} ") for one in bins)]
 
     sizes = tables.hole_sizes(frames, data)
     return table_view(

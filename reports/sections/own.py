@@ -4,8 +4,8 @@ from typing import Any
 
 from reports.analysis import tables
 from reports.analysis.frames import Frames
-from reports.document import Block, Cell, Heading, TableView, block_or_note, each, interval, number
-from reports.sections.common import slug, table_view
+from reports.document import Block, Cell, Heading, TableView, block_or_note, each, number
+from reports.sections.common import ranged, slug, table_view
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 DIGITS = 4
@@ -27,7 +27,7 @@ def values(frames: Frames, data: str) -> TableView:
         return [
             Cell(f"{row['title']}{unit}, {row['region']} {ARROWS[row['better']]}"),
             Cell(row["label"]),
-            number(row["mean"], DIGITS, interval(row["low"], row["high"], DIGITS)),
+            ranged(row, "mean", DIGITS),
             each(row["by_seed"], DIGITS),
             number(row["seeds"]),
             number(row["images"]),

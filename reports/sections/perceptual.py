@@ -4,7 +4,7 @@ from typing import Any
 
 from reports.analysis import tables
 from reports.analysis.frames import Frames
-from reports.analysis.naming import OF_SETS, metric_of
+from reports.analysis.naming import METRICS, OF_SETS
 from reports.document import Block, Cell, Heading, Note, TableView, block_or_note, folded, interval, number
 from reports.document import each as each_seed
 from reports.sections.common import slug, table_view
@@ -37,10 +37,9 @@ def distances(frames: Frames, data: str) -> TableView:
     table = tables.perceptual_table(frames, data)
     asked = tables.distances_asked(frames)
     titles = {"lpips": _named(frames), **{name: metric.label for name, metric in OF_SETS.items()}}
-    cells = {"lpips": _lpips, "fid": _fid, "kid": _kid}
     whole = table_view(
         table,
-        lambda row: [Cell(row["label"]), *(cell for name in asked for cell in cells[name](row)), number(row["seeds"])],
+        lambda row: [Cell(row["label"]), *(cell for name in asked for cell in _cells(row, name)), number(row["seeds"])],
         name=slug("perceptual", data),
         caption=f"Perceptual distances on {data}: LPIPS with 95% intervals; FID and KID as means over seeds, from n "
         "images.",
@@ -56,21 +55,14 @@ def _named(frames: Frames) -> str:
     return f"LPIPS{NETWORKS.get(str(options.get('net')), '')}"
 
 
-def _lpips(row: dict[str, Any]) -> list[Cell]:
-    digits = metric_of("lpips").digits
-    below = f"{interval(row['lpips_low'], row['lpips_high'], digits)}, {_sample(row['lpips_images'])}"
-    return [number(row["lpips"], digits, below), each_seed(row["lpips_seeds"], digits)]
-
-
-def _fid(row: dict[str, Any]) -> list[Cell]:
-    digits = OF_SETS["fid"].digits
-    return [number(row["fid"], digits, _sample(row["fid_images"])), each_seed(row["fid_seeds"], digits)]
-
-
-def _kid(row: dict[str, Any]) -> list[Cell]:
-    digits = OF_SETS["kid"].digits
-    below = f"subsets ± {row['kid_spread']:.{digits}f}, {_sample(row['kid_images'])}"
-    return [number(row["kid"], digits, below), each_seed(row["kid_seeds"], digits)]
+def _cells(row: dict[str, Any], name: str) -> list[Cell]:
+    """The mean of a distance with its precision, and each seed's."""
+    digits, below = {**METRICS, **OF_SETS}[name].digits, _sample(row[f"{name}_images"])
+    if name == "lpips":
+        below = f"{interval(row['lpips_low'], row['lpips_high'], digits)}, {below}"
+    elif name == "kid":
+        below = f"subsets ± {row['kid_spread']:.{digits}f}, {below}"
+    return [number(row[name], digits, below), each_seed(row[f"{name}_seeds"], digits)]
 
 
 def _sample(count: int | tuple[int, ...]) -> str:

@@ -17,11 +17,10 @@ from reports.document import (
     Section,
     TableView,
     block_or_note,
-    interval,
     number,
     text,
 )
-from reports.sections.common import NO_DATA_SET, REGION, of_what_ran, records, slug, table_view
+from reports.sections.common import NO_DATA_SET, REGION, of_what_ran, ranged, records, slug, table_view
 
 OTHER = (
     "Where the paper leaves a choice open, another choice might give another outcome. Each point is a contrast under "
@@ -71,7 +70,7 @@ def universes(frames: Frames, name: str, contrast: tuple[str, str], data: str) -
         lambda row: [
             Cell("the study's own" if row["usual"] else str(row["universe"])),
             *(Cell(level_label(str(row[reading])) or NONE) for reading in varied),
-            number(row["difference"], 3, interval(row["low"], row["high"], 3, "+"), "+"),
+            ranged(row, "difference", 3, "+"),
             Cell(f"{row['n_seeds'][0]} and {row['n_seeds'][1]} seeds", below=f"{row['n_images']:,} images"),
             Cell(row["note"] or NONE, kind="notes"),
         ],

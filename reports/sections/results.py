@@ -19,10 +19,9 @@ from reports.document import (
     block_or_note,
     each,
     folded,
-    interval,
     number,
 )
-from reports.sections.common import each_data_set, intervals, protocol, slug, table_view, unit
+from reports.sections.common import each_data_set, intervals, protocol, ranged, slug, table_view, unit
 from reports.sections.holes import by_hole
 from reports.sections.own import own_metrics
 from reports.sections.perceptual import perceptual
@@ -89,9 +88,9 @@ def results_view(frames: Frames, data: str, metric: str) -> TableView:
     def cells(row: dict[str, Any]) -> list[Cell]:
         measured = []
         for region in tables.REGIONS:
-            bounds = interval(row[f"{region}_low"], row[f"{region}_high"], named.digits)
+            strong = bool(row[f"strong_{region}"])
             measured += [
-                number(row[region], named.digits, bounds, strong=bool(row[f"strong_{region}"])),
+                ranged(row, region, named.digits, of=f"{region}_", strong=strong),
                 each(row[f"{region}_seeds"], named.digits),
             ]
         counts = [number(row["seeds"]), number(row["images"])]
@@ -116,14 +115,13 @@ def table_8(frames: Frames) -> TableView:
 
     def cells(row: dict[str, Any]) -> list[Cell]:
         digits = metric_of(row["metric"]).digits
-        bounds = {region: interval(row[f"{region}_low"], row[f"{region}_high"], digits) for region in tables.REGIONS}
         return [
             Cell(row["counterpart"]),
             Cell(row["data"] or "not in this study"),
             Cell(unit(row["metric"])),
             Cell(row["label"]),
             number(row["published"], digits),
-            *(number(row[region], digits, bounds[region]) for region in tables.REGIONS),
+            *(ranged(row, region, digits, of=f"{region}_") for region in tables.REGIONS),
             number(row["seeds"] or None),
             number(row["images"] or None),
         ]
@@ -163,7 +161,7 @@ def contrast_values(frames: Frames, data: str) -> TableView:
             Cell(f"{titled(frames, row['a'])} − {titled(frames, row['b'])}"),
             Cell(unit(row["metric"], row["region"])),
             *([number(row["published"], named.digits, sign="+")] if beside else []),
-            number(row["difference"], digits, interval(row["low"], row["high"], digits, "+"), "+"),
+            ranged(row, "difference", digits, "+"),
             number(row["detectable"], digits),
             Cell(n, below=f"{row['images']:,} images"),
             Cell(row["outcome"], below=row["why"], kind="said"),

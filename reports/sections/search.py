@@ -18,11 +18,10 @@ from reports.document import (
     TableView,
     block_or_note,
     duration,
-    interval,
     number,
     text,
 )
-from reports.sections.common import each_data_set, intervals, records, slug, table_view
+from reports.sections.common import each_data_set, intervals, ranged, records, slug, table_view
 
 WHY = (
     "The paper sets the weights of eq. (8) by hand (section 5). A method may win by its idea or by such tuning, so "
@@ -77,12 +76,11 @@ def bought(frames: Frames, data: str) -> TableView:
 
     def cells(row: dict[str, Any]) -> list[Cell]:
         n = f"{row['seeds_tuned']} and {row['seeds_untuned']} seeds, {'paired' if row['paired'] else 'not paired'}"
-        difference = interval(row["low"], row["high"], digits + 1, "+")
         return [
             Cell(row["label"]),
-            number(row["untuned"], digits, interval(row["untuned_low"], row["untuned_high"], digits)),
-            number(row["tuned"], digits, interval(row["tuned_low"], row["tuned_high"], digits)),
-            number(row["difference"], digits + 1, difference, "+"),
+            ranged(row, "untuned", digits, of="untuned_"),
+            ranged(row, "tuned", digits, of="tuned_"),
+            ranged(row, "difference", digits + 1, "+"),
             Cell(n, below=f"{row['images']:,} images"),
             Cell(row["outcome"], below=row["why"], kind="said"),
         ]

@@ -21,7 +21,7 @@ from reports.document import (
     number,
     text,
 )
-from reports.sections.common import each_data_set, slug, table_view
+from reports.sections.common import each_data_set, ranged, slug, table_view
 
 WHY = (
     "A critic changes a repair only if its gradient reaches the generator. The ratio compares the adversarial gradient "
@@ -78,7 +78,7 @@ def mechanism_values(frames: Frames, data: str) -> TableView:
         bounds = interval(row[f"{term}_least"] * scale, row[f"{term}_greatest"] * scale, digits)
         return number(row[term] * scale, digits, bounds)
 
-    sharp, seam = metric_of("sharpness").digits, metric_of("seam").digits
+    sharp = metric_of("sharpness").digits
     whole = table_view(
         table,
         lambda row: [
@@ -87,14 +87,9 @@ def mechanism_values(frames: Frames, data: str) -> TableView:
             span(row, "gap", digits=4),
             span(row, "at_bound", 100, 0),
             span(row, "score_size", digits=3),
-            number(row["sharpness"], sharp, interval(row["sharpness_low"], row["sharpness_high"], sharp)),
-            number(
-                row["sharpness_difference"],
-                sharp,
-                interval(row["sharpness_difference_low"], row["sharpness_difference_high"], sharp, "+"),
-                "+",
-            ),
-            number(row["seam"], seam, interval(row["seam_low"], row["seam_high"], seam)),
+            ranged(row, "sharpness", sharp, of="sharpness_"),
+            ranged(row, "sharpness_difference", sharp, "+", of="sharpness_difference_"),
+            ranged(row, "seam", metric_of("seam").digits, of="seam_"),
             number(row["seeds"]),
             number(row["diverged"]),
         ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from study.errors import BadInput, unknown
+from study.processes import processors
 
 if TYPE_CHECKING:
     from study.running.executors import Executor
@@ -223,9 +223,7 @@ def _settings_of(texts: Sequence[str]) -> dict[str, str]:
 
 def jobs_of(kind: str) -> int:
     """The default number of workers: GPUs or CPU cores that this process may use."""
-    if kind != "cpu":
-        return _devices(kind)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors() if kind == "cpu" else _devices(kind)
 
 
 def store_of(out: Path) -> Store:

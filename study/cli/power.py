@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from study.errors import BadInput
+from study.errors import BadInput, few
 from study.plan.graph import PLAN, Plan, Run, json_digest
 from study.running import costs
 from study.store import Store
@@ -51,8 +51,7 @@ def power(plan: Plan, store: Store, *, again: str, warn: Callable[[str], None]) 
     if not ran.runs:
         raise BadInput(f"--power: {store.out} holds no results of this study; run it first: {again}")
     if others := list(dict.fromkeys(run.variant for run in there.runs if run not in ran.runs)):
-        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-        names = ", ".join(others[:SHOWN]) + more
+        names = few(others, SHOWN)
         warn(f"left out, because they are not in this study or have other settings in {store.out}: {names}")
     frames = frames_of(ran, store.out)
     table = power_table(frames)

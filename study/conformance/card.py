@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from study.conformance.expectation import Fault
 
@@ -107,16 +108,8 @@ class Card(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._files = tuple(files)
         self._called: dict[str, list[str]] = {}  # the lines that call an operation, by its name
-        self._waits: dict[str, None] = {}
-        self._refused: dict[str, None] = {}
-
-    @property
-    def waits(self) -> list[str]:
-        return list(self._waits)
-
-    @property
-    def refused(self) -> list[str]:
-        return list(self._refused)
+        self.waits: list[str] = []
+        self.refused: list[str] = []
 
     def __enter__(self) -> Self:
         self._deterministic = torch.are_deterministic_algorithms_enabled()
@@ -136,15 +129,14 @@ class Card(TorchDispatchMode):  # type: ignore[no-untyped-call]
         here = any(tensor.is_meta for tensor in tensors)
         line = self._line()
         if line and here:
-            lines = self._called.setdefault(plain, [])
-            lines += [] if line in lines else [line]
+            _add(self._called.setdefault(plain, []), line)
         if here and name not in _UPLOADS and _mixed(plain, args, tensors):
             raise Fault(_mix(plain, line))
         if here and (kind := UNSTEADY.get(plain)) and kind.when(args):
             forward = self._called.get(plain.removesuffix("_backward"))
             for one in forward or [line]:
                 what = f"{kind.title}{one} has no deterministic kernel for CUDA cards and raises there"
-                self._refused[f"{what}; use {kind.instead}"] = None
+                _add(self.refused, f"{what}; use {kind.instead}")
             torch.use_deterministic_algorithms(False)  # some raise on meta, too
             try:
                 return func(*args, **kwargs)
@@ -166,9 +158,10 @@ class Card(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _waited(self, name: str, line: str, func: Any, args: Any, kwargs: Any) -> Any:
         """Notes a wait, if it is one. Returns what the operation gives for zeros and for masks that are all true."""
         if name in _WAITS or _BY_VALUES & set(func.tags):
-            self._waits[f"{_WAITS.get(name, name.strip('_'))}{line}"] = None
-        result = func(*_on_cpu(args), **_on_cpu(kwargs))
-        return result if name in _WAITS and name != "index" else _to_meta(result)
+            _add(self.waits, f"{_WAITS.get(name, name.strip('_'))}{line}")
+        args, kwargs = tree_map_only(Tensor, _on_cpu, (args, kwargs))
+        result = func(*args, **kwargs)
+        return result if name in _WAITS and name != "index" else tree_map_only(Tensor, lambda one: one.to(META), result)
 
     def _line(self) -> str:
         """`` (line N of FILE)`` of the innermost frame in our files; '' if there is none."""
@@ -178,6 +171,10 @@ class Card(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return f" (line {frame.f_lineno} of {Path(frame.f_code.co_filename).name})"
             frame = frame.f_back
         return ""
+
+
+def _add(found: list[str], text: str) -> None:
+    found += [] if text in found else [text]
 
 
 def _mix(operation: str, line: str) -> str:
@@ -204,30 +201,12 @@ def _reads(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
 
 def _tensors(values: Any) -> list[Tensor]:
     """The tensors among an operation's arguments, which are values and lists of them."""
-    found: list[Tensor] = []
-    for value in values:
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif isinstance(value, list | tuple):
-            found += _tensors(value)
-    return found
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
-def _on_cpu(values: Any) -> Any:
-    """The same with tensors on the CPU: zeros, and true for masks."""
-    if isinstance(values, Tensor):
-        if not values.is_meta:
-            return values
-        full = torch.ones_like if values.dtype == torch.bool and values.dim() else torch.zeros_like
-        return full(values, device="cpu")
-    if isinstance(values, dict):
-        return {name: _on_cpu(value) for name, value in values.items()}
-    if isinstance(values, list | tuple):
-        return type(values)(_on_cpu(value) for value in values)
-    return values
-
-
-def _to_meta(values: Any) -> Any:
-    if isinstance(values, Tensor):
-        return values.to(META)
-    return type(values)(_to_meta(value) for value in values) if isinstance(values, list | tuple) else values
+def _on_cpu(tensor: Tensor) -> Tensor:
+    """A tensor on the CPU for one on ``META``: zeros, and true for masks."""
+    if not tensor.is_meta:
+        return tensor
+    full = torch.ones_like if tensor.dtype == torch.bool and tensor.dim() else torch.zeros_like
+    return full(tensor, device="cpu")

@@ -27,7 +27,7 @@ from study.data.files.masks import SSIM_EDGE, Hole, fits_ssim, read_hole
 from study.data.files.source import Source, some, stem
 from study.data.files.tree import opened
 from study.data.packed import Packed
-from study.errors import StudyError
+from study.errors import StudyError, few
 from study.store import Store, write_atomically
 
 Draw = Callable[[np.random.Generator, NDArray[np.int64]], Holes]
@@ -187,5 +187,5 @@ def _read(files: Files, side: int) -> Iterator[tuple[str, Hole, str]]:
         except (OSError, ValueError) as fault:
             faults.append(f"{name}: {fault}")
     if faults:
-        more, of = f"; and {len(faults) - SHOWN} more" if len(faults) > SHOWN else "", len(source.images)
-        raise ValueError(f"root: {len(faults)} of {of} masks cannot be used: {'; '.join(faults[:SHOWN])}{more}")
+        counts = f"{len(faults)} of {len(source.images)}"
+        raise ValueError(f"root: {counts} masks cannot be used: {few(faults, SHOWN, '; ')}")

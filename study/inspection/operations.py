@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import flop_registry
 
 ALLOCATIONS = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "_unsafe_view"}
@@ -104,24 +105,12 @@ class Lowered(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in LOWERED or name in FULL:
             to = torch.bfloat16 if name in LOWERED else torch.float32
-            args, kwargs = _cast(args, to), _cast(kwargs or {}, to)
+            args, kwargs = tree_map_only(
+                Tensor, lambda one: one.to(to) if one.dtype in (torch.float32, torch.bfloat16) else one, (args, kwargs)
+            )
         return func(*args, **(kwargs or {}))
-
-
-def _cast(value: Any, to: torch.dtype) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(to) if value.dtype in (torch.float32, torch.bfloat16) else value
-    if isinstance(value, dict):
-        return {key: _cast(entry, to) for key, entry in value.items()}
-    return type(value)(_cast(entry, to) for entry in value) if type(value) in (tuple, list) else value
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
     """The tensors in a value of nested tuples, lists and dictionaries."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, dict):
-        yield from tensors(tuple(value.values()))
-    elif isinstance(value, tuple | list):
-        for entry in value:
-            yield from tensors(entry)
+    return (leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor))

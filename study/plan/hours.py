@@ -44,8 +44,8 @@ def works(plan: Plan) -> list[Work]:
         else:
             dataset = plan.stages[first.needs["data"]].options["dataset"] if "data" in first.needs else {}
             drawn, pixels = first.options.get("dataset", {}), side**2
-            host = DRAWN_S * pixels * sum(_count(drawn, part) for part in ("train", "validation", "test"))
-            scored = SCORED_BYTES * pixels * _count(dataset, "test")
+            host = DRAWN_S * pixels * sum(images_of(drawn, part) for part in ("train", "validation", "test"))
+            scored = SCORED_BYTES * pixels * images_of(dataset, "test")
             done.append(Work(tuple(keys), Step(flops=2 * first.work, moved=scored), 1, host))
     return done
 
@@ -56,7 +56,8 @@ def _costly(options: Mapping[str, object]) -> list[object]:
     return [options.get(name) for name in names]
 
 
-def _count(dataset: Mapping[str, object], part: str) -> int:
+def images_of(dataset: Mapping[str, object], part: str) -> int:
+    """How many images a part of a data set is asked to have; 0 if nobody said."""
     count = dataset.get(part, 0)
     return count if isinstance(count, int) else 0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from study.errors import BadInput
 from study.plan.devices import GIB, Device
 from study.plan.graph import Plan, Stage
-from study.plan.hours import Work
+from study.plan.hours import Work, images_of
 from study.plan.steps import step_of
 
 CONTEXT = 0.6 * GIB  # of a process: the driver's context and the kernels' code
@@ -89,8 +89,7 @@ def _largest(works: Iterable[Work]) -> Work:
 def _images(plan: Plan, stage: Stage) -> int:
     """Bytes of a stage's training images."""
     dataset = plan.stages[stage.needs["data"]].options["dataset"] if stage.steps and "data" in stage.needs else {}
-    count = dataset.get("train", 0)
-    return 3 * plan.study.image_size**2 * count if isinstance(count, int) else 0
+    return 3 * plan.study.image_size**2 * images_of(dataset, "train")
 
 
 def _smaller(plan: Plan, stages: list[Stage], device: Device | None) -> Iterable[tuple[str, float]]:

@@ -26,7 +26,7 @@ from reports.analysis.critics import spread
 from reports.analysis.frames import COLUMNS, EXTERNAL, Frames
 from reports.analysis.published import paper
 from reports.analysis.statistics import OUTCOMES, Comparison, compare
-from study.errors import unknown
+from study.errors import few, unknown
 from study.evaluation.evaluation import Evaluation
 from study.external import entries
 from study.external.entries import External
@@ -70,7 +70,7 @@ class Results(Frames):
         return {
             "study": f"{study['name']}, profile {study['profile'] or 'none'}, scope {study['scope'] or 'none'}",
             "data": ", ".join(self.data_sets()) or "none",
-            "variants": f"{len(variants)}: {_some(variants)}" if variants else "none",
+            "variants": f"{len(variants)}: {few(variants, 8)}" if variants else "none",
             "seeds": ", ".join(map(str, study["seeds"] or [])) or "none",
             "runs": ", ".join(f"{count} {status}" for status, count in runs["status"].value_counts().items()) or "none",
             "claims": "; ".join(f"{name}: {outcomes[name]}" for name in OUTCOMES if name in outcomes),
@@ -165,12 +165,6 @@ def frames_of(plan: Plan, out: Path) -> Results:
         worst=_frame("worst", [row for one in evaluated for row in _pictures(one, "worst")]),
         distances=_distances(evaluated),
     )
-
-
-def _some(names: Sequence[str], most: int = 8) -> str:
-    """The first names, and how many follow."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}"
 
 
 def _record(store: Store, key: str, kind: str) -> dict[str, Any]:

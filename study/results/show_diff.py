@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.analysis.naming import metric_of
+from study.errors import few
 from study.results.diff import TEST_MASKS
 
 FEW_NAMES, FEW_KEYS, MOST_DIGITS = 6, 10, 6
@@ -61,8 +62,7 @@ def _table(columns: Names, rows: Iterable[Sequence[str | Text]], *, right: Names
 
 
 def _listed(names: Names, most: int | None = None) -> str:
-    more = f" and {len(names) - most} more" if most and len(names) > most else ""
-    return ", ".join(map(str, names[:most])) + more
+    return few(names, most or len(names))
 
 
 def _configuration(configuration: Mapping[str, Any]) -> Lines:

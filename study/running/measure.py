@@ -18,6 +18,7 @@ from study.data.device import SHARE, free_memory
 from study.errors import Interrupted
 from study.evaluation.evaluate import BATCH
 from study.plan.graph import KINDS, Plan, Stage, json_digest
+from study.plan.hours import images_of
 from study.plan.overview import Cost
 from study.running.make import make
 from study.store import Store
@@ -89,7 +90,7 @@ def _training(plan: Plan, stages: list[Stage], ends: list[float], short: Cost, d
     step_s = median(steps) if steps else 0.0
     total_s = short.total_s + (stages[0].steps - STEPS) * step_s
     dataset = plan.stages[stages[0].needs["data"]].options["dataset"]
-    images = _count(dataset, "train") * 3 * plan.study.image_size**2
+    images = images_of(dataset, "train") * 3 * plan.study.image_size**2
     free = free_memory(device)  # None on a CPU, which reads them from their file
     memory = short.memory + (images if free is not None and images <= SHARE * free else 0)
     return Cost(step_s / len(stages), max(0.0, total_s) / len(stages), memory, short.disk)
@@ -97,7 +98,7 @@ def _training(plan: Plan, stages: list[Stage], ends: list[float], short: Cost, d
 
 def _evaluating(plan: Plan, stage: Stage, starts: list[float], short: Cost) -> Cost:
     """The cost of an evaluation, from that of a part of the images."""
-    wanted = stage.options.get("images") or _count(plan.stages[stage.needs["data"]].options["dataset"], "test")
+    wanted = stage.options.get("images") or images_of(plan.stages[stage.needs["data"]].options["dataset"], "test")
     batch_s = median([after - before for before, after in pairwise(starts)] or [0.0])
     return replace(short, total_s=short.total_s + batch_s * max(0, wanted - TESTED) / BATCH)
 
@@ -127,16 +128,11 @@ def _short(plan: Plan, stage: Stage) -> Stage:
         return replace(stage, options={**stage.options, "steps": STEPS, "log_every": STEPS})
     if "masks" in stage.options:
         return stage
-    tested = min(TESTED, _count(stage.options["dataset"], "test") or TESTED)
+    tested = min(TESTED, images_of(stage.options["dataset"], "test") or TESTED)
     drawn = Faces(kind="faces", train=64, validation=1, test=tested)
     dataset = {**drawn.identity(), "version": drawn.version}
     options = {**stage.options, "dataset": dataset}
     return replace(stage, options=options, hints={"options": drawn.model_dump(mode="json")})
-
-
-def _count(dataset: dict[str, Any], part: str) -> int:
-    count = dataset.get(part, 0)
-    return count if isinstance(count, int) else 0
 
 
 def _reset_peak(device: torch.device) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from study.leases import Leases
 from study.plan.graph import Plan, Run
 from study.running.record import FOLDER, settle_record
 from study.running.workers import workers
@@ -29,7 +28,7 @@ def settle(out: Path, run: str, why: str = "its process was killed") -> None:
 
 def settle_all(out: Path) -> None:
     """Settles every run of an output that nobody makes; and every record, if this is the only process at work."""
-    leases = Leases(out / "leases")
+    leases = Store(out).leases
     for file in sorted((out / "runs").glob("*.json")):
         if (name := RunState(file).read().get("run")) and leases.holder(file.stem) is None:
             settle(out, name)

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -56,8 +57,6 @@ AT_ONCE = re.compile("already exists|duplicate|unique|locked|no such table", re.
 """What databases say to one of several processes that make the same tables at once."""
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-LOST: type[Exception] = getattr(optuna.exceptions, "UpdateFinishedTrialError", RuntimeError)
-"""Optuna's error for writing to a trial that has ended. Before 4.3 it had no class of its own."""
 
 ENOUGH = 20  # importances need this many completed trials: PED-ANOVA looks at the best tenth
 
@@ -279,7 +278,7 @@ class Tuner:
         """Marks a trial as failed, and queues its settings before any new ones."""
         try:
             self.optuna.tell(trial.number, state=TrialState.FAIL)
-        except (ValueError, LOST):  # another process was first
+        except (ValueError, UpdateFinishedTrialError):  # another process was first
             return
         usual = {"usual": trial.user_attrs["usual"]} if "usual" in trial.user_attrs else {}
         self.optuna.enqueue_trial(trial.params, user_attrs={**usual, "retry_of": trial.number})
@@ -292,7 +291,7 @@ class Tuner:
             return []
         try:
             return next(one.tasks, [])
-        except LOST:  # another process took the trial for lost
+        except UpdateFinishedTrialError:  # another process took the trial for lost
             self.active.remove(one)
             return []
 
@@ -333,7 +332,7 @@ class Tuner:
         if self.storage is not None and time.monotonic() - self._beat > BEAT_S:
             self._beat = time.monotonic()
             for one in self.active:
-                with suppress(LOST):  # its next step notices
+                with suppress(UpdateFinishedTrialError):  # its next step notices
                     one.trial.set_user_attr("beat", time.time())
 
     def _end(self, one: _ActiveTrial) -> None:
@@ -357,7 +356,7 @@ class Tuner:
                     self.optuna.tell(one.trial, state=TrialState.PRUNED)
                 for file in one.files:  # workers may still read those of a failed trial
                     file.unlink(missing_ok=True)
-        except LOST:  # another process took the trial for lost
+        except UpdateFinishedTrialError:  # another process took the trial for lost
             return
         written = self.write_state()
         self.on_trial(next(row for row in written["trials"] if row["number"] == one.trial.number), written)

@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from study.errors import BadInput
 from study.external import entries
-from study.leases import Leases, lives
+from study.leases import lives
 from study.plan.graph import KINDS, PLAN, Plan
 from study.running import workers
 from study.running.driver import FAILURES
@@ -70,7 +71,7 @@ def findings(out: Path, heard: Callable[[str, int, int], None] = lambda *_: None
 class _Output:
     def __init__(self, out: Path) -> None:
         self.out, self.store = out, Store(out)
-        self.held = Leases(out / "leases").held()
+        self.held = self.store.leases.held()
         self.alone = not self.held
         self.study: Plan | None = None
 
@@ -165,7 +166,8 @@ class _Output:
                 continue
             if not entry:
                 advice = "it is moved to damaged: its process was killed as it began, or the file was damaged"
-                yield Finding(str(folder), "this record has no readable run.json", advice, _aside(self.out, folder))
+                aside = partial(self.store.to_damaged, folder, f"{RECORDS}-{name}")
+                yield Finding(str(folder), "this record has no readable run.json", advice, aside)
             elif entry.get("status") == "RUNNING" and self.alone:
                 mend = lambda name=name: settle_record(self.out, name)  # noqa: E731
                 yield Finding(str(folder), "this record says RUNNING, and no process writes it", "mark it", mend)
@@ -193,12 +195,11 @@ class _Output:
         for folder in sorted((self.out / "leases").glob("[!.]*")):
             files = sorted(folder.glob("*.json"), key=lambda file: int(file.stem) if file.stem.isdigit() else 0)
             facts = read_facts(files[-1]) if files else {"ended": True}
-            if folder.name not in self.held and not facts.get("ended") and (_here(facts) or _old(files[-1])):
+            if folder.name not in self.held and not facts.get("ended") and (_here(facts) or stale(files[-1])):
                 what = "its owner has ended without releasing it"
                 yield Finding(str(folder), what, "remove it; the next process would take it over", _remover(folder))
-        for file in sorted(self.out.rglob("*")):
-            if TEMPORARY.fullmatch(file.name) and not TEMPORARY.fullmatch(file.parent.name) and _old(file):
-                yield Finding(str(file), "a temporary file of a process that was killed", "remove it", _remover(file))
+        for file in temporaries(self.out):
+            yield Finding(str(file), "a temporary file of a process that was killed", "remove it", _remover(file))
         for file in sorted(self.out.glob("*")):
             if file.name not in BELONGS and not TEMPORARY.fullmatch(file.name):
                 yield self.stranger(file)
@@ -222,27 +223,24 @@ def _remover(file: Path) -> Callable[[], object]:
     return partial(file.unlink, missing_ok=True)
 
 
-def _aside(out: Path, folder: Path) -> Callable[[], object]:
-    def move() -> None:
-        place = out / "damaged" / f"{folder.parent.name}-{folder.name}"
-        shutil.rmtree(place, ignore_errors=True)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        folder.rename(place)
-
-    return move
-
-
 def _here(lease: dict[str, Any]) -> bool:
     """True if a lease's owner was a process of this machine. One elsewhere may only be suspended."""
     owner = lease.get("owner")
     return isinstance(owner, dict) and lives(owner) is not None
 
 
-def _old(file: Path) -> bool:
-    try:
-        return time.time() - file.lstat().st_mtime > STALE_S
-    except OSError:  # it is gone
-        return False
+def stale(path: Path) -> bool:
+    """Returns True if a file or folder is there, and so old that nobody writes it any more."""
+    with suppress(OSError):
+        return time.time() - path.lstat().st_mtime > STALE_S
+    return False
+
+
+def temporaries(out: Path) -> Iterator[Path]:
+    """The temporary files and folders of killed processes. What is in such a folder is not named."""
+    for path in sorted(out.rglob("*")):
+        if TEMPORARY.fullmatch(path.name) and not TEMPORARY.fullmatch(path.parent.name) and stale(path):
+            yield path
 
 
 def _journal(file: Path) -> str:

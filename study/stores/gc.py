@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import BadInput
-from study.leases import Leases
 from study.plan.graph import PLAN, Plan
 from study.running.driver import FAILURES
 from study.running.record import FOLDER as RECORDS
@@ -20,7 +19,7 @@ from study.running.states import complete
 from study.search.trials import FOLDER as SEARCHES
 from study.search.trials import brief, states
 from study.store import Damaged, RunState, Store, read_facts, verify, without
-from study.stores.doctor import KEY, STALE_S, TEMPORARY
+from study.stores.doctor import KEY, stale, temporaries
 
 DAY_S = 86400.0
 
@@ -61,7 +60,7 @@ def remove(out: Path, chosen: list[Unneeded]) -> None:
 class _Output:
     def __init__(self, out: Path, keep_days: float) -> None:
         self.out, self.store, self.keep_s = out, Store(out), keep_days * DAY_S
-        self.held = Leases(out / "leases").held()
+        self.held = self.store.leases.held()
         self.searches = {state["variant"]: brief(state) for state in states(out)}
         if not (out / PLAN).is_file() and not self.searches:
             raise BadInput(f"{out}: there is no study here, so nothing says what is needed; name an output folder")
@@ -141,17 +140,16 @@ class _Output:
     def left_over(self) -> Iterator[Unneeded]:
         for path in sorted((self.out / "damaged").glob("*")):
             yield from self.item(path, "what was set aside as damaged")
-        for path in sorted(self.out.rglob("*")):
-            temporary = TEMPORARY.fullmatch(path.name) and not TEMPORARY.fullmatch(path.parent.name)
-            if temporary and not path.is_relative_to(self.out / "damaged") and _stale(path):
+        for path in temporaries(self.out):
+            if not path.is_relative_to(self.out / "damaged"):
                 yield from self.item(path, "temporary files of processes that were killed")
         for folder in sorted((self.out / "leases").glob("[!.]*")):
-            if folder.name not in self.held and all(map(_stale, folder.iterdir())):
+            if folder.name not in self.held and all(map(stale, folder.iterdir())):
                 yield from self.item(folder, "leases of processes that have ended")
         old = [self.out / name for name in ("driver.lock", "driver.json", "progress.json")]
         old += [*self.out.glob("locks/*.lock"), *(self.out / SEARCHES).rglob("*.lock")]
         for path in old:
-            if path.exists() and not self.held and _stale(path):
+            if path.exists() and not self.held and stale(path):
                 yield from self.item(path, "locks of earlier versions of this program")
 
     def optimizer_states(self) -> Iterator[Unneeded]:
@@ -167,12 +165,6 @@ class _Output:
                 verify(folder)
                 size = sum(_size(folder / name) for name in names)
                 yield Unneeded(folder, "stages whose optimiser states are removed", size, names)
-
-
-def _stale(path: Path) -> bool:
-    with suppress(OSError):
-        return time.time() - path.lstat().st_mtime > STALE_S
-    return False
 
 
 def _size(path: Path) -> int:

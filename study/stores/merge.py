@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.errors import BadInput
+from study.errors import BadInput, few
 from study.external import entries
 from study.plan.graph import PLAN, Plan, json_digest
 from study.running.record import FOLDER as RECORDS
@@ -211,8 +211,7 @@ class _Merge:
             RunState.of(self.out, run).write(**{**theirs, "record": number})
             self.merged.copied["runs"] += 1
         for why, names in left_out.items():
-            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-            self.merged.notes.append(f"{self.other}: {', '.join(names[:3])}{more}: not copied: {why}")
+            self.merged.notes.append(f"{self.other}: {few(names, 3)}: not copied: {why}")
 
     def record(self, folder: Path) -> str:
         """Copies a record, and returns its new number. Like Sacred, it takes a number by making its folder."""
@@ -290,9 +289,8 @@ class _Merge:
         if found := union.differences(ours, theirs):
             again = theirs.study.command or "its own command"
             self.merged.notes.append(
-                f"{self.other}: another study than that of {self.out}, whose plan stays: {'; '.join(found[:5])}"
-                f"{f'; and {len(found) - 5} more' if len(found) > 5 else ''}. To see its results here, run it with "
-                f"--out {self.out} (nothing is trained again): {again}"
+                f"{self.other}: another study than that of {self.out}, whose plan stays: {few(found, 5, '; ')}. "
+                f"To see its results here, run it with --out {self.out} (nothing is trained again): {again}"
             )
             return
         joined = union.union(ours, theirs)

@@ -35,7 +35,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(leases, "time", clock)
-    monkeypatch.setattr(leases._KEEPER, "keep", lambda lease, every_s: None)  # renewed by hand
+    monkeypatch.setattr(leases._KEEPER, "keep", lambda lease: None)  # renewed by hand
     return clock
 
 

@@ -336,7 +336,7 @@ ELSEWHERE = {"host": "elsewhere", "boot": "b", "space": "s", "pid": 1, "started"
 
 def believed_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, Lease, Store, Lease]:
     """A store whose stage is half made, on a machine that is silent; and one that has taken its lease over."""
-    monkeypatch.setattr(leases._KEEPER, "keep", lambda lease, every_s: None)
+    monkeypatch.setattr(leases._KEEPER, "keep", lambda lease: None)
     first, second = Store(tmp_path), Store(tmp_path)
     held = first.claim(KEY)
     assert held is not None

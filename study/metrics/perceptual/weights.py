@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from study.errors import StudyError
+from study.errors import StudyError, few
 from study.files import open_file
 from study.metrics.perceptual.inception import Inception
 from study.metrics.perceptual.lpips import LEAST_SIDE, Features, Heads
@@ -156,10 +156,7 @@ def read(file: Path, kind: Kind) -> dict[str, Tensor]:
         elif got.shape != shape:
             wrong.append(f"{name} has the shape {tuple(got.shape)}, not {tuple(shape)}")
     if wrong:
-        more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        raise ValueError(
-            f"{file}: it does not fit: {'; '.join(wrong[:SHOWN])}{more}; name a file such as {kind.names[0]}"
-        )
+        raise ValueError(f"{file}: it does not fit: {few(wrong, SHOWN, '; ')}; name a file such as {kind.names[0]}")
     return {name: weights[name].float() for name in needed}
 
 

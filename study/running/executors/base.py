@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, NoReturn, Self
+from typing import ClassVar, Literal, NoReturn
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Event:
         return self.kind not in ("progress", "note")
 
 
-class Executor(ABC):
+class Executor(AbstractContextManager["Executor"]):
     """Runs several tasks at once. It is a context manager: leaving it stops everything."""
 
     elsewhere: ClassVar[bool] = False  # True for ``Elsewhere``
@@ -96,9 +97,6 @@ class Executor(ABC):
     def withdraw(cls, out: Path) -> list[str]:
         """Takes back the workers of an output that have not begun, from whatever process. Says so in sentences."""
         return []
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -198,7 +198,7 @@ def test_what_a_live_process_makes_is_passed_over(out: Path) -> None:
     for damage in ("a run left running", "a damaged checkpoint", "a record left running"):
         DAMAGE[damage][0](out)
     held = {"joint-0123456789abcdef": {}, RunState.of(out, "proposed/faces/0").name: {}}
-    with mock.patch("study.stores.doctor.Leases.held", lambda self: held):
+    with mock.patch("study.leases.Leases.held", lambda self: held):
         assert not list(findings(out))
 
 

@@ -61,7 +61,7 @@ def test_what_is_recent_stays(out: Path) -> None:
 
 def test_what_a_process_needs_stays(out: Path) -> None:
     (out / "making" / OLD).mkdir(parents=True)
-    with mock.patch("study.stores.gc.Leases.held", lambda self: {OLD: {}}):
+    with mock.patch("study.leases.Leases.held", lambda self: {OLD: {}}):
         kinds = {one.what for one in unneeded(out)}  # what the saved plans name stays, too
     assert kinds == {"records of earlier attempts at runs"}
 
