@@ -21,6 +21,8 @@ from study.training.machine import machine, versions
 SHARED = ("__main__", "faults", "fuzz", "timing", "training")
 """Modules of this folder that are no benchmarks. ``faults`` and ``fuzz`` are commands of their own."""
 
+VERSIONS = ("python", "torch", "numpy", "scikit-image", "sacred", "safetensors", "pillow")
+
 NAMES = tuple(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name not in SHARED)
 
 
@@ -54,7 +56,7 @@ def facts() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1),
         "date": datetime.now(UTC).date().isoformat(),
-        "versions": versions(),
+        "versions": {name: versions()[name] for name in VERSIONS},
         "benchmarks": {},
     }
 

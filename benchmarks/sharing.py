@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.timing import Disagreement, Row, compared
 from study.plan.graph import Plan
-from study.store import Store
+from study.store import Store, digests
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,14 +32,14 @@ def rows(file: Path = ROOT / "runs.yaml", jobs: int = 2, options: Sequence[str] 
         for out in (ours, peer):
             run(out, "--only", "mean")
         yield compared("the demo, one seed", lambda: run(ours), lambda: run(peer, "--no-share"), repeats=1, unit="s")
-        shared, unshared = digests(ours), digests(peer)
+        shared, unshared = published(ours), published(peer)
         wrong = [name for name, digest in shared.items() if digest != unshared.get(name)]
         if wrong:
             raise Disagreement(f"{len(wrong)} of {len(shared)} stages have other bytes without sharing: {wrong[0]}")
 
 
-def digests(out: Path) -> dict[tuple[str, str], object]:
-    """The manifests of each run's stages, by run and role."""
+def published(out: Path) -> dict[tuple[str, str], object]:
+    """The checksums and the outcome of each run's stages, by run and role. Keys differ without sharing."""
     plan, store = Plan.read(out / "plan.json"), Store(out)
     assert plan is not None
-    return {(run.name, role): store.manifest(key) for run in plan.runs for role, key in run.stages.items()}
+    return {(run.name, role): digests(store.manifest(key)) for run in plan.runs for role, key in run.stages.items()}

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,13 +39,18 @@ def exists(name: str) -> bool:
     return False
 
 
-def test_the_readme_has_the_answers_of_the_results_page() -> None:
-    """``python docs/readme.py`` copies them."""
-    specification = importlib.util.spec_from_file_location("readme", ROOT / "docs" / "readme.py")
+def script(name: str) -> Any:
+    """A module of ``docs/``."""
+    specification = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    answers = module.answers((ROOT / "docs" / "results.md").read_text(encoding="utf-8"))
+    return module
+
+
+def test_the_readme_has_the_answers_of_the_results_page() -> None:
+    """``python docs/readme.py`` copies them."""
+    answers = script("readme").answers((ROOT / "docs" / "results.md").read_text(encoding="utf-8"))
     assert answers.count("| C") > 10 and answers in (ROOT / "README.md").read_text(encoding="utf-8"), (
         "run: python docs/readme.py"
     )
@@ -57,3 +63,9 @@ def test_the_numbers_of_the_readme_s_summary_are_of_the_results_page() -> None:
     numbers = re.findall(r"[+−][\d.]+ dB \[[^\]]+\]", readme.partition("<!-- answers -->")[0].replace("\\", ""))
     numbers += re.findall(r"[\d.]+ machine hours", readme)
     assert len(numbers) == 2 and all(number in page for number in numbers)
+
+
+def test_the_page_on_performance_has_every_benchmark() -> None:
+    from benchmarks.__main__ import NAMES
+
+    assert sorted(script("performance").ORDER) == sorted(NAMES)
