@@ -144,7 +144,7 @@ def of_generator(part: Part, side: int, window: Box | None = None, training: boo
 
     With a ``window``, of computing the window only; in ``training`` only if the network's norms then read no more.
     """
-    if training and not getattr(outlined("GENERATORS", part).train(), "windowed", False):
+    if window and training and not _windowed(outlined("GENERATORS", part)):
         window = None
     return _of_part("GENERATORS", json.dumps(part, sort_keys=True), version("GENERATORS", part["kind"]), side, window)
 
@@ -152,6 +152,12 @@ def of_generator(part: Part, side: int, window: Box | None = None, training: boo
 def of_critic(part: Part, side: int) -> Anatomy:
     """The anatomy of the critic that a part describes, on images of ``side`` pixels with the central hole."""
     return _of_part("CRITICS", json.dumps(part, sort_keys=True), version("CRITICS", part["kind"]), side, None)
+
+
+@cache
+def _windowed(network: nn.Module) -> bool:
+    """Returns True if a network in training can compute a window alone."""
+    return bool(getattr(network.train(), "windowed", False))
 
 
 @cache

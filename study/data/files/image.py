@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -36,10 +36,7 @@ SUFFIXES = {
 Icons (.ico) are read where they are named, but no data set takes them: they are no photographs.
 """
 
-Image.init()
 _READ = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "DIB", "PPM", "JPEG2000", "AVIF", "TGA", "PCX", "ICO")
-# Formats that are decoded, in Pillow's names. EPS and the like are not: Pillow hands them to other programs.
-FORMATS = tuple(name for name in _READ if name in Image.OPEN)
 LOSSY = ("JPEG", "MPO", "JPEG2000")  # formats that change pixels which a method left alone
 STATED = ("PNG", "PPM", "JPEG2000")  # formats whose header states the range of what Pillow reads as 32 bits
 MOST_PIXELS = 178_956_970  # Pillow's own limit, 2 GiB / 12; larger images are refused by their header
@@ -56,6 +53,13 @@ PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT", b"IEND"
 _one_large = threading.Lock()
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # Pillow warns from half of MOST_PIXELS
 warnings.filterwarnings("ignore", message="Corrupt EXIF data")  # the image is read as it is stored
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """Formats that are decoded, in Pillow's names. EPS and the like are not: Pillow hands them to other programs."""
+    Image.init()
+    return tuple(name for name in _READ if name in Image.OPEN)
 
 
 class Unfit(ValueError):
@@ -227,7 +231,7 @@ def exact(content: bytes) -> Raster:
 def _opened(file: Path | BinaryIO) -> ImageFile.ImageFile:
     """An image whose header is read. Raises Unfit."""
     try:
-        return Image.open(file, formats=FORMATS)
+        return Image.open(file, formats=formats())
     except UnidentifiedImageError:
         if _start(file)[4:12] in HEIC:
             raise Unfit("it is a HEIC of a phone, which is not read; save it as JPEG or PNG") from None

@@ -14,7 +14,7 @@ from image_files import LEFT, ODD_CHUNKS, RIGHT, halves, odd_png, saved
 from PIL import Image
 
 from study.data.files import image as images
-from study.data.files.image import FORMATS, MOST_PIXELS, SUFFIXES, Unfit, decoded, exact, read, square
+from study.data.files.image import MOST_PIXELS, SUFFIXES, Unfit, decoded, exact, formats, read, square
 from study.data.files.source import LeftOut
 from study.data.files.tree import opened
 from study.data.packed import Picture
@@ -200,7 +200,7 @@ def test_a_damaged_png_is_no_less_damaged_for_its_text() -> None:
 
 
 def test_every_usual_suffix_of_a_format_that_is_read_counts_as_an_image() -> None:
-    usual = {suffix for suffix, kind in Image.registered_extensions().items() if kind in (*FORMATS, "MPO")}
+    usual = {suffix for suffix, kind in Image.registered_extensions().items() if kind in (*formats(), "MPO")}
     assert usual - SUFFIXES == {".ico"}
     assert {".jfif", ".jif", ".pjpeg", ".pgm", ".dib", ".j2k", ".heic"} <= SUFFIXES
 
